@@ -1,0 +1,3 @@
+"""The agent in the factory: collect, normalise, buffer, forward, inspect."""
+
+__version__ = "0.1.0"

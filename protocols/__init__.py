@@ -1,0 +1,1 @@
+"""Everything two parties must agree on: values, drivers, dictionary, devices, and the edge-cloud messages."""

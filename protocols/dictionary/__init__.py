@@ -1,0 +1,1 @@
+"""The industrial data dictionary: properties, units and value lists in Chinese and English."""

@@ -1,0 +1,98 @@
+"""Loads the dictionary's released entries and answers for them.
+
+Data files beside this module: `core.csv` (properties), `units.csv` (UN/ECE Rec 20 codes with their conversion to the
+coherent SI unit), read with `importlib.resources` so that a wheel is enough.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal, get_args
+
+import msgspec
+
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+DataType = Literal["BOOLEAN", "INTEGER_COUNT", "REAL_MEASURE", "STRING"]
+"""The data types of IEC 61360 (as in AAS part 3a) that the released entries use."""
+
+Aggregation = Literal["avg", "sum", "last", "counter_delta", "duration_by_state"]
+"""What may be made of many values: their mean, their sum, the latest, the increase of a counter, time per state."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One property of the dictionary (a subset of IEC 61360).
+
+    `unit` is a UN/ECE Rec 20 code ("C62" = one, no unit); `typical_min` and `typical_max` are in that unit and bound
+    what is plausible, not what is allowed.
+    """
+
+    code: str
+    equipment_class: str
+    name: Text
+    definition: Text
+    quantity_kind: str
+    unit: str
+    data_type: DataType
+    aggregation: Aggregation
+    typical_min: float | None
+    typical_max: float | None
+
+
+class Dictionary(Mapping[str, Entry]):
+    """All released entries by code, in the order of the data file."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, code: str) -> Entry:
+        return self._entries[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, code: str, *, key: str | None = None) -> Entry:
+        """Return the entry `code`; raises ConfigError naming `key` and the most similar codes if there is none."""
+        if code in self._entries:
+            return self._entries[code]
+        from difflib import get_close_matches
+
+        near = ", ".join(get_close_matches(code, self._entries, 3)) or "sunmao-edge dictionary"
+        raise ConfigError(
+            Text(f"the dictionary has no entry '{code}'", f"数据字典中没有条目“{code}”"),
+            Text(f"did you mean: {near}", f"是否指:{near}"),
+            key=key,
+        )
+
+
+@lru_cache(maxsize=1)
+def load_dictionary() -> Dictionary:
+    """Return the released entries; read once per process."""
+    text = files("protocols.dictionary").joinpath("core.csv").read_text(encoding="utf-8")
+    entries = [_entry(row) for row in csv.DictReader(text.splitlines())]
+    return Dictionary({entry.code: entry for entry in entries})
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    for field, allowed in (("data_type", get_args(DataType)), ("aggregation", get_args(Aggregation))):
+        if row[field] not in allowed:
+            raise ValueError(f"core.csv: {row['code']}: {field} '{row[field]}' is not one of {allowed}")
+    return Entry(
+        code=row["code"],
+        equipment_class=row["equipment_class"],
+        name=Text(row["name_en"], row["name_zh"]),
+        definition=Text(row["definition_en"], row["definition_zh"]),
+        quantity_kind=row["quantity_kind"],
+        unit=row["unit_unece"],
+        data_type=row["data_type"],  # type: ignore[arg-type]
+        aggregation=row["aggregation"],  # type: ignore[arg-type]
+        typical_min=float(row["typical_min"]) if row["typical_min"] else None,
+        typical_max=float(row["typical_max"]) if row["typical_max"] else None,
+    )

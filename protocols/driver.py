@@ -1,0 +1,135 @@
+"""The contract of a device driver: what the agent gives it, what it may assume and what it must promise.
+
+A protocol is a folder with the same file names as its siblings: `config.py` (two models: how to connect, and how one
+point is addressed), `driver.py`, `codec.py`, `simulator.py`, `README.md`, `sample.toml`, `quality.toml`. It is entered
+in `catalogue.py` and nowhere else. `tests/conformance` runs every driver through the promises below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.reading import Reading, Value
+
+Deliver = Callable[[Sequence[Reading]], None]
+"""Takes readings as they arrive. It never blocks and never raises."""
+
+
+class ConnectionConfig(BaseModel):
+    """How to reach one device. Each protocol adds its own fields, every one with a description and a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_s: float = Field(2.0, gt=0, le=60, description="Longest wait for one answer, in seconds.")
+
+
+class PointConfig(BaseModel):
+    """One point of a device: what it is called, what it means, how its raw value becomes an engineering value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        min_length=1,
+        max_length=120,
+        pattern=r"^[^\s/].*$",
+        description="Name of the point, unique within its device.",
+    )
+    property: str | None = Field(
+        None, description="Code of the dictionary entry this point is a value of; without one it counts as unmapped."
+    )
+    unit: str | None = Field(
+        None,
+        description="UN/ECE Rec 20 code of the unit the device delivers; the dictionary entry's unit where absent.",
+    )
+    scale: float = Field(1.0, description="Engineering value = raw value x scale + offset.")
+    offset: float = Field(0.0, description="See scale; in the unit of the engineering value.")
+    period_s: float | None = Field(
+        None, gt=0, description="Reading or sampling period in seconds; the device's own where absent."
+    )
+    description: str = Field("", description="What the device's manual says of the point.")
+
+    def engineering(self, raw: Value) -> Value:
+        """Return `raw` in engineering units. Text, booleans and None pass unchanged.
+
+        Whole numbers stay whole where scale and offset keep them so, and the product is rounded to twelve significant
+        digits so that 0.1 x 3 reads 0.3.
+        """
+        if raw is None or isinstance(raw, (bool, str)) or (self.scale == 1.0 and self.offset == 0.0):
+            return raw
+        return float(f"{raw * self.scale + self.offset:.12g}")
+
+    def raw(self, value: float) -> float:
+        """Return the raw number that `engineering` turns into `value`; what a simulator serves."""
+        return (value - self.offset) / self.scale
+
+
+class BrowsedPoint(BaseModel):
+    """One thing a device offers, as found by `Driver.browse`."""
+
+    address: dict[str, Any] = Field(description="The protocol's own addressing fields, ready for a point's TOML.")
+    path: str = Field(description="Human-readable place, outermost first, parts joined by '/'.")
+    data_type: str = Field(description="Type as the device names it.")
+    description: str = ""
+    unit: str | None = Field(None, description="UN/ECE Rec 20 code where the device states its unit.")
+    value: Value = None
+
+
+class Driver(Protocol):
+    """Talks to one device.
+
+    The agent promises: `__init__` before everything; `open` before `read`, `subscribe`, `browse` and `watch`; one call
+    at a time; cancellation at any await; after any SunmaoError but ConfigError it calls `close`, waits and makes a new
+    driver.
+
+    A driver promises:
+    * `__init__` touches no network and raises ConfigError for any address it cannot serve.
+    * `read` and subscriptions deliver exactly one Reading per wanted point per occasion, named as configured. A value
+      that could not be had or decoded has bad quality and value None. It never repeats an old value as a new one.
+    * Failures are `Unreachable`, `Refused` or `Malformed` - no exception of a library leaves the room.
+    * No wait is longer than the connection's `timeout_s` times the number of requests; cancelling ends within 1 s.
+    * `close` may be called at any time and any number of times, and leaves no task, thread or socket behind.
+    """
+
+    Connection: ClassVar[type[ConnectionConfig]]
+    Point: ClassVar[type[PointConfig]]
+    subscribes: ClassVar[bool]
+    """True if `subscribe` is the better way of reading this kind of device."""
+
+    def __init__(self, device: str, connection: Any, points: Sequence[Any]) -> None: ...
+
+    async def open(self) -> None:
+        """Connect. Raises Unreachable, Refused or Malformed."""
+
+    async def read(self, points: Sequence[Any]) -> list[Reading]:
+        """Read `points` (a subset of those given to `__init__`) once; one Reading each, in their order."""
+
+    async def subscribe(self, points: Sequence[Any], period_s: float, deliver: Deliver) -> None:
+        """Have changes of `points` delivered from now on, sampled every `period_s`; the present values come first.
+
+        Raises Refused if the device cannot subscribe; the agent then polls.
+        """
+
+    async def watch(self) -> None:
+        """Wait while subscriptions are alive; raises Unreachable or Malformed when they no longer are."""
+
+    def browse(self) -> AsyncIterator[BrowsedPoint]:
+        """Yield what the device offers. A protocol without self-description raises Refused."""
+
+    async def close(self) -> None:
+        """Let go of the device."""
+
+
+class Simulator(Protocol):
+    """Serves a library device over its real protocol on real TCP, for tests, demos and training."""
+
+    def __init__(self, points: Sequence[Any], values: Callable[[], Mapping[str, Value]], **options: Any) -> None:
+        """Serve `points`; `values()` gives the present engineering value of every point name, at each tick."""
+
+    async def start(self) -> str:
+        """Listen on 127.0.0.1 (port 0 = the system's choice) and return the address for a connection's TOML."""
+
+    async def stop(self) -> None:
+        """Stop listening and drop every client."""

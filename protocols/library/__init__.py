@@ -1,0 +1,1 @@
+"""Known devices as data: one TOML per device."""

@@ -1,0 +1,1 @@
+"""OPC UA over opc.tcp."""

@@ -1,0 +1,232 @@
+"""Wire schema of the uplink, version 1. Bodies are MessagePack (`application/msgpack`) unless a field says otherwise.
+
+    POST /api/v1/agents/enrol      EnrolRequest     -> EnrolReply      one-time code -> pinned public key
+    POST /api/v1/agents/challenge  ChallengeRequest -> ChallengeReply  a nonce to sign
+    POST /api/v1/agents/token      TokenRequest     -> TokenReply      15-minute bearer token
+    POST /api/v1/uplink/batches    Delivery         -> Receipt         exactly-once ingest
+    POST /api/v1/uplink/health     Health           -> HealthReply     what the agent is and how it fares
+
+Fields are only ever added, with defaults; a receiver ignores what it does not know. A change of meaning is a new
+`WIRE_VERSION`, and the cloud accepts the last two.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+WIRE_VERSION = 1
+MEDIA_TYPE = "application/msgpack"
+
+LANES = ("quality", "events", "telemetry")
+"""What is sent first when there is a backlog: inspections and traces, then events, then telemetry."""
+
+
+class PointRef(msgspec.Struct, frozen=True, array_like=True):
+    """A point as the cloud needs it to find or create its series.
+
+    Attributes:
+        device: the device's name in the agent's configuration; one equipment in the cloud.
+        name: the point's name within the device.
+        property: dictionary code, or "" if the point is not mapped.
+        unit: UN/ECE Rec 20 code the values are in: the dictionary entry's unit, or the device's where unmapped.
+    """
+
+    device: str
+    name: str
+    property: str
+    unit: str
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Numeric readings by column, little-endian; row i is (points[point[i]], source_time[i], value[i], quality[i]).
+
+    Attributes:
+        points: the distinct points of this batch.
+        point: uint32 indices into `points`, n x 4 bytes.
+        source_time: int64 microseconds UTC, n x 8 bytes.
+        value: float64, n x 8 bytes; booleans are 0 and 1, a missing value is NaN.
+        quality: int16 (`reading.Quality`), n x 2 bytes.
+        delay: uint32 microseconds from source to arrival time, saturating, n x 4 bytes.
+    """
+
+    points: list[PointRef]
+    point: bytes
+    source_time: bytes
+    value: bytes
+    quality: bytes
+    delay: bytes
+
+
+class TextReading(msgspec.Struct, frozen=True, array_like=True):
+    """One reading whose value is text (a programme name, a serial number)."""
+
+    point: PointRef
+    source_time: int
+    value: str | None
+    quality: int
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """One inspected part: the verdict, what it rests on, and the pictures that show why.
+
+    Attributes:
+        id: UUIDv7 made at the edge, so that a replay is recognised.
+        device: the inspection station's name in the agent's configuration.
+        time: when the picture was taken, microseconds UTC.
+        part: the part's identifier, as read or counted.
+        verdict: "pass", "review" or "reject".
+        score: the model's standardised anomaly score.
+        review_limit, reject_limit: the limits the verdict was made with.
+        model, model_version: the bundle's name and version.
+        latency_us: from picture read to verdict, microseconds.
+        picture: JPEG of the part. heatmap: PNG, same aspect ratio, grey, brighter = more unusual.
+    """
+
+    id: str
+    device: str
+    time: int
+    part: str
+    verdict: str
+    score: float
+    review_limit: float
+    reject_limit: float
+    model: str
+    model_version: str
+    latency_us: int
+    picture: bytes
+    heatmap: bytes
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened at the edge and that people should see: link lost, readings dropped, model refused."""
+
+    id: str
+    device: str
+    time: int
+    kind: str
+    text_en: str
+    text_zh: str
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one committed group of the buffer holds."""
+
+    version: int = WIRE_VERSION
+    columns: Columns | None = None
+    texts: list[TextReading] = []
+    inspections: list[Inspection] = []
+    events: list[Event] = []
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """One batch under way: its number in the agent's epoch and `codec.encode(batch)`."""
+
+    seq: int
+    payload: bytes
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Frames of one buffer. `epoch` is the buffer's identity (UUID); (agent, epoch, seq) is stored exactly once."""
+
+    epoch: str
+    frames: list[Frame]
+    version: int = WIRE_VERSION
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True):
+    """A frame the cloud will never take, and why; the agent sets it aside so that the queue moves."""
+
+    seq: int
+    reason: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Sent after the commit: the frames that are stored (now or before), and those refused for good."""
+
+    stored: list[int]
+    refused: list[Verdict] = []
+
+
+class EnrolRequest(msgspec.Struct, frozen=True):
+    """`public_key`: 32 raw bytes, Ed25519. `proof`: signature by that key over b"sunmao-enrol:" + code (UTF-8)."""
+
+    code: str
+    name: str
+    public_key: bytes
+    proof: bytes
+    agent_version: str
+
+
+class EnrolReply(msgspec.Struct, frozen=True):
+    """Who the agent now is (UUID), and where it belongs."""
+
+    agent_id: str
+    tenant: str
+    site: str
+
+
+class ChallengeRequest(msgspec.Struct, frozen=True):
+    """Ask for a nonce."""
+
+    agent_id: str
+
+
+class ChallengeReply(msgspec.Struct, frozen=True):
+    """32 random bytes, good once and for 60 s."""
+
+    nonce: bytes
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """`signature` by the enrolled key over b"sunmao-login:" + agent_id (UTF-8) + nonce."""
+
+    agent_id: str
+    nonce: bytes
+    signature: bytes
+
+
+class TokenReply(msgspec.Struct, frozen=True):
+    """`expires_in_s` counts from receipt, so that no wall clock is needed. `server_time`: microseconds UTC."""
+
+    token: str
+    expires_in_s: int
+    server_time: int
+
+
+class DeviceReport(msgspec.Struct, frozen=True):
+    """One device as the agent sees it. `state`: "up", "down" or "waiting"; `since`: microseconds UTC."""
+
+    name: str
+    protocol: str
+    template: str
+    equipment_class: str
+    state: str
+    since: int
+    points: int
+    unmapped: int
+    reason_en: str = ""
+    reason_zh: str = ""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The agent's condition. Times in microseconds UTC, sizes in bytes, `oldest_unsent` 0 when nothing waits."""
+
+    agent_version: str
+    time: int
+    started: int
+    devices: list[DeviceReport]
+    collected: int
+    dropped: int
+    set_aside: int
+    buffer_rows: int
+    buffer_bytes: int
+    buffer_limit_bytes: int
+    oldest_unsent: int
+    disk_free_bytes: int
+    rss_bytes: int
+
+
+class HealthReply(msgspec.Struct, frozen=True):
+    """`server_time`: microseconds UTC, for the agent's clock offset."""
+
+    server_time: int
