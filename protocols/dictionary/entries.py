@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal, get_args
@@ -62,8 +63,6 @@ class Dictionary(Mapping[str, Entry]):
         """Return the entry `code`; raises ConfigError naming `key` and the most similar codes if there is none."""
         if code in self._entries:
             return self._entries[code]
-        from difflib import get_close_matches
-
         near = ", ".join(get_close_matches(code, self._entries, 3)) or "sunmao-edge dictionary"
         raise ConfigError(
             Text(f"the dictionary has no entry '{code}'", f"数据字典中没有条目“{code}”"),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,6 @@ def load_template(name: str) -> Template:
     if name.endswith(".toml"):
         return parse_template(_read(Path(name)), name)
     if name not in template_ids():
-        from difflib import get_close_matches
-
         near = ", ".join(get_close_matches(name, template_ids(), 3)) or ", ".join(template_ids())
         raise ConfigError(
             Text(f"no device '{name}' in the library", f"设备库中没有“{name}”"),
