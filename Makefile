@@ -1,26 +1,46 @@
 # Every target does its own set-up; nothing but Python 3.11 and make is assumed.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/.ready
+BIN := .venv/bin
+STAMP := .venv/.ready
 
-.PHONY: setup demo test check bench faults fmt
+ZH := $(findstring zh,$(or $(LC_ALL),$(LC_MESSAGES),$(LANG)))
+step = @echo "· $(if $(ZH),$(2),$(1))"
+
+.PHONY: setup demo test check bench faults fmt images
+.NOTPARALLEL:
 
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -m venv --upgrade-deps $(VENV) >/dev/null || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
-	touch $@
+	$(call step,creating the environment in .venv,在 .venv 中创建运行环境)
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + ' - set PYTHON=python3.11' if sys.version_info < (3, 11) else 0)"
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"; }
+	$(call step,installing the locked packages (about 700 MB once installed),安装锁定版本的软件包(安装后约 700 MB))
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
 
-fmt: setup
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+demo: setup
+	@$(BIN)/python -P deploy/demo/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest -m "not bench"
 
 check: setup
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python -P tests/benchmarks/run.py
+
+faults: setup
+	@$(BIN)/python -P tests/faults/run.py
+
+fmt: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+images: setup
+	@$(BIN)/python -P deploy/demo/screenshots.py

@@ -1,0 +1,67 @@
+"""The import table of docs/architecture.md, as contracts of import-linter in pyproject.toml, each broken once on purpose."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("protocols", "models", "edge_agent", "cloud")
+CONTRACTS = [
+    contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+]
+
+BROKEN = {
+    "edge_agent and cloud stand on models and protocols, and never on each other": (
+        "protocols/uplink/planted.py",
+        "import models",
+    ),
+    "a driver never imports a sibling": ("protocols/modbus/planted.py", "import protocols.opcua.config"),
+    "the cloud speaks to agents, never to devices": ("cloud/telemetry/planted.py", "import protocols.modbus.driver"),
+    "the rooms of the cloud, from the page down to the core": ("cloud/core/planted.py", "import cloud.web"),
+    "across cloud domains only the service door": ("cloud/quality/planted.py", "import cloud.identity.store"),
+    "the agent runs models and never fits them": ("edge_agent/inspect/planted.py", "import models.vision.fit"),
+    "shipped code never imports tests or deploy": ("cloud/planted.py", "import tests"),
+    "asyncua lives in protocols.opcua": ("edge_agent/planted.py", "import asyncua"),
+    "pymodbus lives in protocols.modbus": ("protocols/planted.py", "from pymodbus.client import AsyncModbusTcpClient"),
+    "SQL lives in cloud.core and the store of each domain": ("cloud/web/planted.py", "import psycopg"),
+    "the web framework lives in the cloud": ("edge_agent/planted_page.py", "import fastapi"),
+    "pages live in cloud.web": ("cloud/fleet/planted.py", "import nicegui"),
+    "typer lives in the command lines": ("models/planted.py", "import typer"),
+    "ONNX Runtime lives in models.vision": ("edge_agent/planted_model.py", "import onnxruntime"),
+}
+"""Contract -> a file and the line in it that breaks the contract."""
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    linter = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run([linter, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_code_keeps_every_contract() -> None:
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture(scope="module")
+def verdict_on_a_broken_copy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, line in BROKEN.values():
+        (copy / file).write_text(f"{line}\n")
+    return lint(copy).stdout
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_broken_contract_is_caught(contract: str, verdict_on_a_broken_copy: str) -> None:
+    assert f"{contract} BROKEN" in verdict_on_a_broken_copy
+    planted = Path(BROKEN[contract][0]).with_suffix("").as_posix().replace("/", ".")
+    assert planted in verdict_on_a_broken_copy
