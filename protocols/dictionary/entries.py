@@ -1,20 +1,21 @@
 """Loads the dictionary's released entries and answers for them.
 
-Data files beside this module: `core.csv` (properties), `units.csv` (UN/ECE Rec 20 codes with their conversion to the
-coherent SI unit), read with `importlib.resources` so that a wheel is enough.
+Data files beside this module, read once per process: `core.csv` (properties),
+`value_lists.csv` (what the codes of a coded property mean), `equipment_classes.csv` (what kind of equipment a property
+belongs to) and `units.csv` (see `units`).
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from importlib.resources import files
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
+from protocols.dictionary.data import data_rows
+from protocols.dictionary.units import conversion
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -29,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
     """One property of the dictionary (a subset of IEC 61360).
 
     `unit` is a UN/ECE Rec 20 code ("C62" = one, no unit); `typical_min` and `typical_max` are in that unit and bound
-    what is plausible, not what is allowed.
+    what is plausible, not what is allowed. `values` names the codes of a coded property and is empty for all others.
     """
 
     code: str
@@ -42,6 +43,11 @@ class Entry(msgspec.Struct, frozen=True):
     aggregation: Aggregation
     typical_min: float | None
     typical_max: float | None
+    values: Mapping[int, Text] = {}
+
+    def conversion_from(self, unit: str) -> tuple[float, float]:
+        """Return (factor, offset) that turn a value in `unit` into one in this entry's unit; errors as `conversion`."""
+        return conversion(unit, self.unit, difference=self.quantity_kind == "temperature_difference")
 
 
 class Dictionary(Mapping[str, Entry]):
@@ -63,10 +69,10 @@ class Dictionary(Mapping[str, Entry]):
         """Return the entry `code`; raises ConfigError naming `key` and the most similar codes if there is none."""
         if code in self._entries:
             return self._entries[code]
-        near = ", ".join(get_close_matches(code, self._entries, 3)) or "sunmao-edge dictionary"
+        near = ", ".join(get_close_matches(code, self._entries, 3, 0.4))
         raise ConfigError(
             Text(f"the dictionary has no entry '{code}'", f"数据字典中没有条目“{code}”"),
-            Text(f"did you mean: {near}", f"是否指:{near}"),
+            Text(f"did you mean: {near}", f"是否指:{near}") if near else None,
             key=key,
         )
 
@@ -74,15 +80,19 @@ class Dictionary(Mapping[str, Entry]):
 @lru_cache(maxsize=1)
 def load_dictionary() -> Dictionary:
     """Return the released entries; read once per process."""
-    text = files("protocols.dictionary").joinpath("core.csv").read_text(encoding="utf-8")
-    entries = [_entry(row) for row in csv.DictReader(text.splitlines())]
-    return Dictionary({entry.code: entry for entry in entries})
+    values: dict[str, dict[int, Text]] = {}
+    for row in data_rows("value_lists.csv"):
+        values.setdefault(row["property"], {})[int(row["value"])] = Text(row["name_en"], row["name_zh"])
+    return Dictionary({row["code"]: _entry(row, values.get(row["code"], {})) for row in data_rows("core.csv")})
 
 
-def _entry(row: dict[str, str]) -> Entry:
-    for field, allowed in (("data_type", get_args(DataType)), ("aggregation", get_args(Aggregation))):
-        if row[field] not in allowed:
-            raise ValueError(f"core.csv: {row['code']}: {field} '{row[field]}' is not one of {allowed}")
+@lru_cache(maxsize=1)
+def equipment_classes() -> Mapping[str, Text]:
+    """Return the name of every equipment class by its code; read once per process."""
+    return {row["code"]: Text(row["name_en"], row["name_zh"]) for row in data_rows("equipment_classes.csv")}
+
+
+def _entry(row: dict[str, str], values: Mapping[int, Text]) -> Entry:
     return Entry(
         code=row["code"],
         equipment_class=row["equipment_class"],
@@ -94,4 +104,5 @@ def _entry(row: dict[str, str]) -> Entry:
         aggregation=row["aggregation"],  # type: ignore[arg-type]
         typical_min=float(row["typical_min"]) if row["typical_min"] else None,
         typical_max=float(row["typical_max"]) if row["typical_max"] else None,
+        values=values,
     )
