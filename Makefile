@@ -21,10 +21,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup
-	@$(BIN)/python -P deploy/demo/demo.py
+	@$(BIN)/python -P -m deploy.demo.demo
 
 test: setup
-	@$(BIN)/python -m pytest -m "not bench"
+	@$(BIN)/python -m pytest
 
 check: setup
 	@$(BIN)/ruff format --check .
@@ -33,10 +33,10 @@ check: setup
 	@$(BIN)/lint-imports
 
 bench: setup
-	@$(BIN)/python -P tests/benchmarks/run.py
+	@$(BIN)/python -P -m tests.benchmarks.run
 
 faults: setup
-	@$(BIN)/python -P tests/faults/run.py
+	@$(BIN)/python -P -m tests.faults.run
 
 fmt: setup
 	@$(BIN)/ruff format .
