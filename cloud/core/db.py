@@ -1,0 +1,106 @@
+"""The door to the database: every statement on tenant data runs inside `Database.tenant`.
+
+The pool logs in as `sunmao_app`, a role that row-level security binds. A transaction names its tenant with
+`set_config('sunmao.tenant', ..., true)`, which PostgreSQL forgets at its end; without it every table looks empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from cloud.core.migrate import migrate, pending, unreachable
+from cloud.core.principal import TenantScope
+from cloud.core.roles import APP_ROLE
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+MAX_CONNECTIONS = 10
+
+
+def prepare(dsn: str, app_password: str) -> str:
+    """Bring the database at `dsn` up to date and return the DSN of the app role in it.
+
+    `dsn` is the owner's, or already the app role's; then nothing is migrated and a missing migration is an error.
+
+    Raises ConfigError or Unreachable.
+    """
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        given = {}
+    if given.get("user") != APP_ROLE:
+        migrate(dsn, app_password)
+        return make_conninfo(dsn, user=APP_ROLE, password=app_password)
+    if missing := pending(dsn):
+        raise ConfigError(
+            Text(f"the database lacks {len(missing)} migrations", f"数据库缺少 {len(missing)} 个升级步骤"),
+            Text("run: sunmao-cloud migrate --dsn <owner's DSN>", "请运行:sunmao-cloud migrate --dsn <所有者的 DSN>"),
+            key="--dsn",
+        )
+    return dsn
+
+
+class Database:
+    """A pool of connections of the app role. Use as `async with Database(dsn) as db`."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._pool = AsyncConnectionPool(dsn, min_size=1, max_size=MAX_CONNECTIONS, open=False, timeout=10)
+
+    async def __aenter__(self) -> Database:
+        try:
+            async with await AsyncConnection.connect(self.dsn, connect_timeout=10) as connection:
+                await _refuse_powerful_role(connection)
+        except psycopg.OperationalError as error:
+            raise unreachable(self.dsn, error) from error
+        await self._pool.open(wait=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def tenant(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:
+        """One transaction inside the tenant of `scope`: committed at the end, rolled back on an exception."""
+        async with self.door() as connection:
+            await enter(connection, scope)
+            yield connection
+
+    @asynccontextmanager
+    async def door(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction of no tenant: all tables look empty, only the SECURITY DEFINER look-ups answer."""
+        async with self._pool.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def enter(connection: AsyncConnection, scope: TenantScope) -> None:
+    """Put the rest of the running transaction inside the tenant of `scope`."""
+    await connection.execute("SELECT set_config('sunmao.tenant', %s, true)", [str(scope.tenant_id)])
+
+
+async def _refuse_powerful_role(connection: AsyncConnection) -> None:
+    cursor = await connection.execute(
+        """
+        SELECT current_user, rolsuper OR rolbypassrls OR pg_has_role(current_user, relowner, 'MEMBER')
+        FROM pg_roles, pg_class WHERE rolname = current_user AND pg_class.oid = 'tenant'::regclass
+        """
+    )
+    role, powerful = await cursor.fetchone() or ("", True)
+    if powerful:
+        raise ConfigError(
+            Text(
+                f"database role '{role}' is not bound by row-level security",
+                f"数据库角色“{role}”不受行级安全约束",
+            ),
+            Text(
+                f"let the cloud log in as {APP_ROLE}: neither superuser, nor owner of the tables, nor BYPASSRLS",
+                f"请以 {APP_ROLE} 登录:不得为超级用户、表的所有者,也不得具有 BYPASSRLS",
+            ),
+            key="--dsn",
+        )

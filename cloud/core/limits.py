@@ -1,0 +1,39 @@
+"""Limits how often something may be tried."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from cloud.core.errors import TooMany
+
+_MAX_KEYS = 100_000
+
+
+class RateLimit:
+    """A token bucket per key: `burst` tries at once, then one more every `period_s`.
+
+    Kept in the process's memory: a restart forgives, and n processes allow n times as much. The number of keys is
+    bounded, so that an attacker who varies them costs a fixed amount of memory.
+    """
+
+    def __init__(self, burst: int, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._period_s = period_s
+        self._clock = clock
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def spend(self, *keys: str) -> None:
+        """Count one try against every one of `keys`; raises TooMany, counting nothing, if one of them has none left."""
+        now = self._clock()
+        bounds = [max(self._full_at.get(key, now), now) + self._period_s for key in keys]
+        wait_s = max(bounds, default=now) - now - self._burst * self._period_s
+        if wait_s > 0:
+            raise TooMany(math.ceil(wait_s))
+        for key, full_at in zip(keys, bounds, strict=True):
+            self._full_at[key] = full_at
+            self._full_at.move_to_end(key)
+        while len(self._full_at) > _MAX_KEYS:
+            self._full_at.popitem(last=False)
