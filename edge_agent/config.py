@@ -1,0 +1,294 @@
+"""The agent's configuration: one TOML file, one model. Paths in it are relative to the file's folder."""
+
+from __future__ import annotations
+
+import binascii
+import tomllib
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+
+from edge_agent.validation import unknown_key, validate
+from protocols.catalogue import driver_class
+from protocols.dictionary.entries import load_dictionary
+from protocols.dictionary.units import conversion
+from protocols.driver import ConnectionConfig, Driver, PointConfig
+from protocols.errors import ConfigError
+from protocols.library.templates import Template, load_template
+from protocols.text import Text
+
+Name = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\s/\x00-\x1f][^/\x00-\x1f]*$")]
+RelativePath = Annotated[Path, Field(strict=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class AgentConfig(_Table):
+    """[agent]: who this box is and where it keeps what it must not lose."""
+
+    name: Name = Field(description="Name of this agent, shown in the cloud.")
+    state_dir: RelativePath = Field(Path("state"), description="Folder of the identity key, the buffer and the status.")
+
+
+class CloudConfig(_Table):
+    """[cloud]: where readings go."""
+
+    url: str = Field(description="Address of the cloud, https://host[:port] (http only inside a trusted network).")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(
+                Text(f"'{url}' is not an address like https://host:8000", f"“{url}”不是形如 https://主机:8000 的地址")
+            )
+        return url.rstrip("/")
+
+
+class BufferConfig(_Table):
+    """[buffer]: how much is kept while the cloud cannot be reached."""
+
+    limit_mb: int = Field(
+        2048, ge=1, description="Largest size on disk in megabytes; when full the oldest telemetry goes first, counted."
+    )
+    group_s: float = Field(
+        0.25, ge=0.01, le=1, description="Longest time in seconds that readings wait to be committed together."
+    )
+
+
+class DeviceConfig(_Table):
+    """One [[device]], complete: its template is merged in, connection and points are of its protocol's own models."""
+
+    name: Name
+    protocol: str
+    template: str = ""
+    equipment_class: str = ""
+    period_s: float = Field(1.0, ge=0.01, le=86400, description="Reading or sampling period in seconds.")
+    connection: SerializeAsAny[ConnectionConfig]
+    points: tuple[SerializeAsAny[PointConfig], ...]
+
+    def driver(self) -> Driver:
+        """Return a new driver for this device; nothing is sent yet."""
+        return driver_class(self.protocol)(self.name, self.connection, self.points)
+
+
+class InspectionConfig(_Table):
+    """[[inspection]]: a folder of pictures judged by a signed model bundle."""
+
+    device: Name = Field(description="Name of the inspection station; one equipment in the cloud.")
+    folder: RelativePath = Field(description="Folder in which the camera leaves its pictures.")
+    bundle: RelativePath = Field(description="Folder of the signed model bundle.")
+    trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
+    keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
+
+    @field_validator("trust")
+    @classmethod
+    def _keys(cls, trust: list[str]) -> list[str]:
+        for key in trust:
+            try:
+                size = len(b64decode(key, validate=True))
+            except binascii.Error:
+                size = 0
+            if size != 32:
+                raise ValueError(
+                    Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
+                )
+        return trust
+
+
+class Config(_Table):
+    """The whole file."""
+
+    agent: AgentConfig
+    cloud: CloudConfig
+    buffer: BufferConfig
+    devices: tuple[DeviceConfig, ...]
+    inspections: tuple[InspectionConfig, ...]
+
+
+class _DeviceTable(_Table):
+    """A [[device]] as written: either a template, or a protocol with its points."""
+
+    name: Name
+    template: str | None = None
+    protocol: str | None = None
+    period_s: float = Field(1.0, ge=0.01, le=86400)
+    connection: dict[str, Any] = {}
+    point: list[dict[str, Any]] = []
+
+
+_TABLES: Mapping[str, Literal["table", "array"]] = {
+    "agent": "table",
+    "cloud": "table",
+    "buffer": "table",
+    "device": "array",
+    "inspection": "array",
+}
+
+
+def load_config(path: Path) -> Config:
+    """Return the configuration in `path`, complete and checked as far as is possible without a network.
+
+    Raises ConfigError naming the key (arrays counted from 1: `device[2].connection.port`) and how to mend it.
+    """
+    tables = _read(path)
+    folder = path.resolve().parent
+    agent = validate(AgentConfig, tables["agent"], "agent")
+    inspections = tuple(
+        _placed(validate(InspectionConfig, table, f"inspection[{number}]"), folder)
+        for number, table in enumerate(tables["inspection"], 1)
+    )
+    config = Config(
+        agent=agent.model_copy(update={"state_dir": folder / agent.state_dir}),
+        cloud=validate(CloudConfig, tables["cloud"], "cloud"),
+        buffer=validate(BufferConfig, tables["buffer"], "buffer"),
+        devices=tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1)),
+        inspections=inspections,
+    )
+    _check_names(config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            Text("there is no such file", "没有这个文件"),
+            Text("`sunmao-edge init` writes a sample", "可用 `sunmao-edge init` 生成样例"),
+            key=str(path),
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            Text(f"cannot be read: {error.strerror}", f"无法读取:{error.strerror}"), key=str(path)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}"),
+            Text("correct that place", "请改正该处"),
+            key=str(path),
+        ) from error
+    for name, table in tables.items():
+        if name not in _TABLES:
+            raise ConfigError(*unknown_key(name, list(_TABLES)), key=name)
+        array = _TABLES[name] == "array"
+        if not isinstance(table, list if array else dict):
+            header = f"[[{name}]]" if array else f"[{name}]"
+            raise ConfigError(
+                Text(f"must be written as {header}", f"应写作 {header}"),
+                Text("correct the header", "请改正表头"),
+                key=name,
+            )
+    return {name: tables.get(name, [] if kind == "array" else {}) for name, kind in _TABLES.items()}
+
+
+def _placed(inspection: InspectionConfig, folder: Path) -> InspectionConfig:
+    return inspection.model_copy(update={"folder": folder / inspection.folder, "bundle": folder / inspection.bundle})
+
+
+def _device(table: Any, key: str, folder: Path) -> DeviceConfig:
+    written = validate(_DeviceTable, table, key)
+    if (written.template is None) == (written.protocol is None):
+        raise ConfigError(
+            Text("needs either a template or a protocol", "须在 template 与 protocol 中二选一"),
+            Text('write e.g. template = "demo-energy-meter"', '例如 template = "demo-energy-meter"'),
+            key=key,
+        )
+    template = _template(written.template, key, folder) if written.template is not None else None
+    protocol = template.device.protocol if template else written.protocol
+    assert protocol is not None  # noqa: S101 - one of the two is given, as checked above
+    with _keyed(f"{key}.protocol"):
+        driver = driver_class(protocol)
+    defaults = template.defaults if template else {}
+    device = DeviceConfig(
+        name=written.name,
+        protocol=protocol,
+        template=written.template or "",
+        equipment_class=template.device.equipment_class if template else "",
+        period_s=written.period_s,
+        connection=validate(driver.Connection, defaults | written.connection, f"{key}.connection"),
+        points=_points(written.point, template, driver.Point, key),
+    )
+    with _keyed(key):
+        device.driver()
+    return device
+
+
+@contextmanager
+def _keyed(key: str) -> Iterator[None]:
+    """Put the key of the configuration in front of a ConfigError raised within."""
+    try:
+        yield
+    except ConfigError as error:
+        within = "" if error.key in (None, "template", "protocol") else f": {error.key}"
+        raise ConfigError(error.what, error.mend, key=f"{key}{within}") from error
+
+
+def _template(name: str, key: str, folder: Path) -> Template:
+    with _keyed(f"{key}.template"):
+        return load_template(str(folder / name) if name.endswith(".toml") else name)
+
+
+def _points(
+    written: Sequence[Mapping[str, Any]], template: Template | None, model: type[PointConfig], key: str
+) -> tuple[PointConfig, ...]:
+    """Return the template's points, each overridden by the written point of its name, and those only written."""
+    points = {point.name: point for point in template.points} if template else {}
+    seen: set[str] = set()
+    for number, table in enumerate(written, 1):
+        place = f"{key}.point[{number}]"
+        name = table.get("name")
+        under = points[name].model_dump(exclude_unset=True) if isinstance(name, str) and name in points else {}
+        point = validate(model, under | dict(table), place)
+        if point.name in seen:
+            raise ConfigError(
+                Text(f"point '{point.name}' is listed twice", f"点“{point.name}”重复"),
+                Text("rename or remove one", "请改名或删除其一"),
+                key=f"{place}.name",
+            )
+        seen.add(point.name)
+        points[point.name] = point
+        _check_meaning(point, place)
+    if not points:
+        raise ConfigError(
+            Text("the device has no points", "该设备没有任何点"),
+            Text("add [[device.point]] tables or name a template", "请添加 [[device.point]] 或指定模板"),
+            key=f"{key}.point",
+        )
+    return tuple(points.values())
+
+
+def _check_meaning(point: PointConfig, key: str) -> None:
+    if point.property is None:
+        return
+    entry = load_dictionary().entry(point.property, key=f"{key}.property")
+    with _keyed(f"{key}.unit"):
+        conversion(point.unit or entry.unit, entry.unit)
+
+
+def _check_names(config: Config) -> None:
+    keys: dict[str, str] = {}
+    named = [(f"device[{n}].name", device.name) for n, device in enumerate(config.devices, 1)]
+    named += [(f"inspection[{n}].device", station.device) for n, station in enumerate(config.inspections, 1)]
+    for key, name in named:
+        if name in keys:
+            raise ConfigError(
+                Text(f"'{name}' is also the name of {keys[name]}", f"名称“{name}”已用于 {keys[name]}"),
+                Text("give each device its own name", "请为每台设备取不同的名称"),
+                key=key,
+            )
+        keys[name] = key
+    if not named:
+        raise ConfigError(
+            Text("there is no [[device]] and no [[inspection]]", "既没有 [[device]] 也没有 [[inspection]]"),
+            Text("add the first device", "请添加第一台设备"),
+            key="device",
+        )
