@@ -24,13 +24,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from protocols.catalogue import driver_class
-from protocols.dictionary.entries import load_dictionary
+from protocols.dictionary.entries import equipment_classes, load_dictionary
+from protocols.dictionary.units import unit
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.text import Text
+from protocols.validation import unknown_key, validate
 
 
 class DeviceType(BaseModel):
@@ -87,39 +89,74 @@ def load_template(name: str) -> Template:
 def parse_template(text: str, file: str) -> Template:
     """Return the template written in `text`; `file` is named in errors."""
     try:
+        return _parse(text)
+    except ConfigError as error:
+        raise ConfigError(error.what, error.mend, key=f"{file}: {error.key}" if error.key else file) from error
+
+
+class _Written(BaseModel):
+    """The tables of a template's file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    device: dict[str, Any]
+    defaults: dict[str, Any] = {}
+    point: list[dict[str, Any]] = Field(min_length=1)
+
+    @field_validator("point", mode="before")
+    @classmethod
+    def _many(cls, point: Any) -> Any:
+        if isinstance(point, dict):
+            raise ValueError(Text("[point] is a single table; write [[point]]", "[point] 是单个表,请写成 [[point]]"))
+        return point
+
+
+def _parse(text: str) -> Template:
+    try:
         data = tomllib.loads(text)
-        device = DeviceType.model_validate(data.pop("device", {}))
-        point_model = driver_class(device.protocol).Point
-        template = Template(
-            device=device,
-            defaults=data.pop("defaults", {}),
-            points=tuple(point_model.model_validate(point) for point in data.pop("point", [])),
-        )
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}"), key=file) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(Text(f"{place}: {first['msg']}", f"{place}:{first['msg']}"), key=file) from error
-    if data:
-        unknown = ", ".join(data)
+        raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}")) from error
+    written = validate(_Written, data, "")
+    device = validate(DeviceType, written.device, "device")
+    if device.equipment_class not in equipment_classes():
+        classes = list(equipment_classes())
+        near = ", ".join(get_close_matches(device.equipment_class, classes, 3) or classes)
         raise ConfigError(
-            Text(f"unknown table {unknown}", f"未知的表 {unknown}"),
-            Text("a template has [device], [defaults] and [[point]]", "模板只有 [device]、[defaults] 与 [[point]]"),
-            key=file,
+            Text(f"unknown equipment class '{device.equipment_class}'", f"未知设备类别“{device.equipment_class}”"),
+            Text(f"choose one of: {near}", f"可选:{near}"),
+            key="device.equipment_class",
         )
-    _check_points(template.points, file)
-    return template
+    driver = driver_class(device.protocol)
+    for name in written.defaults:
+        if name not in driver.Connection.model_fields:
+            raise ConfigError(*unknown_key(name, list(driver.Connection.model_fields)), key=f"defaults.{name}")
+    points = tuple(
+        validate(driver.Point, point, f"point[{number}]") for number, point in enumerate(written.point, start=1)
+    )
+    _check_points(points)
+    return Template(device=device, defaults=written.defaults, points=points)
 
 
-def _check_points(points: Sequence[PointConfig], file: str) -> None:
+def _check_points(points: Sequence[PointConfig]) -> None:
+    """Check what a point's own model cannot: names are unique, properties exist, units can be converted to theirs."""
     seen: set[str] = set()
-    for point in points:
+    for number, point in enumerate(points, start=1):
+        key = f"point[{number}]"
         if point.name in seen:
-            raise ConfigError(Text(f"point '{point.name}' is listed twice", f"点“{point.name}”重复"), key=file)
+            raise ConfigError(
+                Text(f"another point is already called '{point.name}'", f"已有名为“{point.name}”的点"),
+                Text("give each point a name of its own", "请为每个点取不同的名称"),
+                key=f"{key}.name",
+            )
         seen.add(point.name)
+        if point.unit is not None:
+            unit(point.unit, key=f"{key}.unit")
         if point.property is not None:
-            load_dictionary().entry(point.property, key=f"{file}: {point.name}")
+            entry = load_dictionary().entry(point.property, key=f"{key}.property")
+            try:
+                entry.conversion_from(point.unit or entry.unit)
+            except ConfigError as error:
+                raise ConfigError(error.what, error.mend, key=f"{key}.unit") from error
 
 
 def _read(path: Path) -> str:
@@ -128,4 +165,10 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigError(
             Text(f"cannot be read: {error.strerror}", f"无法读取:{error.strerror}"), key=str(path)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            Text("is not UTF-8 text", "不是 UTF-8 编码的文本"),
+            Text("save it as UTF-8", "请另存为 UTF-8 编码"),
+            key=str(path),
         ) from error
