@@ -1,0 +1,135 @@
+"""Between the bytes of a Modbus answer and engineering values, both ways; no network, no clock.
+
+The four orders need two steps only. Swapping the two bytes of every register turns BADC into ABCD and CDAB into DCBA,
+for 64 bits as for 32; what remains is plain big-endian (ABCD) or little-endian (DCBA), which `struct` reads by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from protocols.modbus.config import NUMBER_FORMATS, ModbusPoint, raw_pattern
+from protocols.reading import BAD_DECODING_ERROR, BAD_NO_DATA, BAD_OUT_OF_RANGE, Quality, Value
+
+Convert = Callable[[Any], "Value | Quality"]
+"""Turns a raw value into an engineering value, or into the quality that says why there is none."""
+
+
+class Field(NamedTuple):
+    """How `struct` takes one value from an answer's data.
+
+    swapped: the bytes of each register have to be swapped first; endian: ">" or "<"; form: format characters.
+    """
+
+    swapped: bool
+    endian: str
+    form: str
+
+
+def register_field(point: ModbusPoint) -> Field:
+    """Return how the registers of `point` are laid out; a bool is read as the register that holds it."""
+    if point.type == "string":
+        return Field(point.order == "BADC", ">", f"{2 * point.width}s")
+    return Field(
+        point.order in {"BADC", "CDAB"},
+        "<" if point.order in {"DCBA", "CDAB"} else ">",
+        NUMBER_FORMATS.get(point.type, "H"),
+    )
+
+
+def swap_bytes(data: bytes) -> bytes:
+    """Return `data`, an even number of bytes, with the two bytes of each register swapped."""
+    registers = array("H", data)
+    registers.byteswap()
+    return registers.tobytes()
+
+
+def converter(point: ModbusPoint) -> Convert | None:
+    """Return what makes an engineering value of a raw one, or None where the raw value is the engineering value.
+
+    Rules: a listed `invalid` and a float that is not finite are BadNoData; text that is not printable UTF-8 is
+    BadDecodingError; an overflow in scaling is BadOutOfRange.
+    """
+    if point.type == "string":
+        return _text
+    if point.type == "bool":
+        if point.bit is None:
+            return bool
+        mask = 1 << point.bit
+        return lambda raw: raw & mask != 0
+    scaled = point.scale != 1.0 or point.offset != 0.0
+    is_float = point.type.startswith("float")
+    if not (scaled or is_float or point.invalid):
+        return None
+    invalid = frozenset(raw_pattern(point.type, value) for value in point.invalid)
+    engineering = point.engineering
+    isfinite = math.isfinite
+
+    def convert(raw: float) -> Value | Quality:
+        if raw in invalid or (is_float and not isfinite(raw)):
+            return BAD_NO_DATA
+        if not scaled:
+            return raw
+        value = engineering(raw)
+        return value if isfinite(value) else BAD_OUT_OF_RANGE  # type: ignore[arg-type]
+
+    return convert
+
+
+def decode(point: ModbusPoint, data: bytes) -> Value | Quality:
+    """Return the value of `point` in `data`, the bytes of exactly its registers as they came over the wire."""
+    field = register_field(point)
+    raw = struct.unpack(field.endian + field.form, swap_bytes(data) if field.swapped else data)[0]
+    convert = converter(point)
+    return raw if convert is None else convert(raw)
+
+
+def encode(point: ModbusPoint, value: Value) -> bytes:
+    """Return the bytes of the registers that hold the engineering value `value` of `point`; `decode` reads it back.
+
+    None becomes the first `invalid` value, or NaN in a float. A bool becomes the register with only its bit set.
+    Raises ValueError for what the registers can not hold.
+    """
+    field = register_field(point)
+    data = struct.pack(field.endian + field.form, _raw(point, value))
+    return swap_bytes(data) if field.swapped else data
+
+
+def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
+    is_float = point.type.startswith("float")
+    if value is None:
+        if point.invalid:
+            return raw_pattern(point.type, point.invalid[0])
+        if is_float:
+            return math.nan
+        raise ValueError(f"{point.name}: {point.type} has no way to say 'no data'")
+    if point.type == "string":
+        text = str(value).encode()
+        if len(text) > 2 * point.width:
+            raise ValueError(f"{point.name}: '{value}' is longer than {2 * point.width} bytes")
+        return text
+    if isinstance(value, str):
+        raise ValueError(f"{point.name}: '{value}' is not a number")
+    if point.type == "bool":
+        return bool(value) << (point.bit or 0)
+    try:
+        raw = point.raw(value)
+        if not is_float:
+            raw = round(raw)
+        struct.pack(f">{NUMBER_FORMATS[point.type]}", raw)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"{point.name}: {value} does not fit a {point.type}") from error
+    return raw
+
+
+def _text(raw: bytes) -> Value | Quality:
+    """Return the text up to the first NUL, without the blanks that fill it up."""
+    try:
+        text = raw.partition(b"\0")[0].decode().rstrip(" ")
+    except UnicodeDecodeError:
+        return BAD_DECODING_ERROR
+    return text if text.isprintable() else BAD_DECODING_ERROR

@@ -1,0 +1,194 @@
+"""How a Modbus device is reached and how one of its points is addressed.
+
+Numbering follows the protocol's data units (MODBUS Application Protocol V1.1b3, 4.4): addresses are 0-based, and the
+table is named, not coded into the address.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from protocols.driver import ConnectionConfig, PointConfig
+from protocols.text import Text
+
+Table = Literal["coil", "discrete", "input", "holding"]
+PointType = Literal["bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "string"]
+Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+
+BIT_TABLES = frozenset({"coil", "discrete"})
+NUMBER_FORMATS: Mapping[str, str] = {
+    "uint16": "H",
+    "int16": "h",
+    "uint32": "I",
+    "int32": "i",
+    "uint64": "Q",
+    "int64": "q",
+    "float32": "f",
+    "float64": "d",
+}
+"""Point type -> format character of `struct` (standard sizes)."""
+
+
+def _wrong(en: str, zh: str) -> ValueError:
+    """Return the error a validator raises to be understood in both languages."""
+    return ValueError(Text(en, zh))
+
+
+def _whole_number(value: Any) -> Any:
+    """Turn the text "0x101E" or "4126" into a number; leave anything else to the field's own check."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(value, 0)
+    except ValueError:
+        raise _wrong(
+            f"'{value}' is not a number; write 4126 or \"0x101E\"", f'“{value}”不是数字;请写 4126 或 "0x101E"'
+        ) from None
+
+
+class ModbusConnection(ConnectionConfig):
+    """How to reach one Modbus device over TCP."""
+
+    host: str = Field(min_length=1, description="IP address or host name of the device or of its gateway.")
+    port: int = Field(502, ge=1, le=65535, description="TCP port.")
+    unit_id: int = Field(
+        1, ge=0, le=255, description="Unit (slave) address; behind a gateway it chooses the device on the serial line."
+    )
+    framing: Literal["tcp", "rtu-over-tcp"] = Field(
+        "tcp",
+        description='"tcp": Modbus TCP; "rtu-over-tcp": serial frames with CRC through a transparent serial server.',
+    )
+    max_registers: int = Field(
+        125,
+        ge=1,
+        le=125,
+        description="Most registers asked for in one request; sixteen times as many coils or discrete inputs.",
+    )
+    max_gap: int = Field(
+        8,
+        ge=0,
+        le=124,
+        description=(
+            "Unused registers read along when that saves a request; sixteen times as many coils or discrete inputs."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _unit_answers(self) -> ModbusConnection:
+        if self.framing == "rtu-over-tcp" and self.unit_id == 0:
+            raise _wrong(
+                "unit_id 0 is the broadcast address of a serial line, which nobody answers; use 1..247",
+                "unit_id 0 是串行总线的广播地址,没有设备会应答;请使用 1..247",
+            )
+        return self
+
+
+class ModbusPoint(PointConfig):
+    """One value in one of the four tables of a Modbus device."""
+
+    table: Table = Field(
+        "holding",
+        description='"coil" (function 1), "discrete" input (2), "holding" register (3) or "input" register (4).',
+    )
+    address: Annotated[int, BeforeValidator(_whole_number)] = Field(
+        description='0-based address as sent on the wire: 30 or "0x1E". Manuals that count from 40001 mean 0 by it.'
+    )
+    type: PointType = Field(
+        "uint16", description="How the registers are read; bool where the table holds bits or `bit` is given."
+    )
+    order: Order = Field(
+        "ABCD",
+        description=(
+            "Order of the bytes of a value on the wire, A the most significant: ABCD big-endian, CDAB registers "
+            "swapped, BADC bytes swapped in each register, DCBA little-endian; 64 bits in the same manner."
+        ),
+    )
+    length: int | None = Field(None, ge=1, le=125, description="Registers of a string, two characters each.")
+    bit: int | None = Field(None, ge=0, le=15, description="Bit of a register, 0 the least significant; type is bool.")
+    invalid: tuple[Annotated[int | float, BeforeValidator(_whole_number)], ...] = Field(
+        (),
+        description='Raw values by which the device says "no data", as its manual writes them: [32768] or ["0x8000"].',
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _type_follows_table(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "type" in data:
+            return data
+        is_bool = data.get("table") in BIT_TABLES or data.get("bit") is not None
+        return {**data, "type": "bool"} if is_bool else data
+
+    @field_validator("address")
+    @classmethod
+    def _address_in_range(cls, address: int) -> int:
+        if not 0 <= address <= 0xFFFF:
+            raise _wrong(
+                f"{address} is outside 0..65535; of a number like 400101 drop the first digit, which is the table, "
+                "and count from 0: 100",
+                f"{address} 超出 0..65535;像 400101 这样的编号,首位表示数据表,去掉后从 0 开始计:100",
+            )
+        return address
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> ModbusPoint:
+        in_bits = self.table in BIT_TABLES
+        if in_bits and (self.type != "bool" or self.bit is not None):
+            raise _wrong(
+                f"table '{self.table}' holds single bits: leave out type and bit",
+                f"数据表“{self.table}”存放单个位:请去掉 type 与 bit",
+            )
+        if not in_bits and (self.type == "bool") != (self.bit is not None):
+            raise _wrong(
+                "a bool in a register needs bit = 0..15, and only a bool has one",
+                "寄存器中的 bool 需要 bit = 0..15,其他类型不能有 bit",
+            )
+        if (self.type == "string") != (self.length is not None):
+            raise _wrong(
+                "a string needs length (its number of registers), and only a string has one",
+                "string 需要 length(寄存器个数),其他类型不能有 length",
+            )
+        if self.type == "string" and self.order in {"CDAB", "DCBA"}:
+            raise _wrong(
+                'the registers of a string are never swapped: order is "ABCD" or "BADC"',
+                'string 的寄存器不会对调:order 只能是 "ABCD" 或 "BADC"',
+            )
+        if self.address + self.width > 0x10000:
+            raise _wrong(
+                f"{self.type} at {self.address} takes {self.width} registers and ends beyond 65535",
+                f"{self.address} 处的 {self.type} 占 {self.width} 个寄存器,超出 65535",
+            )
+        for value in self.invalid:
+            raw_pattern(self.type, value)
+        return self
+
+    @property
+    def width(self) -> int:
+        """Addresses the value takes: registers, or 1 in a table of bits."""
+        if self.type == "string":
+            return self.length or 1
+        return 1 if self.type == "bool" else struct.calcsize(f">{NUMBER_FORMATS[self.type]}") // 2
+
+
+def raw_pattern(kind: str, value: float) -> float:
+    """Return `value`, one of `ModbusPoint.invalid`, as a point of type `kind` decodes it.
+
+    A signed type also takes the unsigned pattern that manuals print (0x8000 for -32768); a float32 is rounded to its
+    own precision. Raises a validation error where no registers of that type could ever hold it.
+    """
+    if kind in NUMBER_FORMATS:
+        form = f">{NUMBER_FORMATS[kind]}"
+        bits = 8 * struct.calcsize(form)
+        if kind.startswith("int") and 1 << (bits - 1) <= value < 1 << bits:
+            value -= 1 << bits
+        try:
+            raw: float = struct.unpack(form, struct.pack(form, value))[0]
+        except (struct.error, OverflowError):
+            raw = math.nan
+        if raw == value or (kind == "float32" and math.isfinite(raw)):
+            return raw
+    raise _wrong(f"invalid: {value} can not be the raw value of a {kind}", f"invalid:{value} 不可能是 {kind} 的原始值")

@@ -1,0 +1,150 @@
+"""Reads the points of one Modbus device, many per request, and gives each a value or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+from typing import ClassVar
+
+from protocols.driver import BrowsedPoint, ConnectionConfig, Deliver, PointConfig
+from protocols.errors import Refused
+from protocols.modbus.config import ModbusConnection, ModbusPoint
+from protocols.modbus.link import ModbusLink
+from protocols.modbus.plan import Block, plan_reads
+from protocols.reading import (
+    BAD_COMMUNICATION_ERROR,
+    BAD_CONFIGURATION_ERROR,
+    BAD_DEVICE_FAILURE,
+    BAD_WAITING_FOR_INITIAL_DATA,
+    Quality,
+    Reading,
+    now_us,
+)
+from protocols.text import Text
+
+RETRY_S = 60.0
+"""How long a point the device has refused is left out before it is tried again, in seconds."""
+
+_QUALITY = {
+    0x01: BAD_CONFIGURATION_ERROR,  # illegal function
+    0x02: BAD_CONFIGURATION_ERROR,  # illegal data address
+    0x03: BAD_CONFIGURATION_ERROR,  # illegal data value
+    0x05: BAD_COMMUNICATION_ERROR,  # acknowledge: it will take long
+    0x06: BAD_COMMUNICATION_ERROR,  # server device busy
+}
+"""Quality of points answered by an exception (V1.1b3, 7); any other code is a failure of the device."""
+
+_BUSY = {0x05, 0x06}
+_GATEWAY = {0x0A, 0x0B}
+"""Gateway path unavailable; gateway target device failed to respond."""
+
+
+class _Schedule:
+    """The requests for one set of points, as learned from what the device refuses.
+
+    blocks: what is read in every cycle. refused: blocks that can not be split further, each with the time
+    (`time.monotonic`) of its next trial and the quality its points have until then, the next trial first.
+    """
+
+    __slots__ = ("blocks", "refused", "size")
+
+    def __init__(self, blocks: list[Block], size: int) -> None:
+        self.blocks = blocks
+        self.refused: list[tuple[float, Block, Quality]] = []
+        self.size = size
+
+
+class ModbusDriver:
+    """Talks to one unit over Modbus TCP or over serial frames in TCP. See `protocols.driver.Driver` for the promises.
+
+    A refused block is split until the refused points are found; these are left out for `RETRY_S` while the others are
+    read on, and at most one of them is tried again per call of `read`.
+    """
+
+    Connection: ClassVar[type[ConnectionConfig]] = ModbusConnection
+    Point: ClassVar[type[PointConfig]] = ModbusPoint
+    subscribes: ClassVar[bool] = False
+
+    def __init__(self, device: str, connection: ModbusConnection, points: Sequence[ModbusPoint]) -> None:
+        self._device = device
+        self._connection = connection
+        self._link = ModbusLink(device, connection)
+        self._schedules: dict[tuple[str, ...], _Schedule] = {}
+        self.plan(points)
+
+    def plan(self, points: Sequence[ModbusPoint]) -> list[Block]:
+        """Return the requests that read `points`; needs no connection. Raises ConfigError as `plan_reads` does."""
+        return plan_reads(points, self._connection.max_registers, self._connection.max_gap)
+
+    async def open(self) -> None:
+        """Connect; raises Unreachable."""
+        await self._link.open()
+
+    async def read(self, points: Sequence[ModbusPoint]) -> list[Reading]:
+        """Read `points` once; one Reading each, in their order. Raises Unreachable or Malformed."""
+        names = tuple([point.name for point in points])
+        schedule = self._schedules.get(names)
+        if schedule is None:
+            schedule = self._schedules[names] = _Schedule(self.plan(points), len(points))
+        start = now_us()
+        readings = [Reading("", None, BAD_WAITING_FOR_INITIAL_DATA, start, start)] * schedule.size
+        for _, block, quality in schedule.refused:
+            block.fail(quality, start, readings)
+        if schedule.refused and schedule.refused[0][0] <= monotonic():
+            schedule.blocks.append(schedule.refused.pop(0)[1])
+        for block in tuple(schedule.blocks):
+            await self._read_block(block, schedule, readings)
+        return readings
+
+    async def _read_block(self, block: Block, schedule: _Schedule, readings: list[Reading]) -> None:
+        answer = await self._link.exchange(block.function_code, block.address, block.count, block.size)
+        time = now_us()
+        if isinstance(answer, bytes):
+            block.decode(answer, time, readings)
+            return
+        if answer in _GATEWAY:
+            await self._link.close()
+            raise self._link.unit_absent()
+        quality = _QUALITY.get(answer, BAD_DEVICE_FAILURE)
+        if answer in _BUSY:
+            block.fail(quality, time, readings)
+            return
+        schedule.blocks.remove(block)
+        parts = block.split() if answer != 0x01 else ()
+        schedule.blocks.extend(parts)
+        for part in parts:
+            await self._read_block(part, schedule, readings)
+        if not parts:
+            block.fail(quality, time, readings)
+            schedule.refused.append((monotonic() + RETRY_S, block, quality))
+
+    async def subscribe(self, points: Sequence[ModbusPoint], period_s: float, deliver: Deliver) -> None:
+        """Refuse: a Modbus device only answers."""
+        raise self._not_in_protocol(
+            "send changes by itself", "主动上报变化", "let the agent poll it", "请由边缘代理轮询"
+        )
+
+    async def watch(self) -> None:
+        """Refuse: there are no subscriptions to watch."""
+        raise self._not_in_protocol(
+            "send changes by itself", "主动上报变化", "let the agent poll it", "请由边缘代理轮询"
+        )
+
+    def browse(self) -> AsyncIterator[BrowsedPoint]:
+        """Refuse: a Modbus device does not describe itself."""
+        raise self._not_in_protocol(
+            "list its points",
+            "列出自己的点",
+            "choose its template from the library or enter the registers from its manual",
+            "请从设备库选择模板,或按说明书填写寄存器",
+        )
+
+    async def close(self) -> None:
+        """Let go of the device."""
+        await self._link.close()
+
+    def _not_in_protocol(self, en: str, zh: str, mend_en: str, mend_zh: str) -> Refused:
+        return Refused(
+            Text(f"{self._device}: a Modbus device can not {en}", f"{self._device}:Modbus 设备不能{zh}"),
+            Text(mend_en, mend_zh),
+        )

@@ -1,0 +1,197 @@
+"""One connection to a Modbus device: sends a read request and hands back the bytes of its answer.
+
+pymodbus builds the frames and finds them in what comes back. It does not compare an answer with its request beyond
+unit and transaction id (and lets a transaction id of 0 pass), so the rest is compared here: nothing that is not the
+exact answer gets through. After any failure the connection is dropped, so that a late answer finds nobody to hurt.
+pymodbus's retries and its reconnection are off: both belong to the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pymodbus import FramerType, ModbusException
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+
+from protocols.errors import Malformed, SunmaoError, Unreachable
+from protocols.modbus.config import ModbusConnection
+from protocols.text import Text
+
+_REQUESTS: dict[int, type[ModbusPDU]] = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+
+
+class Answer(ModbusPDU):  # type: ignore[misc]
+    """Any answer, its bytes untouched: `body` is what follows the function code."""
+
+    body = b""
+
+    def decode(self, data: bytes) -> None:
+        """Keep the bytes; the request decides what they have to be."""
+        self.body = data
+
+    @classmethod
+    def calculateRtuFrameSize(cls, data: bytes) -> int:  # noqa: N802
+        """Return the length of the serial frame that begins with `data`: an exception's, or by its byte count."""
+        if data[1] & 0x80:
+            return 5
+        return data[2] + 5
+
+
+class _AnswerDecoder(DecodePDU):  # type: ignore[misc]
+    """Makes an `Answer` of every frame, whatever its function code, instead of raising inside the transport."""
+
+    def lookupPduClass(self, data: bytes) -> type[ModbusPDU] | None:  # noqa: N802
+        """Return the class that knows the length of a serial frame; None skips a byte that can not begin one."""
+        return Answer if data[1] & 0x7F in _REQUESTS else None
+
+    def decode(self, frame: bytes) -> ModbusPDU:
+        """Return `frame`, function code and data, as an `Answer`."""
+        answer = Answer()
+        answer.function_code = frame[0]
+        answer.decode(frame[1:])
+        return answer
+
+
+class ModbusLink:
+    """A connection to one unit."""
+
+    def __init__(self, device: str, connection: ModbusConnection) -> None:
+        self._device = device
+        self._connection = connection
+        self._place = f"{connection.host}:{connection.port}"
+        self._client: AsyncModbusTcpClient | None = None
+        self._heard = self._stray = False
+
+    async def open(self) -> None:
+        """Connect; raises Unreachable."""
+        # What pymodbus would log comes back as an error of ours; a level the operator has set is respected.
+        logger = logging.getLogger("pymodbus")
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
+        client = AsyncModbusTcpClient(
+            self._connection.host,
+            port=self._connection.port,
+            framer=FramerType.SOCKET if self._connection.framing == "tcp" else FramerType.RTU,
+            timeout=self._connection.timeout_s,
+            retries=0,
+            reconnect_delay=0,
+            trace_packet=self._on_packet,
+            trace_connect=self._on_connect,
+        )
+        client.ctx.framer.decoder = _AnswerDecoder(False)
+        self._client = client
+        if not await client.connect():
+            await self.close()
+            raise self._unreachable(
+                "nobody answers", "无应答", Text("check power, cable, host and port", "请检查电源、网线、host 与 port")
+            )
+
+    async def exchange(self, function_code: int, address: int, count: int, size: int) -> bytes | int:
+        """Ask for `count` registers or bits at `address`; return the `size` bytes of data, or the exception code.
+
+        Raises Unreachable or Malformed, and drops the connection with it.
+        """
+        client = self._client
+        if client is None or not client.connected:
+            await self.close()
+            raise self._unreachable("the connection is closed", "连接已关闭")
+        try:
+            if self._stray:
+                raise self._malformed("an answer nobody asked for", "未请求的应答")
+            request = _REQUESTS[function_code](address=address, count=count, dev_id=self._connection.unit_id)
+            answer = await client.execute(False, request)
+            # asyncio.wait_for, inside, loses a cancellation that meets the answer (Python 3.11).
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError
+            return self._checked(answer, request, size)
+        except (ConnectionError, ModbusException) as error:
+            await self.close()
+            raise self._failure(error) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    def _checked(self, answer: Answer, request: ModbusPDU, size: int) -> bytes | int:
+        """Return the data of `answer`, or its exception code, once it is sure to belong to `request`."""
+        asked = request.function_code
+        if answer.dev_id != request.dev_id or answer.transaction_id != request.transaction_id:
+            raise self._malformed("the answer to another request", "对其他请求的应答")
+        body = answer.body
+        if answer.function_code == asked | 0x80 and len(body) == 1:
+            return body[0]
+        if answer.function_code != asked:
+            raise self._malformed(
+                f"function {answer.function_code} where {asked} was asked for",
+                f"请求功能码 {asked},应答功能码 {answer.function_code}",
+            )
+        if len(body) != size + 1 or body[0] != size:
+            raise self._malformed(
+                f"{len(body) - 1} bytes of data (byte count {body[0] if body else 'missing'}) where {size} were asked for",
+                f"应有 {size} 字节数据,实际 {len(body) - 1} 字节(字节计数 {body[0] if body else '缺失'})",
+            )
+        return body[1:]
+
+    async def close(self) -> None:
+        """Drop the connection; the socket is closed when this returns."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        transport = client.ctx.transport
+        client.close()
+        if transport is not None:
+            transport.abort()
+            await asyncio.sleep(0)  # lets the event loop close the socket
+
+    def _on_packet(self, sending: bool, data: bytes) -> bytes:
+        """Note what goes over the wire: whether the request in hand has been answered by anything at all."""
+        if sending:
+            self._heard = False
+        else:
+            self._heard = True
+            if self._client is not None and self._client.ctx.response_future.done():
+                self._stray = True
+        return data
+
+    def _on_connect(self, connected: bool) -> None:
+        """Fail the request in hand as soon as the device hangs up; pymodbus would wait for its timeout."""
+        if not connected and self._client is not None and not self._client.ctx.response_future.done():
+            self._client.ctx.response_future.set_exception(ConnectionResetError())
+
+    def _failure(self, error: Exception) -> SunmaoError:
+        if isinstance(error, ConnectionError):
+            return self._unreachable("the device has closed the connection", "设备关闭了连接")
+        if self._heard:
+            return self._malformed("no Modbus frame", "不是 Modbus 帧")
+        return self._unreachable(
+            f"no answer from unit {self._connection.unit_id} within {self._connection.timeout_s:g} s",
+            f"从站 {self._connection.unit_id} 在 {self._connection.timeout_s:g} 秒内无应答",
+            Text("check unit_id and framing", "请检查 unit_id 与 framing"),
+        )
+
+    def unit_absent(self) -> Unreachable:
+        """Return the failure a gateway reports when the unit behind it does not answer."""
+        return self._unreachable(
+            f"the gateway says that unit {self._connection.unit_id} does not answer",
+            f"网关报告从站 {self._connection.unit_id} 无应答",
+            Text("check unit_id and the serial line", "请检查 unit_id 与串行总线"),
+        )
+
+    def _unreachable(self, en: str, zh: str, mend: Text | None = None) -> Unreachable:
+        where = f"{self._device} ({self._place})"
+        return Unreachable(Text(f"{where}: {en}", f"{where}:{zh}"), mend)
+
+    def _malformed(self, en: str, zh: str) -> Malformed:
+        where = f"{self._device} ({self._place})"
+        return Malformed(
+            Text(f"{where}: it sent {en}", f"{where}:收到{zh}"),
+            Text("check framing and that this is a Modbus device", "请检查 framing,并确认这是 Modbus 设备"),
+        )

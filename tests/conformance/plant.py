@@ -1,0 +1,93 @@
+"""The far side of a driver under test: a simulated device, peers that misbehave, and a look at what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import psutil
+
+from protocols.driver import Driver, Simulator
+from protocols.reading import Value
+from tests.conformance.case import DriverCase
+
+
+class Plant:
+    """The device under test: a simulator whose values the test sets."""
+
+    def __init__(self, case: DriverCase) -> None:
+        self.case = case
+        self.values: Mapping[str, Value] = case.values
+        self.port = 0
+        self.address = ""
+        self._simulator: Simulator | None = None
+
+    async def start(self) -> None:
+        self._simulator = self.case.simulator(lambda: self.values, self.port)
+        self.address = await self._simulator.start()
+        self.port = int(self.address.rpartition(":")[2].partition("/")[0])
+
+    async def stop(self) -> None:
+        if self._simulator is not None:
+            await self._simulator.stop()
+            self._simulator = None
+
+
+@asynccontextmanager
+async def listening(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve `handler` on 127.0.0.1 and yield the port."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        try:
+            await handler(reader, writer)
+        except ConnectionError:
+            pass  # the client has hung up, as it should
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+
+
+@asynccontextmanager
+async def opened(driver: Driver) -> AsyncIterator[Driver]:
+    """Open `driver`; close it at the end."""
+    try:
+        await driver.open()
+        yield driver
+    finally:
+        await driver.close()
+
+
+def client_sockets(port: int) -> int:
+    """Return how many sockets of this process are connected to `port` of 127.0.0.1."""
+    return sum(
+        1
+        for connection in psutil.Process().net_connections("tcp")
+        if connection.raddr and connection.raddr.port == port
+    )
+
+
+def tasks_and_threads() -> set[object]:
+    """Return what runs besides the test itself."""
+    return {*asyncio.all_tasks(), *threading.enumerate()}
+
+
+async def only_left(before: set[object], deadline_s: float) -> None:
+    """Wait until nothing runs that is not in `before`; a peer's own handlers need a moment to see the end."""
+    deadline = time.monotonic() + deadline_s
+    while left := tasks_and_threads() - before:
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        await asyncio.sleep(0.01)
