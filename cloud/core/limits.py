@@ -37,3 +37,7 @@ class RateLimit:
             self._full_at.move_to_end(key)
         while len(self._full_at) > _MAX_KEYS:
             self._full_at.popitem(last=False)
+
+    def forgive(self, key: str) -> None:
+        """Forget the tries of `key`."""
+        self._full_at.pop(key, None)

@@ -1,0 +1,89 @@
+"""HTTP of the fleet domain: enrolment and log-in of agents (MessagePack), and what people see of them (JSON)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from cloud.core.body import message, read_message, speaks
+from cloud.fleet.access import AgentCaller, FleetDoor
+from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, NewCode
+from cloud.identity.access import PUBLIC, Admin, Reader
+from protocols.uplink.messages import (
+    ChallengeReply,
+    ChallengeRequest,
+    EnrolReply,
+    EnrolRequest,
+    Health,
+    HealthReply,
+    TokenReply,
+    TokenRequest,
+)
+
+router = APIRouter(prefix="/api/v1", tags=["fleet"])
+
+
+@router.post("/agents/enrol", openapi_extra=PUBLIC | speaks(EnrolRequest, EnrolReply))
+async def enrol(request: Request, fleet: FleetDoor) -> Response:
+    """Trade a one-time code for a place in the fleet; the agent's public key is pinned."""
+    return message(await fleet.enrol(await read_message(request, EnrolRequest), _address(request)))
+
+
+@router.post("/agents/challenge", openapi_extra=PUBLIC | speaks(ChallengeRequest, ChallengeReply))
+async def challenge(request: Request, fleet: FleetDoor) -> Response:
+    """Get a nonce to sign, good once and for 60 s."""
+    body = await read_message(request, ChallengeRequest)
+    return message(await fleet.challenge(body.agent_id, _address(request)))
+
+
+@router.post("/agents/token", openapi_extra=PUBLIC | speaks(TokenRequest, TokenReply))
+async def token(request: Request, fleet: FleetDoor) -> Response:
+    """Trade a signed nonce for a 15-minute token."""
+    return message(await fleet.token(await read_message(request, TokenRequest), _address(request)))
+
+
+@router.post("/uplink/health", openapi_extra=speaks(Health, HealthReply))
+async def report(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Response:
+    """Report what the agent is and how it fares."""
+    return message(await fleet.report(agent, await read_message(request, Health)))
+
+
+@router.get("/agents")
+async def list_agents(principal: Reader, fleet: FleetDoor) -> list[Agent]:
+    """The company's edge agents, by name."""
+    return await fleet.agents(principal.scope)
+
+
+@router.delete("/agents/{agent_id}", status_code=204)
+async def revoke_agent(principal: Admin, agent_id: UUID, fleet: FleetDoor) -> None:
+    """Revoke an agent: its next request is refused. Its data remain."""
+    await fleet.revoke(principal.scope, agent_id, principal.actor)
+
+
+@router.get("/enrolment-codes")
+async def list_codes(principal: Admin, fleet: FleetDoor) -> list[Code]:
+    """The last 100 enrolment codes, newest first."""
+    return await fleet.codes(principal.scope)
+
+
+@router.post("/enrolment-codes", status_code=201)
+async def create_code(principal: Admin, body: CodeRequest, fleet: FleetDoor) -> NewCode:
+    """Make a one-time code that enrols one agent at a site. It is shown this once."""
+    return await fleet.create_code(principal.scope, body, principal.actor)
+
+
+@router.get("/equipment")
+async def list_equipment(principal: Reader, fleet: FleetDoor) -> list[Equipment]:
+    """The company's equipment, by name."""
+    return await fleet.equipment_list(principal.scope)
+
+
+@router.get("/equipment/{equipment_id}")
+async def get_equipment(principal: Reader, equipment_id: UUID, fleet: FleetDoor) -> Equipment:
+    """One piece of equipment."""
+    return await fleet.equipment(principal.scope, equipment_id)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

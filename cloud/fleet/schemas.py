@@ -1,0 +1,90 @@
+"""What the fleet domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.text import Language
+
+State = Literal["up", "down", "waiting", "silent"]
+"""Of equipment: answering, not answering, not tried yet - or unknown, because its agent has not been heard of."""
+
+
+class CodeRequest(BaseModel):
+    """A new one-time enrolment code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_id: UUID
+    minutes: int = Field(60, ge=1, le=7 * 24 * 60, description="Minutes until it expires.")
+
+
+class Code(BaseModel):
+    """An enrolment code as listed; the code itself is shown only once, when it is made."""
+
+    id: UUID
+    site_id: UUID
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class NewCode(BaseModel):
+    """An enrolment code just made, e.g. K7QF-3XWD-9MPA. It is never shown again."""
+
+    id: UUID
+    code: str
+    expires_at: datetime
+
+
+class Agent(BaseModel):
+    """An edge agent. `health` is its latest report (`protocols.uplink.messages.Health` without the devices)."""
+
+    id: UUID
+    site_id: UUID
+    name: str
+    agent_version: str
+    enrolled_at: datetime
+    revoked_at: datetime | None
+    last_seen: datetime | None
+    health: dict[str, Any] | None
+
+
+class Equipment(BaseModel):
+    """One device of one agent.
+
+    Attributes:
+        name: as in the agent's configuration.
+        equipment_class: of the dictionary; "" until the agent has reported it.
+        state_since: when it came into `state`.
+        reason_en, reason_zh: why it is down.
+        points, unmapped: how many points it has, and how many of them have no dictionary entry.
+    """
+
+    id: UUID
+    agent_id: UUID
+    agent: str
+    site_id: UUID
+    site: str
+    time_zone: str
+    name: str
+    equipment_class: str
+    protocol: str
+    template: str
+    state: State
+    state_since: datetime | None
+    reason_en: str
+    reason_zh: str
+    points: int
+    unmapped: int
+    created_at: datetime
+    last_seen: datetime | None
+
+    def reason(self, language: Language) -> str:
+        """Return why it is down, in `language`."""
+        return self.reason_zh if language == "zh" else self.reason_en

@@ -1,0 +1,230 @@
+"""The door of the fleet domain.
+
+fleet = Fleet(db, secrets)                                app.state.fleet in a running cloud
+equipment = await fleet.equipment_list(scope)             -> list[Equipment], by name
+one = await fleet.equipment(scope, equipment_id)          -> Equipment; raises NotFound
+agents = await fleet.agents(scope)                        -> list[Agent]
+code = await fleet.create_code(scope, CodeRequest(...), actor)  -> NewCode(code="K7QF-3XWD-9MPA", ...)
+ids = await fleet.equipment_ids(connection, agent, names) -> {device name: equipment id}, inside a batch sink
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets as randomness
+import time
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from psycopg import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from cloud.core import audit
+from cloud.core.db import Database, enter
+from cloud.core.errors import Invalid, NotFound, Unauthenticated
+from cloud.core.limits import RateLimit
+from cloud.core.principal import AgentPrincipal, TenantScope
+from cloud.core.settings import Secrets
+from cloud.fleet import store
+from cloud.fleet.codes import canonical, new_code
+from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, NewCode
+from protocols.text import Text
+from protocols.uplink.messages import (
+    ChallengeReply,
+    EnrolReply,
+    EnrolRequest,
+    Health,
+    HealthReply,
+    TokenReply,
+    TokenRequest,
+)
+
+TOKEN_LIFE_S = 15 * 60
+_ALGORITHM = "HS256"
+_MAX_NAME = 120
+
+_REFUSALS = {
+    "used": Text("This code has been used.", "该注册码已被使用。"),
+    "expired": Text("This code has expired.", "该注册码已过期。"),
+    "unknown": Text("There is no such code; compare it character by character.", "注册码不存在,请逐字核对。"),
+}
+_ASK_FOR_ANOTHER = Text("Ask your manager for a new one.", "请向管理员索取新的注册码。")
+
+
+class Fleet:
+    """Agents and equipment.
+
+    Enrolment and agent log-in are limited to 30 tries per address, then one per 2 s: at 60 bits a code outlasts any
+    guessing.
+    """
+
+    def __init__(self, db: Database, secrets: Secrets) -> None:
+        self._db = db
+        self._lookup_key = secrets.lookup_key.encode()
+        self._signing_key = OctKey.import_key(secrets.signing_key.encode())
+        self._per_address = RateLimit(burst=30, period_s=2)
+
+    async def create_code(self, scope: TenantScope, request: CodeRequest, actor: str) -> NewCode:
+        """Make a one-time code for a site; raises NotFound if the tenant has no such site."""
+        code, code_id = new_code(), uuid7()
+        try:
+            async with self._db.tenant(scope) as connection:
+                row = await store.insert_code(
+                    connection,
+                    code_id,
+                    site=request.site_id,
+                    code_hash=self._hash(b"enrolment-code:", canonical(code).encode()),
+                    minutes=request.minutes,
+                    created_by=actor,
+                )
+                await audit.record(connection, actor, "code.create", str(code_id), site=str(request.site_id))
+        except store.NoSuchSite as error:
+            raise NotFound from error
+        return NewCode(id=code_id, code=code, **row)
+
+    async def codes(self, scope: TenantScope) -> list[Code]:
+        """Return the tenant's last 100 codes, newest first."""
+        async with self._db.tenant(scope) as connection:
+            return [Code(**row) for row in await store.select_codes(connection)]
+
+    async def enrol(self, request: EnrolRequest, address: str) -> EnrolReply:
+        """Let an agent in: use up its code and pin its key.
+
+        Asking again with the same code and key gives the same answer. Raises Invalid, Unauthenticated or TooMany.
+        """
+        self._per_address.spend(address)
+        name = request.name.strip()
+        if not 0 < len(name) <= _MAX_NAME or not name.isprintable():
+            raise Invalid(
+                Text(
+                    f"The agent's name must have 1 to {_MAX_NAME} characters.",
+                    f"网关名称应为 1 至 {_MAX_NAME} 个字符。",
+                )
+            )
+        if not _signed(request.public_key, request.proof, b"sunmao-enrol:" + request.code.encode()):
+            raise Unauthenticated(Text("The proof does not fit the public key.", "签名与公钥不符。"))
+        code_hash = self._hash(b"enrolment-code:", canonical(request.code).encode())
+        async with self._db.door() as connection:
+            claim = await store.claim_code(connection, code_hash, request.public_key)
+            if claim["outcome"] != "claimed":
+                why = _REFUSALS[claim["outcome"]]
+                raise Unauthenticated(Text(f"{why.en} {_ASK_FOR_ANOTHER.en}", f"{why.zh}{_ASK_FOR_ANOTHER.zh}"))
+            await enter(connection, TenantScope(claim["tenant_id"]))
+            enrolled = await store.upsert_agent(
+                connection,
+                uuid7(),
+                site=claim["site_id"],
+                name=name,
+                public_key=request.public_key,
+                version=request.agent_version[:_MAX_NAME],
+            )
+            await audit.record(connection, f"agent:{enrolled['id']}", "agent.enrol", name, address=address)
+        return EnrolReply(str(enrolled["id"]), enrolled["tenant"], enrolled["site"])
+
+    async def challenge(self, agent_id: str, address: str) -> ChallengeReply:
+        """Return a nonce, good once and for 60 s. Unknown and revoked agents get one too; it opens nothing."""
+        self._per_address.spend(address)
+        nonce = randomness.token_bytes(32)
+        async with self._db.door() as connection:
+            await store.open_challenge(connection, _uuid(agent_id), self._hash(b"nonce:", nonce))
+        return ChallengeReply(nonce)
+
+    async def token(self, request: TokenRequest, address: str) -> TokenReply:
+        """Return a 15-minute token for a signed nonce; raises Unauthenticated or TooMany."""
+        self._per_address.spend(address)
+        agent_id = _uuid(request.agent_id)
+        async with self._db.door() as connection:
+            taken = await store.take_challenge(connection, agent_id, self._hash(b"nonce:", request.nonce))
+            found = await store.find_agent(connection, agent_id)
+        signed = b"sunmao-login:" + request.agent_id.encode() + request.nonce
+        if not taken or found is None or not _signed(found["public_key"], request.signature, signed):
+            raise Unauthenticated(
+                Text(
+                    "The agent is not known, or the signature does not fit; enrol it again.",
+                    "网关未知或签名不符,请重新注册。",
+                )
+            )
+        self._per_address.forgive(address)
+        claims = {"sub": str(agent_id), "exp": int(time.time()) + TOKEN_LIFE_S}
+        token = jwt.encode({"alg": _ALGORITHM}, claims, self._signing_key)
+        return TokenReply(token, TOKEN_LIFE_S, time.time_ns() // 1000)
+
+    async def resolve(self, token: str) -> AgentPrincipal | None:
+        """Return the agent a token was made for; None if it is expired or forged, or the agent revoked since."""
+        try:
+            claims = jwt.decode(token, self._signing_key, algorithms=[_ALGORITHM]).claims
+            jwt.JWTClaimsRegistry(exp={"essential": True}, sub={"essential": True}).validate(claims)
+        except (JoseError, ValueError):
+            return None
+        agent_id = _uuid(str(claims["sub"]))
+        async with self._db.door() as connection:
+            found = await store.find_agent(connection, agent_id)
+        if found is None:
+            return None
+        return AgentPrincipal(TenantScope(found["tenant_id"]), agent_id, found["name"], found["site_id"])
+
+    async def report(self, agent: AgentPrincipal, health: Health) -> HealthReply:
+        """Keep an agent's health report and what it says of its devices."""
+        own = {name: value for name, value in msgspec.to_builtins(health).items() if name != "devices"}
+        async with self._db.tenant(agent.scope) as connection:
+            await store.update_health(connection, agent.agent_id, health.agent_version, own)
+            await store.upsert_devices(connection, agent.agent_id, health.devices)
+        return HealthReply(time.time_ns() // 1000)
+
+    async def agents(self, scope: TenantScope) -> list[Agent]:
+        """Return the tenant's agents, by name."""
+        async with self._db.tenant(scope) as connection:
+            return [Agent(**row) for row in await store.select_agents(connection)]
+
+    async def revoke(self, scope: TenantScope, agent_id: UUID, actor: str) -> None:
+        """Shut an agent out from its next request on; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            name = await store.revoke_agent(connection, agent_id)
+            if name is None:
+                raise NotFound
+            await audit.record(connection, actor, "agent.revoke", name, agent=str(agent_id))
+
+    async def equipment_list(self, scope: TenantScope) -> list[Equipment]:
+        """Return the tenant's equipment, by name."""
+        async with self._db.tenant(scope) as connection:
+            return [Equipment(**row) for row in await store.select_equipment(connection)]
+
+    async def equipment(self, scope: TenantScope, equipment_id: UUID) -> Equipment:
+        """Return one piece of equipment; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_equipment(connection, equipment_id)
+        if not rows:
+            raise NotFound
+        return Equipment(**rows[0])
+
+    async def equipment_ids(
+        self, connection: AsyncConnection, agent: AgentPrincipal, names: Collection[str]
+    ) -> dict[str, UUID]:
+        """Return the equipment ids of an agent's devices, within the caller's transaction; new devices get one."""
+        return await store.ensure_equipment(connection, agent.agent_id, names)
+
+    def _hash(self, purpose: bytes, secret: bytes) -> bytes:
+        return hmac.digest(self._lookup_key, purpose + secret, hashlib.sha256)
+
+
+def _signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _uuid(text: str) -> UUID:
+    """Return `text` as a UUID; what is none becomes one that nothing has."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)

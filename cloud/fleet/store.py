@@ -1,0 +1,202 @@
+"""The SQL of the fleet domain. Inside `Database.tenant` but for the look-ups that precede a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.errors import ForeignKeyViolation
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from uuid_utils.compat import uuid7
+
+from protocols.uplink.messages import DeviceReport
+
+Row = dict[str, Any]
+NoSuchSite = ForeignKeyViolation
+"""Raised by inserts that name a site the tenant does not have."""
+
+
+async def insert_code(
+    connection: AsyncConnection, code: UUID, *, site: UUID, code_hash: bytes, minutes: int, created_by: str
+) -> Row:
+    """Insert an enrolment code; returns its expires_at. Raises NoSuchSite."""
+    row = await _one(
+        connection,
+        """
+        INSERT INTO enrolment_code (id, tenant_id, site_id, hash, created_by, expires_at)
+        VALUES (%s, current_tenant(), %s, %s, %s, now() + %s * interval '1 minute') RETURNING expires_at
+        """,
+        [code, site, code_hash, created_by, minutes],
+    )
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
+    return row
+
+
+async def select_codes(connection: AsyncConnection) -> list[Row]:
+    """Return the tenant's last 100 codes, newest first."""
+    return await _all(
+        connection,
+        """
+        SELECT id, site_id, created_by, created_at, expires_at, used_at FROM enrolment_code
+        WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT 100
+        """,
+    )
+
+
+async def claim_code(connection: AsyncConnection, code_hash: bytes, public_key: bytes) -> Row:
+    """Use up a code: outcome (claimed, used, expired, unknown), and when claimed its tenant_id and site_id."""
+    row = await _one(connection, "SELECT * FROM claim_enrolment_code(%s, %s)", [code_hash, public_key])
+    assert row is not None  # noqa: S101 - the function always returns one row
+    return row
+
+
+async def upsert_agent(
+    connection: AsyncConnection, agent: UUID, *, site: UUID, name: str, public_key: bytes, version: str
+) -> Row:
+    """Insert an agent, or let the one with this key in again; returns id, and the names of its tenant and site."""
+    row = await _one(
+        connection,
+        """
+        WITH enrolled AS (
+            INSERT INTO agent (id, tenant_id, site_id, name, public_key, agent_version)
+            VALUES (%s, current_tenant(), %s, %s, %s, %s)
+            ON CONFLICT (tenant_id, public_key) DO UPDATE
+            SET site_id = excluded.site_id, name = excluded.name, agent_version = excluded.agent_version,
+                revoked_at = NULL
+            RETURNING id, site_id
+        )
+        SELECT enrolled.id, tenant.name AS tenant, site.name AS site
+        FROM enrolled JOIN site ON site.id = enrolled.site_id JOIN tenant ON tenant.id = current_tenant()
+        """,
+        [agent, site, name, public_key, version],
+    )
+    assert row is not None  # noqa: S101 - the upsert gives one row and its site and tenant exist
+    return row
+
+
+async def find_agent(connection: AsyncConnection, agent: UUID) -> Row | None:
+    """Return tenant_id, site_id, name and public_key of an agent that is not revoked, whatever the tenant."""
+    return await _one(connection, "SELECT * FROM find_agent(%s)", [agent])
+
+
+async def open_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> None:
+    """Remember a nonce for 60 s; for an unknown agent nothing happens."""
+    await connection.execute("SELECT open_challenge(%s, %s)", [agent, nonce_hash])
+
+
+async def take_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> bool:
+    """Use up a nonce; False if the agent has none such."""
+    row = await _one(connection, "SELECT take_challenge(%s, %s) AS taken", [agent, nonce_hash])
+    return bool(row and row["taken"])
+
+
+async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:
+    """Revoke an agent; returns its name, or None if the tenant has none such."""
+    row = await _one(
+        connection,
+        "UPDATE agent SET revoked_at = COALESCE(revoked_at, now()) WHERE tenant_id = current_tenant() AND id = %s"
+        " RETURNING name",
+        [agent],
+    )
+    return str(row["name"]) if row else None
+
+
+async def select_agents(connection: AsyncConnection) -> list[Row]:
+    """Return the tenant's agents, by name."""
+    return await _all(
+        connection,
+        """
+        SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health FROM agent
+        WHERE tenant_id = current_tenant() ORDER BY name, id
+        """,
+    )
+
+
+async def update_health(connection: AsyncConnection, agent: UUID, version: str, health: Mapping[str, Any]) -> None:
+    """Keep an agent's latest health report."""
+    await connection.execute(
+        "UPDATE agent SET health = %s, agent_version = %s, last_seen = now()"
+        " WHERE tenant_id = current_tenant() AND id = %s",
+        [Jsonb(health), version, agent],
+    )
+
+
+async def upsert_devices(connection: AsyncConnection, agent: UUID, devices: Collection[DeviceReport]) -> None:
+    """Keep what an agent reports of its devices."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            """
+            INSERT INTO equipment (id, tenant_id, agent_id, name, equipment_class, protocol, template, state,
+                                   state_since, reason_en, reason_zh, points, unmapped)
+            VALUES (%s, current_tenant(), %s, %s, %s, %s, %s, %s,
+                    'epoch'::timestamptz + %s * interval '1 microsecond', %s, %s, %s, %s)
+            ON CONFLICT (tenant_id, agent_id, name) DO UPDATE
+            SET equipment_class = excluded.equipment_class, protocol = excluded.protocol,
+                template = excluded.template, state = excluded.state, state_since = excluded.state_since,
+                reason_en = excluded.reason_en, reason_zh = excluded.reason_zh, points = excluded.points,
+                unmapped = excluded.unmapped
+            """,
+            [
+                [
+                    *(uuid7(), agent, device.name, device.equipment_class, device.protocol, device.template),
+                    *(device.state, device.since, device.reason_en, device.reason_zh, device.points, device.unmapped),
+                ]
+                for device in sorted(devices, key=lambda device: device.name)
+            ],
+        )
+
+
+async def ensure_equipment(connection: AsyncConnection, agent: UUID, names: Collection[str]) -> dict[str, UUID]:
+    """Return the ids of an agent's devices by name, making those not seen before."""
+    ordered = sorted(names)
+    await connection.execute(
+        """
+        INSERT INTO equipment (id, tenant_id, agent_id, name)
+        SELECT id, current_tenant(), %s, name FROM unnest(%s::uuid[], %s::text[]) AS seen (id, name)
+        WHERE NOT EXISTS (SELECT FROM equipment e
+                          WHERE e.tenant_id = current_tenant() AND e.agent_id = %s AND e.name = seen.name)
+        ON CONFLICT DO NOTHING
+        """,
+        [agent, [uuid7() for _ in ordered], ordered, agent],
+    )
+    rows = await _all(
+        connection,
+        "SELECT name, id FROM equipment WHERE tenant_id = current_tenant() AND agent_id = %s AND name = ANY(%s)",
+        [agent, ordered],
+    )
+    return {row["name"]: row["id"] for row in rows}
+
+
+async def select_equipment(connection: AsyncConnection, equipment: UUID | None = None) -> list[Row]:
+    """Return the tenant's equipment by name, or the one piece named; its agent's silence overrides its state."""
+    return await _all(
+        connection,
+        """
+        SELECT e.id, e.agent_id, a.name AS agent, s.id AS site_id, s.name AS site, s.time_zone, e.name,
+               e.equipment_class, e.protocol, e.template,
+               CASE WHEN a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL THEN e.state ELSE 'silent' END
+                   AS state,
+               e.state_since, e.reason_en, e.reason_zh, e.points, e.unmapped, e.created_at, a.last_seen
+        FROM equipment e
+        JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
+        JOIN site s ON s.tenant_id = a.tenant_id AND s.id = a.site_id
+        WHERE e.tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR e.id = %(id)s)
+        ORDER BY e.name, e.id
+        """,
+        {"id": equipment},
+    )
+
+
+async def _one(connection: AsyncConnection, query: Any, values: Any = None) -> Row | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchone()
+
+
+async def _all(connection: AsyncConnection, query: Any, values: Any = None) -> list[Row]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()

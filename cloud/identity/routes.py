@@ -1,0 +1,120 @@
+"""HTTP of the identity domain."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from cloud.identity.access import PUBLIC, SESSION_COOKIE, Admin, IdentityDoor, Reader
+from cloud.identity.schemas import (
+    ApiToken,
+    ApiTokenRequest,
+    AuditPage,
+    LanguageRequest,
+    LogInRequest,
+    Me,
+    NewApiToken,
+    Session,
+    Site,
+    SiteRequest,
+    User,
+    UserRequest,
+)
+from cloud.identity.service import SESSION_LIFE
+
+router = APIRouter(prefix="/api/v1", tags=["identity"])
+
+
+@router.post("/sessions", status_code=201, openapi_extra=PUBLIC)
+async def log_in(request: Request, response: Response, body: LogInRequest, identity: IdentityDoor) -> Session:
+    """Sign in. The session's token is in the answer and, for browsers, in a cookie; an earlier session ends."""
+    address = request.client.host if request.client else "unknown"
+    session = await identity.log_in(body.email, body.password, address, old_token=request.cookies.get(SESSION_COOKIE))
+    set_session_cookie(response, request, session)
+    return session
+
+
+def set_session_cookie(response: Response, request: Request, session: Session) -> None:
+    """Give the browser its session: unreadable by scripts, not sent along from other sites' forms."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        session.token,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+@router.delete("/sessions/current", status_code=204)
+async def log_out(principal: Reader, response: Response, identity: IdentityDoor) -> None:
+    """Sign out."""
+    await identity.log_out(principal)
+    response.delete_cookie(SESSION_COOKIE)
+
+
+@router.get("/me")
+async def me(principal: Reader, identity: IdentityDoor) -> Me:
+    """Who the credential belongs to."""
+    return await identity.me(principal)
+
+
+@router.put("/me/language", status_code=204)
+async def set_language(principal: Reader, body: LanguageRequest, identity: IdentityDoor) -> None:
+    """Choose the language of pages; null follows the browser."""
+    await identity.set_language(principal, body.language)
+
+
+@router.get("/sites")
+async def list_sites(principal: Reader, identity: IdentityDoor) -> list[Site]:
+    """The company's sites, by name."""
+    return await identity.sites(principal.scope)
+
+
+@router.post("/sites", status_code=201)
+async def create_site(principal: Admin, body: SiteRequest, identity: IdentityDoor) -> Site:
+    """Add a site."""
+    return await identity.create_site(principal.scope, body, principal.actor)
+
+
+@router.get("/users")
+async def list_users(principal: Admin, identity: IdentityDoor) -> list[User]:
+    """The company's users, by e-mail."""
+    return await identity.users(principal.scope)
+
+
+@router.post("/users", status_code=201)
+async def create_user(principal: Admin, body: UserRequest, identity: IdentityDoor) -> User:
+    """Add a user."""
+    return await identity.create_user(principal.scope, body, principal.actor)
+
+
+@router.delete("/users/{user_id}", status_code=204)
+async def disable_user(principal: Admin, user_id: UUID, identity: IdentityDoor) -> None:
+    """End a user's access, at once and everywhere. The account's acts remain in the audit log."""
+    await identity.disable_user(principal, user_id)
+
+
+@router.get("/tokens")
+async def list_tokens(principal: Reader, identity: IdentityDoor) -> list[ApiToken]:
+    """The caller's own API tokens, newest first."""
+    return await identity.api_tokens(principal)
+
+
+@router.post("/tokens", status_code=201)
+async def create_token(principal: Reader, body: ApiTokenRequest, identity: IdentityDoor) -> NewApiToken:
+    """Make an API token. It is shown this once."""
+    return await identity.create_api_token(principal, body)
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+async def delete_token(principal: Reader, token_id: UUID, identity: IdentityDoor) -> None:
+    """End an API token of the caller's."""
+    await identity.delete_api_token(principal, token_id)
+
+
+@router.get("/audit")
+async def list_audit(principal: Admin, identity: IdentityDoor, before: int | None = None) -> AuditPage:
+    """Important acts, newest first, 100 a page."""
+    return await identity.audit_page(principal.scope, before)

@@ -1,0 +1,134 @@
+"""What the identity domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.core.principal import Role, Scope
+from protocols.text import Language
+
+Email = Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254, examples=["manager@example.com"])
+Password = Field(min_length=10, max_length=128, description="At least 10 characters.")
+Name = Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]+$")
+
+
+class LogInRequest(BaseModel):
+    """E-mail and password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str = Field(max_length=254)
+    password: str = Field(max_length=128)
+
+
+class Session(BaseModel):
+    """A signed-in session. `token` goes into `Authorization: Bearer`; browsers get it as a cookie as well."""
+
+    token: str
+    expires_at: datetime
+
+
+class Me(BaseModel):
+    """Who is asking."""
+
+    user_id: UUID
+    email: str
+    role: Role
+    language: Language | None
+    tenant_id: UUID
+    tenant: str
+
+
+class Site(BaseModel):
+    """A place of the tenant. Its time zone (IANA name) decides where its days begin."""
+
+    id: UUID
+    name: str
+    time_zone: str
+
+
+class SiteRequest(BaseModel):
+    """A new site."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Name
+    time_zone: str = Field("Asia/Shanghai", max_length=64, description="IANA name.")
+
+
+class User(BaseModel):
+    """A person of the tenant."""
+
+    id: UUID
+    email: str
+    role: Role
+    language: Language | None
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class UserRequest(BaseModel):
+    """A new user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str = Email
+    password: str = Password
+    role: Role = Role.VIEWER
+    language: Language | None = None
+
+
+class LanguageRequest(BaseModel):
+    """The language to show pages in; null follows the browser."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    language: Language | None
+
+
+class ApiToken(BaseModel):
+    """An API token as listed; the secret itself is shown only once, when it is made."""
+
+    id: UUID
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime
+
+
+class ApiTokenRequest(BaseModel):
+    """A new API token for the caller, with no more than the caller's own scopes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Name
+    scopes: list[Scope] = Field([Scope.READ], min_length=1, max_length=4)
+    days: int = Field(90, ge=1, le=365, description="Days until it expires.")
+
+
+class NewApiToken(ApiToken):
+    """An API token just made. `token` is never shown again."""
+
+    token: str
+
+
+class AuditEntry(BaseModel):
+    """One important act."""
+
+    id: int
+    at: datetime
+    actor: str
+    act: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    """Audit entries, newest first. `next` goes into `before` for the older ones; null on the last page."""
+
+    items: list[AuditEntry]
+    next: int | None

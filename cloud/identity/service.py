@@ -1,0 +1,286 @@
+"""The door of the identity domain.
+
+    identity = Identity(db, secrets)                          app.state.identity in a running cloud
+    session = await identity.log_in(email, password, address) -> Session(token, expires_at); raises LogInRefused, TooMany
+    principal = await identity.resolve(token)                 -> Principal | None (session or API token)
+    await identity.log_out(principal)
+    me = await identity.me(principal)                         -> Me(email, role, language, tenant, ...)
+    await identity.set_language(principal, "zh")
+    sites = await identity.sites(principal.scope)             -> list[Site]
+
+`principal.scope` is the TenantScope every other domain's functions take first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets as randomness
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from uuid_utils.compat import uuid7
+
+from cloud.core import audit
+from cloud.core.db import Database
+from cloud.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from cloud.core.limits import RateLimit
+from cloud.core.principal import Principal, Role, Scope, TenantScope
+from cloud.core.settings import Secrets
+from cloud.identity import store
+from cloud.identity.credit_code import verified
+from cloud.identity.schemas import (
+    ApiToken,
+    ApiTokenRequest,
+    AuditEntry,
+    AuditPage,
+    Me,
+    NewApiToken,
+    Session,
+    Site,
+    SiteRequest,
+    User,
+    UserRequest,
+)
+from protocols.text import Language, Text
+
+SESSION_LIFE = timedelta(days=7)
+SCOPES_OF_ROLE = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.ADMIN: frozenset({Scope.READ, Scope.ADMIN}),
+}
+_AUDIT_PAGE = 100
+
+
+class LogInRefused(Unauthenticated):
+    """Wrong e-mail or wrong password; which of the two is not said."""
+
+    def __init__(self) -> None:
+        super().__init__(Text("E-mail or password is wrong.", "邮箱或密码错误。"))
+
+
+class Identity:
+    """Tenants, sites, users and credentials.
+
+    Log-ins are limited to 5 wrong ones per account (then one per 30 s) and 30 per address (then one per 2 s). An unknown
+    e-mail costs the same work and gets the same answer as a wrong password.
+    """
+
+    def __init__(self, db: Database, secrets: Secrets) -> None:
+        self._db = db
+        self._key = secrets.lookup_key.encode()
+        self._hasher = PasswordHasher()
+        self._hashing = asyncio.Semaphore(2)  # argon2 takes 64 MiB each
+        self._decoy = self._hasher.hash(randomness.token_urlsafe())
+        self._per_account = RateLimit(burst=5, period_s=30)
+        self._per_address = RateLimit(burst=30, period_s=2)
+
+    async def create_tenant(self, name: str, credit_code: str | None = None) -> TenantScope:
+        """Create a tenant; for the operator's command line. Raises ConfigError for a wrong credit code."""
+        scope = TenantScope(uuid7())
+        code = verified(credit_code) if credit_code else None
+        async with self._db.tenant(scope) as connection:
+            await store.insert_tenant(connection, scope.tenant_id, name, code)
+            await audit.record(connection, "operator", "tenant.create", name)
+        return scope
+
+    async def create_site(self, scope: TenantScope, request: SiteRequest, actor: str) -> Site:
+        """Create a site; raises Invalid for an unknown time zone, Conflict for a name that is taken."""
+        if request.time_zone not in available_timezones():
+            raise Invalid(
+                Text(
+                    f"time_zone '{request.time_zone}' is not an IANA name such as Asia/Shanghai.",
+                    f"时区“{request.time_zone}”无效,请使用 IANA 名称,如 Asia/Shanghai。",
+                )
+            )
+        site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)
+        try:
+            async with self._db.tenant(scope) as connection:
+                await store.insert_site(connection, site.id, site.name, site.time_zone)
+                await audit.record(connection, actor, "site.create", site.name)
+        except store.Taken as error:
+            raise Conflict(Text(f"There is a site '{site.name}'.", f"已有名为“{site.name}”的站点。")) from error
+        return site
+
+    async def sites(self, scope: TenantScope) -> list[Site]:
+        """Return the tenant's sites, by name."""
+        async with self._db.tenant(scope) as connection:
+            return [Site(**row) for row in await store.select_sites(connection)]
+
+    async def create_user(self, scope: TenantScope, request: UserRequest, actor: str) -> User:
+        """Create a user; raises Conflict if the e-mail is taken - by whom is not said."""
+        email = request.email.lower()
+        async with self._hashing:
+            password_hash = await asyncio.to_thread(self._hasher.hash, request.password)
+        user = uuid7()
+        try:
+            async with self._db.tenant(scope) as connection:
+                await store.insert_user(
+                    connection,
+                    user,
+                    email=email,
+                    password_hash=password_hash,
+                    role=request.role,
+                    language=request.language,
+                )
+                await audit.record(connection, actor, "user.create", email, role=request.role)
+        except store.Taken as error:
+            raise Conflict(Text(f"'{email}' is in use.", f"邮箱“{email}”已被使用。")) from error
+        return User(
+            id=user,
+            email=email,
+            role=request.role,
+            language=request.language,
+            created_at=datetime.now(UTC),
+            disabled_at=None,
+        )
+
+    async def users(self, scope: TenantScope) -> list[User]:
+        """Return the tenant's users, by e-mail."""
+        async with self._db.tenant(scope) as connection:
+            return [User(**row) for row in await store.select_users(connection)]
+
+    async def disable_user(self, principal: Principal, user: UUID) -> None:
+        """End a user's access at once; raises NotFound, and Conflict for oneself."""
+        if user == principal.user_id:
+            raise Conflict(Text("You cannot disable yourself.", "不能停用自己的账号。"))
+        async with self._db.tenant(principal.scope) as connection:
+            email = await store.disable_user(connection, user)
+            if email is None:
+                raise NotFound
+            await audit.record(connection, principal.actor, "user.disable", email)
+
+    async def log_in(self, email: str, password: str, address: str, *, old_token: str | None = None) -> Session:
+        """Sign a user in from the network `address`; an `old_token` presented with it ends.
+
+        Raises LogInRefused or TooMany.
+        """
+        account = email.strip().lower()
+        self._per_account.spend(account)
+        self._per_address.spend(address)
+        async with self._db.door() as connection:
+            found = await store.find_log_in(connection, account)
+        async with self._hashing:
+            right = await asyncio.to_thread(self._right, found["password_hash"] if found else self._decoy, password)
+        if found is None or not right:
+            if found is not None:
+                async with self._db.tenant(TenantScope(found["tenant_id"])) as connection:
+                    await audit.record(connection, f"address:{address}", "session.refuse", account)
+            raise LogInRefused
+        self._per_account.forgive(account)
+        old = await self.resolve(old_token) if old_token else None
+        if old is not None:
+            await self.log_out(old)
+        token = _new_token("session")
+        expires_at = datetime.now(UTC) + SESSION_LIFE
+        async with self._db.tenant(TenantScope(found["tenant_id"])) as connection:
+            await store.insert_token(
+                connection,
+                uuid7(),
+                user=found["user_id"],
+                kind="session",
+                name="",
+                token_hash=self._hash(token),
+                scopes=sorted(SCOPES_OF_ROLE[Role(found["role"])]),
+                expires_at=expires_at,
+            )
+            await audit.record(connection, f"user:{account}", "session.create", address)
+        return Session(token=token, expires_at=expires_at)
+
+    async def resolve(self, token: str) -> Principal | None:
+        """Return whose session or API token this is; None if it is nobody's, expired, or its user disabled."""
+        async with self._db.door() as connection:
+            found = await store.find_token(connection, self._hash(token))
+        if found is None:
+            return None
+        role = Role(found["role"])
+        return Principal(
+            scope=TenantScope(found["tenant_id"]),
+            user_id=found["user_id"],
+            token_id=found["token_id"],
+            email=found["email"],
+            role=role,
+            language=found["language"],
+            scopes=SCOPES_OF_ROLE[role] & frozenset(map(Scope, found["scopes"])),
+        )
+
+    async def log_out(self, principal: Principal) -> None:
+        """End the session or API token that was presented."""
+        async with self._db.tenant(principal.scope) as connection:
+            await store.delete_token(connection, principal.user_id, principal.token_id)
+
+    async def me(self, principal: Principal) -> Me:
+        """Return who the principal is."""
+        async with self._db.tenant(principal.scope) as connection:
+            tenant = await store.select_tenant_name(connection)
+        return Me(
+            user_id=principal.user_id,
+            email=principal.email,
+            role=principal.role,
+            language=principal.language,
+            tenant_id=principal.scope.tenant_id,
+            tenant=tenant,
+        )
+
+    async def set_language(self, principal: Principal, language: Language | None) -> None:
+        """Remember the language the user reads; None follows the browser."""
+        async with self._db.tenant(principal.scope) as connection:
+            await store.update_language(connection, principal.user_id, language)
+
+    async def create_api_token(self, principal: Principal, request: ApiTokenRequest) -> NewApiToken:
+        """Make an API token for the principal; raises Invalid for scopes beyond the principal's own."""
+        if excess := set(request.scopes) - principal.scopes:
+            names = ", ".join(sorted(excess))
+            raise Invalid(Text(f"You do not have the scopes {names} yourself.", f"您自己没有以下权限:{names}。"))
+        token = _new_token("api")
+        async with self._db.tenant(principal.scope) as connection:
+            row = await store.insert_token(
+                connection,
+                uuid7(),
+                user=principal.user_id,
+                kind="api",
+                name=request.name,
+                token_hash=self._hash(token),
+                scopes=sorted(set(request.scopes)),
+                expires_at=datetime.now(UTC) + timedelta(days=request.days),
+            )
+            await audit.record(connection, principal.actor, "token.create", request.name, scopes=request.scopes)
+        return NewApiToken(token=token, **row)
+
+    async def api_tokens(self, principal: Principal) -> list[ApiToken]:
+        """Return the principal's own API tokens, newest first."""
+        async with self._db.tenant(principal.scope) as connection:
+            return [ApiToken(**row) for row in await store.select_tokens(connection, principal.user_id)]
+
+    async def delete_api_token(self, principal: Principal, token: UUID) -> None:
+        """End one of the principal's own tokens; raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            if not await store.delete_token(connection, principal.user_id, token):
+                raise NotFound
+            await audit.record(connection, principal.actor, "token.delete", str(token))
+
+    async def audit_page(self, scope: TenantScope, before: int | None) -> AuditPage:
+        """Return the next 100 audit entries older than `before`, newest first."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_audit(connection, before, _AUDIT_PAGE)
+        return AuditPage(
+            items=[AuditEntry(**row) for row in rows], next=rows[-1]["id"] if len(rows) == _AUDIT_PAGE else None
+        )
+
+    def _right(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except VerificationError:
+            return False
+
+    def _hash(self, token: str) -> bytes:
+        return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)
+
+
+def _new_token(kind: str) -> str:
+    """Return 256 random bits; the prefix tells people and secret scanners what they have found."""
+    return f"sunmao-{kind}-{randomness.token_urlsafe(32)}"

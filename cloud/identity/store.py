@@ -1,0 +1,171 @@
+"""The SQL of the identity domain. Inside `Database.tenant` but for the two look-ups that precede a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+Taken = UniqueViolation
+"""Raised by an insert whose name, e-mail or id exists already."""
+
+
+async def find_log_in(connection: AsyncConnection, email: str) -> Row | None:
+    """Return tenant_id, user_id, password_hash and role of the enabled user with this e-mail, whatever the tenant."""
+    return await _one(connection, "SELECT * FROM find_log_in(%s)", [email])
+
+
+async def find_token(connection: AsyncConnection, token_hash: bytes) -> Row | None:
+    """Return whose unexpired session or API token this is, whatever the tenant."""
+    return await _one(connection, "SELECT * FROM find_token(%s)", [token_hash])
+
+
+async def insert_tenant(connection: AsyncConnection, tenant: UUID, name: str, credit_code: str | None) -> None:
+    """Insert the tenant the transaction is in."""
+    await connection.execute(
+        "INSERT INTO tenant (id, name, credit_code) VALUES (%s, %s, %s)", [tenant, name, credit_code]
+    )
+
+
+async def select_tenant_name(connection: AsyncConnection) -> str:
+    """Return the name of the transaction's tenant."""
+    row = await _one(connection, "SELECT name FROM tenant WHERE id = current_tenant()", [])
+    return str(row["name"]) if row else ""
+
+
+async def insert_site(connection: AsyncConnection, site: UUID, name: str, time_zone: str) -> None:
+    """Insert a site; raises Taken if the tenant has one of this name."""
+    await connection.execute(
+        "INSERT INTO site (id, tenant_id, name, time_zone) VALUES (%s, current_tenant(), %s, %s)",
+        [site, name, time_zone],
+    )
+
+
+async def select_sites(connection: AsyncConnection) -> list[Row]:
+    """Return the tenant's sites, by name."""
+    return await _all(
+        connection, "SELECT id, name, time_zone FROM site WHERE tenant_id = current_tenant() ORDER BY name", []
+    )
+
+
+async def insert_user(
+    connection: AsyncConnection, user: UUID, *, email: str, password_hash: str, role: str, language: str | None
+) -> None:
+    """Insert a user; raises Taken if anybody has this e-mail."""
+    await connection.execute(
+        """
+        INSERT INTO user_account (id, tenant_id, email, password_hash, role, language)
+        VALUES (%s, current_tenant(), %s, %s, %s, %s)
+        """,
+        [user, email, password_hash, role, language],
+    )
+
+
+_USER_COLUMNS = "id, email, role, language, created_at, disabled_at"
+
+
+async def select_users(connection: AsyncConnection) -> list[Row]:
+    """Return the tenant's users, by e-mail."""
+    return await _all(
+        connection,
+        f"SELECT {_USER_COLUMNS} FROM user_account WHERE tenant_id = current_tenant() ORDER BY email",  # noqa: S608
+        [],
+    )
+
+
+async def disable_user(connection: AsyncConnection, user: UUID) -> str | None:
+    """Disable a user and end their sessions and tokens; return the e-mail, or None if there is no such user."""
+    row = await _one(
+        connection,
+        "UPDATE user_account SET disabled_at = COALESCE(disabled_at, now())"
+        " WHERE tenant_id = current_tenant() AND id = %s RETURNING email",
+        [user],
+    )
+    await connection.execute("DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s", [user])
+    return str(row["email"]) if row else None
+
+
+async def update_language(connection: AsyncConnection, user: UUID, language: str | None) -> None:
+    """Set a user's language."""
+    await connection.execute(
+        "UPDATE user_account SET language = %s WHERE tenant_id = current_tenant() AND id = %s", [language, user]
+    )
+
+
+async def insert_token(
+    connection: AsyncConnection,
+    token: UUID,
+    *,
+    user: UUID,
+    kind: str,
+    name: str,
+    token_hash: bytes,
+    scopes: Sequence[str],
+    expires_at: datetime,
+) -> Row:
+    """Insert a session or API token, drop the user's expired ones, and return the new one as `select_tokens` does."""
+    await connection.execute(
+        "DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s AND expires_at < now()", [user]
+    )
+    row = await _one(
+        connection,
+        """
+        INSERT INTO access_token (id, tenant_id, user_id, kind, name, hash, scopes, expires_at)
+        VALUES (%s, current_tenant(), %s, %s, %s, %s, %s, %s)
+        RETURNING id, name, scopes, created_at, expires_at
+        """,
+        [token, user, kind, name, token_hash, list(scopes), expires_at],
+    )
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
+    return row
+
+
+async def select_tokens(connection: AsyncConnection, user: UUID) -> list[Row]:
+    """Return a user's API tokens, newest first."""
+    return await _all(
+        connection,
+        """
+        SELECT id, name, scopes, created_at, expires_at FROM access_token
+        WHERE tenant_id = current_tenant() AND user_id = %s AND kind = 'api' ORDER BY id DESC
+        """,
+        [user],
+    )
+
+
+async def delete_token(connection: AsyncConnection, user: UUID, token: UUID) -> bool:
+    """End a session or API token of `user`; False if there is no such token."""
+    cursor = await connection.execute(
+        "DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s AND id = %s", [user, token]
+    )
+    return cursor.rowcount == 1
+
+
+async def select_audit(connection: AsyncConnection, before: int | None, limit: int) -> list[Row]:
+    """Return at most `limit` audit entries with ids below `before`, newest first."""
+    return await _all(
+        connection,
+        """
+        SELECT id, at, actor, act, subject, detail FROM audit
+        WHERE tenant_id = current_tenant() AND (%(before)s::bigint IS NULL OR id < %(before)s)
+        ORDER BY id DESC LIMIT %(limit)s
+        """,
+        {"before": before, "limit": limit},
+    )
+
+
+async def _one(connection: AsyncConnection, query: Any, values: Any) -> Row | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchone()
+
+
+async def _all(connection: AsyncConnection, query: Any, values: Any) -> list[Row]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
