@@ -44,8 +44,8 @@ def columns_of(readings: Sequence[tuple[PointRef, Reading]]) -> tuple[Columns | 
 
 
 def encode(batch: Batch) -> bytes:
-    """Return the batch as sent and stored: zstd(MessagePack)."""
-    return zstandard.compress(_encoder.encode(batch), 3)
+    """Return the batch as sent and stored: zstd(MessagePack), with zstd's checksum so that no flipped bit passes."""
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(_encoder.encode(batch))
 
 
 def decode(payload: bytes) -> Batch:
@@ -58,7 +58,7 @@ def decode(payload: bytes) -> Batch:
         if not 0 <= size <= MAX_BATCH_BYTES:
             raise _malformed(f"decompressed size {size} is unknown or above {MAX_BATCH_BYTES} bytes")
         batch = _decoder.decode(zstandard.ZstdDecompressor().decompress(payload, max_output_size=MAX_BATCH_BYTES))
-    except (zstandard.ZstdError, msgspec.MsgspecError, MemoryError) as error:
+    except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError, MemoryError) as error:
         raise _malformed(str(error)) from error
     if batch.version != WIRE_VERSION:
         raise _malformed(f"version {batch.version} is not {WIRE_VERSION}")

@@ -12,13 +12,23 @@ Fields are only ever added, with defaults; a receiver ignores what it does not k
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 WIRE_VERSION = 1
 MEDIA_TYPE = "application/msgpack"
 
 LANES = ("quality", "events", "telemetry")
 """What is sent first when there is a backlog: inspections and traces, then events, then telemetry."""
+
+MAX_LISTED = 65_536
+"""Longest list of points, text readings, inspections or events in a batch, and of frames in a delivery.
+
+A few bytes of MessagePack become an object of some hundred bytes; this bound, checked before anything is built, keeps
+what a small hostile payload can take from the receiver's memory in proportion. A writer starts a new batch before it.
+"""
 
 
 class PointRef(msgspec.Struct, frozen=True, array_like=True):
@@ -49,7 +59,7 @@ class Columns(msgspec.Struct, frozen=True):
         delay: uint32 microseconds from source to arrival time, saturating, n x 4 bytes.
     """
 
-    points: list[PointRef]
+    points: Annotated[list[PointRef], Meta(max_length=MAX_LISTED)]
     point: bytes
     source_time: bytes
     value: bytes
@@ -113,9 +123,9 @@ class Batch(msgspec.Struct, frozen=True):
 
     version: int = WIRE_VERSION
     columns: Columns | None = None
-    texts: list[TextReading] = []
-    inspections: list[Inspection] = []
-    events: list[Event] = []
+    texts: Annotated[list[TextReading], Meta(max_length=MAX_LISTED)] = []
+    inspections: Annotated[list[Inspection], Meta(max_length=MAX_LISTED)] = []
+    events: Annotated[list[Event], Meta(max_length=MAX_LISTED)] = []
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -129,7 +139,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """Frames of one buffer. `epoch` is the buffer's identity (UUID); (agent, epoch, seq) is stored exactly once."""
 
     epoch: str
-    frames: list[Frame]
+    frames: Annotated[list[Frame], Meta(max_length=MAX_LISTED)]
     version: int = WIRE_VERSION
 
 
