@@ -1,0 +1,141 @@
+"""How to reach an OPC UA server, and how one of its variables is named."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from protocols.driver import ConnectionConfig, PointConfig
+from protocols.errors import ConfigError
+from protocols.opcua.codec import NodeAddress, parse_node
+from protocols.text import Text
+
+Security = Literal["none", "basic256sha256", "aes128sha256rsaoaep", "aes256sha256rsapss"]
+"""A security policy of Part 7, always used as SignAndEncrypt; "none" only by that word."""
+
+
+class OpcuaConnection(ConnectionConfig):
+    """One OPC UA server.
+
+    Paths are relative to the context's `folder` (`model_validate(data, context={"folder": ...})`) where there is one.
+    """
+
+    endpoint: str = Field(description="Address of the server: opc.tcp://<host>:<port>[/<path>]; port 4840 if absent.")
+    security: Security = Field(
+        description='"basic256sha256", "aes128sha256rsaoaep" or "aes256sha256rsapss" (signed and encrypted), or "none":'
+        " everybody on the network can read and change what is sent. There is no default."
+    )
+    certificate: Path = Field(
+        Path("pki/own/certificate.der"),
+        description="This agent's application certificate (DER or PEM); made with its key on first use.",
+        validate_default=True,
+    )
+    key: Path = Field(
+        Path("pki/own/private-key.pem"),
+        description="Private key of the certificate (PEM), readable by its owner only.",
+        validate_default=True,
+    )
+    trust_dir: Path = Field(
+        Path("pki/trusted"),
+        description="A server is trusted when its certificate lies here; unknown ones are saved to `rejected` beside it.",
+        validate_default=True,
+    )
+    user: str | None = Field(None, min_length=1, description="User name; anonymous where absent.")
+    password: SecretStr | None = Field(None, description="Password of the user.")
+    mode: Literal["subscribe", "poll"] = Field(
+        "subscribe", description="Have changes sent by the server, or read every point each period."
+    )
+    publishing_s: float = Field(
+        0.25, ge=0.01, le=60, description="How often the server sends what has changed, in seconds."
+    )
+    sampling_s: float | None = Field(
+        None,
+        gt=0,
+        description="How often the server looks at a value, in seconds; the period of the points where absent. Set it"
+        " to a quarter of the period to catch every change of a value that changes once a period.",
+    )
+    queue_size: int = Field(
+        20, ge=1, le=1000, description="Changes of one point the server keeps between two sendings."
+    )
+    keepalive_s: float = Field(
+        2.0,
+        ge=0.1,
+        le=60,
+        description="The server says at least this often that it is alive; three misses end the connection.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _security_is_chosen(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "security" not in data:
+            raise ConfigError(
+                Text("the security of the connection is not chosen", "未选择连接的安全方式"),
+                Text(
+                    'write security = "basic256sha256"; or, knowing that everybody on the network can read and change'
+                    ' what is sent, security = "none"',
+                    '请写 security = "basic256sha256";若接受网络上任何人都能读取和篡改数据，可写 security = "none"',
+                ),
+                key="security",
+            )
+        return data
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_is_an_address(cls, endpoint: str) -> str:
+        mend = Text("write opc.tcp://<host>:<port>", "请写成 opc.tcp://<主机>:<端口>")
+        try:
+            parts = urlsplit(endpoint)
+            port = parts.port or 4840
+        except ValueError as error:
+            raise ConfigError(Text(f"'{endpoint}': {error}", f"“{endpoint}”无效"), mend, key="endpoint") from error
+        if parts.scheme != "opc.tcp" or not parts.hostname:
+            raise ConfigError(
+                Text(f"'{endpoint}' is not an OPC UA address", f"“{endpoint}”不是 OPC UA 地址"), mend, key="endpoint"
+            )
+        if "@" in parts.netloc:
+            raise ConfigError(
+                Text("the endpoint contains a user or password", "地址中含有用户名或密码"),
+                Text("move them to the keys user and password", "请改用 user 与 password 两个键"),
+                key="endpoint",
+            )
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"opc.tcp://{host}:{port}{parts.path}"
+
+    @field_validator("certificate", "key", "trust_dir")
+    @classmethod
+    def _in_the_folder(cls, path: Path, info: ValidationInfo) -> Path:
+        folder = (info.context or {}).get("folder")
+        return Path(folder, path) if folder is not None else path
+
+    @model_validator(mode="after")
+    def _password_has_a_user(self) -> OpcuaConnection:
+        if self.password is not None and self.user is None:
+            raise ConfigError(
+                Text("there is a password but no user", "有密码但没有用户名"),
+                Text("add user, or remove password", "请添加 user,或删除 password"),
+                key="user",
+            )
+        return self
+
+
+class OpcuaPoint(PointConfig):
+    """One variable of an OPC UA server."""
+
+    node: str = Field(
+        description="Node by namespace URI: nsu=<URI>;s=<name> (or i=<number>, g=<GUID>, b=<base64>);"
+        " i=<number> alone is a node of the OPC UA standard."
+    )
+
+    @field_validator("node")
+    @classmethod
+    def _node_is_an_address(cls, node: str) -> str:
+        return str(parse_node(node))
+
+    @cached_property
+    def address(self) -> NodeAddress:
+        """The parsed `node`."""
+        return parse_node(self.node)

@@ -1,0 +1,67 @@
+"""The OPC UA driver: subscription first, polling where a server has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
+
+from protocols.driver import BrowsedPoint, Deliver
+from protocols.errors import Refused
+from protocols.opcua.browse import browse
+from protocols.opcua.codec import decode, node_id
+from protocols.opcua.config import OpcuaConnection, OpcuaPoint
+from protocols.opcua.session import Session
+from protocols.opcua.subscription import Subscriptions
+from protocols.reading import BAD_NODE_ID_UNKNOWN, Reading, now_us
+from protocols.text import Text
+
+
+class OpcuaDriver:
+    """Talks to one OPC UA server. See `protocols.driver.Driver` for the promises."""
+
+    Connection: ClassVar[type[OpcuaConnection]] = OpcuaConnection
+    Point: ClassVar[type[OpcuaPoint]] = OpcuaPoint
+    subscribes: ClassVar[bool] = True
+
+    def __init__(self, device: str, connection: OpcuaConnection, points: Sequence[OpcuaPoint]) -> None:
+        self._device = device
+        self._connection = connection
+        self._session = Session(device, connection)
+        self._subscriptions = Subscriptions(device, connection, self._session)
+
+    async def open(self) -> None:
+        """Connect, log in and learn the server's namespaces and limits."""
+        await self._session.open()
+
+    async def read(self, points: Sequence[OpcuaPoint]) -> list[Reading]:
+        """Read `points` once, in requests the server allows; a node it does not know is BadNodeIdUnknown."""
+        nodes = [node_id(point.address, self._session.namespaces) for point in points]
+        values = iter(await self._session.read([node for node in nodes if node is not None]))
+        readings = []
+        for point, node in zip(points, nodes, strict=True):
+            if node is None:
+                now = now_us()
+                readings.append(Reading(point.name, None, BAD_NODE_ID_UNKNOWN, now, now))
+            else:
+                readings.append(decode(point, *next(values)))
+        return readings
+
+    async def subscribe(self, points: Sequence[OpcuaPoint], period_s: float, deliver: Deliver) -> None:
+        """Have changes of `points` delivered; raises Refused if the server or the configuration wants polling."""
+        if self._connection.mode == "poll":
+            raise Refused(Text('mode = "poll" is configured', '配置为轮询（mode = "poll"）'), key=self._device)
+        await self._subscriptions.add(points, period_s, deliver)
+
+    async def watch(self) -> None:
+        """Wait while the session and its subscriptions live; keep-alives and data both count as signs of life."""
+        await self._subscriptions.watch()
+
+    async def browse(self) -> AsyncIterator[BrowsedPoint]:
+        """Yield the variables under the server's Objects folder, without those describing the server itself."""
+        async for point in browse(self._session):
+            yield point
+
+    async def close(self) -> None:
+        """End subscriptions and session."""
+        await self._subscriptions.close()
+        await self._session.close()
