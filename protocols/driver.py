@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from protocols.reading import Reading, Value
+from protocols.text import Text
 
 Deliver = Callable[[Sequence[Reading]], None]
 """Takes readings as they arrive. It never blocks and never raises."""
@@ -29,7 +30,7 @@ class ConnectionConfig(BaseModel):
 class PointConfig(BaseModel):
     """One point of a device: what it is called, what it means, how its raw value becomes an engineering value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(
         min_length=1,
@@ -44,12 +45,19 @@ class PointConfig(BaseModel):
         None,
         description="UN/ECE Rec 20 code of the unit the device delivers; the dictionary entry's unit where absent.",
     )
-    scale: float = Field(1.0, description="Engineering value = raw value x scale + offset.")
+    scale: float = Field(1.0, description="Engineering value = raw value x scale + offset; not 0.")
     offset: float = Field(0.0, description="See scale; in the unit of the engineering value.")
     period_s: float | None = Field(
         None, gt=0, description="Reading or sampling period in seconds; the device's own where absent."
     )
     description: str = Field("", description="What the device's manual says of the point.")
+
+    @field_validator("scale")
+    @classmethod
+    def _scale_keeps_the_value(cls, scale: float) -> float:
+        if scale == 0:
+            raise ValueError(Text("a scale of 0 would make every value the same", "scale 为 0 会使所有值都相同"))
+        return scale
 
     def engineering(self, raw: Value) -> Value:
         """Return `raw` in engineering units. Text, booleans and None pass unchanged.
@@ -63,7 +71,7 @@ class PointConfig(BaseModel):
 
     def raw(self, value: float) -> float:
         """Return the raw number that `engineering` turns into `value`; what a simulator serves."""
-        return (value - self.offset) / self.scale
+        return value if self.scale == 1.0 and self.offset == 0.0 else (value - self.offset) / self.scale
 
 
 class BrowsedPoint(BaseModel):

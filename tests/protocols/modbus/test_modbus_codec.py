@@ -1,0 +1,171 @@
+"""Registers to values and back: published bit patterns, then every type and order by property."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.modbus.codec import converter, decode, encode
+from protocols.modbus.config import NUMBER_FORMATS, ModbusPoint
+from protocols.reading import BAD_DECODING_ERROR, BAD_NO_DATA, BAD_OUT_OF_RANGE
+from tests.protocols.modbus.modbus_strategies import ORDERS
+
+
+def point(**fields: object) -> ModbusPoint:
+    return ModbusPoint.model_validate({"name": "p", "address": 0, **fields})
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "data", "value"),
+    [
+        # 229.01 is 0x4365028F in IEEE 754 binary32
+        ("float32", "ABCD", "4365 028F", 229.00999450683594),
+        ("float32", "CDAB", "028F 4365", 229.00999450683594),
+        ("float32", "BADC", "6543 8F02", 229.00999450683594),
+        ("float32", "DCBA", "8F02 6543", 229.00999450683594),
+        # 0x0123456789ABCDEF = 81985529216486895
+        ("uint64", "ABCD", "0123 4567 89AB CDEF", 81985529216486895),
+        ("uint64", "CDAB", "CDEF 89AB 4567 0123", 81985529216486895),
+        ("uint64", "BADC", "2301 6745 AB89 EFCD", 81985529216486895),
+        ("uint64", "DCBA", "EFCD AB89 6745 2301", 81985529216486895),
+        ("int64", "ABCD", "FFFF FFFF FFFF FFFE", -2),
+        ("int64", "CDAB", "FFFE FFFF FFFF FFFF", -2),
+        # pi is 0x400921FB54442D18 in IEEE 754 binary64
+        ("float64", "ABCD", "4009 21FB 5444 2D18", math.pi),
+        ("float64", "CDAB", "2D18 5444 21FB 4009", math.pi),
+        ("float64", "BADC", "0940 FB21 4454 182D", math.pi),
+        ("float64", "DCBA", "182D 4454 FB21 0940", math.pi),
+        ("uint32", "ABCD", "0001 86A0", 100000),
+        ("uint32", "CDAB", "86A0 0001", 100000),
+        ("uint32", "BADC", "0100 A086", 100000),
+        ("uint32", "DCBA", "A086 0100", 100000),
+        ("int32", "ABCD", "FFFE 7960", -100000),
+        ("int32", "CDAB", "7960 FFFE", -100000),
+        ("int16", "ABCD", "FF85", -123),
+        ("int16", "CDAB", "FF85", -123),
+        ("int16", "BADC", "85FF", -123),
+        ("int16", "DCBA", "85FF", -123),
+        ("uint16", "ABCD", "FF85", 65413),
+    ],
+)
+def test_published_patterns(kind: str, order: str, data: str, value: float) -> None:
+    addressed = point(type=kind, order=order)
+    assert decode(addressed, bytes.fromhex(data)) == value
+    assert encode(addressed, value) == bytes.fromhex(data)
+
+
+@pytest.mark.parametrize(
+    ("fields", "data", "value"),
+    [
+        ({"type": "int16", "scale": 0.1}, "FF85", -12.3),
+        ({"type": "uint16", "scale": 0.1, "offset": -40}, "0190", 0.0),
+        ({"type": "uint16", "scale": 0.1}, "0003", 0.3),
+        ({"type": "uint16", "scale": 0.00390625}, "0001", 0.00390625),
+        ({"type": "uint32", "scale": 0.001}, "FFFF FFFF", 4294967.295),
+        ({"type": "uint64", "scale": 0.1}, "0000 0000 0000 0003", 0.3),
+        ({"type": "float32", "scale": 1000}, "3F80 0000", 1000.0),
+        ({"bit": 0}, "0001", True),
+        ({"bit": 15}, "8000", True),
+        ({"bit": 14}, "8000", False),
+        ({"bit": 8, "order": "BADC"}, "0001", True),
+        ({"type": "string", "length": 4}, "4130 3034 3200 FFFF", "A0042"),
+        ({"type": "string", "length": 4}, "4130 3034 3220 2020", "A0042"),
+        ({"type": "string", "length": 3, "order": "BADC"}, "3041 3430 2032", "A0042"),
+        ({"type": "string", "length": 3}, "E6B3 B5E4 B880", "泵一"),
+        ({"type": "string", "length": 2}, "0000 4141", ""),
+    ],
+)
+def test_scaled_values_bits_and_text(fields: dict[str, object], data: str, value: object) -> None:
+    got = decode(point(**fields), bytes.fromhex(data))
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "data", "quality"),
+    [
+        ({"type": "int16", "invalid": ["0x8000"]}, "8000", BAD_NO_DATA),
+        ({"type": "int16", "invalid": [-32768]}, "8000", BAD_NO_DATA),
+        ({"type": "uint16", "invalid": [65535, 65534], "scale": 0.1}, "FFFE", BAD_NO_DATA),
+        ({"type": "int64", "invalid": ["0x8000000000000000"]}, "8000 0000 0000 0000", BAD_NO_DATA),
+        ({"type": "float32", "invalid": [3.4028235e38]}, "7F7F FFFF", BAD_NO_DATA),
+        ({"type": "float32", "invalid": [-9999]}, "C61C 3C00", BAD_NO_DATA),
+        ({"type": "float32"}, "7FC0 0000", BAD_NO_DATA),
+        ({"type": "float32"}, "7F80 0000", BAD_NO_DATA),
+        ({"type": "float64", "scale": 2}, "FFF8 0000 0000 0001", BAD_NO_DATA),
+        ({"type": "float64", "scale": 10}, "7FEF FFFF FFFF FFFF", BAD_OUT_OF_RANGE),
+        ({"type": "string", "length": 1}, "FFFF", BAD_DECODING_ERROR),
+        ({"type": "string", "length": 1}, "0141", BAD_DECODING_ERROR),
+    ],
+)
+def test_no_data_is_bad_quality_never_a_number(fields: dict[str, object], data: str, quality: object) -> None:
+    assert decode(point(**fields), bytes.fromhex(data)) is quality
+
+
+def test_a_neighbour_of_an_invalid_value_is_a_value() -> None:
+    assert decode(point(type="int16", invalid=["0x8000"]), bytes.fromhex("8001")) == -32767
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", NUMBER_FORMATS)
+@given(data=st.data())
+def test_any_pattern_survives_a_round_trip(kind: str, order: str, data: st.DataObject) -> None:
+    addressed = point(type=kind, order=order)
+    pattern = data.draw(st.binary(min_size=2 * addressed.width, max_size=2 * addressed.width))
+    value = decode(addressed, pattern)
+    if value is BAD_NO_DATA:
+        assert kind.startswith("float")
+    else:
+        assert encode(addressed, value) == pattern  # type: ignore[arg-type]
+
+
+@given(
+    raw=st.integers(-(2**31), 2**31 - 1),
+    scale=st.sampled_from((0.1, 0.01, 0.5, 2.0, 10.0, -0.1, 0.004, 1 / 3, 1e-9, 27.6)),
+    offset=st.sampled_from((0.0, -40.0, 273.15, 0.1)),
+)
+def test_scaling_agrees_with_the_contract_and_inverts(raw: int, scale: float, offset: float) -> None:
+    addressed = point(type="int32", scale=scale, offset=offset)
+    data = struct.pack(">i", raw)
+    value = decode(addressed, data)
+    assert isinstance(value, float)
+    assert value == pytest.approx(addressed.engineering(raw), rel=1e-11, abs=1e-12)
+    if scale > 1e-6:
+        assert encode(addressed, value) == data
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=("C", "Z")), max_size=10))
+def test_text_survives_a_round_trip(text: str) -> None:
+    for order in ("ABCD", "BADC"):
+        addressed = point(type="string", length=20, order=order)
+        assert decode(addressed, encode(addressed, text)) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ({"type": "uint16"}, -1),
+        ({"type": "uint16"}, 65536),
+        ({"type": "int16", "scale": 0.1}, 4000.0),
+        ({"type": "float32"}, 1e39),
+        ({"type": "uint16"}, "text"),
+        ({"type": "uint16"}, None),
+        ({"type": "string", "length": 1}, "abc"),
+    ],
+)
+def test_what_does_not_fit_is_not_encoded(fields: dict[str, object], value: object) -> None:
+    with pytest.raises(ValueError, match="p: "):
+        encode(point(**fields), value)  # type: ignore[arg-type]
+
+
+def test_none_is_encoded_as_the_device_says_it() -> None:
+    assert encode(point(type="int16", invalid=["0x8000"]), None) == b"\x80\0"
+    assert decode(point(type="float32"), encode(point(type="float32"), None)) is BAD_NO_DATA
+
+
+def test_an_unscaled_number_needs_no_conversion() -> None:
+    assert converter(point(type="uint64")) is None

@@ -1,0 +1,71 @@
+"""What the Modbus models accept, and what they say about what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from protocols.errors import ConfigError
+from protocols.modbus.config import ModbusConnection, ModbusPoint
+from protocols.modbus.driver import ModbusDriver
+from protocols.text import Text
+
+
+def test_addresses_are_numbers_or_hexadecimal_text() -> None:
+    assert ModbusPoint.model_validate({"name": "p", "address": 4126}).address == 4126
+    assert ModbusPoint.model_validate({"name": "p", "address": "0x101E"}).address == 4126
+
+
+def test_single_bits_are_bool_without_saying_so() -> None:
+    assert ModbusPoint.model_validate({"name": "p", "table": "coil", "address": 0}).type == "bool"
+    assert ModbusPoint.model_validate({"name": "p", "address": 0, "bit": 15}).type == "bool"
+    assert ModbusPoint.model_validate({"name": "p", "address": 0}).type == "uint16"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"address": "4x1"}, "is not a number"),
+        ({"address": 400101}, "drop the first digit"),
+        ({"address": -1}, "outside 0..65535"),
+        ({"table": "coil", "type": "uint16"}, "holds single bits"),
+        ({"table": "discrete", "bit": 0}, "holds single bits"),
+        ({"type": "bool"}, "needs bit"),
+        ({"type": "uint16", "bit": 3}, "needs bit"),
+        ({"type": "string"}, "needs length"),
+        ({"type": "uint32", "length": 2}, "needs length"),
+        ({"type": "string", "length": 4, "order": "CDAB"}, "never swapped"),
+        ({"type": "float64", "address": 65533}, "ends beyond 65535"),
+        ({"type": "int16", "invalid": [65536]}, "can not be the raw value"),
+        ({"type": "uint16", "invalid": [-1]}, "can not be the raw value"),
+        ({"type": "uint32", "invalid": [1.5]}, "can not be the raw value"),
+        ({"type": "bool", "bit": 1, "invalid": [0]}, "can not be the raw value"),
+        ({"scale": 0}, "scale of 0"),
+    ],
+)
+def test_contradictions_are_refused_in_both_languages(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ModbusPoint.model_validate({"name": "p", "address": 0, **fields})
+    said = caught.value.errors()[0]["ctx"]["error"].args[0]
+    assert isinstance(said, Text)
+    assert words in said.en
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in said.zh)
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    for fields in ({"scale": float("nan")}, {"offset": float("inf")}):
+        with pytest.raises(ValidationError):
+            ModbusPoint.model_validate({"name": "p", "address": 0, **fields})
+
+
+def test_a_serial_line_has_no_unit_0() -> None:
+    assert ModbusConnection(host="h", unit_id=0).unit_id == 0
+    with pytest.raises(ValidationError, match="broadcast"):
+        ModbusConnection(host="h", unit_id=0, framing="rtu-over-tcp")
+
+
+def test_a_value_wider_than_a_request_is_refused_by_the_driver() -> None:
+    with pytest.raises(ConfigError, match="takes 4 registers, more than max_registers = 2"):
+        ModbusDriver("d", ModbusConnection(host="h", max_registers=2), [ModbusPoint(name="p", address=0, type="int64")])
