@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from cloud.identity.access import PUBLIC, SESSION_COOKIE, Admin, IdentityDoor, Reader
+from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Reader, address_of
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
@@ -21,16 +22,25 @@ from cloud.identity.schemas import (
     User,
     UserRequest,
 )
-from cloud.identity.service import SESSION_LIFE
+from cloud.identity.service import SESSION_LIFE, Identity
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
+
+
+def identity_of(request: Request) -> Identity:
+    """Return the running cloud's identity domain."""
+    return cast(Identity, request.app.state.identity)
+
+
+IdentityDoor = Annotated[Identity, Depends(identity_of)]
 
 
 @router.post("/sessions", status_code=201, openapi_extra=PUBLIC)
 async def log_in(request: Request, response: Response, body: LogInRequest, identity: IdentityDoor) -> Session:
     """Sign in. The session's token is in the answer and, for browsers, in a cookie; an earlier session ends."""
-    address = request.client.host if request.client else "unknown"
-    session = await identity.log_in(body.email, body.password, address, old_token=request.cookies.get(SESSION_COOKIE))
+    session = await identity.log_in(
+        body.email, body.password, address_of(request), old_token=request.cookies.get(SESSION_COOKIE)
+    )
     set_session_cookie(response, request, session)
     return session
 

@@ -1,6 +1,8 @@
-"""Turns the credential of a request into a Principal; how an operation declares what it demands.
+"""Turns the credential of a request into who is asking; how an operation declares what it demands.
 
     async def list_sites(principal: Reader, ...): ...
+
+The domains that know credentials put their resolvers into `app.state.resolvers` (`Resolvers`).
 
 A browser's session cookie and a bearer token carry the same secret. A cookie is sent by the browser whatever page asks,
 so a changing request that comes with one must also come from our own pages: its Origin, where sent, must be our host.
@@ -8,6 +10,8 @@ so a changing request that comes with one must also come from our own pages: its
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 
@@ -15,8 +19,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from cloud.core.errors import Forbidden, Unauthenticated
-from cloud.core.principal import Principal, Scope
-from cloud.identity.service import Identity
+from cloud.core.principal import AgentPrincipal, Principal, Scope
 from protocols.text import Text
 
 SESSION_COOKIE = "sunmao_session"
@@ -27,22 +30,35 @@ PUBLIC: dict[str, list[object]] = {"security": []}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="A session's or API token.")
 _cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="session", description="A browser's session.")
+_agent_bearer = HTTPBearer(auto_error=False, scheme_name="agent", description="An agent's 15-minute token.")
 
 
-def identity_of(request: Request) -> Identity:
-    """Return the running cloud's identity domain."""
-    return cast(Identity, request.app.state.identity)
+@dataclass(frozen=True)
+class Resolvers:
+    """Who a token belongs to, or None if it is nobody's (any more)."""
+
+    principal: Callable[[str], Awaitable[Principal | None]]
+    agent: Callable[[str], Awaitable[AgentPrincipal | None]]
+
+
+def _resolvers(request: Request) -> Resolvers:
+    return cast(Resolvers, request.app.state.resolvers)
+
+
+def address_of(request: Request) -> str:
+    """Return the network address a request comes from; what tries are counted by."""
+    return request.client.host if request.client else "unknown"
 
 
 async def _principal(
     request: Request,
     demanded: SecurityScopes,
-    identity: Annotated[Identity, Depends(identity_of)],
+    resolvers: Annotated[Resolvers, Depends(_resolvers)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     cookie: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
     token = bearer.credentials if bearer else cookie
-    principal = await identity.resolve(token) if token else None
+    principal = await resolvers.principal(token) if token else None
     if principal is None:
         raise Unauthenticated
     if bearer is None and request.method not in _SAFE_METHODS:
@@ -63,6 +79,19 @@ def _refuse_foreign_origin(request: Request) -> None:
         raise Forbidden(Text("The request comes from another site's page.", "请求来自其他网站的页面。"))
 
 
+async def _agent(
+    demanded: SecurityScopes,
+    resolvers: Annotated[Resolvers, Depends(_resolvers)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_agent_bearer)],
+) -> AgentPrincipal:
+    principal = await resolvers.agent(bearer.credentials) if bearer else None
+    if principal is None:
+        raise Unauthenticated(
+            Text("The agent's token is missing, expired or revoked.", "网关令牌缺失、已过期或已被吊销。")
+        )
+    return principal
+
+
 Reader = Annotated[Principal, Security(_principal, scopes=[Scope.READ])]
 Admin = Annotated[Principal, Security(_principal, scopes=[Scope.ADMIN])]
-IdentityDoor = Annotated[Identity, Depends(identity_of)]
+AgentCaller = Annotated[AgentPrincipal, Security(_agent, scopes=[Scope.AGENT])]

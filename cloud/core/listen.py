@@ -1,0 +1,72 @@
+"""Wakes those who wait for a tenant's changes, as PostgreSQL announces them at commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+
+from cloud.core.principal import TenantScope
+
+_CHANNEL = "sunmao_tenant_changed"
+_RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+async def announce(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Wake the tenant's listeners in every process when the running transaction commits, and not before."""
+    await connection.execute("SELECT pg_notify(%s, %s)", [_CHANNEL, str(tenant_id)])
+
+
+class Listener:
+    """One connection that listens for every tenant, whoever waits in this process."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    async def run(self) -> None:
+        """Listen until cancelled. A lost connection is made again; all are woken then, as something may have passed."""
+        lost = False
+        while True:
+            try:
+                async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {_CHANNEL}")
+                    if lost:
+                        _log.warning("listening for changes again")
+                    lost = False
+                    self._wake_all()
+                    async for notify in connection.notifies():
+                        self._wake(notify.payload)
+            except psycopg.OperationalError as error:
+                if not lost:
+                    _log.warning("lost the connection that listens for changes: %s", error)
+                lost = True
+                await asyncio.sleep(_RETRY_S)
+
+    @contextmanager
+    def waiting(self, scope: TenantScope) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever the tenant's data has changed; the waiter clears it."""
+        event = asyncio.Event()
+        waiters = self._waiting.setdefault(str(scope.tenant_id), set())
+        waiters.add(event)
+        try:
+            yield event
+        finally:
+            waiters.discard(event)
+            if not waiters:
+                self._waiting.pop(str(scope.tenant_id), None)
+
+    def _wake(self, tenant: str) -> None:
+        for event in self._waiting.get(tenant, ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for tenant in list(self._waiting):
+            self._wake(tenant)
