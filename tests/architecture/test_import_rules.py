@@ -8,14 +8,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocols", "models", "edge_agent", "cloud")
-CONTRACTS = [
-    contract["name"]
-    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-]
+TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+CONTRACTS = [contract["name"] for contract in TABLE]
+HOUSED = {library for contract in TABLE for library in contract.get("protected_modules", [])}
+SHARED = {"cryptography", "msgspec", "numpy", "pydantic"}
+"""Libraries every room may use: they hold data and keys, and no room is about them."""
 
 BROKEN = {
     "edge_agent and cloud stand on models and protocols, and never on each other": (
@@ -65,3 +67,17 @@ def test_a_broken_contract_is_caught(contract: str, verdict_on_a_broken_copy: st
     assert f"{contract} BROKEN" in verdict_on_a_broken_copy
     planted = Path(BROKEN[contract][0]).with_suffix("").as_posix().replace("/", ".")
     assert planted in verdict_on_a_broken_copy
+
+
+def homeless_libraries(imported: set[str]) -> list[str]:
+    """Return which of the top-level modules `imported` are third-party libraries without a room of their own."""
+    return sorted(imported - {*sys.stdlib_module_names, *PACKAGES, *HOUSED, *SHARED})
+
+
+def test_every_library_has_its_room() -> None:
+    graph = grimp.build_graph(*PACKAGES, include_external_packages=True, cache_dir=None)
+    assert homeless_libraries({module.partition(".")[0] for module in graph.modules}) == []
+
+
+def test_a_library_without_a_room_is_caught() -> None:
+    assert homeless_libraries({"sqlite3", "msgspec", "psycopg", "requests"}) == ["requests"]

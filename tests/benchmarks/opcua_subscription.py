@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ POINTS = tuple(
 @asynccontextmanager
 async def serving() -> AsyncIterator[str]:
     """Serve nodes that all change ten times a second."""
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
     plant = Server()
     await plant.init()
     plant.set_endpoint("opc.tcp://127.0.0.1:0")
