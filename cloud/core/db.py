@@ -20,6 +20,8 @@ from cloud.core.roles import APP_ROLE
 from protocols.errors import ConfigError
 from protocols.text import Text
 
+__all__ = ["AsyncConnection", "Database", "enter", "prepare"]
+
 MAX_CONNECTIONS = 10
 
 

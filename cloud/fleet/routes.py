@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from cloud.core.access import PUBLIC, Admin, AgentCaller, Reader, address_of
 from cloud.core.body import message, read_message, speaks
-from cloud.fleet.access import AgentCaller, FleetDoor
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, NewCode
-from cloud.identity.access import PUBLIC, Admin, Reader
+from cloud.fleet.service import Fleet
 from protocols.uplink.messages import (
     ChallengeReply,
     ChallengeRequest,
@@ -24,23 +25,31 @@ from protocols.uplink.messages import (
 router = APIRouter(prefix="/api/v1", tags=["fleet"])
 
 
+def fleet_of(request: Request) -> Fleet:
+    """Return the running cloud's fleet domain."""
+    return cast(Fleet, request.app.state.fleet)
+
+
+FleetDoor = Annotated[Fleet, Depends(fleet_of)]
+
+
 @router.post("/agents/enrol", openapi_extra=PUBLIC | speaks(EnrolRequest, EnrolReply))
 async def enrol(request: Request, fleet: FleetDoor) -> Response:
     """Trade a one-time code for a place in the fleet; the agent's public key is pinned."""
-    return message(await fleet.enrol(await read_message(request, EnrolRequest), _address(request)))
+    return message(await fleet.enrol(await read_message(request, EnrolRequest), address_of(request)))
 
 
 @router.post("/agents/challenge", openapi_extra=PUBLIC | speaks(ChallengeRequest, ChallengeReply))
 async def challenge(request: Request, fleet: FleetDoor) -> Response:
     """Get a nonce to sign, good once and for 60 s."""
     body = await read_message(request, ChallengeRequest)
-    return message(await fleet.challenge(body.agent_id, _address(request)))
+    return message(await fleet.challenge(body.agent_id, address_of(request)))
 
 
 @router.post("/agents/token", openapi_extra=PUBLIC | speaks(TokenRequest, TokenReply))
 async def token(request: Request, fleet: FleetDoor) -> Response:
     """Trade a signed nonce for a 15-minute token."""
-    return message(await fleet.token(await read_message(request, TokenRequest), _address(request)))
+    return message(await fleet.token(await read_message(request, TokenRequest), address_of(request)))
 
 
 @router.post("/uplink/health", openapi_extra=speaks(Health, HealthReply))
@@ -83,7 +92,3 @@ async def list_equipment(principal: Reader, fleet: FleetDoor) -> list[Equipment]
 async def get_equipment(principal: Reader, equipment_id: UUID, fleet: FleetDoor) -> Equipment:
     """One piece of equipment."""
     return await fleet.equipment(principal.scope, equipment_id)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"

@@ -23,11 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
-from psycopg import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from cloud.core import audit
-from cloud.core.db import Database, enter
+from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
 from cloud.core.principal import AgentPrincipal, TenantScope
@@ -204,14 +203,13 @@ class Fleet:
             raise NotFound
         return Equipment(**rows[0])
 
-    async def equipment_ids(
-        self, connection: AsyncConnection, agent: AgentPrincipal, names: Collection[str]
-    ) -> dict[str, UUID]:
-        """Return the equipment ids of an agent's devices, within the caller's transaction; new devices get one."""
-        return await store.ensure_equipment(connection, agent.agent_id, names)
-
     def _hash(self, purpose: bytes, secret: bytes) -> bytes:
         return hmac.digest(self._lookup_key, purpose + secret, hashlib.sha256)
+
+
+async def equipment_of(connection: AsyncConnection, agent: AgentPrincipal, names: Collection[str]) -> dict[str, UUID]:
+    """Return the equipment ids of an agent's devices, within the caller's transaction; new devices get one."""
+    return await store.ensure_equipment(connection, agent.agent_id, names)
 
 
 def _signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
