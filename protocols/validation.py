@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validate(model: type[Model], table: Any, key: str) -> Model:
-    """Return `table` as a `model`; raises ConfigError for the first thing wrong in it.
+    """Return `table` as a `model`; raises ConfigError for one thing wrong in it.
 
     `key` is where the table stands in the file ("device[2].connection"). Arrays of tables are counted from 1, as a
     person counts them. A validator of a model may raise `ValueError(Text(...))` to be understood in both languages.
@@ -24,7 +24,9 @@ def validate(model: type[Model], table: Any, key: str) -> Model:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        # A mistyped key is both unknown and missing; the unknown one says more.
+        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
         raise ConfigError(*_explain(first, model), key=_place(first, table, key)) from error
     except ConfigError as error:
         raise ConfigError(error.what, error.mend, key=f"{key}.{error.key}" if error.key else key) from error
