@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validat
 from edge_agent.validation import unknown_key, validate
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
-from protocols.dictionary.units import conversion
 from protocols.driver import ConnectionConfig, Driver, PointConfig
 from protocols.errors import ConfigError
 from protocols.library.templates import Template, load_template
@@ -271,7 +270,7 @@ def _check_meaning(point: PointConfig, key: str) -> None:
         return
     entry = load_dictionary().entry(point.property, key=f"{key}.property")
     with _keyed(f"{key}.unit"):
-        conversion(point.unit or entry.unit, entry.unit)
+        entry.conversion_from(point.unit or entry.unit)
 
 
 def _check_names(config: Config) -> None:

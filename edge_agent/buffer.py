@@ -1,0 +1,304 @@
+"""Keeps what was collected until the cloud has it: group commit to the buffer file, survival of a full or damaged disk.
+
+Nothing counts as collected before it is on disk. One thread owns the file; the event loop only adds to the group that
+is committed next, at the latest after `group_s`.
+
+    disk full    the group stays in memory and is tried again every second; beyond `MAX_PENDING` rows the oldest go, counted
+    limit hit    the oldest telemetry in the file goes, counted
+    file damaged it is renamed with its date and a new one, with a new epoch, is begun; the group is not lost
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from edge_agent.buffer_file import BufferFile, Damaged, Group, Stats
+from edge_agent.config import BufferConfig
+from edge_agent.events import announcer
+from edge_agent.normalise import Mark
+from protocols.errors import ConfigError, Refused
+from protocols.reading import Reading
+from protocols.text import Language, Text
+from protocols.uplink.messages import Delivery, Event, Inspection, PointRef, Receipt
+
+MAX_PENDING = 50_000
+RETRY_S = 1.0
+FILE = "buffer.db"
+
+Result = TypeVar("Result")
+
+
+class Buffer:
+    """The sink of everything collected, and the forwarder's source.
+
+    Args:
+        folder: the state directory.
+        config: limit and group time.
+        language: of log lines.
+    """
+
+    def __init__(self, folder: Path, config: BufferConfig, language: Language) -> None:
+        self._path = folder / FILE
+        self._limit = config.limit_mb * 1_000_000
+        self._group_s = config.group_s
+        self._file: BufferFile | None = None
+        self._thread = ThreadPoolExecutor(1, "buffer")
+        self._group = Group()
+        self._rows = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self.failing = False
+        """True while the disk does not take what was collected."""
+        self._dropping = False
+        self._closed = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self.committed = asyncio.Event()
+        """Set whenever a group was committed; whoever waits for it clears it."""
+        self.announce = announcer(self.add_event, language)
+
+    async def open(self) -> None:
+        """Open the file; raises ConfigError if the folder cannot be used, Refused if the disk will not take it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            await self.stats()
+        except OSError as error:
+            raise _unusable(self._path.parent, error.strerror or str(error)) from error
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+                raise _unusable(self._path.parent, str(error)) from error
+            raise Refused(
+                Text(f"{self._path}: {error}", f"{self._path}:{error}"),
+                Text("free some space on this disk", "请在该磁盘上腾出空间"),
+            ) from error
+
+    def add_readings(
+        self, readings: Sequence[tuple[PointRef, Reading]], marks: Sequence[tuple[PointRef, Mark]] = ()
+    ) -> None:
+        """Take normalised readings and the marks that go with them (see `Sink.add_readings`, `normalise.Mark`)."""
+        self._group.readings.extend(readings)
+        self._group.marks.extend(marks)
+        self._added(len(readings))
+
+    def add_inspection(self, inspection: Inspection, readings: Sequence[tuple[PointRef, Reading]]) -> None:
+        """Take an inspection with its readings (see `Sink.add_inspection`)."""
+        self._group.inspections.append((inspection, readings))
+        self._added(len(readings))
+
+    def add_event(self, event: Event) -> None:
+        """Take an event (see `Sink.add_event`)."""
+        self._group.events.append(event)
+        self._added(0)
+
+    async def flush(self) -> None:
+        """Return when all that was added so far is on disk."""
+        if not self._group and self._committing is None:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        if not self.failing:
+            self._due()
+        await waiter
+
+    async def take(self, most: int) -> Delivery | None:
+        """Return frames to send, about `most` bytes; None if nothing waits."""
+        return await self._run(lambda file: Delivery(file.state.epoch, frames) if (frames := file.take(most)) else None)
+
+    async def settle(self, delivery: Delivery, receipt: Receipt) -> None:
+        """Forget what the cloud has stored and set aside what it refused, of the frames that were delivered."""
+        sent = {frame.seq for frame in delivery.frames}
+        stored = [seq for seq in receipt.stored if seq in sent]
+        refused = [verdict for verdict in receipt.refused if verdict.seq in sent]
+        await self._run(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
+        for verdict in refused:
+            self.announce(
+                "",
+                "frame_refused",
+                Text(
+                    f"the cloud refused batch {verdict.seq}, it was set aside: {verdict.reason}",
+                    f"云端拒收批次 {verdict.seq},已另行保存:{verdict.reason}",
+                ),
+            )
+
+    async def postpone(self) -> None:
+        """Count all that waits as backlog, so that new values are sent before it."""
+        await self._run(BufferFile.postpone)
+
+    async def marks(self, device: str) -> dict[str, Mark]:
+        """Return what is remembered of a device's points."""
+        return await self._run(lambda file: file.marks(device))
+
+    async def stats(self) -> Stats:
+        """Return the counters and what waits."""
+        return await self._run(BufferFile.stats)
+
+    async def close(self) -> None:
+        """Commit what was added, if the disk takes it, and close the file. May be called more than once."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+        if self._committing:
+            await self._committing
+        await self._commit()
+        if self._timer:
+            self._timer.cancel()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_file)
+        self._thread.shutdown()
+
+    def _added(self, rows: int) -> None:
+        self._rows += rows
+        if self._rows > MAX_PENDING and len(self._group.readings) > MAX_PENDING // 10:
+            lost = MAX_PENDING // 10
+            del self._group.readings[:lost]
+            self._group.lost += lost
+            self._rows -= lost
+        if self._timer is None and self._committing is None:
+            self._timer = asyncio.get_running_loop().call_later(self._group_s, self._due)
+
+    def _due(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit())
+
+    async def _commit(self) -> None:
+        group, waiters, rows = self._group, self._waiters, self._rows
+        self._group, self._waiters, self._rows = Group(), [], 0
+        try:
+            dropped = await self._run(lambda file: file.write(group)) if group else 0
+        except (sqlite3.Error, OSError) as error:
+            self._keep(group, waiters, rows)
+            self._trouble(error)
+            delay = RETRY_S
+        else:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self.committed.set()
+            self._trouble(None)
+            self._note_drops(dropped)
+            delay = 0.0 if self._waiters else self._group_s
+        self._committing = None
+        if self._group or self._waiters:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+
+    def _keep(self, group: Group, waiters: list[asyncio.Future[None]], rows: int) -> None:
+        """Put a group that could not be committed in front of what was added since."""
+        later, later_waiters, later_rows = self._group, self._waiters, self._rows
+        self._group, self._waiters = group, waiters + later_waiters
+        group.readings.extend(later.readings)
+        group.marks.extend(later.marks)
+        group.inspections.extend(later.inspections)
+        group.events.extend(later.events)
+        group.lost += later.lost
+        self._rows = rows + later_rows
+
+    def _trouble(self, error: Exception | None) -> None:
+        if error and not self.failing:
+            self.failing = True
+            self.announce(
+                "",
+                "buffer_not_writable",
+                Text(
+                    f"the buffer cannot be written, readings wait in memory: {error} - free some space on the disk",
+                    f"缓存无法写入,读数暂存于内存:{error} - 请腾出磁盘空间",
+                ),
+            )
+        elif error is None and self.failing:
+            self.failing = False
+            self.announce("", "buffer_writable", Text("the buffer can be written again", "缓存已恢复写入"))
+
+    def _note_drops(self, dropped: int) -> None:
+        if dropped and not self._dropping:
+            self.announce(
+                "",
+                "readings_dropped",
+                Text(
+                    "the buffer has reached its limit; the oldest telemetry is being dropped and counted",
+                    "缓存已达上限,正在丢弃最早的遥测数据并计数",
+                ),
+            )
+        self._dropping = bool(dropped)
+
+    async def _run(self, work: Callable[[BufferFile], Result]) -> Result:
+        loop = asyncio.get_running_loop()
+
+        def guarded() -> Result:
+            try:
+                return work(self._opened())
+            except (sqlite3.Error, Damaged) as error:
+                if not _is_damage(error):
+                    raise
+                aside = self._set_aside()
+                loop.call_soon_threadsafe(self._announce_damage, aside, str(error))
+                return work(self._opened())
+
+        return await loop.run_in_executor(self._thread, guarded)
+
+    def _opened(self) -> BufferFile:
+        if self._file is None:
+            self._file = BufferFile(self._path, self._limit)
+            _sync_folder(self._path.parent)
+        return self._file
+
+    def _close_file(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _set_aside(self) -> Path:
+        self._close_file()
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        aside = self._path.with_name(f"{self._path.stem}-{stamp}.damaged")
+        for suffix in ("-wal", "-shm", ""):
+            part = Path(f"{self._path}{suffix}")
+            if part.exists():
+                part.rename(f"{aside}{suffix}")
+        _sync_folder(self._path.parent)
+        return aside
+
+    def _announce_damage(self, aside: Path, why: str) -> None:
+        self.announce(
+            "",
+            "buffer_damaged",
+            Text(
+                f"the buffer was damaged ({why}); it was set aside as {aside.name} and a new one begun",
+                f"缓存文件损坏({why}),已另存为 {aside.name},并启用新的缓存",
+            ),
+        )
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file's content is wrong. SQLITE_ERROR counts: our SQL is constant, so only a wrong schema causes it."""
+    wrong = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+    return isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in wrong)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without directories to sync
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(folder: Path, why: str) -> ConfigError:
+    return ConfigError(
+        Text(f"the folder {folder} cannot be used: {why}", f"文件夹 {folder} 无法使用:{why}"),
+        Text("make it writable for this user or name another", "请为当前用户开放写权限,或另选文件夹"),
+        key="agent.state_dir",
+    )

@@ -1,0 +1,376 @@
+"""The buffer's file: SQLite in WAL mode with synchronous=FULL, so that a commit that returned survives a power cut.
+
+What a damaged disk may do to it is found in three ways: SQLite's own checks, a CRC over each frame with its number, and
+a CRC over the state row (identity and counters). `Damaged` tells the owner to set the file aside.
+
+One thread at a time. Sizes in bytes, times in microseconds UTC; "rows" are readings.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zlib import crc32
+
+import msgspec
+
+from edge_agent.normalise import Mark
+from protocols.reading import Reading, now_us
+from protocols.uplink.codec import columns_of, encode
+from protocols.uplink.messages import LANES, Batch, Event, Frame, Inspection, PointRef, Verdict
+
+ROWS_PER_FRAME = 5_000
+PICTURE_BYTES_PER_FRAME = 512 * 1024
+TAKEN_REMEMBERED = 100_000
+"""How many ids of inspections are remembered, so that the file stays bounded."""
+
+_QUALITY, _EVENTS, _TELEMETRY = range(len(LANES))
+_SCHEMA = """
+CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), packed BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE frame (seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, rows INTEGER NOT NULL, time INTEGER NOT NULL,
+                    size INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX frame_by_lane ON frame (lane, seq, rows, size, time);
+CREATE TABLE aside (seq INTEGER PRIMARY KEY, rows INTEGER NOT NULL, reason TEXT NOT NULL, payload BLOB);
+CREATE TABLE mark (device TEXT, point TEXT, packed BLOB NOT NULL, PRIMARY KEY (device, point)) WITHOUT ROWID;
+CREATE TABLE taken (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+PRAGMA user_version = 1;
+"""
+_FRAME = "seq, lane, rows, time, payload, crc"
+_CHECKED_AT_OPEN = 64 * 1024 * 1024
+"""Files up to this size are checked wholly when opened; larger ones are found damaged where they are touched."""
+
+
+class Damaged(Exception):
+    """The file's content cannot be trusted."""
+
+
+class State(msgspec.Struct):
+    """Identity and counters, changed in the transaction that makes them true.
+
+    collected = rows the cloud acknowledged + rows waiting + `dropped` + `set_aside`.
+    """
+
+    epoch: str
+    seq: int = 0
+    collected: int = 0
+    dropped: int = 0
+    set_aside: int = 0
+    frames_set_aside: int = 0
+    inspections: int = 0
+    events: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """`State`, and what waits: frames, rows, bytes on disk; `oldest` is when the oldest was collected, 0 for none."""
+
+    state: State
+    frames: int
+    rows: int
+    bytes: int
+    limit: int
+    oldest: int
+
+
+class Group(msgspec.Struct):
+    """What is committed together. `lost` counts rows given up before they could be committed (disk full)."""
+
+    readings: list[tuple[PointRef, Reading]] = []
+    marks: list[tuple[PointRef, Mark]] = []
+    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]] = []
+    events: list[Event] = []
+    lost: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.readings or self.inspections or self.events or self.lost)
+
+
+class BufferFile:
+    """An open buffer file.
+
+    Args:
+        path: where it is; made with a new epoch if absent.
+        limit: largest size on disk, write-ahead log included.
+
+    Raises Damaged or sqlite3.Error.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._limit = limit
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._page = int(self._pragma("page_size"))
+            # Nine tenths for the file and a twentieth for the log leave room for one group.
+            self._allowed_pages = limit * 9 // 10 // self._page
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {min(max(limit // 20 // self._page, 16), 1000)}")
+            if self._pragma("user_version") == 0:
+                self._create()
+            elif self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN:
+                _check(self._db)
+            self.state = _read_state(self._db)
+        except BaseException:
+            self._db.close()
+            raise
+        self._live_after = self.state.seq
+
+    def write(self, group: Group) -> int:
+        """Commit `group`; return how many rows were dropped to stay within the limit. On any error nothing changed."""
+        with self._transaction() as state:
+            state.collected += group.lost
+            state.dropped += group.lost
+            for start in range(0, len(group.readings), ROWS_PER_FRAME):
+                part = group.readings[start : start + ROWS_PER_FRAME]
+                columns, texts = columns_of(part)
+                self._insert(state, _TELEMETRY, len(part), Batch(columns=columns, texts=texts))
+            for inspections in _by_size([item for item in group.inspections if self._take_id(item[0].id)]):
+                rows = [row for _, readings in inspections for row in readings]
+                columns, texts = columns_of(rows)
+                batch = Batch(columns=columns, texts=texts, inspections=[item for item, _ in inspections])
+                self._insert(state, _QUALITY, len(rows), batch)
+                state.inspections += len(inspections)
+            if group.events:
+                self._insert(state, _EVENTS, 0, Batch(events=group.events))
+                state.events += len(group.events)
+            self._db.executemany(
+                "INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET packed = excluded.packed",
+                [(ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks],
+            )
+            return self._make_room(state)
+
+    def take(self, most: int) -> list[Frame]:
+        """Return frames to send, about `most` bytes, in the order of their numbers.
+
+        First what was committed since the last call, up to half of `most`, so that live values do not wait behind a
+        backlog; then the backlog, oldest first, lane by lane. Frames that fail their CRC are set aside.
+        """
+        chosen = self._choose("seq > ? ORDER BY seq DESC", (self._live_after,), most // 2, set())
+        self._live_after = self.state.seq
+        room = most - sum(chosen.values())
+        for lane in range(len(LANES)):
+            more = self._choose("lane = ? ORDER BY seq", (lane,), room, set(chosen))
+            chosen |= more
+            room -= sum(more.values())
+        frames, broken = [], []
+        for seq in sorted(chosen):
+            row = self._db.execute(f"SELECT {_FRAME} FROM frame WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 - our own text
+            if row is None:
+                raise Damaged(f"frame {seq} is in the index only")
+            if _intact(row):
+                frames.append(Frame(seq, row[4]))
+            else:
+                broken.append(Verdict(seq, "damaged on disk"))
+        if broken:
+            self.settle([], broken)
+        return frames
+
+    def postpone(self) -> None:
+        """Count all that waits as backlog; to be called when a delivery failed."""
+        self._live_after = self.state.seq
+
+    def settle(self, stored: Sequence[int], refused: Sequence[Verdict]) -> int:
+        """Forget the frames the cloud has stored, set aside those it refused; return the rows set aside."""
+        with self._transaction() as state:
+            before = state.set_aside
+            self._db.executemany("DELETE FROM frame WHERE seq = ?", [(seq,) for seq in stored])
+            for seq, reason in ((verdict.seq, verdict.reason) for verdict in refused):
+                found = self._db.execute("SELECT rows, payload FROM frame WHERE seq = ?", (seq,)).fetchone()
+                if found:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?)", (seq, found[0], reason, found[1])
+                    )
+                    self._db.execute("DELETE FROM frame WHERE seq = ?", (seq,))
+                    state.set_aside += found[0]
+                    state.frames_set_aside += 1
+            return state.set_aside - before
+
+    def marks(self, device: str) -> dict[str, Mark]:
+        """Return the marks of a device by point name."""
+        rows = self._db.execute("SELECT point, packed FROM mark WHERE device = ?", (device,))
+        try:
+            return {point: msgspec.msgpack.decode(packed, type=Mark) for point, packed in rows}
+        except (msgspec.MsgspecError, TypeError) as error:
+            raise Damaged(str(error)) from error
+
+    def stats(self) -> Stats:
+        """Return the counters and what waits."""
+        return _stats(self._db, self.state, self._limit)
+
+    def close(self) -> None:
+        """Close the file; SQLite folds the write-ahead log into it."""
+        self._db.close()
+
+    def _pragma(self, name: str) -> Any:
+        return self._db.execute(f"PRAGMA {name}").fetchone()[0]
+
+    def _create(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";")[:-1]:
+            self._db.execute(statement)
+        self._save(State(epoch=str(uuid4())))
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[State]:
+        """Run a block as one transaction on a copy of the state, which becomes the state when it is on disk."""
+        state = msgspec.structs.replace(self.state)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield state
+            self._save(state)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self.state = state
+
+    def _save(self, state: State) -> None:
+        packed = msgspec.msgpack.encode(state)
+        self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (packed, crc32(packed)))
+
+    def _insert(self, state: State, lane: int, rows: int, batch: Batch) -> None:
+        """Add a frame. Its number is never used again in this epoch, whatever becomes of the frame."""
+        state.seq += 1
+        state.collected += rows
+        payload, time = encode(batch), now_us()
+        self._db.execute(
+            "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (state.seq, lane, rows, time, len(payload), _crc(state.seq, lane, rows, time, payload), payload),
+        )
+
+    def _take_id(self, inspection: str) -> bool:
+        """Remember an inspection's id; False if it was taken before."""
+        new = self._db.execute("INSERT OR IGNORE INTO taken (id) VALUES (?)", (inspection,)).rowcount == 1
+        if new:
+            self._db.execute(
+                "DELETE FROM taken WHERE number <= (SELECT max(number) FROM taken) - ?", (TAKEN_REMEMBERED,)
+            )
+        return new
+
+    def _choose(self, where: str, values: tuple[int, ...], most: int, without: set[int]) -> dict[int, int]:
+        """Return numbers and sizes of frames, as many as `most` bytes hold, or the first one if it alone is larger."""
+        chosen: dict[int, int] = {}
+        if most <= 0:
+            return chosen
+        for seq, size in self._db.execute(f"SELECT seq, size FROM frame WHERE {where}", values):  # noqa: S608 - our own text
+            if seq in without:
+                continue
+            if chosen and size > most:
+                break
+            chosen[seq] = size
+            most -= size
+        return chosen
+
+    def _make_room(self, state: State) -> int:
+        """Drop what may be dropped, oldest first - refused frames, telemetry, events, quality - until the file fits."""
+        before = state.dropped
+        while self._used_pages() > self._allowed_pages:
+            if self._db.execute("DELETE FROM aside WHERE seq = (SELECT min(seq) FROM aside)").rowcount:
+                continue
+            oldest = next(
+                filter(None, (self._oldest(lane) for lane in (_TELEMETRY, _EVENTS, _QUALITY))),
+                None,
+            )
+            if oldest is None:
+                break
+            self._db.execute("DELETE FROM frame WHERE seq = ?", (oldest[0],))
+            state.dropped += oldest[1]
+        if self._pragma("page_count") > self._allowed_pages:
+            self._db.execute("PRAGMA incremental_vacuum(256)").fetchall()
+        return state.dropped - before
+
+    def _oldest(self, lane: int) -> tuple[int, int] | None:
+        return self._db.execute(  # type: ignore[no-any-return]
+            "SELECT seq, rows FROM frame WHERE lane = ? ORDER BY seq LIMIT 1", (lane,)
+        ).fetchone()
+
+    def _used_pages(self) -> int:
+        return int(self._pragma("page_count") - self._pragma("freelist_count"))
+
+
+def peek(path: Path) -> Stats:
+    """Return the statistics of a buffer another process may be using; errors as for `BufferFile`."""
+    with _reading(path) as db:
+        return _stats(db, _read_state(db), 0)
+
+
+def verify(path: Path, progress: Callable[[int, int], None]) -> list[str]:
+    """Check structure and every frame of a buffer another process may be using; return what is wrong, in English.
+
+    `progress(done, total)` is called for every frame.
+    """
+    try:
+        with _reading(path) as db:
+            wrong = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            _read_state(db)
+            total = db.execute("SELECT count(*) FROM frame").fetchone()[0]
+            frames = db.execute(f"SELECT {_FRAME} FROM frame ORDER BY seq")  # noqa: S608 - our own text
+            for done, row in enumerate(frames, 1):
+                if not _intact(row):
+                    wrong.append(f"frame {row[0]}: content does not match its CRC")
+                progress(done, total)
+            return wrong
+    except (sqlite3.Error, Damaged) as error:
+        return [str(error)]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def _stats(db: sqlite3.Connection, state: State, limit: int) -> Stats:
+    frames, rows, oldest = db.execute("SELECT count(*), total(rows), coalesce(min(time), 0) FROM frame").fetchone()
+    pages, free, page = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return Stats(state, frames, int(rows), (pages - free) * page, limit, oldest)
+
+
+def _read_state(db: sqlite3.Connection) -> State:
+    row = db.execute("SELECT packed, crc FROM state").fetchone()
+    if row is None or not isinstance(row[0], bytes) or crc32(row[0]) != row[1]:
+        raise Damaged("the state row does not match its CRC")
+    return msgspec.msgpack.decode(row[0], type=State)
+
+
+def _check(db: sqlite3.Connection) -> None:
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise Damaged(found)
+
+
+def _crc(seq: int, lane: int, rows: int, time: int, payload: bytes) -> int:
+    return crc32(payload, crc32(b"%d %d %d %d" % (seq, lane, rows, time)))
+
+
+def _intact(row: tuple[Any, ...]) -> bool:
+    """Whether the columns `_FRAME` of a row are as they were written."""
+    *numbers, payload, crc = row
+    if not all(isinstance(number, int) for number in numbers):
+        raise Damaged(f"frame {row[0]} is not a frame")
+    return isinstance(payload, bytes) and _crc(*numbers, payload) == crc
+
+
+def _by_size(
+    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]],
+) -> Iterator[list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]]]:
+    part, size = [], 0
+    for item in inspections:
+        part.append(item)
+        size += len(item[0].picture) + len(item[0].heatmap)
+        if size >= PICTURE_BYTES_PER_FRAME:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

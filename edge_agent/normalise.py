@@ -1,0 +1,129 @@
+"""Turns what a device said into what the dictionary means: canonical unit, right type, plausible range, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite
+
+import msgspec
+
+from edge_agent.config import DeviceConfig
+from protocols.dictionary.entries import Entry, load_dictionary
+from protocols.driver import PointConfig
+from protocols.reading import (
+    BAD_NO_DATA,
+    BAD_TYPE_MISMATCH,
+    UNCERTAIN_ENGINEERING_UNITS_EXCEEDED,
+    Quality,
+    Reading,
+    Value,
+)
+from protocols.uplink.messages import PointRef
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """The latest reading of a point whose device gives source times, as the device gave it.
+
+    Kept by the buffer in the same transaction as the reading itself, so that what a device repeats after a crash of
+    the agent is recognised.
+    """
+
+    source_time: int
+    value: Value
+    quality: int
+
+
+class _Point:
+    """What is known of one point before its readings come, and the latest of them."""
+
+    __slots__ = ("convert", "factor", "high", "last", "low", "offset", "ref", "text", "timed")
+
+    def __init__(self, device: str, config: PointConfig, entry: Entry | None, mark: Mark | None) -> None:
+        unit = config.unit or (entry.unit if entry else "")
+        self.ref = PointRef(device, config.name, config.property or "", entry.unit if entry else unit)
+        self.text = None if entry is None else entry.data_type == "STRING"
+        self.factor, self.offset = entry.conversion_from(unit) if entry and not self.text else (1.0, 0.0)
+        self.convert = (self.factor, self.offset) != (1.0, 0.0)
+        self.low, self.high = _plausible(entry)
+        self.timed = mark is not None
+        self.last = mark or Mark(-1, None, 0)
+
+    def meaning(self, value: Value, quality: Quality) -> tuple[Value, Quality]:
+        """Return value and quality as the dictionary entry wants them."""
+        if value is None:
+            return None, quality
+        if isinstance(value, str):
+            return (value, quality) if self.text in (None, True) else (None, _at_least(BAD_TYPE_MISMATCH, quality))
+        if self.text:
+            return None, _at_least(BAD_TYPE_MISMATCH, quality)
+        if not isfinite(value):
+            return None, _at_least(BAD_NO_DATA, quality)
+        number: float | int = int(value) if isinstance(value, bool) else value
+        if self.convert:
+            number = float(f"{number * self.factor + self.offset:.12g}")
+        if quality.good and not self.low <= number <= self.high:
+            quality = UNCERTAIN_ENGINEERING_UNITS_EXCEEDED
+        return number, quality
+
+
+def _plausible(entry: Entry | None) -> tuple[float, float]:
+    if entry is None:
+        return -inf, inf
+    if entry.data_type == "BOOLEAN":
+        return 0.0, 1.0
+    low, high = entry.typical_min, entry.typical_max
+    return -inf if low is None else low, inf if high is None else high
+
+
+def _at_least(bad: Quality, quality: Quality) -> Quality:
+    """Return `quality` if it is bad already, for its own cause says more; else `bad`."""
+    return quality if quality < 0 else bad
+
+
+Normalised = tuple[list[tuple[PointRef, Reading]], list[tuple[PointRef, Mark]]]
+
+
+class Normaliser:
+    """Normalises the readings of one device.
+
+    Args:
+        device: the device; raises ConfigError if a unit does not suit its entry.
+        marks: what the buffer remembers of the device, by point name.
+    """
+
+    def __init__(self, device: DeviceConfig, marks: Mapping[str, Mark]) -> None:
+        entries = load_dictionary()
+        self._points = {
+            point.name: _Point(
+                device.name, point, entries[point.property] if point.property else None, marks.get(point.name)
+            )
+            for point in device.points
+        }
+
+    def __call__(self, readings: Sequence[Reading]) -> Normalised:
+        """Return the readings worth keeping, in their order, and the marks to keep with them.
+
+        A reading that a device repeats - same source time, value and quality, as after a new subscription - is dropped.
+        One with the old source time but another value or quality is new all the same (a device that came back, a clock
+        too coarse); it takes its arrival time, so that no two readings of a point share an instant.
+        """
+        kept: list[tuple[PointRef, Reading]] = []
+        marks: list[tuple[PointRef, Mark]] = []
+        for reading in readings:
+            point = self._points[reading.point]
+            time = reading.source_time
+            if time != reading.arrival_time:
+                point.timed = True
+                mark = Mark(time, reading.value if reading.value == reading.value else None, reading.quality)  # NaN
+                if mark == point.last:
+                    continue
+                if time == point.last.source_time:
+                    time = max(reading.arrival_time, time + 1)
+                point.last = mark
+                marks.append((point.ref, mark))
+            elif point.timed:
+                point.last = Mark(point.last.source_time, reading.value, reading.quality)
+                marks.append((point.ref, point.last))
+            value, quality = point.meaning(reading.value, reading.quality)
+            kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
+        return kept, marks
