@@ -26,7 +26,7 @@ def validate(model: type[Model], table: Any, key: str) -> Model:
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A mistyped key is both unknown and missing; the unknown one says more.
-        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+        first = next((each for each in found if each["type"] == "extra_forbidden" and len(each["loc"]) == 1), found[0])
         raise ConfigError(*_explain(first, model), key=_place(first, table, key)) from error
     except ConfigError as error:
         raise ConfigError(error.what, error.mend, key=f"{key}.{error.key}" if error.key else key) from error
@@ -49,7 +49,8 @@ def _place(error: ErrorDetails, table: Any, key: str) -> str:
 def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Text, Text | None]:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return unknown_key(str(error["loc"][-1]), list(model.model_fields))
+        what, mend = unknown_key(str(error["loc"][-1]), list(model.model_fields))
+        return what, mend if len(error["loc"]) == 1 else Text("remove it", "请删除")
     if kind == "missing":
         return Text("this key is missing", "缺少此项"), Text("add it", "请补上")
     if kind == "value_error" and isinstance(said := context["error"].args[0], Text):
