@@ -29,6 +29,13 @@ _REQUESTS: dict[int, type[ModbusPDU]] = {
 }
 
 
+_LONGEST_FRAME = 260
+"""Bytes of the longest Modbus TCP frame (MODBUS Messaging on TCP/IP V1.0b, 4.1); a serial one has at most 256."""
+
+_LARGEST_READ = 1 << 18
+"""Bytes that an asyncio transport hands over at once."""
+
+
 class Answer(ModbusPDU):  # type: ignore[misc]
     """Any answer, its bytes untouched: `body` is what follows the function code."""
 
@@ -88,6 +95,7 @@ class ModbusLink:
             trace_connect=self._on_connect,
         )
         client.ctx.framer.decoder = _AnswerDecoder(False)
+        client.ctx.max_buffer_size = 2 * _LARGEST_READ  # pymodbus would drop unseen what is longer than a frame
         self._client = client
         if not await client.connect():
             await self.close()
@@ -152,19 +160,26 @@ class ModbusLink:
             await asyncio.sleep(0)  # lets the event loop close the socket
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:
-        """Note what goes over the wire: whether the request in hand has been answered by anything at all."""
-        if sending:
-            self._heard = False
-        else:
-            self._heard = True
-            if self._client is not None and self._client.ctx.response_future.done():
-                self._stray = True
+        """Note what goes over the wire: whether the request in hand has been answered by anything at all.
+
+        What comes in is all that has come since the last frame; more than a frame can hold ends the request.
+        """
+        self._heard = not sending
+        if not sending and self._client is not None:
+            self._stray = self._stray or self._client.ctx.response_future.done()
+            if len(data) > _LONGEST_FRAME:
+                self._end_request(ModbusException("too long"))
+                return b""
         return data
 
     def _on_connect(self, connected: bool) -> None:
-        """Fail the request in hand as soon as the device hangs up; pymodbus would wait for its timeout."""
-        if not connected and self._client is not None and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(ConnectionResetError())
+        """End the request in hand as soon as the device hangs up; pymodbus would wait for its timeout."""
+        if not connected:
+            self._end_request(ConnectionResetError())
+
+    def _end_request(self, error: Exception) -> None:
+        if self._client is not None and not self._client.ctx.response_future.done():
+            self._client.ctx.response_future.set_exception(error)
 
     def _failure(self, error: Exception) -> SunmaoError:
         if isinstance(error, ConnectionError):
