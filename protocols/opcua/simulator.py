@@ -104,7 +104,8 @@ class OpcuaSimulator:
         if self._trust_dir is not None:
             server.iserver.certificate_validator = self._check_client
         await self._add_points(server)
-        await self._write_changes(server)
+        self._server = server
+        await self.write_changes()
         try:
             await server.start()
         except OSError as error:
@@ -113,8 +114,7 @@ class OpcuaSimulator:
                 Text("choose another port", "请换一个端口"),
                 key="port",
             ) from error
-        self._server = server
-        self._ticking = asyncio.create_task(self._tick(server), name="opcua-simulator")
+        self._ticking = asyncio.create_task(self._tick(), name="opcua-simulator")
         return f"opc.tcp://127.0.0.1:{server.bserver.port}/sunmao"
 
     async def stop(self) -> None:
@@ -167,12 +167,15 @@ class OpcuaSimulator:
             nodes[node_id] = node
             self._nodes[point.name] = (node_id, kind)
 
-    async def _tick(self, server: Server) -> None:
+    async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._tick_s)
-            await self._write_changes(server)
+            await self.write_changes()
 
-    async def _write_changes(self, server: Server) -> None:
+    async def write_changes(self) -> None:
+        """Serve the present values now; done by itself at every tick while the simulator runs."""
+        if self._server is None:
+            return
         values = self._values()
         now = datetime.now(UTC)
         for point in self._points:
@@ -185,7 +188,7 @@ class OpcuaSimulator:
             self._served[point.name] = served
             status = ua.StatusCode(0 if value is not None else BAD_SENSOR_FAILURE.status_code)
             data = ua.DataValue(ua.Variant(served[0], kind), status, SourceTimestamp=now, ServerTimestamp=now)
-            await server.write_attribute_value(node_id, data)
+            await self._server.write_attribute_value(node_id, data)
 
 
 async def _folder(server: Server, nodes: dict[ua.NodeId, Node], node_id: ua.NodeId, name: str) -> tuple[Node, str]:

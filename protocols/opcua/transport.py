@@ -44,7 +44,8 @@ class Socket(UASocketProtocol):  # type: ignore[misc]
         """Take bytes from the server; hang up on what cannot be the beginning of a chunk, without waiting for its end."""
         super().data_received(data)
         begun = self.receive_buffer or b""
-        if len(begun) >= 8 and not (begun[:3] in _CHUNKS and int.from_bytes(begun[4:8], "little") <= self._chunk_bytes):
+        size = int.from_bytes(begun[4:8], "little")
+        if len(begun) >= 8 and not (begun[:3] in _CHUNKS and 8 < size <= self._chunk_bytes):
             self.disconnect_socket()
 
     def _process_received_message(self, message: Any) -> None:
