@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from protocols.modbus.config import NUMBER_FORMATS, ModbusPoint, raw_pattern
 from protocols.reading import BAD_DECODING_ERROR, BAD_NO_DATA, BAD_OUT_OF_RANGE, Quality, Value
+from protocols.text import Text
 
 Convert = Callable[[Any], "Value | Quality"]
 """Turns a raw value into an engineering value, or into the quality that says why there is none."""
@@ -108,7 +109,7 @@ def encode(point: ModbusPoint, value: Value) -> bytes:
     """Return the bytes of the registers that hold the engineering value `value` of `point`; `decode` reads it back.
 
     None becomes the first `invalid` value, or NaN in a float. A bool becomes the register with only its bit set.
-    Raises ValueError for what the registers can not hold.
+    Raises ValueError(Text) for what the registers can not hold.
     """
     field = register_field(point)
     data = struct.pack(field.endian + field.form, _raw(point, value))
@@ -122,14 +123,14 @@ def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
             return raw_pattern(point.type, point.invalid[0])
         if is_float:
             return math.nan
-        raise ValueError(f"{point.name}: {point.type} has no way to say 'no data'")
+        raise _unfit(point, "'no data'", "“无数据”")
     if point.type == "string":
         text = str(value).encode()
         if len(text) > 2 * point.width:
-            raise ValueError(f"{point.name}: '{value}' is longer than {2 * point.width} bytes")
+            raise _unfit(point, f"'{value}'", f"“{value}”")
         return text
     if isinstance(value, str):
-        raise ValueError(f"{point.name}: '{value}' is not a number")
+        raise _unfit(point, f"'{value}'", f"“{value}”")
     if point.type == "bool":
         return bool(value) << (point.bit or 0)
     try:
@@ -138,8 +139,18 @@ def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
             raw = round(raw)
         struct.pack(f">{NUMBER_FORMATS[point.type]}", raw)
     except (struct.error, OverflowError) as error:
-        raise ValueError(f"{point.name}: {value} does not fit a {point.type}") from error
+        raise _unfit(point, str(value), str(value)) from error
     return raw
+
+
+def _unfit(point: ModbusPoint, en: str, zh: str) -> ValueError:
+    size = f" of {2 * point.width} bytes" if point.type == "string" else ""
+    return ValueError(
+        Text(
+            f"point '{point.name}': {en} does not fit a {point.type}{size}",
+            f"点“{point.name}”:{point.type} 无法表示 {zh}",
+        )
+    )
 
 
 def _text(raw: bytes) -> Value | Quality:

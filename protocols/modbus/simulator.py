@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Literal
@@ -99,7 +100,10 @@ class ModbusSimulator:
 
     async def start(self) -> str:
         """Listen and return "host:port". Raises ConfigError if the port is taken or a first value does not fit."""
-        self._image = self._encoded(strict=True)
+        values = self._values()
+        for point in self._points:
+            _check(point, values)
+        self._take(values)
         server = ModbusTcpServer(
             SimDevice(0, SimData(0, datatype=DataType.REGISTERS)),
             framer=FramerType.SOCKET if self._framing == "tcp" else FramerType.RTU,
@@ -128,26 +132,35 @@ class ModbusSimulator:
 
     def _present(self) -> Image:
         if monotonic() >= self._stale_at:
-            self._image = self._encoded(strict=False)
-            self._stale_at = monotonic() + self._tick_s
+            self._take(self._values())
         return self._image
 
-    def _encoded(self, strict: bool) -> Image:
-        values = self._values()
-        image: Image = {code: {} for code in FUNCTION_CODES.values()}
+    def _take(self, values: Mapping[str, Value]) -> None:
+        self._image = {code: {} for code in FUNCTION_CODES.values()}
         for point in self._points:
-            table = image[FUNCTION_CODES[point.table]]
-            try:
-                data = encode(point, values[point.name])
-            except ValueError as error:
-                if strict and values[point.name] is not None:
-                    raise ConfigError(Text(str(error), str(error)), key=point.name) from error
-                table.update(dict.fromkeys(range(point.address, point.address + point.width)))
-                continue
-            for offset in range(point.width):
-                register = int.from_bytes(data[2 * offset : 2 * offset + 2], "big")
-                if point.bit is not None:
-                    mask = int.from_bytes(encode(point, True), "big")
-                    register |= (table.get(point.address) or 0) & ~mask
-                table[point.address + offset] = register
-        return image
+            _store(point, values.get(point.name), self._image[FUNCTION_CODES[point.table]])
+        self._stale_at = monotonic() + self._tick_s
+
+
+def _check(point: ModbusPoint, values: Mapping[str, Value]) -> None:
+    if point.name not in values:
+        raise ConfigError(Text(f"no value for point '{point.name}'", f"点“{point.name}”没有值"), key=point.name)
+    if values[point.name] is not None:
+        try:
+            encode(point, values[point.name])
+        except ValueError as error:
+            raise ConfigError(error.args[0], key=point.name) from error
+
+
+def _store(point: ModbusPoint, value: Value, table: dict[int, int | None]) -> None:
+    """Put the registers of `point`, or its bit, into `table`."""
+    try:
+        data = encode(point, value)
+    except ValueError:
+        table.update(dict.fromkeys(range(point.address, point.address + point.width)))
+        return
+    registers = struct.unpack(f">{point.width}H", data)
+    if point.bit is not None:
+        mask = int.from_bytes(encode(point, True), "big")
+        registers = (registers[0] | (table.get(point.address) or 0) & ~mask,)
+    table.update(enumerate(registers, point.address))
