@@ -1,0 +1,104 @@
+"""The card of a model: what it is called, what goes in and out, how it was made and what is known about its quality.
+
+`card.toml` is written for people and read by programs; its bytes are covered by the bundle's signature.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from models.errors import BundleRefused
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$")]
+Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=4096)]], msgspec.Meta(min_length=1, max_length=4)]
+Kind = Literal["uint8", "float32", "int64"]
+
+
+class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Name, element type and static shape of an input or output."""
+
+    name: str
+    kind: Kind
+    shape: Shape
+
+
+class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model was learnt from. `data` is the SHA-256 over all pictures in order of their names."""
+
+    family: str
+    pictures: int
+    parts: int
+    data: str
+    recipe: dict[str, str | int | float]
+    parity: float
+    parity_pictures: int
+
+
+class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One limit and what stands behind it.
+
+    Attributes:
+        value: the score above which the verdict is given, in standard deviations of good parts.
+        wanted: share of good parts meant to exceed it.
+        measured: share of part-disjoint held-out good pictures that exceed it.
+        low, high: 95 % interval of that share, counting each part once.
+        provisional: true when there are too few parts to hold `wanted`; collect more good parts and fit again.
+    """
+
+    value: float
+    wanted: float
+    measured: float
+    low: float
+    high: float
+    provisional: bool
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything `card.toml` says."""
+
+    name: Name
+    version: Version
+    task: Literal["inspect"]
+    opset: int
+    input: list[TensorCard]
+    output: list[TensorCard]
+    fit: FitCard
+    review: LimitCard
+    reject: LimitCard
+
+
+def parse_card(data: bytes) -> Card:
+    """Return the card in `data`; raises BundleRefused("card") naming the key that is wrong."""
+    try:
+        return msgspec.toml.decode(data, type=Card)
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BundleRefused("card", f"card.toml is not valid: {error}", f"card.toml 无效:{error}") from error
+
+
+def format_card(card: Card) -> bytes:
+    """Return the card as TOML, tables after plain keys, in the order of the fields."""
+    lines: list[str] = []
+    _table(msgspec.to_builtins(card), "", lines)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _table(table: dict[str, Any], prefix: str, lines: list[str]) -> None:
+    nested = {key: value for key, value in table.items() if isinstance(value, dict) or _is_array_of_tables(value)}
+    # A JSON string, number, boolean or list of them is valid TOML as it stands.
+    lines.extend(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items() if key not in nested
+    )
+    for key, value in nested.items():
+        for entry in value if isinstance(value, list) else [value]:
+            head = f"[[{prefix}{key}]]" if isinstance(value, list) else f"[{prefix}{key}]"
+            lines.extend(["", head])
+            _table(entry, f"{prefix}{key}.", lines)
+
+
+def _is_array_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

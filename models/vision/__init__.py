@@ -1,0 +1,1 @@
+"""Visual inspection learnt from pictures of good parts only."""

@@ -1,0 +1,53 @@
+"""Runs an inspection model: picture in, finding out. What the edge runs is what judged the model."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from models.bundle import Bundle
+from models.session import CPU, open_session
+from models.vision.pictures import Grey
+
+Verdict = Literal["pass", "review", "reject"]
+VERDICTS: tuple[Verdict, ...] = ("pass", "review", "reject")
+
+
+class Finding(NamedTuple):
+    """What the model says of one picture; score, limits and heat map in standard deviations of good parts."""
+
+    verdict: Verdict
+    score: float
+    review: float
+    reject: float
+    heatmap: npt.NDArray[np.float32]
+
+
+class Detector:
+    """A verified bundle, ready to run."""
+
+    def __init__(self, bundle: Bundle, provider: str = CPU) -> None:
+        """Open the model; raises BundleRefused if the runtime cannot."""
+        self.card = bundle.card
+        self.side = bundle.card.input[0].shape[0]
+        self._session = open_session(bundle.onnx, provider)
+
+    def inspect(self, grey: Grey) -> Finding:
+        """Return the finding on a picture of side x side pixels (see `pictures.fit_to`)."""
+        score, heatmap, verdict, limits = self._session.run(
+            ["score", "heatmap", "verdict", "limits_used"], {"picture": grey}
+        )
+        return Finding(VERDICTS[int(verdict[0])], float(score[0]), float(limits[0]), float(limits[1]), heatmap)
+
+
+def heatmap_png(finding: Finding, size: tuple[int, int]) -> bytes:
+    """Return the heat map as a grey PNG of `size` (width, height): black is as good parts are, white twice the reject limit."""
+    scaled = np.clip(finding.heatmap / (2 * max(finding.reject, 1e-6)), 0, 1)
+    small = Image.fromarray((scaled * 255 + 0.5).astype(np.uint8))
+    file = BytesIO()
+    small.resize(size, Image.Resampling.BICUBIC).save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,148 @@
+"""The whole inspection as one ONNX graph: grey picture in; score, heat map, verdict and limits out.
+
+What may be recalibrated is a named initialiser (`loc`, `scale`, `limits`), so that new limits change four numbers and
+a signature, never the fitted part.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
+from models.vision.gaussian import FLOOR, SMOOTHING, CellGaussians
+from models.vision.recipe import Recipe
+
+OPSET = 17
+IR_VERSION = 8
+
+
+class Calibration(NamedTuple):
+    """`loc` and `scale` turn a raw score into standard deviations of good parts; the limits are in those."""
+
+    loc: float
+    scale: float
+    review: float
+    reject: float
+
+
+class _Graph:
+    """Collects nodes and initialisers; each method returns the name of what it added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.initialisers: list[TensorProto] = []
+
+    def constant(self, name: str, value: npt.ArrayLike, kind: type[np.generic] = np.float32) -> str:
+        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=kind), name))
+        return name
+
+    def shape(self, name: str, *numbers: int) -> str:
+        return self.constant(name, numbers, np.int64)
+
+    def node(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        name = name or f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+
+def feature_model(recipe: Recipe) -> bytes:
+    """Return the ONNX model from picture (uint8, size x size) to `features` (float32, cells x dimensions)."""
+    graph = _Graph()
+    graph.node("Identity", _features(graph, recipe), name="features")
+    return _serialise(graph, recipe, {"features": (TensorProto.FLOAT, (recipe.grid**2, dimensions(recipe)))})
+
+
+def inspection_model(recipe: Recipe, cells: CellGaussians, calibration: Calibration) -> bytes:
+    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject) and limits."""
+    graph = _Graph()
+    grid = recipe.grid
+    centred = graph.node("Sub", _features(graph, recipe), graph.constant("means", cells.means))
+    column = graph.node("Reshape", centred, graph.shape("column", grid**2, dimensions(recipe), 1))
+    white = graph.node("MatMul", graph.constant("whitening", cells.whitening), column)
+    squared = graph.node("ReduceSumSquare", white, axes=[1, 2], keepdims=0)
+    plane = graph.node("Reshape", squared, graph.shape("plane", 1, 1, grid, grid))
+    unusual = graph.node("Log", graph.node("Add", plane, graph.constant("floor", FLOOR)))
+    padded = graph.node("Pad", unusual, graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1), mode="edge")
+    smooth = graph.node("Conv", padded, graph.constant("smoothing", SMOOTHING[None, None]))
+    shifted = graph.node("Sub", smooth, graph.constant("loc", calibration.loc))
+    standard = graph.node("Div", shifted, graph.constant("scale", calibration.scale))
+    graph.node("Reshape", standard, graph.shape("map", grid, grid), name="heatmap")
+    line = graph.node("Reshape", standard, graph.shape("line", -1))
+    graph.nodes.append(helper.make_node("TopK", [line, graph.shape("top", recipe.top)], ["most", "most_at"]))
+    graph.node("ReduceMean", "most", axes=[0], keepdims=1, name="score")
+    limits = graph.constant("limits", [calibration.review, calibration.reject])
+    above = graph.node("Cast", graph.node("Greater", "score", limits), to=TensorProto.INT64)
+    graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="verdict")
+    graph.node("Identity", limits, name="limits_used")
+    return _serialise(
+        graph,
+        recipe,
+        {
+            "score": (TensorProto.FLOAT, (1,)),
+            "heatmap": (TensorProto.FLOAT, (grid, grid)),
+            "verdict": (TensorProto.INT64, (1,)),
+            "limits_used": (TensorProto.FLOAT, (2,)),
+        },
+    )
+
+
+def _features(graph: _Graph, recipe: Recipe) -> str:
+    """Add the nodes that compute `features.features`; returns the name of the (cells, dimensions) result."""
+    side, grid, turns = recipe.size, recipe.grid, recipe.orientations
+    grey = graph.node("Cast", "picture", to=TensorProto.FLOAT)
+    image = graph.node("Reshape", grey, graph.shape("image", 1, 1, side, side))
+    unit = graph.node("Div", image, graph.constant("full_scale", 255))
+    centred = graph.node("Sub", unit, _mean(graph, unit, side // grid))
+    variance = _mean(graph, graph.node("Mul", centred, centred), side // grid)
+    spread = graph.node("Add", graph.node("Sqrt", variance), graph.constant("contrast_floor", CONTRAST_FLOOR))
+    level = graph.node("Div", centred, spread)
+    bank = graph.constant("gabor", gabor_bank(recipe))
+    border = recipe.kernel // 2
+    border_name = graph.shape("mirror", 0, 0, border, border, 0, 0, border, border)
+    energy_floor = graph.constant("energy_floor", ENERGY_FLOOR)
+    parts = [_pool(graph, "AveragePool", level, side // grid)]
+    for scale in range(recipe.scales):
+        if scale:
+            level = _pool(graph, "AveragePool", level, 2)
+        here = side >> scale
+        answer = graph.node("Conv", graph.node("Pad", level, border_name, mode="reflect"), bank)
+        pairs = graph.node("Reshape", answer, graph.shape(f"pairs_{scale}", turns, 2, here, here))
+        squared = graph.node("ReduceSumSquare", pairs, axes=[1], keepdims=0)
+        planes = graph.node("Reshape", squared, graph.shape(f"planes_{scale}", 1, turns, here, here))
+        energy = graph.node("Sqrt", planes)
+        for pool in ("AveragePool", "MaxPool"):
+            pooled = _pool(graph, pool, energy, here // grid)
+            parts.append(graph.node("Log", graph.node("Add", pooled, energy_floor)))
+    stacked = graph.node("Concat", *parts, axis=1)
+    flat = graph.node("Reshape", stacked, graph.shape("flat", dimensions(recipe), grid**2))
+    return graph.node("Transpose", flat, perm=[1, 0])
+
+
+def _pool(graph: _Graph, operator: str, plane: str, side: int) -> str:
+    return graph.node(operator, plane, kernel_shape=[side, side], strides=[side, side])
+
+
+def _mean(graph: _Graph, plane: str, cell: int) -> str:
+    """Add the mean over a plane, cells first: one float32 sum over all its pixels would lose two digits."""
+    return graph.node("ReduceMean", _pool(graph, "AveragePool", plane, cell), axes=[2, 3], keepdims=1)
+
+
+def _serialise(graph: _Graph, recipe: Recipe, outputs: dict[str, tuple[int, tuple[int, ...]]]) -> bytes:
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            recipe.name,
+            [helper.make_tensor_value_info("picture", TensorProto.UINT8, (recipe.size, recipe.size))],
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
+            graph.initialisers,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="sunmao-model",
+    )
+    checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))

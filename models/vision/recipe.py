@@ -1,0 +1,91 @@
+"""What a fit is asked to do. A recipe is one TOML file; every field has a default that suits a fixed camera."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from models.errors import InputError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the good-only recipe.
+
+    Attributes:
+        name: the model's name (lower-case letters, digits, dashes).
+        version: the model's version, chosen by whoever releases it.
+        size: side of the square grey picture the model sees, pixels.
+        scales: number of octaves of the Gabor bank, the first at full resolution.
+        orientations: number of directions of the Gabor bank, evenly spread over 180 degrees.
+        kernel: side of each Gabor kernel, pixels, odd.
+        grid: side of the grid of cells; each cell gets its own Gaussian, and the heat map has this many cells a side.
+        shrink: share of the position-free covariance in each cell's covariance, 0..1.
+        top: number of most unusual cells whose mean is the score.
+        folds: number of part-disjoint folds for calibration.
+        review_rate: wanted share of good parts sent to review or rejected.
+        reject_rate: wanted share of good parts rejected.
+    """
+
+    name: str
+    version: str = "1"
+    size: int = 256
+    scales: int = 4
+    orientations: int = 4
+    kernel: int = 9
+    grid: int = 16
+    shrink: float = 0.5
+    top: int = 4
+    folds: int = 5
+    review_rate: float = 0.05
+    reject_rate: float = 0.01
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Return the recipe in the TOML file `path`; raises InputError naming the file and the key."""
+    try:
+        return check(msgspec.toml.decode(path.read_bytes(), type=Recipe), str(path))
+    except OSError as error:
+        raise InputError(
+            "recipe", f"{path}: cannot be read: {error.strerror}", f"{path}:无法读取:{error.strerror}"
+        ) from error
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError("recipe", f"{path}: {error}", f"{path}:配方无效:{error}") from error
+
+
+def check(recipe: Recipe, where: str) -> Recipe:
+    """Return `recipe` if its numbers fit together; raises InputError otherwise."""
+    coarsest = recipe.size >> (recipe.scales - 1)
+    rules = {
+        "kernel must be odd and between 3 and 31": recipe.kernel % 2 == 1 and 3 <= recipe.kernel <= 31,
+        "scales must be between 1 and 6": 1 <= recipe.scales <= 6,
+        "orientations must be between 2 and 12": 2 <= recipe.orientations <= 12,
+        "size must be a multiple of grid * 2^(scales-1), at most 1024": 0 < recipe.size <= 1024
+        and recipe.grid > 0
+        and coarsest % recipe.grid == 0
+        and coarsest << (recipe.scales - 1) == recipe.size
+        and coarsest > recipe.kernel // 2,
+        "top must be between 1 and the number of cells": 1 <= recipe.top <= recipe.grid**2,
+        "shrink must lie above 0 and at most 1": 0 < recipe.shrink <= 1,
+        "folds must be between 2 and 20": 2 <= recipe.folds <= 20,
+        "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise InputError("recipe", f"{where}: {rule}", f"{where}:配方不满足:{rule}")
+    return recipe
+
+
+def with_name(recipe: Recipe, name: str) -> Recipe:
+    """Return `recipe` under another name; raises InputError if no model may be called that."""
+    if not NAME.fullmatch(name):
+        raise InputError(
+            "name",
+            f"'{name}' is not a model's name: lower-case letters, digits and dashes; give one with --name",
+            f"“{name}”不能作模型名称:只能用小写字母、数字和短横线;请用 --name 指定",
+        )
+    return msgspec.structs.replace(recipe, name=name)
