@@ -91,8 +91,11 @@ def opcua_unit_id(code: str) -> int:
 
 
 def code_of_opcua_unit_id(unit_id: int) -> str | None:
-    """Return the unit code whose `opcua_unit_id` is `unit_id`, or None if it is not of a unit known here."""
-    return next((code for code in load_units() if opcua_unit_id(code) == unit_id), None)
+    """Return the code whose `opcua_unit_id` is `unit_id`, known to `load_units` or not; None where it is no code."""
+    if not 0 < unit_id < 1 << 24:
+        return None
+    code = unit_id.to_bytes(3, "big").lstrip(b"\0").decode("latin-1")
+    return code if code.isascii() and code.isalnum() else None
 
 
 def _unit(row: dict[str, str]) -> Unit:

@@ -122,5 +122,14 @@ def test_opcua_unit_ids_are_the_published_ones(code: str, unit_id: int) -> None:
 
 def test_every_opcua_unit_id_leads_back() -> None:
     assert [code_of_opcua_unit_id(opcua_unit_id(code)) for code in load_units()] == list(load_units())
-    assert code_of_opcua_unit_id(0) is None
-    assert code_of_opcua_unit_id(-1) is None
+
+
+@given(st.integers(-(2**40), 2**40))
+def test_a_number_is_a_code_or_none(unit_id: int) -> None:
+    code = code_of_opcua_unit_id(unit_id)
+    assert code is None or opcua_unit_id(code) == unit_id
+
+
+@pytest.mark.parametrize("unit_id", [-1, 0, 0x20, 0xC2B0, 0x43454C4C])
+def test_what_is_no_code_is_none(unit_id: int) -> None:
+    assert code_of_opcua_unit_id(unit_id) is None
