@@ -1,0 +1,185 @@
+"""The driver against node-opcua, which shares no line of code with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocols.errors import Refused, Unreachable
+from protocols.opcua.config import OpcuaPoint
+from protocols.reading import BAD_NODE_ID_UNKNOWN, BAD_SENSOR_FAILURE, BAD_TYPE_MISMATCH, Reading
+from tests.protocols.opcua.opcua_stand import DEADLINE_S, Inbox, opened
+
+pytestmark = pytest.mark.node
+
+HERE = Path(__file__).parent
+INSTALLED = HERE.parents[2] / ".dev" / "peers" / "opcua"
+START_S = 60.0
+
+
+def tag(name: str) -> OpcuaPoint:
+    return OpcuaPoint(name=name, node=f"nsu=urn:peer:plant;s=Line.{name}")
+
+
+TAGS = [tag(f"Tag{number}") for number in range(250)]
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """node-opcua, installed once per checkout into an ignored folder."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("NOT TESTED against a third-party OPC UA server: node and npm are not installed")
+    wanted = (HERE / "package.json").read_bytes()
+    mark = INSTALLED / "installed.json"
+    if not mark.exists() or mark.read_bytes() != wanted:
+        INSTALLED.mkdir(parents=True, exist_ok=True)
+        (INSTALLED / "package.json").write_bytes(wanted)
+        done = subprocess.run(
+            [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=INSTALLED,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            pytest.skip(f"NOT TESTED against a third-party OPC UA server: npm cannot install it: {done.stderr[-300:]}")
+        mark.write_bytes(wanted)
+    return INSTALLED / "node_modules"
+
+
+@asynccontextmanager
+async def peer(modules: Path, pki: Path, port: int = 0, namespaces: Sequence[str] = ()) -> AsyncIterator[str]:
+    """Run the server; yields its endpoint."""
+    process = await asyncio.create_subprocess_exec(
+        "node", str(HERE / "peer.js"), str(port), str(pki), *namespaces,
+        env={**os.environ, "NODE_PATH": str(modules)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_S):
+            async for line in process.stdout:
+                if line.startswith(b'{"port"'):
+                    break
+            else:
+                pytest.fail("the peer ended before it listened")
+        yield f"opc.tcp://127.0.0.1:{json.loads(line)['port']}/peer"
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+async def endpoint(node_modules: Path, tmp_path: Path) -> AsyncIterator[str]:
+    async with peer(node_modules, tmp_path / "peer") as endpoint:
+        yield endpoint
+
+
+def good(readings: Sequence[Reading]) -> dict[str, Any]:
+    return {reading.point: reading.value for reading in readings if reading.quality.good}
+
+
+async def test_values_types_limits_and_faults(endpoint: str) -> None:
+    names = ["Running", "Serial", "State", "Total", "Ratio", "Since", "Curve", "Broken", "Absent"]
+    others = [tag(name) for name in names]
+    expected = {
+        **{point.name: float(number) for number, point in enumerate(TAGS)},
+        "Running": True,
+        "Serial": "0042",
+        "State": 3,
+        "Total": 2**32 + 2,
+        "Ratio": 0.5,
+        "Since": "2026-01-02T03:04:05.678000Z",
+    }
+    bad = {"Curve": BAD_TYPE_MISMATCH, "Broken": BAD_SENSOR_FAILURE, "Absent": BAD_NODE_ID_UNKNOWN}
+    points = [*TAGS[:120], *others, *TAGS[120:]]
+    inbox = Inbox()
+    async with opened(endpoint) as driver:
+        read = await driver.read(points)
+        await driver.subscribe(points, 0.2, inbox.deliver)
+        await inbox.until(lambda latest: len(latest) == len(points))
+        found = {point.path: point async for point in driver.browse()}
+    assert [reading.point for reading in read] == [point.name for point in points]
+    for readings in (read, list(inbox.latest().values())):
+        assert good(readings) == expected
+        assert {reading.point: reading.quality for reading in readings if not reading.quality.good} == bad
+        assert all(reading.value is None for reading in readings if not reading.quality.good)
+    ours = {path: point for path, point in found.items() if path.startswith("Line/")}
+    assert len(ours) == len(TAGS) + len(names)  # Temperature for Absent
+    assert ours["Line/Temperature"].unit == "CEL"
+    assert ours["Line/Curve"].data_type == "Double[]"
+    assert ours["Line/Serial"].address == {"node": "nsu=urn:peer:plant;s=Line.Serial"}
+
+
+async def test_changes_flow_in_order_and_resume_after_a_restart(node_modules: Path, tmp_path: Path) -> None:
+    inbox, resumed = Inbox(), Inbox()
+    temperature = tag("Temperature")
+    async with AsyncExitStack() as running:
+        endpoint = await running.enter_async_context(peer(node_modules, tmp_path / "peer"))
+        port = int(endpoint.rpartition(":")[2].partition("/")[0])
+        async with opened(endpoint) as driver:
+            await driver.subscribe([temperature], 0.05, inbox.deliver)
+            await inbox.until(lambda _: len(inbox.readings) > 20)
+            values = [reading.value for reading in inbox.readings if reading.quality.good]
+            watch = asyncio.create_task(driver.watch())
+            await running.aclose()
+            with pytest.raises(Unreachable):
+                await asyncio.wait_for(watch, DEADLINE_S)
+    assert values == sorted(values)
+    async with peer(node_modules, tmp_path / "peer", port, ["urn:peer:new"]) as again:
+        assert again == endpoint
+        async with opened(endpoint) as driver:
+            await driver.subscribe([temperature, TAGS[7]], 0.05, resumed.deliver)
+            latest = await resumed.until(lambda latest: len(latest) == 2 and len(resumed.readings) > 5)
+    assert latest["Tag7"].value == 7.0
+    assert latest["Temperature"].quality.good
+
+
+async def trusted_by_peer(theirs: Path, endpoint: str, fields: dict[str, Any]) -> None:
+    """Trust our certificate at the peer, and wait until it has noticed: it watches its folders."""
+    while True:
+        for file in (theirs / "rejected").iterdir():
+            file.rename(theirs / "trusted" / "certs" / file.name)
+        try:
+            async with opened(endpoint, **fields):
+                return
+        except Refused:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("security", ["basic256sha256", "aes128sha256rsaoaep", "aes256sha256rsapss"])
+async def test_signed_and_encrypted_with_trust_on_both_sides(endpoint: str, tmp_path: Path, security: str) -> None:
+    fields = {
+        "security": security,
+        "certificate": tmp_path / "own" / "certificate.der",
+        "key": tmp_path / "own" / "private-key.pem",
+        "trust_dir": tmp_path / "trusted",
+        "timeout_s": 10,
+    }
+    with pytest.raises(Refused, match="not trusted"):
+        async with opened(endpoint, **fields):
+            pass
+    (saved,) = (tmp_path / "rejected").iterdir()
+    fields["trust_dir"].mkdir()
+    saved.rename(fields["trust_dir"] / saved.name)
+    with pytest.raises(Refused, match=r"trust .*certificate\.der; its SHA-256 fingerprint is"):
+        async with opened(endpoint, **fields):
+            pass
+    await asyncio.wait_for(trusted_by_peer(tmp_path / "peer" / "applications", endpoint, fields), DEADLINE_S)
+    with pytest.raises(Refused, match="user 'op'"):
+        async with opened(endpoint, user="op", password="wrong", **fields):
+            pass
+    inbox = Inbox()
+    async with opened(endpoint, user="op", password="pw", **fields) as driver:
+        assert good(await driver.read(TAGS)) == {point.name: float(number) for number, point in enumerate(TAGS)}
+        await driver.subscribe(TAGS, 0.2, inbox.deliver)
+        await inbox.until(lambda latest: len(latest) == len(TAGS))
