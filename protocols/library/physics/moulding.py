@@ -53,8 +53,10 @@ DEFECTS: Mapping[str, Mapping[str, float]] = {
     "flash": {"melt_cushion": -1.9, "injection_pressure_max": 110.0, "holding_pressure_max": 70.0},
     "burn_mark": {"melt_temperature": 11.0, "injection_pressure_max": 45.0},
     "sink_mark": {"melt_cushion": -1.2, "holding_pressure_max": -90.0, "mould_temperature": 4.0},
+    "black_spot": {"melt_temperature": 7.0},
+    "scratch": {},
 }
-"""What a shot with a bad part of this kind adds to its process values, in the units of the dictionary."""
+"""What a shot with a bad part of this kind adds to its process values, in dictionary units; a scratch comes later."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_every_fault_is_named(file: str, row: int, change: dict[str, str], compl
     tables[file][row].update(change)
     faults = check_tables(tables)
     assert any(complaint in fault.en for fault in faults), faults
-    assert all("\u4e00" <= max(fault.zh) for fault in faults)
+    assert all(max(fault.zh) >= "\u4e00" for fault in faults)
 
 
 def test_entries_carry_what_the_files_say() -> None:

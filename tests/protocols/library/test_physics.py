@@ -131,7 +131,11 @@ def test_a_part_counts_from_the_moment_it_is_finished(seed: int, index: int) -> 
     part = moulder.part(index)
     assert moulder.parts_made(part.finished_us) == (part.cycle + 1) * CAVITIES
     assert moulder.parts_made(part.finished_us - 1) == part.cycle * CAVITIES
-    assert part.defect is None or part.defect in DEFECTS
+
+
+def test_every_kind_of_defect_happens() -> None:
+    moulder = Moulder(1, START)
+    assert {moulder.part(index).defect for index in range(100 * PARTS_PER_DEFECT)} == {None, *DEFECTS}
 
 
 @given(seeds, st.integers(0, 10**6))
