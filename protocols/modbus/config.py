@@ -7,8 +7,10 @@ table is named, not coded into the address.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -19,6 +21,10 @@ from protocols.text import Text
 Table = Literal["coil", "discrete", "input", "holding"]
 PointType = Literal["bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "string"]
 Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+
+_LABEL = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+"""RFC 1123, 2.1, and the underscores that container networks allow; an IPv4 address is written in the same letters."""
 
 BIT_TABLES = frozenset({"coil", "discrete"})
 NUMBER_FORMATS: Mapping[str, str] = {
@@ -77,6 +83,19 @@ class ModbusConnection(ConnectionConfig):
             "Unused registers read along when that saves a request; sixteen times as many coils or discrete inputs."
         ),
     )
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_an_address_or_a_name(cls, host: str) -> str:
+        if _HOST_NAME.fullmatch(host):
+            return host
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            raise _wrong(
+                f"'{host}' is neither an IP address nor a host name; the port is set by port",
+                f"“{host}”既不是 IP 地址也不是主机名;端口请写在 port 中",
+            ) from None
 
     @model_validator(mode="after")
     def _unit_answers(self) -> ModbusConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
 from time import monotonic
 from typing import ClassVar
 
@@ -23,7 +24,10 @@ from protocols.reading import (
 from protocols.text import Text
 
 RETRY_S = 60.0
-"""How long a point the device has refused is left out before it is tried again, in seconds."""
+"""How long a point is left out, in seconds, after the device has said that it has no such address."""
+
+RETRY_FAILURE_S = 5.0
+"""The same after the device has reported a failure of its own."""
 
 _QUALITY = {
     0x01: BAD_CONFIGURATION_ERROR,  # illegal function
@@ -46,19 +50,32 @@ class _Schedule:
     (`time.monotonic`) of its next trial and the quality its points have until then, the next trial first.
     """
 
-    __slots__ = ("blocks", "refused", "size")
+    __slots__ = ("blocks", "refused")
 
-    def __init__(self, blocks: list[Block], size: int) -> None:
+    def __init__(self, blocks: list[Block]) -> None:
         self.blocks = blocks
         self.refused: list[tuple[float, Block, Quality]] = []
-        self.size = size
+
+    def refuse(self, block: Block, quality: Quality) -> None:
+        """Leave `block` out until its next trial."""
+        wait = RETRY_S if quality == BAD_CONFIGURATION_ERROR else RETRY_FAILURE_S
+        self.refused.append((monotonic() + wait, block, quality))
+        self.refused.sort(key=itemgetter(0))
+
+    def next_trial(self) -> Block | None:
+        """Put the refused block that is due back among the `blocks` and return it."""
+        if not self.refused or self.refused[0][0] > monotonic():
+            return None
+        block = self.refused.pop(0)[1]
+        self.blocks.append(block)
+        return block
 
 
 class ModbusDriver:
     """Talks to one unit over Modbus TCP or over serial frames in TCP. See `protocols.driver.Driver` for the promises.
 
-    A refused block is split until the refused points are found; these are left out for `RETRY_S` while the others are
-    read on, and at most one of them is tried again per call of `read`.
+    A refused block is split until the refused points are found; these are left out for a while and the others are read
+    on. At most one of them is tried again per call of `read`; when it answers, all are planned afresh.
     """
 
     Connection: ClassVar[type[ConnectionConfig]] = ModbusConnection
@@ -85,15 +102,17 @@ class ModbusDriver:
         names = tuple([point.name for point in points])
         schedule = self._schedules.get(names)
         if schedule is None:
-            schedule = self._schedules[names] = _Schedule(self.plan(points), len(points))
+            schedule = self._schedules[names] = _Schedule(self.plan(points))
         start = now_us()
-        readings = [Reading("", None, BAD_WAITING_FOR_INITIAL_DATA, start, start)] * schedule.size
+        readings = [Reading("", None, BAD_WAITING_FOR_INITIAL_DATA, start, start)] * len(names)
         for _, block, quality in schedule.refused:
             block.fail(quality, start, readings)
-        if schedule.refused and schedule.refused[0][0] <= monotonic():
-            schedule.blocks.append(schedule.refused.pop(0)[1])
         for block in tuple(schedule.blocks):
             await self._read_block(block, schedule, readings)
+        if trial := schedule.next_trial():
+            await self._read_block(trial, schedule, readings)
+            if trial in schedule.blocks:
+                self._schedules[names] = _Schedule(self.plan(points))
         return readings
 
     async def _read_block(self, block: Block, schedule: _Schedule, readings: list[Reading]) -> None:
@@ -116,7 +135,7 @@ class ModbusDriver:
             await self._read_block(part, schedule, readings)
         if not parts:
             block.fail(quality, time, readings)
-            schedule.refused.append((monotonic() + RETRY_S, block, quality))
+            schedule.refuse(block, quality)
 
     async def subscribe(self, points: Sequence[ModbusPoint], period_s: float, deliver: Deliver) -> None:
         """Refuse: a Modbus device only answers."""

@@ -97,7 +97,10 @@ class ModbusLink:
         client.ctx.framer.decoder = _AnswerDecoder(False)
         client.ctx.max_buffer_size = 2 * _LARGEST_READ  # pymodbus would drop unseen what is longer than a frame
         self._client = client
-        if not await client.connect():
+        self._heard = self._stray = False
+        connected = await client.connect()
+        _end_if_cancelled()
+        if not connected:
             await self.close()
             raise self._unreachable(
                 "nobody answers", "无应答", Text("check power, cable, host and port", "请检查电源、网线、host 与 port")
@@ -117,9 +120,7 @@ class ModbusLink:
                 raise self._malformed("an answer nobody asked for", "未请求的应答")
             request = _REQUESTS[function_code](address=address, count=count, dev_id=self._connection.unit_id)
             answer = await client.execute(False, request)
-            # asyncio.wait_for, inside, loses a cancellation that meets the answer (Python 3.11).
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise asyncio.CancelledError
+            _end_if_cancelled()
             return self._checked(answer, request, size)
         except (ConnectionError, ModbusException) as error:
             await self.close()
@@ -210,3 +211,9 @@ class ModbusLink:
             Text(f"{where}: it sent {en}", f"{where}:收到{zh}"),
             Text("check framing and that this is a Modbus device", "请检查 framing,并确认这是 Modbus 设备"),
         )
+
+
+def _end_if_cancelled() -> None:
+    """Raise the cancellation that asyncio.wait_for, inside pymodbus, loses when it meets the result (Python 3.11)."""
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError

@@ -77,7 +77,7 @@ async def appearing(pty: Path) -> None:
     """Wait until socat has made the serial line."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        if pty.exists():
+        if await asyncio.to_thread(pty.exists):
             return
         assert time.monotonic() < deadline, f"{pty} did not appear"
         await asyncio.sleep(0.01)

@@ -69,3 +69,14 @@ def test_a_serial_line_has_no_unit_0() -> None:
 def test_a_value_wider_than_a_request_is_refused_by_the_driver() -> None:
     with pytest.raises(ConfigError, match="takes 4 registers, more than max_registers = 2"):
         ModbusDriver("d", ModbusConnection(host="h", max_registers=2), [ModbusPoint(name="p", address=0, type="int64")])
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5", "plc-7", "plc.line1.example", "fe80::1"])
+def test_hosts_are_addresses_or_names(host: str) -> None:
+    assert ModbusConnection(host=host).host == host
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5:502", "tcp://plc", "__name", "plc 1", "a" * 64, "车间"])
+def test_anything_else_is_no_host(host: str) -> None:
+    with pytest.raises(ValidationError, match="neither an IP address nor a host name"):
+        ModbusConnection(host=host)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from protocols.errors import Refused, Unreachable
+from protocols.errors import Malformed, Refused, Unreachable
 from protocols.modbus import driver as driver_module
 from protocols.modbus.config import ModbusPoint
 from protocols.modbus.driver import ModbusDriver
@@ -91,6 +91,20 @@ async def test_a_missing_register_is_tried_again_and_taken_back(monkeypatch: pyt
         assert set((await qualities(driver, wanted)).values()) == {GOOD}
 
 
+async def test_after_a_failure_of_the_device_all_points_come_back_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(driver_module, "monotonic", lambda: now)
+    wanted, device = points(*range(50)), Device(missing=range(50), exception=4)
+    async with answering(device) as port, opened(driver_at(port, wanted)) as driver:
+        assert set((await qualities(driver, wanted)).values()) == {BAD_DEVICE_FAILURE}
+        device.missing.clear()
+        now += driver_module.RETRY_FAILURE_S + 1
+        await qualities(driver, wanted)
+        device.asked_since()
+        assert set((await qualities(driver, wanted)).values()) == {GOOD}
+    assert device.asked == [(0, 50)]
+
+
 @pytest.mark.parametrize(
     ("exception", "quality"),
     [
@@ -134,6 +148,17 @@ async def test_a_gateway_without_the_unit_is_unreachable(exception: int) -> None
             await driver.read(wanted)
 
 
+@pytest.mark.parametrize("unit", [0, 255])
+async def test_the_units_outside_a_serial_line_are_units_like_others(unit: int) -> None:
+    wanted = points(0)
+    async with answering(Device()) as port, opened(driver_at(port, wanted, unit_id=unit)) as driver:
+        assert await qualities(driver, wanted) == {"p0": GOOD}
+    other = answering(lambda request: [tcp(request, registers(request, 7), unit=5)])
+    async with other as port, opened(driver_at(port, wanted, unit_id=unit)) as driver:
+        with pytest.raises(Malformed):
+            await driver.read(wanted)
+
+
 async def test_groups_of_points_are_planned_apart() -> None:
     wanted, device = points(0, 5, 300), Device()
     async with answering(device) as port, opened(driver_at(port, wanted)) as driver:
@@ -160,6 +185,25 @@ async def test_a_cancelled_read_takes_the_connection_with_it() -> None:
             await asyncio.wait_for(task, 20)
         with pytest.raises(Unreachable, match="connection is closed"):
             await driver.read(wanted)
+
+
+async def test_a_cancellation_is_never_lost() -> None:
+    """Wherever it meets the read, also where it meets the answer."""
+    wanted = points(0, 300, 600)
+    done = 0
+    async with answering(Device()) as port:
+        for rounds in range(60):
+            async with opened(driver_at(port, wanted)) as driver:
+                task = asyncio.create_task(driver.read(wanted))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                if task.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
+                else:
+                    done += 1
+                    assert len(await task) == 3
+    assert done, "the last rounds outlast the read"
 
 
 async def test_what_modbus_has_not_is_refused() -> None:
