@@ -1,0 +1,86 @@
+"""HTTP of the quality domain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime
+
+from cloud.core.access import Admin, Reader
+from cloud.core.errors import Invalid
+from cloud.quality.schemas import Inspection, InspectionPage, JudgementRequest, ListQuery, PictureKind, Summary
+from cloud.quality.service import MEDIA_TYPES, Filter, Quality
+from protocols.text import Text
+
+router = APIRouter(prefix="/api/v1/inspections", tags=["quality"])
+
+_LONGEST_SUMMARY = timedelta(days=92)
+
+
+def quality_of(request: Request) -> Quality:
+    """Return the running cloud's quality domain."""
+    return cast(Quality, request.app.state.quality)
+
+
+QualityDoor = Annotated[Quality, Depends(quality_of)]
+
+
+@router.get("")
+async def list_inspections(
+    principal: Reader, quality: QualityDoor, query: Annotated[ListQuery, Query()]
+) -> InspectionPage:
+    """Inspections, newest first. Times are half-open: `start` <= time < `end`."""
+    wanted = Filter(query.equipment_id, query.verdict, query.start, query.end)
+    return await quality.inspections(principal.scope, wanted, limit=query.limit, before=query.before)
+
+
+@router.get("/summary")
+async def summarise_inspections(
+    principal: Reader,
+    quality: QualityDoor,
+    start: AwareDatetime | None = None,
+    end: AwareDatetime | None = None,
+    equipment_id: UUID | None = None,
+) -> Summary:
+    """How many inspections had which verdict, in total and per hour; the last 24 hours unless told, at most 92 days."""
+    end = end or datetime.now(UTC)
+    start = start or end - timedelta(days=1)
+    if not timedelta(0) < end - start <= _LONGEST_SUMMARY:
+        raise Invalid(Text("start must be before end, by at most 92 days.", "start 必须早于 end,且间隔不超过 92 天。"))
+    return await quality.summary(principal.scope, start, end, equipment_id)
+
+
+@router.get("/{inspection_id}")
+async def get_inspection(principal: Reader, quality: QualityDoor, inspection_id: UUID) -> Inspection:
+    """One inspection."""
+    return await quality.inspection(principal.scope, inspection_id)
+
+
+@router.get("/{inspection_id}/picture", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+async def get_picture(principal: Reader, quality: QualityDoor, inspection_id: UUID) -> Response:
+    """The picture of the part, JPEG."""
+    return await _image(principal, quality, inspection_id, "picture")
+
+
+@router.get("/{inspection_id}/heatmap", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+async def get_heatmap(principal: Reader, quality: QualityDoor, inspection_id: UUID) -> Response:
+    """Where the part looked unusual: a grey PNG of the picture's aspect ratio, brighter is more unusual."""
+    return await _image(principal, quality, inspection_id, "heatmap")
+
+
+async def _image(principal: Reader, quality: Quality, inspection_id: UUID, kind: PictureKind) -> Response:
+    image = await quality.image(principal.scope, inspection_id, kind)
+    # An image never changes under its id; only the reader's own browser may keep it.
+    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response(image.content, media_type=MEDIA_TYPES[kind], headers=headers)
+
+
+@router.post("/{inspection_id}/judgement")
+async def judge_inspection(
+    principal: Admin, quality: QualityDoor, inspection_id: UUID, body: JudgementRequest
+) -> Inspection:
+    """Say what an inspected part really is. The last word counts; every word is in the audit log."""
+    return await quality.judge(principal, inspection_id, body.judgement)

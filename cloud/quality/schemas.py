@@ -1,0 +1,107 @@
+"""What the quality domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Verdict = Literal["pass", "review", "reject"]
+"""The model's word on a part: below the review limit, below the reject limit, or at and above it."""
+
+Judgement = Literal["good", "defect"]
+"""An operator's word on a part; it overrules the model's and feeds the next fit."""
+
+PictureKind = Literal["picture", "heatmap"]
+
+
+class Inspection(BaseModel):
+    """One inspected part.
+
+    `picture` and `heatmap` say whether the cloud holds them; `oversize` lists those that were too large to store and
+    remain at the station only.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    equipment_id: UUID
+    time: datetime
+    part: str
+    verdict: Verdict
+    score: float = Field(description="The model's standardised anomaly score; no unit.")
+    review_limit: float
+    reject_limit: float
+    model: str
+    model_version: str
+    latency_us: int = Field(description="From picture read to verdict, microseconds.")
+    picture: bool
+    heatmap: bool
+    oversize: list[PictureKind]
+    judgement: Judgement | None = None
+    judged_by: str | None = None
+    judged_at: datetime | None = None
+
+
+class ListQuery(BaseModel):
+    """Which inspections are asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    equipment_id: UUID | None = None
+    verdict: Verdict | None = None
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    limit: int = Field(50, ge=1, le=200)
+    before: str | None = Field(None, max_length=200, description="The `next` of the page before this one.")
+
+
+class InspectionPage(BaseModel):
+    """Inspections, newest first. `next` asks for the older ones; it is absent on the last page."""
+
+    items: list[Inspection]
+    next: str | None = None
+
+
+class Counts(BaseModel):
+    """Inspections per verdict."""
+
+    passed: int = 0
+    review: int = 0
+    reject: int = 0
+
+    @property
+    def total(self) -> int:
+        """All inspections."""
+        return self.passed + self.review + self.reject
+
+
+class HourCounts(Counts):
+    """Inspections per verdict in the hour that starts at `hour`."""
+
+    hour: datetime
+
+
+class Summary(Counts):
+    """Inspections per verdict in [start, end), in total and for every hour that has any."""
+
+    start: datetime
+    end: datetime
+    hours: list[HourCounts]
+
+
+class JudgementRequest(BaseModel):
+    """An operator's word."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    judgement: Judgement
+
+
+class Picture(BaseModel):
+    """A stored image and its media type."""
+
+    media_type: str
+    content: bytes

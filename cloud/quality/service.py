@@ -1,0 +1,189 @@
+"""The door of the quality domain.
+
+quality = Quality(db, fleet)                                    app.state.quality in a running cloud
+await quality.store_inspections(connection, agent, batch)       a batch sink of the ingest; in its transaction
+page = await quality.inspections(scope, Filter(verdict="reject"), limit=50)     -> InspectionPage, newest first
+one = await quality.inspection(scope, id)                       -> Inspection; raises NotFound
+picture = await quality.image(scope, id, "heatmap")             -> Picture; raises NotFound
+summary = await quality.summary(scope, start, end)              -> Summary per verdict and hour
+one = await quality.judge(principal, id, "defect")              the operator's word; raises NotFound
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+from uuid import UUID
+
+from cloud.core import audit
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Invalid, NotFound
+from cloud.core.principal import AgentPrincipal, Principal, TenantScope
+from cloud.fleet import service as fleet
+from cloud.quality import store
+from cloud.quality.schemas import (
+    HourCounts,
+    Inspection,
+    InspectionPage,
+    Judgement,
+    Picture,
+    PictureKind,
+    Summary,
+    Verdict,
+)
+from protocols.errors import Malformed
+from protocols.text import Text
+from protocols.uplink.messages import Batch
+from protocols.uplink.messages import Inspection as Delivered
+
+MAX_IMAGE_BYTES = 4 * 1024 * 1024
+"""Largest picture or heat map that is stored. A larger one stays at the station; the inspection says so."""
+
+MEDIA_TYPES: dict[PictureKind, str] = {"picture": "image/jpeg", "heatmap": "image/png"}
+
+_MAX_TEXT = 200
+_MAX_TIME_US = 253_402_300_800_000_000  # the year 10000, where neither Python nor a person can follow
+
+
+async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
+    """Store the inspections of `batch` with their images, in the transaction of the ingest.
+
+    An inspection the tenant already has is left as it is, so a replay changes nothing. Raises Malformed for one that no
+    honest agent would send; the ingest then refuses the frame and the agent sets it aside.
+    """
+    if not batch.inspections:
+        return
+    for inspection in batch.inspections:
+        _check(inspection)
+    equipment = await fleet.equipment_of(connection, agent, {inspection.device for inspection in batch.inspections})
+    await store.insert(connection, agent.agent_id, equipment, batch.inspections, MAX_IMAGE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all."""
+
+    equipment_id: UUID | None = None
+    verdict: Verdict | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Quality:
+    """Inspections of a tenant."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def inspections(
+        self, scope: TenantScope, wanted: Filter, *, limit: int, before: str | None = None
+    ) -> InspectionPage:
+        """Return the wanted inspections, newest first; `before` is the `next` of the page before this one.
+
+        Raises Invalid for a `before` that is no such mark.
+        """
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_page(
+                connection,
+                equipment=wanted.equipment_id,
+                verdict=wanted.verdict,
+                start=wanted.start,
+                end=wanted.end,
+                before=_read_mark(before) if before else None,
+                limit=limit + 1,
+            )
+        items = [Inspection(**row) for row in rows[:limit]]
+        return InspectionPage(items=items, next=_mark(items[-1]) if len(rows) > limit else None)
+
+    async def inspection(self, scope: TenantScope, identity: UUID) -> Inspection:
+        """Return one inspection; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            row = await store.select_one(connection, identity)
+        if row is None:
+            raise NotFound
+        return Inspection(**row)
+
+    async def image(self, scope: TenantScope, identity: UUID, kind: PictureKind) -> Picture:
+        """Return a stored image; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            content = await store.select_image(connection, identity, kind)
+        if content is None:
+            raise NotFound
+        return Picture(media_type=MEDIA_TYPES[kind], content=content)
+
+    async def summary(
+        self, scope: TenantScope, start: datetime, end: datetime, equipment_id: UUID | None = None
+    ) -> Summary:
+        """Return how many inspections of [start, end) had which verdict."""
+        async with self._db.tenant(scope) as connection:
+            counts = await store.count_by_hour(connection, equipment=equipment_id, start=start, end=end)
+        hours: dict[datetime, dict[str, int]] = {}
+        for hour, verdict, count in counts:
+            hours.setdefault(hour, {})[_FIELD.get(verdict, verdict)] = count
+        listed = [HourCounts(hour=hour, **by_verdict) for hour, by_verdict in hours.items()]
+        return Summary(
+            start=start,
+            end=end,
+            hours=listed,
+            passed=sum(hour.passed for hour in listed),
+            review=sum(hour.review for hour in listed),
+            reject=sum(hour.reject for hour in listed),
+        )
+
+    async def judge(self, principal: Principal, identity: UUID, judgement: Judgement) -> Inspection:
+        """Store the operator's word on a part, in place of an earlier one; raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            if not await store.set_judgement(connection, identity, judgement, principal.email):
+                raise NotFound
+            await audit.record(connection, principal.actor, "inspection.judge", str(identity), judgement=judgement)
+        return await self.inspection(principal.scope, identity)
+
+
+_FIELD = {"pass": "passed"}
+
+
+def _check(inspection: Delivered) -> None:
+    numbers = (inspection.score, inspection.review_limit, inspection.reject_limit)
+    texts = (inspection.device, inspection.part, inspection.model, inspection.model_version)
+    wrong = (
+        "id" if not _is_uuid(inspection.id)
+        else "verdict" if inspection.verdict not in get_args(Verdict)
+        else "score or limit" if not all(map(math.isfinite, numbers))
+        else "time" if not 0 < inspection.time < _MAX_TIME_US
+        else "latency" if not 0 <= inspection.latency_us < 2**63
+        else "text" if any(len(text) > _MAX_TEXT or "\0" in text for text in texts)
+        else None
+    )  # fmt: skip
+    if wrong:
+        raise Malformed(
+            Text(f"inspection '{inspection.id}': {wrong} is not valid", f"检测记录“{inspection.id}”:{wrong} 无效")
+        )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _mark(last: Inspection) -> str:
+    return urlsafe_b64encode(f"{last.time.isoformat()} {last.id}".encode()).decode().rstrip("=")
+
+
+def _read_mark(text: str) -> tuple[datetime, UUID]:
+    try:
+        time, _, identity = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(" ")
+        parsed = datetime.fromisoformat(time)
+        if parsed.tzinfo is None:
+            raise ValueError(time)
+        return parsed, UUID(identity)
+    except (ValueError, binascii.Error) as error:
+        raise Invalid(
+            Text("before is not the `next` of an earlier page.", "参数 before 不是上一页返回的 next 值。")
+        ) from error

@@ -1,0 +1,144 @@
+"""The SQL of the quality domain. Every statement runs inside a tenant's transaction; row-level security does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from protocols.uplink.messages import Inspection as Delivered
+
+_COLUMNS = """
+    id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
+    judgement, judged_by, judged_at,
+    EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
+            AND i.kind = 'picture' AND i.content IS NOT NULL) AS picture,
+    EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
+            AND i.kind = 'heatmap' AND i.content IS NOT NULL) AS heatmap,
+    ARRAY(SELECT kind FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id
+          AND i.inspection_id = inspection.id AND i.content IS NULL ORDER BY kind) AS oversize
+"""
+
+_FILTER = """
+    tenant_id = current_tenant()
+    AND (%(equipment)s::uuid IS NULL OR equipment_id = %(equipment)s)
+    AND (%(verdict)s::text IS NULL OR verdict = %(verdict)s)
+    AND (%(start)s::timestamptz IS NULL OR ts >= %(start)s)
+    AND (%(end)s::timestamptz IS NULL OR ts < %(end)s)
+"""
+
+
+async def insert(
+    connection: AsyncConnection,
+    agent: UUID,
+    equipment: Mapping[str, UUID],
+    inspections: Sequence[Delivered],
+    max_image_bytes: int,
+) -> None:
+    """Store `inspections` with their images; those whose id the tenant already has are left as they are.
+
+    `equipment` gives the id of every device named in them. An image above `max_image_bytes` is noted with its size,
+    without its content.
+    """
+    async with connection.cursor() as cursor:
+        for inspection in inspections:
+            identity = UUID(inspection.id)
+            await cursor.execute(
+                """
+                INSERT INTO inspection (tenant_id, id, equipment_id, agent_id, ts, part, verdict, score, review_limit,
+                                        reject_limit, model, model_version, latency_us)
+                VALUES (current_tenant(), %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond',
+                        %s, %s, %s, %s, %s, %s, %s, %s)
+                ON CONFLICT DO NOTHING
+                """,
+                [
+                    *(identity, equipment[inspection.device], agent, inspection.time),
+                    *(inspection.part, inspection.verdict, inspection.score, inspection.review_limit),
+                    *(inspection.reject_limit, inspection.model, inspection.model_version, inspection.latency_us),
+                ],
+            )
+            if cursor.rowcount == 0:
+                continue
+            images = (("picture", inspection.picture), ("heatmap", inspection.heatmap))
+            await cursor.executemany(
+                """
+                INSERT INTO inspection_image (tenant_id, inspection_id, kind, size, content)
+                VALUES (current_tenant(), %s, %s, %s, %s)
+                """,
+                [
+                    [identity, kind, len(content), content if len(content) <= max_image_bytes else None]
+                    for kind, content in images
+                    if content
+                ],
+            )
+
+
+async def select_page(
+    connection: AsyncConnection,
+    *,
+    equipment: UUID | None,
+    verdict: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return at most `limit` inspections, newest first, that come after `before` in that order."""
+    query = f"""
+        SELECT {_COLUMNS} FROM inspection
+        WHERE {_FILTER} AND (%(ts)s::timestamptz IS NULL OR (ts, id) < (%(ts)s, %(id)s))
+        ORDER BY ts DESC, id DESC LIMIT %(limit)s
+    """  # noqa: S608 - both parts are constants of this module
+    ts, identity = before or (None, None)
+    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {**values, "ts": ts, "id": identity, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def select_one(connection: AsyncConnection, identity: UUID) -> dict[str, Any] | None:
+    """Return one inspection, or None if the tenant has none of this id."""
+    query = f"SELECT {_COLUMNS} FROM inspection WHERE tenant_id = current_tenant() AND id = %s"  # noqa: S608
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, [identity])
+        return await cursor.fetchone()
+
+
+async def select_image(connection: AsyncConnection, identity: UUID, kind: str) -> bytes | None:
+    """Return the stored image of an inspection, or None."""
+    cursor = await connection.execute(
+        "SELECT content FROM inspection_image WHERE tenant_id = current_tenant() AND inspection_id = %s AND kind = %s",
+        [identity, kind],
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def count_by_hour(
+    connection: AsyncConnection, *, equipment: UUID | None, start: datetime, end: datetime
+) -> list[tuple[datetime, str, int]]:
+    """Return (hour, verdict, count) for every hour of [start, end) that has any, oldest first."""
+    cursor = await connection.execute(
+        f"""
+        SELECT date_trunc('hour', ts, 'UTC'), verdict, count(*) FROM inspection WHERE {_FILTER}
+        GROUP BY 1, 2 ORDER BY 1, 2
+        """,  # noqa: S608
+        {"equipment": equipment, "verdict": None, "start": start, "end": end},
+    )
+    return await cursor.fetchall()
+
+
+async def set_judgement(connection: AsyncConnection, identity: UUID, judgement: str, judged_by: str) -> bool:
+    """Note an operator's word, in place of an earlier one; False if the tenant has no such inspection."""
+    cursor = await connection.execute(
+        """
+        UPDATE inspection SET judgement = %s, judged_by = %s, judged_at = now()
+        WHERE tenant_id = current_tenant() AND id = %s
+        """,
+        [judgement, judged_by, identity],
+    )
+    return cursor.rowcount == 1
