@@ -203,7 +203,7 @@ def _block(seed: int, block: int) -> _Block:
     scale = (BLOCK_US - STOPPED_US) / sum(weights)
     ends = [round(weight * scale) for weight in accumulate(weights)]
     half = CYCLES_PER_BLOCK // 2
-    first = below(half, seed, "moulder/stop1", block)
+    first = 8 + below(half - 8, seed, "moulder/stop1", block)
     second = half + below(half, seed, "moulder/stop2", block)
     stop = round((0.2 + 0.6 * unit_interval(seed, "moulder/stop", block)) * STOPPED_US)
     before = [stop * (i >= first) + (STOPPED_US - stop) * (i >= second) for i in range(CYCLES_PER_BLOCK)]
