@@ -1,0 +1,62 @@
+"""The few building blocks all pages are made of: boxes, words, icons, marks - plain HTML with classes of theme.css."""
+
+from __future__ import annotations
+
+from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
+
+from cloud.web.icons import svg
+from cloud.web.words import Mark
+from protocols.text import Language
+
+
+def box(classes: str = "", tag: str = "div", **attributes: str) -> ui.element:
+    """Return an element to be filled in a `with` block. `attributes` are HTML attributes, values taken literally."""
+    element = ui.element(tag).classes(classes)
+    for name, value in attributes.items():
+        element.props[name.strip("_").replace("_", "-")] = value
+    return element
+
+
+class Words(TextElement):
+    """Text in an HTML tag of its own. It is shown literally, whatever it contains."""
+
+    def __init__(self, text: str, classes: str = "", tag: str = "span") -> None:
+        super().__init__(tag=tag, text=text)
+        self.classes(classes)
+
+    def show(self, text: str) -> bool:
+        """Show `text` instead; returns whether that changed anything. Nothing is sent if not."""
+        if text == self.text:
+            return False
+        self.text = text
+        return True
+
+
+def icon(name: str) -> ui.html:
+    """Add one of the page's own icons."""
+    return ui.html(svg(name), sanitize=False, tag="span")
+
+
+class MarkView(ui.element):
+    """A state in words, icon and colour; `plain` is without the coloured ground."""
+
+    def __init__(self, mark: Mark, language: Language, *, plain: bool = False) -> None:
+        super().__init__("span")
+        self._language = language
+        self._shape = "mark plain" if plain else "mark"
+        with self:
+            self._icon = icon(mark.tone)
+            self._words = Words(mark.text.to(language))
+        self._mark = mark
+        self.classes(f"{self._shape} {mark.tone}")
+
+    def show(self, mark: Mark) -> None:
+        """Show `mark` instead."""
+        if mark == self._mark:
+            return
+        if mark.tone != self._mark.tone:
+            self.classes(replace=f"{self._shape} {mark.tone}")
+            self._icon.set_content(svg(mark.tone))
+        self._words.show(mark.text.to(self._language))
+        self._mark = mark

@@ -1,0 +1,55 @@
+"""Making an enrolment code, wherever a page offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from nicegui import ui
+
+from cloud.fleet.schemas import CodeRequest
+from cloud.web.elements import Words, box
+from cloud.web.language import moment
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+_CREATE = Text("Create enrolment code", "生成注册码")
+_FOR_SITE = Text("Create code for {site}", "为“{site}”生成注册码")
+_VALID = Text(
+    "Good for one gateway until {time}. It is shown only now.", "可注册一台网关,{time} 前有效。仅显示这一次。"
+)
+_ASK = Text("Only an administrator can create codes; ask yours.", "只有管理员可以生成注册码,请联系本企业管理员。")
+_NO_SITE = Text(
+    "Your company has no site yet. Create one first: sunmao-cloud tenant create --site.",
+    "本企业尚无站点,请先创建站点:sunmao-cloud tenant create --site。",
+)
+
+
+async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> None:
+    """Add a button for every site that makes a code, shows it, and hands it to `on_code`."""
+    if not visit.administrator:
+        Words(visit.say(_ASK), "muted")
+        return
+    sites = await visit.domains.identity.sites(visit.scope)
+    if not sites:
+        Words(visit.say(_NO_SITE), "muted")
+        return
+    place = box("stack")
+
+    async def make(site_id: str) -> None:
+        site = next(site for site in sites if str(site.id) == site_id)
+        made = await visit.domains.fleet.create_code(
+            visit.scope, CodeRequest(site_id=site.id, minutes=60), visit.principal.actor
+        )
+        until = moment(made.expires_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+        place.clear()
+        with place:
+            Words(made.code, "code", tag="div").mark("enrolment-code")
+            Words(visit.say(_VALID, time=until), "muted small", tag="div")
+        on_code(made.code)
+
+    with place, box("line"):
+        for site in sites:
+            label = visit.say(_CREATE) if len(sites) == 1 else visit.say(_FOR_SITE, site=site.name)
+            with ui.element("button").classes("button").on("click", lambda _, site=site: make(str(site.id))):
+                Words(label)

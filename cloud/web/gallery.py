@@ -1,0 +1,80 @@
+"""Inspections as pictures in a grid, newest first; and one inspection's score as a picture people understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from cloud.quality.schemas import Inspection
+from cloud.web.elements import MarkView, Words, box
+from cloud.web.language import moment, number
+from cloud.web.visit import Visit
+from cloud.web.words import VERDICTS
+from protocols.text import Text
+
+NO_PICTURE = Text("no picture", "无图片")
+_SCORE = Text("score {score}", "分值 {score}")
+
+
+class Gallery:
+    """A grid of inspections; `refresh` puts new ones in front and lets the oldest go."""
+
+    def __init__(self, visit: Visit, items: Sequence[Inspection], *, short: bool = False) -> None:
+        self._visit = visit
+        self._grid = box("gallery short" if short else "gallery")
+        self._shown: Mapping[UUID, Inspection] = {}
+        self.refresh(items)
+
+    def refresh(self, items: Sequence[Inspection]) -> bool:
+        """Show `items`, newest first; returns whether that changed anything."""
+        if list(self._shown) == [item.id for item in items]:
+            return False
+        self._shown = {item.id: item for item in items}
+        self._grid.clear()
+        with self._grid:
+            for item in items:
+                _shot(self._visit, item)
+        return True
+
+
+def _shot(visit: Visit, item: Inspection) -> None:
+    mark = VERDICTS[item.verdict]
+    with box("shot", "a", href=f"/inspections/{item.id}"):
+        if item.picture:
+            box("", "img", src=f"/api/v1/inspections/{item.id}/picture", alt=item.part, loading="lazy")
+        else:
+            with box("no-picture"):
+                Words(visit.say(NO_PICTURE))
+        with box("shot-text"):
+            with box("line spread"):
+                MarkView(mark, visit.language)
+                Words(number(item.score), "num muted", tag="span").props["title"] = visit.say(_SCORE).format(
+                    score=number(item.score)
+                )
+            Words(item.part, "num", tag="div")
+            Words(moment(item.time, visit.zone, visit.language, now=datetime.now(UTC)), "muted num", tag="div")
+
+
+def score_scale(visit: Visit, item: Inspection) -> None:
+    """Draw the score against the limits it was judged by: three zones, a needle, the limits written under them."""
+    top = max(item.score, item.reject_limit) * 1.12
+    bottom = min(0.0, item.score, item.review_limit)
+    span = (top - bottom) or 1.0
+
+    def place(value: float) -> float:
+        return round(100 * (value - bottom) / span, 2)
+
+    review, reject = place(item.review_limit), place(item.reject_limit)
+    zones = (("pass", 0.0, review), ("review", review, reject), ("reject", reject, 100.0))
+    with box("scale"):
+        with box("scale-bar"):
+            for verdict, start, end in zones:
+                box(verdict).style(f"width: {end - start}%")
+        for verdict, start, end in zones:
+            Words(VERDICTS[verdict].text.to(visit.language), "zone", tag="div").style(
+                f"left: {start}%; width: {end - start}%"
+            )
+        Words(number(item.score), "needle", tag="div").style(f"left: {place(item.score)}%")
+        for limit, position in ((item.review_limit, review), (item.reject_limit, reject)):
+            Words(number(limit), "limit num", tag="div").style(f"left: {position}%")

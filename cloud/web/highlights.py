@@ -1,0 +1,89 @@
+"""Which of an equipment's values a manager looks for first, and what state they add up to.
+
+The lists name dictionary entries, most telling first; an equipment shows those it has. Equipment of a class that is not
+listed shows what every machine may have, then its points in their own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+from cloud.web.words import ALARM, FAULT, IDLE, ONLINE, RUNNING, STOPPED, Mark
+from protocols.reading import Quality
+
+LEADING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "injection_moulding": (
+            *("cycle_time", "part_count_good", "part_count_reject", "active_power_total", "melt_temperature"),
+            *("mould_temperature", "injection_pressure_max", "clamp_force", "cycle_count_total"),
+        ),
+        "energy_meter": (
+            *("active_power_total", "energy_active_import", "power_factor_total", "voltage_l1_n", "current_l1"),
+            *("frequency_grid", "apparent_power_total"),
+        ),
+        "compressor": (
+            *("discharge_pressure", "active_power_total", "motor_speed", "discharge_temperature", "load_percent"),
+            *("operating_hours_total", "energy_active_import"),
+        ),
+        "inspection_station": ("inspection_score", "inspection_latency"),
+        "vfd": ("motor_speed", "output_power", "output_current", "output_frequency", "motor_torque_percent"),
+        "cnc": ("part_count_total", "cycle_time", "spindle_speed", "spindle_load", "feed_rate", "program_name_active"),
+    }
+)
+ANY_MACHINE = (
+    *("part_count_good", "part_count_total", "part_count_reject", "cycle_time", "active_power_total", "load_percent"),
+    *("process_temperature", "gauge_pressure", "operating_hours_total"),
+)
+POWER, PARTS_GOOD, PARTS_REJECT = "active_power_total", "part_count_good", "part_count_reject"
+METER_CLASS = "energy_meter"
+
+STATE = ("machine_state", "machine_running", "fault_active", "alarm_active", "compressor_running", "pump_running")
+"""Entries that say in what state the equipment is; a tile shows them as its state, not as values."""
+
+_EXECUTING, _NOT_EXECUTING = 3, 2  # value list of machine_state
+
+
+class Valued(Protocol):
+    """A point with its latest value."""
+
+    @property
+    def code(self) -> str:
+        """Code of the dictionary entry, or ""."""
+
+    @property
+    def value(self) -> float | str | None:
+        """The latest value."""
+
+    @property
+    def quality(self) -> Quality:
+        """Its quality."""
+
+
+P = TypeVar("P", bound=Valued)
+
+
+def leading(equipment_class: str, points: Sequence[P], count: int | None) -> list[P]:
+    """Return the `count` points a manager looks for first on an equipment of this class; all in that order for None."""
+    wanted = (*LEADING.get(equipment_class, ()), *ANY_MACHINE)
+    rank = {code: position for position, code in enumerate(wanted)}
+    ordered = sorted(points, key=lambda point: rank.get(point.code, len(rank)))
+    if count is None:
+        return ordered
+    return [point for point in ordered if point.code not in STATE][:count]
+
+
+def working_state(points: Sequence[Valued]) -> Mark:
+    """Return what equipment that delivers values is doing, as far as its values tell."""
+    known = {point.code: point.value for point in points if point.code and point.quality.good}
+    if known.get("fault_active"):
+        return FAULT
+    if known.get("alarm_active"):
+        return ALARM
+    if (state := known.get("machine_state")) is not None:
+        return RUNNING if state == _EXECUTING else IDLE if state == _NOT_EXECUTING else STOPPED
+    running = [known[code] for code in STATE if code.endswith("_running") and known.get(code) is not None]
+    if running:
+        return RUNNING if any(running) else IDLE
+    return ONLINE

@@ -1,0 +1,42 @@
+"""The page's own line icons (24 x 24 SVG). Drawn here so that no icon font has to load and no icon is read as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SHAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "good": '<circle cx="12" cy="12" r="9"/><path d="M8 12.5l2.8 2.8L16 9.5"/>',
+        "idle": '<circle cx="12" cy="12" r="9"/><path d="M10 9v6M14 9v6"/>',
+        "warn": '<path d="M12 4L2.8 20h18.4z"/><path d="M12 10v4.5M12 17.2v.3"/>',
+        "bad": '<path d="M8.3 3h7.4L21 8.3v7.4L15.7 21H8.3L3 15.7V8.3z"/><path d="M9 9l6 6M15 9l-6 6"/>',
+        "off": '<circle cx="12" cy="12" r="9" stroke-dasharray="3 3"/><path d="M8.5 12h7"/>',
+        "overview": '<path d="M4 4h7v7H4zM13 4h7v4h-7zM13 10h7v10h-7zM4 13h7v7H4z"/>',
+        "inspection": '<path d="M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4"/><circle cx="12" cy="12" r="3.5"/>',
+        "gateway": '<rect x="3" y="12" width="18" height="8" rx="1.5"/><path d="M7 16h.1M11 16h.1"/>'
+        '<path d="M12 12V9M8.5 6.5a5 5 0 0 1 7 0M6.5 4a8 8 0 0 1 11 0"/>',
+        "energy": '<path d="M13 3L5 13.5h6L10 21l8.5-11H12z"/>',
+        "injection_moulding": '<path d="M3 8h6v8H3zM9 10h5v4H9zM14 11h4v2h-4zM3 20h18M18 9v6M21 9v6"/>',
+        "energy_meter": '<rect x="4" y="3" width="16" height="18" rx="2"/><path d="M8 8h8M12.5 11l-2.5 4h4l-2.5 4"/>',
+        "compressor": '<circle cx="10" cy="13" r="6"/><path d="M10 13l3-3M10 7V4h9v5M4 21h12M16 13h5"/>',
+        "equipment": '<circle cx="12" cy="12" r="3"/><path d="M12 3v3.5M12 17.5V21M3 12h3.5M17.5 12H21'
+        'M5.6 5.6l2.5 2.5M15.9 15.9l2.5 2.5M5.6 18.4l2.5-2.5M15.9 8.1l2.5-2.5"/>',
+        "back": '<path d="M15 5l-7 7 7 7"/>',
+        "next": '<path d="M9 5l7 7-7 7"/>',
+        "leave": '<path d="M10 4H5v16h5M14 8l4 4-4 4M18 12H9"/>',
+    }
+)
+
+LOGO = (
+    '<svg class="logo" viewBox="0 0 32 32" aria-hidden="true">'
+    '<path d="M2 6h17v6h-7v8h7v6H2z" fill="var(--timber-bright)"/>'
+    '<path d="M14 14h7V6h9v20h-9v-8h-7z" fill="currentColor"/></svg>'
+)
+"""The product's mark: a mortise and its tenon, a hair apart."""
+
+
+def svg(name: str) -> str:
+    """Return the icon `name`, or the general one for equipment where there is no such icon."""
+    shape = _SHAPES.get(name) or _SHAPES["equipment"]
+    return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{shape}</svg>'

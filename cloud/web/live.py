@@ -1,0 +1,64 @@
+"""Keeps an open page up to date: the server pushes what changed, the browser never asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from nicegui import background_tasks, ui
+
+from cloud.telemetry.schemas import Latest
+from cloud.web.visit import Visit
+
+SPACING_S = 0.5
+"""Shortest time between two refreshes; what changes in between is shown together."""
+
+BEAT_S = 5.0
+"""Longest time between two refreshes: ages grow even where nothing changes, and a session that ended closes the page."""
+
+Refresh = Callable[[Collection[Latest], datetime], Awaitable[None]]
+"""Brings the page up to date with the newest value of each point that changed, as of an instant."""
+
+
+def follow(visit: Visit, refresh: Refresh) -> None:
+    """Call `refresh` whenever the tenant's values change, as long as the page being built is open."""
+    client = ui.context.client
+    task = background_tasks.create(_follow(visit, refresh), name=f"live {visit.here}", context=client)
+    client.on_delete(task.cancel)
+
+
+async def _follow(visit: Visit, refresh: Refresh) -> None:
+    await ui.context.client.connected()
+    inbox = _Inbox()
+    reader = asyncio.create_task(inbox.fill(visit))
+    try:
+        while await visit.still_signed_in():
+            await refresh(inbox.take(), datetime.now(UTC))
+            await asyncio.sleep(SPACING_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(inbox.arrived.wait(), BEAT_S)
+            if reader.done():
+                reader.result()
+        ui.navigate.to("/login")
+    finally:
+        reader.cancel()
+
+
+class _Inbox:
+    """The newest value of each point since the last look: a slow reader misses steps, never the present."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self._values: dict[int, Latest] = {}
+
+    async def fill(self, visit: Visit) -> None:
+        async for change in visit.domains.telemetry.changes(visit.scope):
+            self._values.update((value.series_id, value) for value in change.values)
+            self.arrived.set()
+
+    def take(self) -> list[Latest]:
+        self.arrived.clear()
+        values, self._values = list(self._values.values()), {}
+        return values

@@ -1,0 +1,100 @@
+"""Puts the pages on the cloud's application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from nicegui import app as pages_app
+from nicegui import ui
+
+from cloud.core.errors import NotFound
+from cloud.web import layout, routes
+from cloud.web.language import language_of
+from cloud.web.pages import equipment, gateways, inspection, inspections, login, overview
+from cloud.web.visit import Domains, Visit, visit_of
+from protocols.text import Text
+
+STATIC = Path(__file__).parent / "static"
+
+Build = Callable[[Visit], Awaitable[None]]
+
+PAGES: dict[str, Build] = {
+    "/": overview.build,
+    "/equipment/{equipment_id}": equipment.build,
+    "/inspections": inspections.build,
+    "/inspections/{inspection_id}": inspection.build,
+    "/gateways": gateways.build,
+}
+
+_NOT_FOUND = Text("Nothing here", "此处没有内容")
+_NOT_FOUND_WHY = Text(
+    "The address is wrong, or what was here belongs to another company or has been removed.",
+    "地址有误,或该内容不属于本企业,或已被移除。",
+)
+_FAILED = Text("The page could not be shown", "页面无法显示")
+_FAILED_WHY = Text(
+    "The fault is ours and has been logged. Your machines go on delivering; nothing is lost. Try again in a minute.",
+    "系统故障,已记录。设备数据仍在正常采集,不会丢失。请稍后重试。",
+)
+_TO_OVERVIEW, _TO_LOG_IN = Text("To the overview", "返回总览"), Text("To the log-in page", "前往登录页")
+
+
+def mount(app: FastAPI) -> None:
+    """Add all pages to `app`; call it after the API's routes, for the pages answer every other address.
+
+    The domains are taken from `app.state` when a page is asked for, so the application may make them in its lifespan.
+    """
+    app.include_router(routes.router)
+    app.mount("/look", StaticFiles(directory=STATIC), name="look")
+    # NiceGUI keeps one application per process; a second cloud in it (tests have many) starts from a clean one.
+    pages_app.middleware_stack = None
+    pages_app.user_middleware.clear()
+    ui.page("/login", response_timeout=10)(login.build)
+    for path, build in PAGES.items():
+        ui.page(path, response_timeout=10)(_guarded(app, build))
+    pages_app.on_page_exception(_show_failure)
+    ui.run_with(
+        app,
+        root=_show_not_found,
+        title="Sunmao",
+        favicon=STATIC / "favicon.svg",
+        tailwind=False,
+        binding_refresh_interval=None,
+        show_welcome_message=False,
+    )
+
+
+def _guarded(app: FastAPI, build: Build) -> Callable[[Request], Awaitable[Response | None]]:
+    """Return the page that lets signed-in people in to `build` and sends all others to the log-in page."""
+
+    async def page(request: Request) -> Response | None:
+        visit = await visit_of(request, Domains.of(app))
+        if visit is None:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"/login?next={quote(request.url.path + query, safe='')}", 303)
+        try:
+            await build(visit)
+        except NotFound:
+            _show_not_found(request)
+        return None
+
+    return page
+
+
+def _show_not_found(request: Request) -> None:
+    language = language_of(request)
+    client = ui.context.client
+    client.status_code = NotFound.status
+    layout.prepare(_NOT_FOUND.to(language), language)
+    layout.show_message(_NOT_FOUND.to(language), _NOT_FOUND_WHY.to(language), ("/", _TO_OVERVIEW.to(language)))
+
+
+def _show_failure(error: Exception) -> None:
+    language = language_of(ui.context.client.request)
+    layout.prepare(_FAILED.to(language), language)
+    layout.show_message(_FAILED.to(language), _FAILED_WHY.to(language), ("/", _TO_OVERVIEW.to(language)))

@@ -1,0 +1,170 @@
+"""One inspected part: its picture with the heat map over it, the score against its limits, and the operator's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from nicegui import ui
+
+from cloud.core.errors import NotFound
+from cloud.quality.schemas import Inspection, Judgement
+from cloud.web.elements import MarkView, Words, box, icon
+from cloud.web.gallery import NO_PICTURE, score_scale
+from cloud.web.language import moment, number
+from cloud.web.layout import frame, page_head
+from cloud.web.pages import inspections
+from cloud.web.visit import Visit
+from cloud.web.words import JUDGEMENTS, VERDICTS
+from protocols.text import Text
+
+_HEAT = Text("Heat map", "热力图")
+_USUAL, _UNUSUAL = Text("usual", "正常"), Text("unusual", "异常")
+_SCORE = Text("How unusual is this part?", "该工件有多异常?")
+_EXPLAIN = {
+    "pass": Text(
+        "The score is below the review limit: the part looks like the good ones the model was fitted on.",
+        "分值低于复核限:工件与建模所用良品一致。",
+    ),
+    "review": Text(
+        "The score is between the limits: the model is not sure. Have a person look at the part.",
+        "分值介于两条界限之间:模型无法确定,请人工复核。",
+    ),
+    "reject": Text(
+        "The score is above the reject limit: the part differs from the good ones where the heat map glows.",
+        "分值高于拒收限:热力图高亮处与良品明显不同。",
+    ),
+}
+_OVERSIZE = Text(
+    "The image is too large for the cloud and is kept at the inspection station only.",
+    "图片过大,未上传云端,仅保留在检测工位。",
+)
+_STATION, _TIME, _PART = Text("Station", "工位"), Text("Inspected", "检测时间"), Text("Part", "工件")
+_MODEL, _LATENCY = Text("Model", "模型"), Text("Time to verdict", "判定耗时")
+_REVIEW_LIMIT, _REJECT_LIMIT = Text("Review limit", "复核限"), Text("Reject limit", "拒收限")
+_FACTS = Text("Details", "详情")
+_WORD = Text("The operator's word", "人工判定")
+_ASKED = Text("What is this part really?", "该工件实际是否合格?")
+_GOOD, _DEFECT = Text("Good", "良品"), Text("Defect", "缺陷品")
+_SAID = Text("{who}, {when}", "{who},{when}")
+_KEPT = Text(
+    "The word is kept with the picture and used when the model is fitted again.",
+    "判定结果与图片一并保存,供模型下次训练使用。",
+)
+_ONLY_ADMIN = Text("Only an administrator can judge parts.", "只有管理员可以判定。")
+
+_HEAT_FILTER = """
+<svg width="0" height="0" aria-hidden="true" style="position:absolute"><filter id="heat" color-interpolation-filters="sRGB">
+<feColorMatrix values="1 0 0 0 0  1 0 0 0 0  1 0 0 0 0  1.6 0 0 0 -0.12"/>
+<feComponentTransfer><feFuncR type="table" tableValues="0.16 0.64 0.93 0.99"/>
+<feFuncG type="table" tableValues="0.04 0.15 0.42 0.93"/><feFuncB type="table" tableValues="0.37 0.42 0.14 0.45"/></feComponentTransfer>
+</filter></svg>
+"""
+"""Colours the grey heat map from transparent over violet and orange to yellow, all in the browser."""
+
+
+async def build(visit: Visit) -> None:
+    """Build the page; raises NotFound."""
+    try:
+        identity = UUID(visit.request.path_params["inspection_id"])
+    except ValueError as error:
+        raise NotFound from error
+    item = await visit.domains.quality.inspection(visit.scope, identity)
+    equipment = await visit.domains.fleet.equipment(visit.scope, item.equipment_id)
+    with frame(visit, item.part):
+        with page_head(item.part, back=("/inspections", visit.say(inspections.TITLE))):
+            MarkView(VERDICTS[item.verdict], visit.language).mark("verdict")
+        with box("inspection"):
+            with box("card"):
+                _plate(visit, item)
+            with box("stack wide"):
+                with box("card"):
+                    Words(visit.say(_SCORE), tag="h2")
+                    score_scale(visit, item)
+                    Words(visit.say(_EXPLAIN[item.verdict]), "muted", tag="p")
+                _judgement(visit, item)
+                with box("card"):
+                    Words(visit.say(_FACTS), tag="h2")
+                    _facts(visit, item, equipment.name)
+
+
+def _plate(visit: Visit, item: Inspection) -> None:
+    if not item.picture:
+        with box("no-picture"):
+            Words(visit.say(_OVERSIZE if "picture" in item.oversize else NO_PICTURE))
+        return
+    with box("plate") as plate:
+        box("", "img", src=f"/api/v1/inspections/{item.id}/picture", alt=item.part)
+        if item.heatmap:
+            ui.html(_HEAT_FILTER, sanitize=False)
+            box("heat", "img", src=f"/api/v1/inspections/{item.id}/heatmap", alt=visit.say(_HEAT))
+    if not item.heatmap:
+        return
+    with box("plate-controls"):
+        with box("line", "label"):
+            Words(visit.say(_HEAT))
+            slider = box("", "input", type="range", min="0", max="100", value="75", aria_label=visit.say(_HEAT))
+        with box("line"):
+            Words(visit.say(_USUAL))
+            box("ramp")
+            Words(visit.say(_UNUSUAL))
+    slider.on(
+        "input", js_handler=f"event => getHtmlElement({plate.id}).style.setProperty('--heat', event.target.value / 100)"
+    )
+
+
+def _judgement(visit: Visit, item: Inspection) -> None:
+    with box("card"):
+        Words(visit.say(_WORD), tag="h2")
+        said = box("stack")
+        _show_judgement(visit, said, item)
+
+
+def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
+    async def judge(judgement: Judgement) -> None:
+        _show_judgement(visit, said, await visit.domains.quality.judge(visit.principal, item.id, judgement))
+
+    said.clear()
+    with said:
+        if item.judgement and item.judged_at and item.judged_by:
+            with box("line"):
+                MarkView(JUDGEMENTS[item.judgement], visit.language)
+                when = moment(item.judged_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+                Words(visit.say(_SAID, who=item.judged_by, when=when), "muted small")
+        else:
+            Words(visit.say(_ASKED), tag="div")
+        if visit.administrator:
+            with box("line"):
+                _judge_button(visit, _GOOD, "good", lambda: judge("good"))
+                _judge_button(visit, _DEFECT, "bad", lambda: judge("defect"))
+            Words(visit.say(_KEPT), "muted small", tag="p")
+        else:
+            Words(visit.say(_ONLY_ADMIN), "muted small", tag="p")
+
+
+def _judge_button(visit: Visit, name: Text, tone: str, act: Callable[[], object]) -> None:
+    with box("button quiet", "button", type="button").on("click", lambda _: act()):
+        icon(tone)
+        Words(visit.say(name))
+
+
+def _facts(visit: Visit, item: Inspection, station: str) -> None:
+    rows = (
+        (_STATION, station, f"/equipment/{item.equipment_id}"),
+        (_TIME, moment(item.time, visit.zone, visit.language, now=datetime.now(UTC)), ""),
+        (_PART, item.part, ""),
+        (_MODEL, f"{item.model} {item.model_version}", ""),
+        (_LATENCY, f"{number(item.latency_us / 1000)} ms", ""),
+        (_REVIEW_LIMIT, number(item.review_limit), ""),
+        (_REJECT_LIMIT, number(item.reject_limit), ""),
+    )
+    with box("facts", "dl"):
+        for name, value, target in rows:
+            Words(visit.say(name), tag="dt")
+            with box("num", "dd"):
+                if target:
+                    with box("link", "a", href=target):
+                        Words(value)
+                else:
+                    Words(value)

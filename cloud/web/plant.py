@@ -1,0 +1,160 @@
+"""Equipment and points as the pages show them: dictionary names, unit symbols, values in words, states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from cloud.fleet.schemas import Equipment as FleetEquipment
+from cloud.telemetry.schemas import Latest
+from cloud.telemetry.schemas import Point as Series
+from cloud.web.highlights import leading, working_state
+from cloud.web.language import NOTHING, number
+from cloud.web.visit import Visit
+from cloud.web.words import GATEWAY_LOST, NO_DATA, UNREACHABLE, WAITING, Mark
+from protocols.dictionary.entries import equipment_classes, load_dictionary
+from protocols.reading import BAD_WAITING_FOR_INITIAL_DATA, Quality
+from protocols.text import Language, Text
+
+_YES, _NO = Text("Yes", "是"), Text("No", "否")
+_STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE}
+
+
+@dataclass
+class Point:
+    """One point: what it is, and its latest reading if it has any."""
+
+    series: Series
+    latest: Latest | None = None
+
+    @property
+    def id(self) -> int:
+        """Number of its series."""
+        return self.series.series_id
+
+    @property
+    def code(self) -> str:
+        """Code of its dictionary entry, or ""."""
+        return self.series.property
+
+    @property
+    def name(self) -> Text:
+        """The dictionary's name, or the point's own where it is not mapped."""
+        return Text(self.series.name_en, self.series.name_zh)
+
+    @property
+    def definition(self) -> Text:
+        """What the dictionary says it is."""
+        entry = load_dictionary().get(self.code)
+        return entry.definition if entry else self.name
+
+    @property
+    def value(self) -> float | str | None:
+        """The latest value."""
+        return self.latest.value if self.latest else None
+
+    @property
+    def quality(self) -> Quality:
+        """The latest value's quality."""
+        return Quality(self.latest.quality) if self.latest else BAD_WAITING_FOR_INITIAL_DATA
+
+    @property
+    def numeric(self) -> bool:
+        """True if it can be drawn as a curve."""
+        return self.series.data_type != "STRING" and not isinstance(self.value, str)
+
+    def shown(self, language: Language) -> str:
+        """Return the value for a reader: a number, the name of a coded value, yes or no, or a dash where there is none."""
+        value = self.value
+        if value is None or isinstance(value, str):
+            return value or NOTHING
+        if self.series.data_type == "BOOLEAN":
+            return (_YES if value else _NO).to(language)
+        if names := self.series.values.get(int(value)):
+            return names[language]
+        return number(value, whole=self.series.data_type == "INTEGER_COUNT")
+
+
+@dataclass
+class Equipment:
+    """One equipment, what the fleet knows of it, and its points by series."""
+
+    known: FleetEquipment
+    points: dict[int, Point] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> Text:
+        """The name of its kind."""
+        return equipment_classes().get(self.known.equipment_class, Text("Equipment", "设备"))
+
+    @property
+    def reason(self) -> Text:
+        """Why it is down."""
+        return Text(self.known.reason_en, self.known.reason_zh)
+
+    @property
+    def mark(self) -> Mark:
+        """Its state: first whether it is heard at all, then what its values say."""
+        if self.known.state in _STATES:
+            return _STATES[self.known.state]
+        valued = [point for point in self.points.values() if point.latest]
+        if not valued:
+            return WAITING if self.known.state == "waiting" else NO_DATA
+        return working_state(valued)
+
+    @property
+    def last_value(self) -> datetime | None:
+        """When its newest value arose."""
+        return max((point.latest.time for point in self.points.values() if point.latest), default=None)
+
+    def ranked(self, count: int | None = None) -> list[Point]:
+        """Return its points, those a manager looks for first in front."""
+        return leading(self.known.equipment_class, list(self.points.values()), count)
+
+    def number(self, property_code: str) -> float | None:
+        """Return the present good value of a dictionary entry, or None."""
+        for point in self.points.values():
+            if point.code == property_code and point.quality.good and isinstance(point.value, (int, float)):
+                return float(point.value)
+        return None
+
+
+Plant = Mapping[UUID, Equipment]
+
+
+def total(plant: Iterable[Equipment], property_code: str) -> float | None:
+    """Return the sum of one dictionary entry over equipment, or None if none has a good value of it."""
+    values = [value for each in plant if (value := each.number(property_code)) is not None]
+    return sum(values) if values else None
+
+
+async def load_plant(visit: Visit) -> dict[UUID, Equipment]:
+    """Return all equipment of the tenant by id, in the order of its names, with its points and latest values."""
+    plant = {known.id: Equipment(known) for known in await visit.domains.fleet.equipment_list(visit.scope)}
+    latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope)}
+    for series in await visit.domains.telemetry.points(visit.scope):
+        if series.equipment_id in plant:
+            point = Point(series, latest.get(series.series_id))
+            plant[series.equipment_id].points[series.series_id] = point
+    return plant
+
+
+async def load_equipment(visit: Visit, identity: UUID) -> Equipment:
+    """Return one equipment with its points and latest values; raises NotFound."""
+    equipment = Equipment(await visit.domains.fleet.equipment(visit.scope, identity))
+    latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope, identity)}
+    for series in await visit.domains.telemetry.points(visit.scope, identity):
+        equipment.points[series.series_id] = Point(series, latest.get(series.series_id))
+    return equipment
+
+
+def take(plant: Plant, values: Iterable[Latest]) -> bool:
+    """Put newer values into `plant`; False if one belongs to a point it does not know."""
+    for value in values:
+        point = plant[value.equipment_id].points.get(value.series_id) if value.equipment_id in plant else None
+        if point is None:
+            return False
+        point.latest = value
+    return True

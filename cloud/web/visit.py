@@ -1,0 +1,93 @@
+"""One person's visit to one page: who they are, what they read, and the services the page may ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Request
+
+from cloud.core.access import SESSION_COOKIE
+from cloud.core.principal import Principal, Scope, TenantScope
+from cloud.fleet.service import Fleet
+from cloud.identity.service import Identity
+from cloud.quality.service import Quality
+from cloud.telemetry.service import Telemetry
+from cloud.web.language import COOKIE, language_of
+from protocols.text import Language, Text
+
+
+@dataclass(frozen=True)
+class Domains:
+    """The doors of the domains below, as the running cloud made them."""
+
+    identity: Identity
+    fleet: Fleet
+    telemetry: Telemetry
+    quality: Quality
+
+    @classmethod
+    def of(cls, app: FastAPI) -> Domains:
+        """Return those of a running `app`."""
+        state = app.state
+        return cls(state.identity, state.fleet, state.telemetry, state.quality)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A signed-in person on a page. `zone` is the site's, in which all times are shown."""
+
+    request: Request
+    domains: Domains
+    principal: Principal
+    language: Language
+    tenant: str
+    zone: ZoneInfo
+
+    @property
+    def scope(self) -> TenantScope:
+        """The tenant everything on the page belongs to."""
+        return self.principal.scope
+
+    @property
+    def administrator(self) -> bool:
+        """True if the person may issue codes and judge parts."""
+        return Scope.ADMIN in self.principal.scopes
+
+    @property
+    def here(self) -> str:
+        """The page's own address, to come back to."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query else url.path
+
+    def say(self, text: Text, **values: object) -> str:
+        """Return `text` in the visitor's language, with `values` in its braces."""
+        return text.to(self.language).format(**values) if values else text.to(self.language)
+
+    async def still_signed_in(self) -> bool:
+        """Return whether the session the page was opened with is alive."""
+        return await self.domains.identity.resolve(self.request.cookies.get(SESSION_COOKIE, "")) is not None
+
+
+async def visit_of(request: Request, domains: Domains) -> Visit | None:
+    """Return the visit of a signed-in person; None without a live session.
+
+    The language is the one chosen with the switch on this browser, else the one kept with the account, else the one the
+    browser asks for.
+    """
+    principal = await domains.identity.resolve(request.cookies.get(SESSION_COOKIE, ""))
+    if principal is None:
+        return None
+    me = await domains.identity.me(principal)
+    sites = await domains.identity.sites(principal.scope)
+    language = language_of(request)
+    if COOKIE not in request.cookies and principal.language:
+        language = principal.language
+    return Visit(
+        request=request,
+        domains=domains,
+        principal=principal,
+        language=language,
+        tenant=me.tenant,
+        zone=ZoneInfo(sites[0].time_zone if sites else "UTC"),
+    )

@@ -1,0 +1,83 @@
+"""The product's vocabulary on its pages: states, qualities, verdicts, units of work - one word for one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from protocols.reading import Quality, Severity
+from protocols.text import Text
+
+Tone = Literal["good", "idle", "warn", "bad", "off"]
+"""How a state is coloured. Every tone also has its own icon, so that no reader depends on the colour."""
+
+
+class Mark(NamedTuple):
+    """A state as people see it: its words and its tone."""
+
+    text: Text
+    tone: Tone
+
+
+RUNNING = Mark(Text("Running", "运行"), "good")
+ONLINE = Mark(Text("Online", "在线"), "good")
+IDLE = Mark(Text("Idle", "待机"), "idle")
+STOPPED = Mark(Text("Stopped", "停机"), "off")
+ALARM = Mark(Text("Alarm", "报警"), "warn")
+FAULT = Mark(Text("Fault", "故障"), "bad")
+WAITING = Mark(Text("Connecting", "连接中"), "idle")
+NO_DATA = Mark(Text("No data", "无数据"), "off")
+UNREACHABLE = Mark(Text("Not answering", "无应答"), "bad")
+GATEWAY_LOST = Mark(Text("Gateway offline", "网关离线"), "off")
+
+VERDICTS: Mapping[str, Mark] = MappingProxyType(
+    {
+        "pass": Mark(Text("Pass", "合格"), "good"),
+        "review": Mark(Text("Review", "待复核"), "warn"),
+        "reject": Mark(Text("Reject", "不合格"), "bad"),
+    }
+)
+
+JUDGEMENTS: Mapping[str, Mark] = MappingProxyType(
+    {
+        "good": Mark(Text("Operator: good", "人工判定:良品"), "good"),
+        "defect": Mark(Text("Operator: defect", "人工判定:缺陷"), "bad"),
+    }
+)
+
+_SEVERITIES: Mapping[Severity, Mark] = MappingProxyType(
+    {
+        Severity.GOOD: Mark(Text("Good", "正常"), "good"),
+        Severity.UNCERTAIN: Mark(Text("Uncertain", "存疑"), "warn"),
+        Severity.BAD: Mark(Text("Bad", "无效"), "bad"),
+    }
+)
+
+_CAUSES: Mapping[str, Text] = MappingProxyType(
+    {
+        "UncertainLastUsableValue": Text("last usable value, no longer updated", "最后可用值,已停止更新"),
+        "UncertainEngineeringUnitsExceeded": Text("outside the plausible range", "超出合理范围"),
+        "BadCommunicationError": Text("communication error", "通信错误"),
+        "BadDecodingError": Text("the device's answer could not be decoded", "设备应答无法解析"),
+        "BadTimeout": Text("the device did not answer in time", "设备应答超时"),
+        "BadNoCommunication": Text("no connection to the device", "与设备无连接"),
+        "BadWaitingForInitialData": Text("waiting for the first value", "等待首个数值"),
+        "BadNodeIdUnknown": Text("the device does not know this point", "设备中没有该点"),
+        "BadOutOfRange": Text("impossible value", "数值不可能出现"),
+        "BadTypeMismatch": Text("unexpected data type", "数据类型不符"),
+        "BadConfigurationError": Text("wrong configuration", "配置错误"),
+        "BadDeviceFailure": Text("device failure", "设备故障"),
+        "BadSensorFailure": Text("sensor failure", "传感器故障"),
+        "BadNoData": Text("the device has no value for it", "设备无该数据"),
+    }
+)
+
+
+def quality_mark(quality: Quality) -> Mark:
+    """Return severity and cause of a value in words; an unnamed cause is given by its OPC UA code."""
+    words, tone = _SEVERITIES[quality.severity]
+    if quality in {Quality.from_status_code(code << 30) for code in range(3)}:
+        return Mark(words, tone)
+    cause = _CAUSES.get(quality.cause, Text(quality.cause, quality.cause))
+    return Mark(Text(f"{words.en}: {cause.en}", f"{words.zh}:{cause.zh}"), tone)
