@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from edge_agent.events import Announce
 from protocols.reading import Reading
 from protocols.uplink.messages import Event, Inspection, PointRef
 
@@ -20,6 +21,10 @@ class Sink(Protocol):
 
         An inspection whose id was taken before, in this run or an earlier one, is skipped with its readings.
         """
+
+    @property
+    def announce(self) -> Announce:
+        """Says a sentence to the people who watch: a line in the log here, an event in the cloud."""
 
     def add_event(self, event: Event) -> None:
         """Take an event."""

@@ -139,7 +139,10 @@ def inspect(
     trust: Trust,
     heatmap: Annotated[
         Path | None,
-        typer.Option("--heatmap", help="Where to save the heat map; beside the picture otherwise. 热力图保存位置。"),
+        typer.Option(
+            "--heatmap",
+            help="Where to save the heat map; the current folder otherwise. 热力图保存位置,默认当前文件夹。",
+        ),
     ] = None,
     as_json: Json = False,
     lang: Lang = None,
@@ -149,7 +152,7 @@ def inspect(
     from models.vision.pictures import read_grey
 
     language = choose_language(lang)
-    saved = heatmap or picture.with_name(f"{picture.stem}.heatmap.png")
+    saved = heatmap or Path(f"{picture.stem}.heatmap.png")
     with _explained(language, as_json):
         detector = _detector(bundle, trust)
         finding = detector.inspect(read_grey(picture, detector.side))

@@ -10,28 +10,17 @@ import onnxruntime as ort
 
 from models.errors import BundleRefused
 
-CPU = "CPUExecutionProvider"
 
-
-def open_session(onnx: bytes, provider: str = CPU) -> ort.InferenceSession:
-    """Return a session on the model `onnx`; raises BundleRefused if the runtime cannot load it or lacks `provider`."""
-    present = ort.get_available_providers()
-    if provider not in present:
-        listed = ", ".join(present)
-        raise BundleRefused(
-            "provider",
-            f"this machine's ONNX Runtime has no {provider}; it has: {listed}",
-            f"本机的 ONNX Runtime 不提供 {provider};可用的有:{listed}",
-        )
+def open_session(onnx: bytes) -> ort.InferenceSession:
+    """Return a session on the model `onnx`; raises BundleRefused if the runtime cannot load it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
-    providers = [provider] if provider == CPU else [provider, CPU]
     try:
-        return ort.InferenceSession(onnx, options, providers=providers)
+        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no other ancestor
         why = str(error).splitlines()[0][:200]
         raise BundleRefused(

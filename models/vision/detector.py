@@ -10,7 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from models.bundle import Bundle
-from models.session import CPU, open_session
+from models.errors import InputError
+from models.session import open_session
 from models.vision.pictures import Grey
 
 Verdict = Literal["pass", "review", "reject"]
@@ -30,17 +31,22 @@ class Finding(NamedTuple):
 class Detector:
     """A verified bundle, ready to run."""
 
-    def __init__(self, bundle: Bundle, provider: str = CPU) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         """Open the model; raises BundleRefused if the runtime cannot."""
         self.card = bundle.card
         self.side = bundle.card.input[0].shape[0]
-        self._session = open_session(bundle.onnx, provider)
+        self._session = open_session(bundle.onnx)
 
     def inspect(self, grey: Grey) -> Finding:
-        """Return the finding on a picture of side x side pixels (see `pictures.fit_to`)."""
+        """Return the finding on a picture of side x side pixels (see `pictures.fit_to`).
+
+        Raises InputError("no_score") if the model's answer is not a number: that must not count as a pass.
+        """
         score, heatmap, verdict, limits = self._session.run(
             ["score", "heatmap", "verdict", "limits_used"], {"picture": grey}
         )
+        if not np.isfinite(score[0]):
+            raise InputError("no_score", "the model has no score for this picture", "模型无法给出该图片的分值")
         return Finding(VERDICTS[int(verdict[0])], float(score[0]), float(limits[0]), float(limits[1]), heatmap)
 
 

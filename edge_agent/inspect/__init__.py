@@ -1,0 +1,1 @@
+"""Inspection on the box: pictures from a folder, a signed model, verdicts with their evidence."""

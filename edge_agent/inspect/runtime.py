@@ -1,0 +1,67 @@
+"""From a picture's bytes to a verdict with evidence, by a bundle that has passed every check on this box."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from models.bundle import read_bundle
+from models.trial import try_bundle
+from models.vision.detector import Detector, Finding, heatmap_png
+from models.vision.pictures import decode, fit_to
+
+EVIDENCE_SIDE = 640
+HEATMAP_SIDE = 256
+EVIDENCE_BYTES = 60_000
+"""Largest evidence picture, so that a slow link carries one a second."""
+
+
+class Judgement(NamedTuple):
+    """A finding, the time it took from the picture's bytes to the verdict, and the pictures that show it."""
+
+    finding: Finding
+    latency_us: int
+    picture: bytes
+    heatmap: bytes
+
+
+def load_detector(folder: Path, trust: Sequence[str]) -> Detector:
+    """Return the model in `folder`; raises ModelError unless it is signed, unaltered, allowed and survives its trial run."""
+    bundle = read_bundle(folder, trust)
+    try_bundle(bundle)
+    return Detector(bundle)
+
+
+def judge(detector: Detector, content: bytes, name: str) -> Judgement:
+    """Return the judgement on a JPEG or PNG file; raises InputError naming `name` if it is no picture."""
+    begin = time.perf_counter_ns()
+    picture = decode(content, name)
+    finding = detector.inspect(fit_to(picture, detector.side))
+    latency_us = (time.perf_counter_ns() - begin) // 1000
+    return Judgement(
+        finding, latency_us, evidence_jpeg(picture), heatmap_png(finding, _within(picture.size, HEATMAP_SIDE))
+    )
+
+
+def evidence_jpeg(picture: Image.Image) -> bytes:
+    """Return the picture as a JPEG of at most `EVIDENCE_SIDE` pixels a side and `EVIDENCE_BYTES` bytes."""
+    size = _within(picture.size, EVIDENCE_SIDE)
+    while True:
+        small = picture.resize(size, Image.Resampling.BOX) if size != picture.size else picture
+        for quality in (85, 70, 50):
+            file = BytesIO()
+            small.save(file, "JPEG", quality=quality)
+            if file.tell() <= EVIDENCE_BYTES:
+                return file.getvalue()
+        size = _within(size, max(size) // 2)
+
+
+def _within(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return `size` scaled down, proportions kept, to at most `side` a side."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
