@@ -11,8 +11,6 @@ is committed next, at the latest after `group_s`.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from edge_agent.atomic_file import sync_folder
 from edge_agent.buffer_file import BufferFile, Damaged, Group, Stats
 from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
@@ -248,7 +247,7 @@ class Buffer:
     def _opened(self) -> BufferFile:
         if self._file is None:
             self._file = BufferFile(self._path, self._limit)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         return self._file
 
     def _close_file(self) -> None:
@@ -264,7 +263,7 @@ class Buffer:
             part = Path(f"{self._path}{suffix}")
             if part.exists():
                 part.rename(f"{aside}{suffix}")
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         return aside
 
     def _announce_damage(self, aside: Path, why: str) -> None:
@@ -282,18 +281,6 @@ def _is_damage(error: Exception) -> bool:
     """Whether the file's content is wrong. SQLITE_ERROR counts: our SQL is constant, so only a wrong schema causes it."""
     wrong = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
     return isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in wrong)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system without directories to sync
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(folder: Path, why: str) -> ConfigError:

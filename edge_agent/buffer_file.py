@@ -19,7 +19,9 @@ from zlib import crc32
 import msgspec
 
 from edge_agent.normalise import Mark
+from protocols.errors import SunmaoError
 from protocols.reading import Reading, now_us
+from protocols.text import Text
 from protocols.uplink.codec import columns_of, encode
 from protocols.uplink.messages import LANES, Batch, Event, Frame, Inspection, PointRef, Verdict
 
@@ -295,9 +297,16 @@ class BufferFile:
 
 
 def peek(path: Path) -> Stats:
-    """Return the statistics of a buffer another process may be using; errors as for `BufferFile`."""
-    with _reading(path) as db:
-        return _stats(db, _read_state(db), 0)
+    """Return the statistics of a buffer another process may be using; raises SunmaoError if it is damaged."""
+    try:
+        with _reading(path) as db:
+            return _stats(db, _read_state(db), 0)
+    except (sqlite3.Error, Damaged) as error:
+        raise SunmaoError(
+            Text(f"the buffer cannot be read: {error}", f"无法读取缓存:{error}"),
+            Text("the agent sets a damaged buffer aside when it starts", "代理启动时会将损坏的缓存另存"),
+            key=str(path),
+        ) from error
 
 
 def verify(path: Path, progress: Callable[[int, int], None]) -> list[str]:

@@ -1,0 +1,142 @@
+"""Collects one device: connect, subscribe or poll, and come back after every loss. Each device has its own task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from edge_agent.backoff import full_jitter
+from edge_agent.config import DeviceConfig
+from edge_agent.events import Announce
+from edge_agent.normalise import Mark, Normaliser
+from protocols.driver import Driver, PointConfig
+from protocols.errors import ConfigError, Malformed, Refused, SunmaoError, Unreachable
+from protocols.reading import BAD_NO_COMMUNICATION, Reading, now_us
+from protocols.text import Text
+from protocols.uplink.messages import DeviceReport, PointRef
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 60.0
+
+AddReadings = Callable[[Sequence[tuple[PointRef, Reading]], Sequence[tuple[PointRef, Mark]]], None]
+
+
+class Collector:
+    """Collects one device until cancelled.
+
+    A device that does not answer is tried again soon enough to be live within two periods of its return; one that
+    answers "no" or nonsense is tried slowly, up to `LONGEST_WAIT_S` apart.
+
+    Args:
+        device: what to collect.
+        normalise: turns the device's readings into the dictionary's.
+        add: takes them.
+        announce: told once when the device is lost and once when it is back.
+    """
+
+    def __init__(self, device: DeviceConfig, normalise: Normaliser, add: AddReadings, announce: Announce) -> None:
+        self.device = device
+        self.missed = 0
+        """Poll cycles left out because the one before was not finished."""
+        self._normalise = normalise
+        self._add = add
+        self._announce = announce
+        self._state = "waiting"
+        self._since = now_us()
+        self._reason = Text("", "")
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Collect until cancelled; returns only if the device's configuration proves wrong."""
+        while True:
+            driver = self.device.driver()
+            try:
+                await driver.open()
+                await self._collect(driver)
+            except ConfigError as error:
+                self._lost(error)
+                return
+            except SunmaoError as error:
+                self._failures += 1
+                # One failure of a live connection - a late answer, a dropped link - is mended by connecting again.
+                if self._state != "up" or self._failures > 1:
+                    self._lost(error)
+                wait = self._wait(error)
+            except Exception as error:
+                self._lost(Malformed(Text(f"internal error: {error!r}", f"内部错误:{error!r}")))
+                raise
+            finally:
+                await driver.close()
+            await asyncio.sleep(wait)
+
+    def report(self) -> DeviceReport:
+        """Return the device as it is now."""
+        device = self.device
+        return DeviceReport(
+            name=device.name,
+            protocol=device.protocol,
+            template=device.template,
+            equipment_class=device.equipment_class,
+            state=self._state,
+            since=self._since,
+            points=len(device.points),
+            unmapped=sum(point.property is None for point in device.points),
+            reason_en=self._reason.en,
+            reason_zh=self._reason.zh,
+        )
+
+    async def _collect(self, driver: Driver) -> None:
+        groups: dict[float, list[PointConfig]] = defaultdict(list)
+        for point in self.device.points:
+            groups[point.period_s or self.device.period_s].append(point)
+        if driver.subscribes:
+            try:
+                for period, points in groups.items():
+                    await driver.subscribe(points, period, self._deliver)
+            except Refused:
+                pass  # the device cannot; polling it is the answer the driver contract gives
+            else:
+                await driver.watch()
+        await self._poll(driver, groups)
+
+    async def _poll(self, driver: Driver, groups: dict[float, list[PointConfig]]) -> None:
+        """Read every group each period. A cycle that takes longer makes the following ones be left out and counted."""
+        clock = asyncio.get_running_loop().time
+        due = dict.fromkeys(groups, clock())
+        while True:
+            period = min(due, key=due.__getitem__)
+            await asyncio.sleep(due[period] - clock())
+            self._deliver(await driver.read(groups[period]))
+            due[period] += period
+            if late := int(max(clock() - due[period], 0.0) // period):
+                self.missed += late
+                due[period] += late * period
+
+    def _deliver(self, readings: Sequence[Reading]) -> None:
+        self._failures = 0
+        if self._state != "up":
+            if self._state == "down":
+                self._announce(self.device.name, "device_back", Text("answers again", "恢复通信"))
+            self._become("up", Text("", ""))
+        self._add(*self._normalise(readings))
+
+    def _lost(self, error: SunmaoError) -> None:
+        """Say once that the device is lost: to people, and to every series as one reading without communication."""
+        reason = Text(error.explain("en"), error.explain("zh"))
+        if self._state == "down":
+            self._reason = reason
+            return
+        self._become("down", reason)
+        self._announce(self.device.name, "device_lost", reason)
+        now = now_us()
+        self._add(*self._normalise([Reading(p.name, None, BAD_NO_COMMUNICATION, now, now) for p in self.device.points]))
+
+    def _become(self, state: str, reason: Text) -> None:
+        self._state, self._since, self._reason = state, now_us(), reason
+
+    def _wait(self, error: SunmaoError) -> float:
+        cap = LONGEST_WAIT_S
+        if isinstance(error, Unreachable):
+            cap = min(max(2 * self.device.period_s, 2.0), cap)
+        return full_jitter(self._failures, FIRST_WAIT_S, cap)

@@ -1,0 +1,146 @@
+"""Shows people what a command found, as plain tables and progress bars, and machines the same as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from edge_agent.health import Status
+from protocols.dictionary.units import load_units
+from protocols.text import Language, Text
+
+
+def plain(text: str) -> str:
+    """Return `text` so that brackets in it are shown and not taken as markup."""
+    return escape(text)
+
+
+def local_time(microseconds: int) -> str:
+    """Return an instant (microseconds UTC) as this box's local time."""
+    return datetime.fromtimestamp(microseconds / 1e6).astimezone().isoformat(sep=" ", timespec="milliseconds")
+
+
+def print_line(line: str) -> None:
+    """Write one line to standard output at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """Write `value` as one line of JSON."""
+    print_line(msgspec.json.encode(value).decode())
+
+
+def say(found: Any, text: Text, language: Language, as_json: bool) -> None:
+    """Say one thing: `found` to machines, `text` to people."""
+    if as_json:
+        print_json(found)
+    else:
+        print_line(text.to(language))
+
+
+def print_table(heads: Sequence[Text], rows: Sequence[Sequence[str]], language: Language) -> None:
+    """Print a table; cells may carry rich's markup (see `plain`)."""
+    table = Table(*(head.to(language) for head in heads), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_pairs(pairs: Sequence[tuple[Text, str]], language: Language) -> None:
+    """Print names and values, one pair a line."""
+    print_table((Text("", ""), Text("", "")), [(name.to(language), plain(value)) for name, value in pairs], language)
+
+
+def print_readings(rows: Sequence[dict[str, Any]], language: Language) -> None:
+    """Print readings as `sunmao-edge read` lists them."""
+    units = load_units()
+    colour = {True: "green", False: "red"}
+    heads = (
+        Text("point", "点"),
+        Text("value", "值"),
+        Text("unit", "单位"),
+        Text("quality", "质量"),
+        Text("time", "时间"),
+    )
+    print_table(
+        heads,
+        [
+            (
+                plain(row["point"]),
+                plain("-" if row["value"] is None else str(row["value"])),
+                units[row["unit"]].symbol if row["unit"] in units else row["unit"],
+                f"[{colour[row['quality'] == 'Good']}]{row['quality']}[/]",
+                row["time"],
+            )
+            for row in rows
+        ],
+        language,
+    )
+
+
+def print_status(found: Status, running: bool, language: Language) -> None:
+    """Print the agent's status; `running` is whether it is fresh."""
+    health = found.health
+    last = local_time(health.time)
+    print_pairs(
+        [
+            (
+                Text("agent", "代理"),
+                Text(
+                    f"{found.name} runs" if running else f"{found.name} does not run; as of {last}:",
+                    f"{found.name} 运行中" if running else f"{found.name} 未运行;最后状态 {last}:",
+                ).to(language),
+            ),
+            (
+                Text("cloud", "云端"),
+                f"{found.uplink.state} {Text(found.uplink.reason_en, found.uplink.reason_zh).to(language)}",
+            ),
+            (Text("collected", "已采集"), f"{health.collected:,}"),
+            (Text("waiting", "待上传"), f"{health.buffer_rows:,} ({health.buffer_bytes / 1e6:,.1f} MB)"),
+            (Text("dropped / set aside", "丢弃 / 另存"), f"{health.dropped:,} / {health.set_aside:,}"),
+            (Text("memory", "内存"), f"{health.rss_bytes / 1e6:,.0f} MB"),
+        ],
+        language,
+    )
+    heads = (
+        Text("device", "设备"),
+        Text("state", "状态"),
+        Text("since", "自"),
+        Text("points", "点数"),
+        Text("missed cycles", "错过周期"),
+        Text("reason", "原因"),
+    )
+    colour = {"up": "green", "down": "red", "waiting": "yellow"}
+    print_table(
+        heads,
+        [
+            (
+                plain(device.name),
+                f"[{colour.get(device.state, 'yellow')}]{device.state}[/]",
+                local_time(device.since),
+                str(device.points),
+                str(found.missed_cycles.get(device.name, 0)),
+                plain(Text(device.reason_en, device.reason_zh).to(language)),
+            )
+            for device in health.devices
+        ],
+        language,
+    )
+
+
+@contextmanager
+def progress(total: int | None, label: str, hidden: bool) -> Iterator[Any]:
+    """Show a progress bar on standard error; yields `advance(total=None)`."""
+    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda total=None: bar.update(task, advance=1, **({"total": total} if total is not None else {}))

@@ -1,0 +1,134 @@
+"""Sends what the buffer holds to the cloud, and forgets a frame only when the cloud says that it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.backoff import full_jitter
+from edge_agent.buffer import Buffer
+from edge_agent.cloud_link import Busy, CloudLink, Rejected
+from edge_agent.events import Announce
+from edge_agent.identity import Login, load_identity, not_enrolled
+from protocols.errors import Malformed, SunmaoError
+from protocols.reading import now_us
+from protocols.text import Text
+from protocols.uplink.messages import Delivery, Receipt, Verdict
+
+BATCHES = "/api/v1/uplink/batches"
+DELIVERY_BYTES = 1_000_000
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 300.0
+TRIES = 3
+"""How often a single frame is refused before it is set aside."""
+LOOK_FOR_IDENTITY_S = 2.0
+
+
+class Uplink(msgspec.Struct, frozen=True):
+    """The way to the cloud as it is now. `state`: "up", "down" or "waiting"; `since`: microseconds UTC."""
+
+    state: str
+    since: int
+    reason_en: str = ""
+    reason_zh: str = ""
+
+
+class Forwarder:
+    """Empties the buffer into the cloud until cancelled.
+
+    A refusal of several frames together is narrowed down by sending them singly; a frame that alone is refused `TRIES`
+    times by the cloud itself is set aside, so that the queue moves.
+    """
+
+    def __init__(self, buffer: Buffer, link: CloudLink, login: Login, state_dir: Path, announce: Announce) -> None:
+        self._buffer = buffer
+        self._link = link
+        self._login = login
+        self._state_dir = state_dir
+        self._announce = announce
+        self._singly = 0
+        self._refusals: Counter[int] = Counter()
+        self._failures = 0
+        self.uplink = Uplink("waiting", now_us())
+
+    async def run(self) -> None:
+        """Forward until cancelled."""
+        await self._enrolled()
+        while True:
+            self._buffer.committed.clear()
+            delivery = await self._buffer.take(1 if self._singly else DELIVERY_BYTES)
+            if delivery is None:
+                self._singly = 0
+                await self._buffer.committed.wait()
+                continue
+            try:
+                receipt = await self._deliver(delivery)
+            except SunmaoError as error:
+                self._failures += 1
+                await self._failed(delivery, error)
+            else:
+                await self._buffer.settle(delivery, receipt)
+                self._singly = max(self._singly - 1, 0)
+                self._up()
+
+    async def _enrolled(self) -> None:
+        missing = not_enrolled()
+        while load_identity(self._state_dir) is None:
+            self.uplink = Uplink("waiting", self.uplink.since, missing.explain("en"), missing.explain("zh"))
+            await asyncio.sleep(LOOK_FOR_IDENTITY_S)
+
+    async def _deliver(self, delivery: Delivery) -> Receipt:
+        """Return the cloud's receipt; a token it no longer takes is renewed once."""
+        token = await self._login.token()
+        try:
+            receipt = await self._link.post(BATCHES, delivery, Receipt, token)
+        except Rejected as error:
+            if error.status != 401:
+                raise
+            self._login.forget()
+            receipt = await self._link.post(BATCHES, delivery, Receipt, await self._login.token())
+        answered = {*receipt.stored, *(verdict.seq for verdict in receipt.refused)}
+        if not answered & {frame.seq for frame in delivery.frames}:
+            raise Malformed(
+                Text("the cloud's receipt names no frame that was sent", "云端回执未提及任何已发送的批次"),
+                Text("look into the cloud's log", "请查看云端日志"),
+            )
+        return receipt
+
+    async def _failed(self, delivery: Delivery, error: SunmaoError) -> None:
+        if isinstance(error, Rejected) and error.by_cloud and error.status in (400, 413, 422):
+            if len(delivery.frames) > 1:
+                self._singly = len(delivery.frames)
+                return
+            seq = delivery.frames[0].seq
+            self._refusals[seq] += 1
+            if self._refusals[seq] >= TRIES:
+                del self._refusals[seq]
+                await self._buffer.settle(delivery, Receipt([], [Verdict(seq, error.what.en)]))
+                return
+        else:
+            self._down(error)
+        await self._buffer.postpone()
+        wait = full_jitter(self._failures, FIRST_WAIT_S, LONGEST_WAIT_S)
+        if isinstance(error, Busy) and error.retry_after_s:
+            wait = error.retry_after_s + full_jitter(1, FIRST_WAIT_S, LONGEST_WAIT_S)
+        await asyncio.sleep(wait)
+
+    def _up(self) -> None:
+        self._failures = 0
+        if self.uplink.state == "up":
+            return
+        if self.uplink.state == "down":
+            self._announce("", "cloud_back", Text("the cloud takes data again", "云端已恢复接收数据"))
+        self.uplink = Uplink("up", now_us())
+
+    def _down(self, error: SunmaoError) -> None:
+        reason = Text(error.explain("en"), error.explain("zh"))
+        if self.uplink.state == "down":
+            self.uplink = msgspec.structs.replace(self.uplink, reason_en=reason.en, reason_zh=reason.zh)
+            return
+        self.uplink = Uplink("down", now_us(), reason.en, reason.zh)
+        self._announce("", "cloud_lost", reason)

@@ -1,0 +1,140 @@
+"""The agent's condition: reported to the cloud, and written to the status file for `sunmao-edge status`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from edge_agent import __version__
+from edge_agent.atomic_file import write_file
+from edge_agent.buffer import Buffer
+from edge_agent.buffer_file import Stats
+from edge_agent.cloud_link import CloudLink
+from edge_agent.forward import Uplink
+from edge_agent.identity import Login, load_identity
+from protocols.errors import ConfigError, SunmaoError
+from protocols.reading import now_us
+from protocols.text import Text
+from protocols.uplink.messages import DeviceReport, Health, HealthReply
+
+HEALTH = "/api/v1/uplink/health"
+REPORT_EVERY_S = 10.0
+STATUS_EVERY_S = 2.0
+STATUS_FILE = "status.json"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the status file holds. `clock_offset_us`: cloud's clock minus this box's, None while unknown."""
+
+    pid: int
+    name: str
+    agent_id: str
+    health: Health
+    uplink: Uplink
+    missed_cycles: dict[str, int]
+    clock_offset_us: int | None
+
+
+class HealthReporter:
+    """Writes the status file and reports to the cloud until cancelled.
+
+    Args:
+        name: the agent's name.
+        state_dir: where the status file goes.
+        buffer, link, login: as for the forwarder.
+        devices: gives the devices as they are now.
+        uplink: gives the way to the cloud as it is now.
+        missed: gives the missed poll cycles by device.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state_dir: Path,
+        buffer: Buffer,
+        link: CloudLink,
+        login: Login,
+        *,
+        devices: Callable[[], Sequence[DeviceReport]],
+        uplink: Callable[[], Uplink],
+        missed: Callable[[], dict[str, int]],
+    ) -> None:
+        self._name = name
+        self._state_dir = state_dir
+        self._buffer = buffer
+        self._link = link
+        self._login = login
+        self._devices = devices
+        self._uplink = uplink
+        self._missed = missed
+        self._started = now_us()
+        self._clock_offset: int | None = None
+
+    async def write_status(self) -> None:
+        """Keep the status file fresh until cancelled; a full disk only makes it old."""
+        while True:
+            identity = load_identity(self._state_dir)
+            status = Status(
+                os.getpid(),
+                self._name,
+                identity.agent_id if identity else "",
+                await self._health(),
+                self._uplink(),
+                self._missed(),
+                self._clock_offset,
+            )
+            with suppress(OSError):  # a full disk is the buffer's to announce
+                write_file(self._state_dir / STATUS_FILE, msgspec.json.encode(status), durable=False)
+            await asyncio.sleep(STATUS_EVERY_S)
+
+    async def report(self) -> None:
+        """Report to the cloud until cancelled. Failures are the forwarder's to announce, for it meets the same."""
+        while True:
+            if load_identity(self._state_dir):
+                with suppress(SunmaoError):
+                    token = await self._login.token()
+                    sent = now_us()
+                    reply = await self._link.post(HEALTH, await self._health(), HealthReply, token)
+                    self._clock_offset = reply.server_time - (sent + now_us()) // 2
+            await asyncio.sleep(REPORT_EVERY_S)
+
+    async def _health(self) -> Health:
+        stats: Stats = await self._buffer.stats()
+        return Health(
+            agent_version=__version__,
+            time=now_us(),
+            started=self._started,
+            devices=list(self._devices()),
+            collected=stats.state.collected,
+            dropped=stats.state.dropped,
+            set_aside=stats.state.set_aside,
+            buffer_rows=stats.rows,
+            buffer_bytes=stats.bytes,
+            buffer_limit_bytes=stats.limit,
+            oldest_unsent=stats.oldest,
+            disk_free_bytes=shutil.disk_usage(self._state_dir).free,
+            rss_bytes=_rss_bytes(),
+        )
+
+
+def read_status(state_dir: Path) -> Status | None:
+    """Return the last status written, None if there is none; raises ConfigError if it cannot be read."""
+    path = state_dir / STATUS_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Status)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(Text(f"cannot be read: {error}", f"无法读取:{error}"), key=str(path)) from error
+
+
+def _rss_bytes() -> int:
+    """Return the resident memory of this process (proc(5), statm: second field, in pages)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
