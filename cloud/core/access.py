@@ -92,6 +92,21 @@ async def _agent(
     return principal
 
 
+def _still_valid(
+    resolvers: Annotated[Resolvers, Depends(_resolvers)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    cookie: Annotated[str | None, Security(_cookie)],
+) -> Callable[[], Awaitable[bool]]:
+    token = bearer.credentials if bearer else cookie
+
+    async def check() -> bool:
+        return token is not None and await resolvers.principal(token) is not None
+
+    return check
+
+
 Reader = Annotated[Principal, Security(_principal, scopes=[Scope.READ])]
 Admin = Annotated[Principal, Security(_principal, scopes=[Scope.ADMIN])]
 AgentCaller = Annotated[AgentPrincipal, Security(_agent, scopes=[Scope.AGENT])]
+StillValid = Annotated[Callable[[], Awaitable[bool]], Depends(_still_valid)]
+"""Asks again whether the caller's credential is valid; for answers that take longer than a moment."""

@@ -67,6 +67,11 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close()
 
+    async def ping(self) -> None:
+        """Raise an OperationalError unless the database answers."""
+        async with self.door() as connection:
+            await connection.execute("SELECT 1")
+
     @asynccontextmanager
     async def tenant(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:
         """One transaction inside the tenant of `scope`: committed at the end, rolled back on an exception."""

@@ -144,6 +144,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(psycopg.DataError, _data)
+    app.add_exception_handler(psycopg.OperationalError, _database_away)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -246,6 +247,14 @@ async def _data(request: Request, error: Exception) -> JSONResponse:
         "有内容无法保存:含有 NUL 字符或超出范围。",
     )
     return _answer(request, 422, Invalid.kind, Invalid.title, detail.to(language_of(request)))
+
+
+async def _database_away(request: Request, error: Exception) -> JSONResponse:
+    _log.error("database: %s", error)
+    detail = Text("The database does not answer; try again.", "数据库无应答,请稍后重试。").to(language_of(request))
+    return _answer(
+        request, 503, "unreachable", Text("Not available now", "暂不可用"), detail, headers={"Retry-After": "5"}
+    )
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

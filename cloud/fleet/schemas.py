@@ -88,3 +88,23 @@ class Equipment(BaseModel):
     def reason(self, language: Language) -> str:
         """Return why it is down, in `language`."""
         return self.reason_zh if language == "zh" else self.reason_en
+
+
+class Event(BaseModel):
+    """Something that happened at the edge. `device` is "" for the agent itself."""
+
+    id: UUID
+    agent_id: UUID
+    device: str
+    time: datetime
+    kind: str
+    text_en: str
+    text_zh: str
+
+
+class EventPage(BaseModel):
+    """Events, newest first. `next_time` and `next_id` go into `before_time` and `before_id`; null on the last page."""
+
+    items: list[Event]
+    next_time: datetime | None
+    next_id: UUID | None

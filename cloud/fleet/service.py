@@ -15,6 +15,7 @@ import hmac
 import secrets as randomness
 import time
 from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -33,9 +34,11 @@ from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet import store
 from cloud.fleet.codes import canonical, new_code
-from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, NewCode
+from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, Event, EventPage, NewCode
+from protocols.errors import Malformed
 from protocols.text import Text
 from protocols.uplink.messages import (
+    Batch,
     ChallengeReply,
     EnrolReply,
     EnrolRequest,
@@ -48,6 +51,9 @@ from protocols.uplink.messages import (
 TOKEN_LIFE_S = 15 * 60
 _ALGORITHM = "HS256"
 _MAX_NAME = 120
+_MAX_EVENT_TEXT = 2000
+_EVENT_PAGE = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _REFUSALS = {
     "used": Text("This code has been used.", "该注册码已被使用。"),
@@ -203,6 +209,13 @@ class Fleet:
             raise NotFound
         return Equipment(**rows[0])
 
+    async def events(self, scope: TenantScope, before: tuple[datetime, UUID] | None) -> EventPage:
+        """Return the next 100 events older than `before`, newest first."""
+        async with self._db.tenant(scope) as connection:
+            items = [Event(**row) for row in await store.select_events(connection, before, _EVENT_PAGE)]
+        last = items[-1] if len(items) == _EVENT_PAGE else None
+        return EventPage(items=items, next_time=last.time if last else None, next_id=last.id if last else None)
+
     def _hash(self, purpose: bytes, secret: bytes) -> bytes:
         return hmac.digest(self._lookup_key, purpose + secret, hashlib.sha256)
 
@@ -210,6 +223,22 @@ class Fleet:
 async def equipment_of(connection: AsyncConnection, agent: AgentPrincipal, names: Collection[str]) -> dict[str, UUID]:
     """Return the equipment ids of an agent's devices, within the caller's transaction; new devices get one."""
     return await store.ensure_equipment(connection, agent.agent_id, names)
+
+
+async def store_events(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
+    """Store the events of `batch`, in the transaction of the ingest; raises Malformed for one that cannot be."""
+    rows = []
+    for event in batch.events:
+        texts = (event.device, event.kind, event.text_en, event.text_zh)
+        try:
+            row = (UUID(event.id), event.device, _EPOCH + timedelta(microseconds=event.time), *texts[1:])
+        except (ValueError, OverflowError) as error:
+            raise Malformed(Text(f"event '{event.id[:40]}' is not valid", f"事件“{event.id[:40]}”无效")) from error
+        if any("\0" in text or len(text) > _MAX_EVENT_TEXT for text in texts):
+            raise Malformed(Text(f"event {event.id}: text too long or with NUL", f"事件 {event.id}:文本过长或含 NUL"))
+        rows.append(row)
+    if rows:
+        await store.insert_events(connection, agent.agent_id, rows)
 
 
 def _signed(public_key: bytes, signature: bytes, message: bytes) -> bool:

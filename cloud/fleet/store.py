@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -187,6 +188,32 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
         ORDER BY e.name, e.id
         """,
         {"id": equipment},
+    )
+
+
+async def insert_events(connection: AsyncConnection, agent: UUID, rows: Collection[Collection[Any]]) -> None:
+    """Store (id, device, time, kind, text_en, text_zh) rows; an event the tenant has already is left as it is."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            """
+            INSERT INTO agent_event (tenant_id, agent_id, id, device, ts, kind, text_en, text_zh)
+            VALUES (current_tenant(), %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+            """,
+            [[agent, *row] for row in rows],
+        )
+
+
+async def select_events(connection: AsyncConnection, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
+    """Return at most `limit` events older than `before`, newest first."""
+    ts, identity = before or (None, None)
+    return await _all(
+        connection,
+        """
+        SELECT id, agent_id, device, ts AS time, kind, text_en, text_zh FROM agent_event
+        WHERE tenant_id = current_tenant() AND (%(ts)s::timestamptz IS NULL OR (ts, id) < (%(ts)s, %(id)s))
+        ORDER BY ts DESC, id DESC LIMIT %(limit)s
+        """,
+        {"ts": ts, "id": identity, "limit": limit},
     )
 
 

@@ -79,3 +79,14 @@ CREATE TABLE audit (
 );
 CREATE INDEX ON audit (tenant_id, id);
 DO $$ BEGIN PERFORM protect_tenant_table('audit', 'SELECT, INSERT'); END $$;
+
+-- All tenants, for the operator's command line, which logs in as the owner. The app role may not ask.
+GRANT SELECT (id, name) ON tenant TO sunmao_door;
+CREATE POLICY door ON tenant FOR SELECT TO sunmao_door USING (true);
+CREATE FUNCTION list_tenants() RETURNS TABLE (id uuid, name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+    SELECT t.id, t.name FROM tenant t ORDER BY t.name;
+END;
+DO $$ BEGIN PERFORM hand_to_door('list_tenants()'); END $$;
+REVOKE EXECUTE ON FUNCTION list_tenants() FROM sunmao_app;

@@ -1,0 +1,91 @@
+"""Puts the domains together into one application, and starts what runs beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from fastapi import FastAPI, Response
+
+from cloud.core import errors
+from cloud.core.access import PUBLIC, Resolvers
+from cloud.core.body import BodyLimit
+from cloud.core.db import Database
+from cloud.core.listen import Listener
+from cloud.core.metrics import Metrics
+from cloud.core.settings import Secrets
+from cloud.dictionary import routes as dictionary
+from cloud.fleet import routes as fleet
+from cloud.fleet.service import Fleet, store_events
+from cloud.identity import routes as identity
+from cloud.identity.service import Identity
+from cloud.quality import routes as quality
+from cloud.quality.service import Quality, store_inspections
+from cloud.telemetry import routes as telemetry
+from cloud.telemetry.ingest import Ingest
+from cloud.telemetry.service import Telemetry
+from cloud.telemetry.tasks import keep_rolled_up
+from cloud.web.mount import mount
+
+
+def create_app(dsn: str, secrets: Secrets) -> FastAPI:
+    """Return the application on the migrated database at `dsn`, the app role's.
+
+    The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            db = await stack.enter_async_context(Database(dsn))
+            listener = Listener(dsn)
+            state = app.state
+            state.db = db
+            state.identity = Identity(db, secrets)
+            state.fleet = Fleet(db, secrets)
+            state.quality = Quality(db)
+            state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics))
+            state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
+            tasks = [asyncio.create_task(listener.run()), asyncio.create_task(keep_rolled_up(db, metrics))]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    app = FastAPI(
+        title="Sunmao",
+        version="1",
+        lifespan=running,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={"4XX": {"model": errors.ProblemBody, "content": {errors.MEDIA_TYPE: {}}}},
+    )
+    app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
+    errors.install(app)
+    for domain in (identity, fleet, dictionary, telemetry, quality):
+        app.include_router(domain.router)
+
+    @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", openapi_extra=PUBLIC, tags=["operation"])
+    async def readyz() -> dict[str, str]:
+        """The database answers."""
+        await app.state.db.ping()
+        return {"status": "ok"}
+
+    @app.get("/metrics", openapi_extra=PUBLIC, tags=["operation"], response_class=Response)
+    async def exposition() -> Response:
+        """Counters for Prometheus."""
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    mount(app)
+    return app

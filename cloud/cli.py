@@ -1,0 +1,329 @@
+"""`sunmao-cloud`: serve the cloud, and the operator's few commands.
+
+Exit status: 0 done; 1 what was checked is not well; 2 wrong use or configuration; 3 the database is not reachable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from protocols.errors import ConfigError, SunmaoError
+from protocols.text import Language, Text, choose_language
+
+if TYPE_CHECKING:
+    from cloud.core.db import Database
+    from cloud.core.installation import Installation
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The Sunmao cloud. 榫卯云端。")
+tenant_app = typer.Typer(no_args_is_help=True, help="Companies. 企业(租户)。")
+user_app = typer.Typer(no_args_is_help=True, help="People. 用户。")
+code_app = typer.Typer(no_args_is_help=True, help="Enrolment codes. 边缘网关注册码。")
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(user_app, name="user")
+app.add_typer(code_app, name="code")
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the database and the secrets. 数据目录。")]
+Dsn = Annotated[
+    str | None,
+    typer.Option("--dsn", envvar="SUNMAO_DSN", help="PostgreSQL to use instead of the embedded one. 外部数据库。"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
+TenantName = Annotated[
+    str | None, typer.Option("--tenant", help="Name or id; needed where there are several. 企业名称或编号。")
+]
+_DATA = Path("sunmao-data")
+
+
+@app.command()
+def serve(
+    *,
+    data: Data = _DATA,
+    dsn: Dsn = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on. 监听地址。")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: the system's choice. 端口。")] = 8000,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Serve until Ctrl-C. 启动云端服务,按 Ctrl-C 停止。"""
+    language = choose_language(lang)
+    with _explained(language, as_json), _installed(data, dsn) as here:
+        asyncio.run(_serve(here, host, port, language, as_json))
+
+
+@app.command()
+def migrate(*, data: Data = _DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None) -> None:
+    """Bring the database to the schema of this version. 升级数据库结构。"""
+    language = choose_language(lang)
+    with _explained(language, as_json), _installed(data, dsn):
+        _answer(as_json, {"migrated": True}, Text("The database is up to date.", "数据库已是最新。"), language)
+
+
+@tenant_app.command("create")
+def tenant_create(
+    *,
+    name: Annotated[str, typer.Option("--name", help="Name of the company. 企业名称。")],
+    credit_code: Annotated[
+        str | None, typer.Option("--credit-code", help="Unified social credit code. 统一社会信用代码。")
+    ] = None,
+    site: Annotated[str, typer.Option("--site", help="Name of its first site. 首个站点名称。")] = "main",
+    time_zone: Annotated[str, typer.Option("--time-zone", help="IANA name. 站点时区。")] = "Asia/Shanghai",
+    data: Data = _DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Create a company and its first site. 创建企业及其首个站点。"""
+    from cloud.identity.schemas import SiteRequest
+    from cloud.identity.service import Identity
+
+    language = choose_language(lang)
+    with _explained(language, as_json), _installed(data, dsn) as here:
+        request = SiteRequest(name=site, time_zone=time_zone)
+
+        async def create(db: Database) -> dict[str, Any]:
+            identity = Identity(db, here.secrets)
+            scope = await identity.create_tenant(name, credit_code)
+            made = await identity.create_site(scope, request, "operator")
+            return {"tenant_id": str(scope.tenant_id), "site_id": str(made.id)}
+
+        made = _with_database(here, create)
+        said = Text(
+            f"Company '{name}' has the id {made['tenant_id']}, its site '{site}' {made['site_id']}.",
+            f"企业“{name}”编号 {made['tenant_id']},站点“{site}”编号 {made['site_id']}。",
+        )
+        _answer(as_json, made, said, language)
+
+
+@user_app.command("create")
+def user_create(
+    *,
+    email: Annotated[str, typer.Option("--email", help="What the user signs in with. 登录邮箱。")],
+    tenant: TenantName = None,
+    role: Annotated[str, typer.Option("--role", help="admin or viewer. 角色。")] = "admin",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input. 从标准输入读取密码。")
+    ] = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and print it once. 自动生成密码并显示一次。")
+    ] = False,
+    data: Data = _DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Create a user; asks for the password unless told otherwise. 创建用户。"""
+    import secrets
+
+    from cloud.identity.schemas import UserRequest
+    from cloud.identity.service import Identity
+
+    language = choose_language(lang)
+    if generate:
+        password = secrets.token_urlsafe(15)
+    elif password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        prompt = Text("Password", "密码").to(language)
+        password = typer.prompt(prompt, hide_input=True, confirmation_prompt=True)
+    with _explained(language, as_json):
+        request = _checked(UserRequest, {"email": email, "password": password, "role": role})
+        with _installed(data, dsn) as here:
+            scope = here.tenant(tenant)
+
+            async def create(db: Database) -> dict[str, Any]:
+                user = await Identity(db, here.secrets).create_user(scope, request, "operator")
+                return {"user_id": str(user.id), "email": user.email}
+
+            made = _with_database(here, create)
+        said = Text(f"'{email}' can sign in.", f"用户“{email}”已可登录。")
+        if generate:
+            made["password"] = password
+            said = Text(f"{said.en} Password: {password}", f"{said.zh}密码:{password}")
+        _answer(as_json, made, said, language)
+
+
+@code_app.command("create")
+def code_create(
+    *,
+    tenant: TenantName = None,
+    site: Annotated[str | None, typer.Option("--site", help="Name; needed where there are several. 站点名称。")] = None,
+    minutes: Annotated[int, typer.Option("--minutes", help="Minutes until it expires. 有效分钟数。")] = 60,
+    data: Data = _DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Make a one-time code that enrols one edge agent. 生成一次性注册码。"""
+    from cloud.fleet.schemas import CodeRequest
+    from cloud.fleet.service import Fleet
+    from cloud.identity.service import Identity
+
+    language = choose_language(lang)
+    with _explained(language, as_json), _installed(data, dsn) as here:
+        scope = here.tenant(tenant)
+
+        async def create(db: Database) -> dict[str, Any]:
+            sites = await Identity(db, here.secrets).sites(scope)
+            found = [each.id for each in sites if site in (None, each.name)]
+            if len(found) != 1:
+                names = ", ".join(each.name for each in sites)
+                raise ConfigError(
+                    Text(f"no single site '{site or ''}'", f"无法确定站点“{site or ''}”"),
+                    Text(f"choose one of: {names}", f"可选:{names}"),
+                    key="--site",
+                )
+            request = _checked(CodeRequest, {"site_id": found[0], "minutes": minutes})
+            code = await Fleet(db, here.secrets).create_code(scope, request, "operator")
+            return {"code": code.code, "expires_at": code.expires_at.isoformat()}
+
+        made = _with_database(here, create)
+        until = Text(f"good once, until {made['expires_at']}", f"仅可使用一次,有效期至 {made['expires_at']}")
+        _answer(as_json, made, Text(f"{made['code']}  ({until.en})", f"{made['code']}({until.zh})"), language)
+
+
+@app.command()
+def stats(
+    *, tenant: TenantName = None, data: Data = _DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None
+) -> None:
+    """What is stored, whether the ledger agrees, and how long readings took. 存储统计。"""
+    from datetime import UTC, datetime
+
+    from cloud.core.listen import Listener
+    from cloud.core.metrics import Metrics
+    from cloud.quality.service import Quality
+    from cloud.telemetry.ingest import Ingest
+    from cloud.telemetry.service import Telemetry
+
+    language = choose_language(lang)
+    with _explained(language, as_json), _installed(data, dsn) as here:
+        scope = here.tenant(tenant)
+
+        async def ask(db: Database) -> dict[str, Any]:
+            telemetry = Telemetry(db, Listener(here.dsn), Ingest(db, (), Metrics()))
+            found = (await telemetry.stats(scope)).model_dump()
+            begin, end = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+            summary = await Quality(db).summary(scope, begin, end)
+            return found | {"inspections": summary.total, "rejected": summary.reject}
+
+        found = _with_database(here, ask)
+        if as_json:
+            _answer(as_json, found, Text("", ""), language)
+        else:
+            _table(found)
+        if found["readings"] != found["ledger_readings"] or found["duplicates"]:
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+async def _serve(here: Installation, host: str, port: int, language: Language, as_json: bool) -> None:
+    import socket
+
+    import uvicorn
+
+    from cloud.app import create_app
+
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(
+            Text(f"cannot listen on {host}:{port}: {error.strerror}", f"无法监听 {host}:{port}:{error.strerror}"),
+            Text(
+                "stop what uses it, or choose another --port (0: the system's choice)",
+                "请停止占用该端口的程序,或更换 --port(0 表示自动选择)",
+            ),
+            key="--port",
+        ) from error
+    url = f"http://{host}:{listening.getsockname()[1]}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪:{url}(按 Ctrl-C 停止)")
+            _answer(as_json, {"url": url}, said, language)
+
+    config = uvicorn.Config(create_app(here.dsn, here.secrets), log_level="warning", timeout_graceful_shutdown=3)
+    await Server(config).serve(sockets=[listening])
+
+
+@contextmanager
+def _installed(data: Path, dsn: str | None) -> Iterator[Installation]:
+    from cloud.core.installation import Installation
+    from cloud.core.settings import Settings
+
+    with Installation(Settings(data, dsn)) as here:
+        yield here
+
+
+def _with_database(here: Installation, act: Callable[[Database], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    from cloud.core.db import Database
+
+    async def run() -> dict[str, Any]:
+        async with Database(here.dsn) as db:
+            return await act(db)
+
+    return asyncio.run(run())
+
+
+def _checked(model: Any, fields: Mapping[str, Any]) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        raise ConfigError(
+            Text(fault["msg"], "值无效"),
+            Text("see --help", "请参阅 --help"),
+            key=f"--{name.replace('_', '-')}",
+        ) from error
+
+
+@contextmanager
+def _explained(language: Language, as_json: bool) -> Iterator[None]:
+    """Turn a failure a person can act on into one line and the exit status."""
+    from cloud.core.errors import Problem
+
+    try:
+        yield
+    except SunmaoError as error:
+        _fail(error.explain(language), as_json)
+        raise typer.Exit(error.exit_code) from error
+    except Problem as error:
+        _fail(error.detail.to(language), as_json)
+        raise typer.Exit(2) from error
+
+
+def _fail(line: str, as_json: bool) -> None:
+    import json
+
+    typer.echo(json.dumps({"error": line}, ensure_ascii=False) if as_json else line, err=not as_json)
+
+
+def _answer(as_json: bool, value: Mapping[str, Any], said: Text, language: Language) -> None:
+    import json
+
+    typer.echo(json.dumps(value, ensure_ascii=False) if as_json else said.to(language))
+    sys.stdout.flush()
+
+
+def _table(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    for name, value in found.items():
+        table.add_row(name, str(value))
+    Console().print(table)

@@ -1,0 +1,79 @@
+"""One installation of the cloud: its folder, its secrets and its database, made ready to be used."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from uuid import UUID
+
+import psycopg
+
+from cloud.core.db import prepare
+from cloud.core.embedded import EmbeddedPostgres
+from cloud.core.migrate import unreachable
+from cloud.core.principal import TenantScope
+from cloud.core.settings import Settings, load_secrets
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+
+class Installation:
+    """Use as `with Installation(settings) as here`: loads the secrets, starts or finds the database, migrates it.
+
+    Attributes:
+        secrets: see `Secrets`.
+        dsn: the app role's; what `Database` takes.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._embedded = None if settings.dsn else EmbeddedPostgres(settings.postgres_folder)
+        self._owner_dsn = settings.dsn or ""
+        self.secrets = load_secrets(settings.data)
+        self.dsn = ""
+
+    def __enter__(self) -> Installation:
+        if self._embedded:
+            self._owner_dsn = self._embedded.start()
+        try:
+            self.dsn = prepare(self._owner_dsn, self.secrets.database_password)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop()
+
+    def tenant(self, wanted: str | None) -> TenantScope:
+        """Return the tenant of this name or id, or the only one there is; for the operator's command line.
+
+        Raises ConfigError if there is no such tenant, or if `wanted` is None and there is not exactly one.
+        """
+        try:
+            with psycopg.connect(self._owner_dsn) as connection:
+                tenants: list[tuple[UUID, str]] = connection.execute("SELECT id, name FROM list_tenants()").fetchall()
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise ConfigError(
+                Text("only the database's owner may name tenants", "只有数据库所有者可以指定租户"),
+                Text("give the owner's DSN", "请提供所有者的 DSN"),
+                key="--dsn",
+            ) from error
+        except psycopg.OperationalError as error:
+            raise unreachable(self._owner_dsn, error) from error
+        found = [tenant for tenant, name in tenants if wanted in (None, name, str(tenant))]
+        if len(found) == 1:
+            return TenantScope(found[0])
+        names = ", ".join(f"{name} ({tenant})" for tenant, name in tenants) or "-"
+        raise ConfigError(
+            Text(
+                f"no single tenant '{wanted or ''}'; there are: {names}", f"无法确定租户“{wanted or ''}”;现有:{names}"
+            ),
+            Text(
+                "name one by --tenant, or create one: sunmao-cloud tenant create",
+                "请用 --tenant 指定,或先创建租户:sunmao-cloud tenant create",
+            ),
+            key="--tenant",
+        )
+
+    def _stop(self) -> None:
+        if self._embedded:
+            self._embedded.stop()

@@ -1,0 +1,1 @@
+"""Dictionary: the released entries, as the API answers them."""

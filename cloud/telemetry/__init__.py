@@ -1,0 +1,1 @@
+"""Telemetry: readings taken in exactly once, rolled up, and answered for."""

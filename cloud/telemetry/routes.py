@@ -1,0 +1,121 @@
+"""HTTP of the telemetry domain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
+
+from cloud.core.access import AgentCaller, Reader, StillValid
+from cloud.core.body import message, read_message, speaks
+from cloud.telemetry.schemas import History, Latest, Point, ReadingPage, Resolution, Stats
+from cloud.telemetry.service import Telemetry
+from protocols.uplink.messages import Delivery, Receipt
+
+router = APIRouter(prefix="/api/v1", tags=["telemetry"])
+
+DELIVERIES = "/api/v1/uplink/batches"
+MAX_DELIVERY_BYTES = 16 * 1024 * 1024
+
+
+def telemetry_of(request: Request) -> Telemetry:
+    """Return the running cloud's telemetry domain."""
+    return cast(Telemetry, request.app.state.telemetry)
+
+
+TelemetryDoor = Annotated[Telemetry, Depends(telemetry_of)]
+SeriesId = Annotated[int, Query(ge=0, lt=2**31)]
+Start = Annotated[AwareDatetime | None, Query(description="Inclusive; an hour before `end` unless told.")]
+End = Annotated[AwareDatetime | None, Query(description="Exclusive; now unless told.")]
+
+
+@router.post("/uplink/batches", openapi_extra=speaks(Delivery, Receipt))
+async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor) -> Response:
+    """Deliver frames. Each is stored exactly once; the receipt comes after the commit."""
+    return message(await telemetry.deliver(agent, await read_message(request, Delivery)))
+
+
+@router.get("/points")
+async def list_points(principal: Reader, telemetry: TelemetryDoor, equipment_id: UUID | None = None) -> list[Point]:
+    """The points of one equipment or of all, with what the dictionary says of them."""
+    return await telemetry.points(principal.scope, equipment_id)
+
+
+@router.get("/latest")
+async def list_latest(principal: Reader, telemetry: TelemetryDoor, equipment_id: UUID | None = None) -> list[Latest]:
+    """The latest reading of every point of one equipment or of all."""
+    return await telemetry.latest(principal.scope, equipment_id)
+
+
+@router.get("/series/{series_id}/readings")
+async def list_readings(
+    principal: Reader,
+    telemetry: TelemetryDoor,
+    *,
+    series_id: int,
+    start: Start = None,
+    end: End = None,
+    after: Annotated[AwareDatetime | None, Query(description="The `next` of the page before this one.")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> ReadingPage:
+    """Readings as they came, oldest first. Readings of one instant are never parted, so a page may exceed `limit`."""
+    first, last = _span(start, end)
+    return await telemetry.readings(principal.scope, series_id, first, last, after=after, limit=limit)
+
+
+@router.get("/history")
+async def get_history(
+    principal: Reader,
+    telemetry: TelemetryDoor,
+    *,
+    series_id: Annotated[list[int], Query(min_length=1, max_length=50)],
+    start: Start = None,
+    end: End = None,
+    max_points: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    resolution: Resolution | Literal["auto"] = "auto",
+) -> History:
+    """Curves for a chart; the answer says which roll-up they were made from and how long the database took."""
+    first, last = _span(start, end)
+    return await telemetry.history(principal.scope, series_id, first, last, max_points, resolution=resolution)
+
+
+@router.get("/changes", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def follow_changes(
+    principal: Reader,
+    still_valid: StillValid,
+    telemetry: TelemetryDoor,
+    equipment_id: UUID | None = None,
+    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
+) -> StreamingResponse:
+    """Server-sent events: first all latest readings, then those that change.
+
+    With `Last-Event-ID` the stream goes on where it was cut, also over a restart of the cloud. It ends when the
+    credential does.
+    """
+
+    async def events() -> AsyncIterator[str]:
+        async for change in telemetry.changes(principal.scope, equipment_id, last_event_id):
+            if not await still_valid():
+                return
+            if change.values:
+                yield f"id: {change.position}\nevent: change\ndata: {change.model_dump_json()}\n\n"
+            else:
+                yield ":\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/telemetry/stats")
+async def get_stats(principal: Reader, telemetry: TelemetryDoor) -> Stats:
+    """What is stored, whether the ledger agrees with it, and how long readings took to get there."""
+    return await telemetry.stats(principal.scope)
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    last = end or datetime.now(UTC)
+    return start or last - timedelta(hours=1), last

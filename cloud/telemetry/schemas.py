@@ -1,0 +1,133 @@
+"""What the telemetry domain gives. Times are UTC; values are in the unit of their point."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from protocols.dictionary.entries import Aggregation, DataType
+
+Resolution = Literal["raw", "1m", "1h", "1d"]
+"""Readings as they came, or the roll-up an answer was made from."""
+
+
+class Point(BaseModel):
+    """One point of an equipment, with what the dictionary says of it.
+
+    Attributes:
+        series_id: what values are asked for by.
+        property: code of the dictionary entry, or "" where the point is not mapped; then the names are the point's own.
+        unit: UN/ECE Rec 20 code; `unit_symbol` is what people read, "" for a bare number.
+        aggregation: what one value made of many is; the mean where the point is not mapped.
+        values: names of the coded values, by value.
+    """
+
+    series_id: int
+    equipment_id: UUID
+    name: str
+    property: str
+    name_en: str
+    name_zh: str
+    unit: str
+    unit_symbol: str
+    data_type: DataType | None
+    aggregation: Aggregation
+    values: dict[int, dict[str, str]] = Field(default={}, description='e.g. {3: {"en": "Executing", "zh": "运行"}}')
+
+
+class Latest(BaseModel):
+    """The latest reading of a series. `value` is null, with a bad quality, where there was none."""
+
+    series_id: int
+    equipment_id: UUID
+    time: datetime
+    value: float | str | None
+    quality: int = Field(
+        description="Upper 16 bits of an OPC UA StatusCode, signed: bad is negative, good below 16384."
+    )
+
+
+class Reading(BaseModel):
+    """One reading."""
+
+    time: datetime
+    value: float | str | None
+    quality: int
+
+
+class ReadingPage(BaseModel):
+    """Readings, oldest first. `next` goes into `after`; null on the last page."""
+
+    items: list[Reading]
+    next: datetime | None
+
+
+class Sample(BaseModel):
+    """One point of a chart: a reading, or all readings of a bucket that begins at `time`.
+
+    `value` follows the entry's aggregation (a counter's growth within the bucket, a mean, ...), null where no reading was
+    usable. `low` and `high` are the extremes. `n` readings were due an answer, `good` of them had good quality.
+    """
+
+    time: datetime
+    value: float | str | None
+    low: float | None
+    high: float | None
+    n: int
+    good: int
+
+
+class Curve(BaseModel):
+    """The samples of one series, oldest first."""
+
+    series_id: int
+    samples: list[Sample]
+
+
+class History(BaseModel):
+    """Series over [start, end).
+
+    Attributes:
+        resolution: the roll-up this was made from; "raw" means every sample is a reading.
+        step_s: width of a sample in seconds; 0 for raw.
+        sql_ms: time the database took, in milliseconds.
+    """
+
+    start: datetime
+    end: datetime
+    resolution: Resolution
+    step_s: int
+    sql_ms: float
+    curves: list[Curve]
+
+
+class Change(BaseModel):
+    """The latest readings of the series that changed. `position` resumes the stream after this."""
+
+    position: int
+    values: list[Latest]
+
+
+class Stats(BaseModel):
+    """What is stored for a tenant.
+
+    Attributes:
+        readings: numbers and texts stored.
+        ledger_readings: readings of all stored frames; equal to `readings` unless something was lost or doubled.
+        frames: stored frames.
+        duplicates: readings beyond the first of the same series and time.
+        unmapped_points: current points without a dictionary entry; `properties` counts the distinct entries in use.
+        stored_after_ms: how long readings took from source time to commit, over the last hours: 0.5 and 0.95 quantiles.
+    """
+
+    readings: int
+    ledger_readings: int
+    frames: int
+    duplicates: int
+    points: int
+    unmapped_points: int
+    properties: int
+    stored_after_ms: dict[Literal["p50", "p95"], float | None]

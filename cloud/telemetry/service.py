@@ -1,0 +1,226 @@
+"""The door of the telemetry domain.
+
+    telemetry = Telemetry(db, listener, ingest)                   app.state.telemetry in a running cloud
+    points = await telemetry.points(scope, equipment_id)          -> list[Point]: series_id, names zh/en, unit symbol, ...
+    latest = await telemetry.latest(scope, equipment_id)          -> list[Latest]: series_id, time, value, quality
+    history = await telemetry.history(scope, [series_id], start, end, max_points)   -> History of Curves of Samples
+    async for change in telemetry.changes(scope): ...             first all latest values, then those that change
+    receipt = await telemetry.deliver(agent, delivery)
+
+`equipment_id` None means all equipment of the tenant. Series and equipment of another tenant do not exist: NotFound.
+Readings are rolled up every two seconds, so a chart made from roll-ups may lack the last ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal
+from uuid import UUID
+
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Invalid, NotFound
+from cloud.core.listen import Listener
+from cloud.core.principal import AgentPrincipal, TenantScope
+from cloud.dictionary.service import entry_of, unit_symbol
+from cloud.telemetry import store
+from cloud.telemetry.curves import LEVEL_S, aligned, choose, samples
+from cloud.telemetry.delays import quantile_ms
+from cloud.telemetry.ingest import Ingest
+from cloud.telemetry.schemas import (
+    Change,
+    Curve,
+    History,
+    Latest,
+    Point,
+    Reading,
+    ReadingPage,
+    Resolution,
+    Sample,
+    Stats,
+)
+from protocols.text import Text
+from protocols.uplink.messages import Delivery, Receipt
+
+HEARTBEAT_S = 5.0
+"""Longest silence of `changes`: a change without values says that nothing has changed."""
+
+_SPACING_S = 0.2
+_MAX_RAW = 100_000
+_DELAY_HOURS = 2
+
+
+class Telemetry:
+    """Readings of a tenant."""
+
+    def __init__(self, db: Database, listener: Listener, ingest: Ingest) -> None:
+        self._db = db
+        self._listener = listener
+        self._ingest = ingest
+
+    async def deliver(self, agent: AgentPrincipal, delivery: Delivery) -> Receipt:
+        """Store a delivery, each frame exactly once; raises Malformed if it is none."""
+        return await self._ingest.deliver(agent, delivery)
+
+    async def points(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Point]:
+        """Return the points of one equipment or of all, by name."""
+        async with self._db.tenant(scope) as connection:
+            return [_point(row) for row in await store.select_points(connection, equipment_id)]
+
+    async def latest(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Latest]:
+        """Return the latest reading of every point of one equipment or of all."""
+        async with self._db.tenant(scope) as connection:
+            return [_latest(row) for row in await store.select_latest(connection, equipment=equipment_id)]
+
+    async def readings(
+        self, scope: TenantScope, series_id: int, start: datetime, end: datetime, *, after: datetime | None, limit: int
+    ) -> ReadingPage:
+        """Return about `limit` readings of a series in [start, end) later than `after`; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            await _known(connection, [series_id])
+            rows = await store.select_readings(connection, series_id, start, end, after=after, limit=limit)
+        items = [Reading(time=row["time"], value=_value(row), quality=row["quality"]) for row in rows]
+        return ReadingPage(items=items, next=items[-1].time if len(items) >= limit else None)
+
+    async def history(
+        self,
+        scope: TenantScope,
+        series_ids: Sequence[int],
+        start: datetime,
+        end: datetime,
+        max_points: int = 1000,
+        *,
+        resolution: Resolution | Literal["auto"] = "auto",
+    ) -> History:
+        """Return the curves of `series_ids` over [start, end), in their order.
+
+        "auto" gives the readings themselves where no series has more than `max_points`, else the finest samples that
+        are not more. Buckets are aligned to the midnight of the first series' site. Raises NotFound.
+        """
+        began = time.perf_counter()
+        async with self._db.tenant(scope) as connection:
+            known = await _known(connection, series_ids)
+            chosen, step_s = resolution, LEVEL_S.get(resolution, 0) if resolution != "auto" else 0
+            if chosen == "auto":
+                count = await store.count_readings(connection, series_ids, start, end, max_points + 1)
+                chosen, step_s = ("raw", 0) if count <= max_points else choose(end - start, max_points)
+            curves: dict[int, list[Sample]] = {}
+            if chosen == "raw":
+                if await store.count_readings(connection, series_ids, start, end, _MAX_RAW + 1) > _MAX_RAW:
+                    raise Invalid(
+                        Text(
+                            f"More than {_MAX_RAW} readings; ask for a shorter time, a roll-up, or page by page.",
+                            f"读数超过 {_MAX_RAW} 条,请缩短时间、选择汇总粒度或分页查询。",
+                        )
+                    )
+                for series in known:
+                    rows = await store.select_readings(connection, series, start, end, after=None, limit=_MAX_RAW)
+                    curves[series] = [_sample(row) for row in rows]
+            else:
+                origin = aligned(start, step_s, known[series_ids[0]]["time_zone"])
+                states = await store.select_buckets(connection, chosen, list(known), origin, end, step_s=step_s)
+                for series, group in groupby(states, itemgetter("series_id")):
+                    entry = entry_of(known[series]["property"])
+                    curves[series] = samples(group, entry.aggregation if entry else "avg")
+        return History(
+            start=start,
+            end=end,
+            resolution=chosen,
+            step_s=step_s,
+            sql_ms=round((time.perf_counter() - began) * 1000, 3),
+            curves=[Curve(series_id=series, samples=curves.get(series, [])) for series in series_ids],
+        )
+
+    async def changes(
+        self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None
+    ) -> AsyncIterator[Change]:
+        """Yield what changes, for ever: first all latest values, or what changed since position `after`.
+
+        Every change of a series is followed by a yield of its latest value; changes within 0.2 s come together. Nothing
+        is lost over a reconnection or a restart, as `after` is a position in the database; one that is too old, or of
+        another database, gives all latest values again.
+        """
+        with self._listener.waiting(scope) as changed:
+            async with self._db.tenant(scope) as connection:
+                if after is not None and await store.can_resume(connection, after):
+                    position, values = await _changed(connection, equipment_id, after)
+                else:
+                    position = await store.select_position(connection)
+                    rows = await store.select_latest(connection, equipment=equipment_id)
+                    values = [_latest(row) for row in rows]
+            sent = {value.series_id: value for value in values}
+            yield Change(position=position, values=values)
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
+                    await asyncio.sleep(_SPACING_S)
+                changed.clear()
+                async with self._db.tenant(scope) as connection:
+                    position, values = await _changed(connection, equipment_id, position)
+                # What was in flight at the last position comes twice.
+                news = [value for value in values if sent.get(value.series_id) != value]
+                sent.update({value.series_id: value for value in news})
+                yield Change(position=position, values=news)
+
+    async def stats(self, scope: TenantScope) -> Stats:
+        """Return what is stored; reads every reading of the tenant."""
+        async with self._db.tenant(scope) as connection:
+            row = await store.select_stats(connection)
+            delays = await store.select_delays(connection, _DELAY_HOURS)
+        return Stats(**row, stored_after_ms={"p50": quantile_ms(delays, 0.5), "p95": quantile_ms(delays, 0.95)})
+
+
+async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict[int, store.Row]:
+    known = {row["series_id"]: row for row in await store.select_series(connection, series_ids)}
+    if not series_ids or any(series not in known for series in series_ids):
+        raise NotFound
+    return known
+
+
+async def _changed(connection: AsyncConnection, equipment_id: UUID | None, position: int) -> tuple[int, list[Latest]]:
+    position, series = await store.select_changes(connection, position)
+    if not series:
+        return position, []
+    return position, [
+        _latest(row) for row in await store.select_latest(connection, equipment=equipment_id, series=series)
+    ]
+
+
+def _point(row: store.Row) -> Point:
+    entry = entry_of(row["property"])
+    return Point(
+        **row,
+        name_en=entry.name.en if entry else row["name"],
+        name_zh=entry.name.zh if entry else row["name"],
+        unit_symbol=unit_symbol(row["unit"]),
+        data_type=entry.data_type if entry else None,
+        aggregation=entry.aggregation if entry else "avg",
+        values={value: name._asdict() for value, name in entry.values.items()} if entry else {},
+    )
+
+
+def _latest(row: store.Row) -> Latest:
+    return Latest(
+        series_id=row["series_id"],
+        equipment_id=row["equipment_id"],
+        time=row["time"],
+        value=_value(row),
+        quality=row["quality"],
+    )
+
+
+def _value(row: store.Row) -> float | str | None:
+    value: float | str | None = row["number"] if row["text"] is None else row["text"]
+    return value
+
+
+def _sample(row: store.Row) -> Sample:
+    value = _value(row)
+    number = None if isinstance(value, str) else value
+    good = 0 <= row["quality"] < 0x4000
+    return Sample(time=row["time"], value=value, low=number, high=number, n=1, good=int(good))
