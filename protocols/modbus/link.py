@@ -53,7 +53,7 @@ class Answer(ModbusPDU):  # type: ignore[misc]
         return data[2] + 5
 
 
-class _AnswerDecoder(DecodePDU):  # type: ignore[misc]
+class AnswerDecoder(DecodePDU):  # type: ignore[misc]
     """Makes an `Answer` of every frame, whatever its function code, instead of raising inside the transport."""
 
     def lookupPduClass(self, data: bytes) -> type[ModbusPDU] | None:  # noqa: N802
@@ -94,7 +94,7 @@ class ModbusLink:
             trace_packet=self._on_packet,
             trace_connect=self._on_connect,
         )
-        client.ctx.framer.decoder = _AnswerDecoder(False)
+        client.ctx.framer.decoder = AnswerDecoder(False)
         client.ctx.max_buffer_size = 2 * _LARGEST_READ  # pymodbus would drop unseen what is longer than a frame
         self._client = client
         self._heard = self._stray = False

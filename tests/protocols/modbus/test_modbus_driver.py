@@ -206,6 +206,19 @@ async def test_a_cancellation_is_never_lost() -> None:
     assert done, "the last rounds outlast the read"
 
 
+async def test_nothing_is_logged_that_is_raised(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = points(0)
+    async with answering(Device()) as port, opened(driver_at(port, wanted)) as driver:
+        await qualities(driver, wanted)
+    for script in (lambda request: [b"\0" * 600], lambda request: [tcp(request, b"\x66\1")], lambda request: [1.0]):
+        async with answering(script) as port, opened(driver_at(port, wanted)) as driver:
+            with pytest.raises((Malformed, Unreachable)):
+                await driver.read(wanted)
+    with pytest.raises(Unreachable):
+        await driver_at(port, wanted).open()
+    assert caplog.records == []
+
+
 async def test_what_modbus_has_not_is_refused() -> None:
     driver = driver_at(1, points(0))
     with pytest.raises(Refused, match="can not list its points"):

@@ -9,9 +9,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymodbus.framer import FramerRTU, FramerSocket
 
 from protocols.errors import Malformed, SunmaoError, Unreachable
 from protocols.modbus.config import ModbusPoint
+from protocols.modbus.link import AnswerDecoder
 from protocols.reading import Reading
 from tests.conformance.plant import listening
 from tests.protocols.modbus.modbus_peer import (
@@ -250,3 +254,32 @@ async def test_a_device_that_hangs_up_is_unreachable_at_once() -> None:
         outcome = await asyncio.wait_for(read_all(port, timeout_s=60), 20)
     assert isinstance(outcome, Unreachable)
     assert "closed the connection" in outcome.what.en
+
+
+@pytest.mark.parametrize("framing", ["tcp", "rtu-over-tcp"])
+async def test_an_endless_answer_ends_the_request(framing: str) -> None:
+    """Long before the timeout, and without being kept."""
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        while True:
+            writer.write(b"\1\3\xff\0" * 4096)
+            sent += 4 * 4096
+            await writer.drain()
+
+    async with listening(flood) as port:
+        outcome = await asyncio.wait_for(read_all(port, framing=framing, timeout_s=60), 20)
+    assert isinstance(outcome, Malformed)
+    assert sent < 64 * 2**20
+
+
+@pytest.mark.parametrize("framing", [FramerSocket, FramerRTU])
+@given(data=st.binary(max_size=300))
+def test_no_bytes_raise_inside_the_transport(framing: type[FramerSocket | FramerRTU], data: bytes) -> None:
+    """There an exception would be logged with a traceback instead of ending the request."""
+    framer = framing(AnswerDecoder(False))
+    for start in (b"", b"\0\1\0\0\0\7\1", b"\1\3", b"\1\x83"):
+        used, answer = framer.handleFrame(start + data, 1, 1)
+        assert 0 <= used <= len(start + data)
+        assert answer is None or answer.dev_id == 1
