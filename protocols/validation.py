@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,14 +16,15 @@ from protocols.text import Text
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validate(model: type[Model], table: Any, key: str) -> Model:
+def validate(model: type[Model], table: Any, key: str, folder: Path | None = None) -> Model:
     """Return `table` as a `model`; raises ConfigError for one thing wrong in it.
 
     `key` is where the table stands in the file ("device[2].connection"). Arrays of tables are counted from 1, as a
     person counts them. A validator of a model may raise `ValueError(Text(...))` to be understood in both languages.
+    `folder` is where the file lies; a model with paths finds it as `info.context["folder"]`.
     """
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, context={"folder": folder})
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A mistyped key is both unknown and missing; the unknown one says more.

@@ -21,7 +21,7 @@ Security = Literal["none", "basic256sha256", "aes128sha256rsaoaep", "aes256sha25
 class OpcuaConnection(ConnectionConfig):
     """One OPC UA server.
 
-    Paths are relative to the context's `folder` (`model_validate(data, context={"folder": ...})`) where there is one.
+    Paths are relative to the folder of the configuration file, which `protocols.validation.validate` passes on.
     """
 
     endpoint: str = Field(description="Address of the server: opc.tcp://<host>:<port>[/<path>]; port 4840 if absent.")
@@ -71,7 +71,8 @@ class OpcuaConnection(ConnectionConfig):
     @model_validator(mode="before")
     @classmethod
     def _security_is_chosen(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "security" not in data:
+        # A mistyped key is left to the check for unknown keys, which says more.
+        if isinstance(data, dict) and "security" not in data and data.keys() <= cls.model_fields.keys():
             raise ConfigError(
                 Text("the security of the connection is not chosen", "未选择连接的安全方式"),
                 Text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -249,3 +250,16 @@ async def test_every_change_of_every_item_arrives_in_order(plant: Plant) -> None
     for reading in inbox.readings:
         arrived[reading.point].append(reading.value)
     assert {name: values[1:] for name, values in arrived.items()} == dict.fromkeys(names, rounds)
+
+
+async def test_normal_operation_logs_nothing(plant: Plant, caplog: pytest.LogCaptureFixture) -> None:
+    inbox = Inbox()
+    caplog.set_level(logging.INFO)
+    async with opened(plant.endpoint) as driver:
+        await driver.read([*MANY, ABSENT])
+        await driver.subscribe([*MANY, ABSENT], 0.1, inbox.deliver)
+        await inbox.until(lambda latest: len(latest) == len(MANY) + 1)
+    with pytest.raises(Unreachable):
+        async with opened("opc.tcp://127.0.0.1:9"):
+            pass
+    assert caplog.records == []
