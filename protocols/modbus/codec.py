@@ -148,7 +148,7 @@ def _unfit(point: ModbusPoint, en: str, zh: str) -> ValueError:
     return ValueError(
         Text(
             f"point '{point.name}': {en} does not fit a {point.type}{size}",
-            f"点“{point.name}”:{point.type} 无法表示 {zh}",
+            f"点“{point.name}”：{point.type} 无法表示 {zh}",
         )
     )
 

@@ -53,7 +53,7 @@ def _whole_number(value: Any) -> Any:
         return int(value, 0)
     except ValueError:
         raise _wrong(
-            f"'{value}' is not a number; write 4126 or \"0x101E\"", f'“{value}”不是数字;请写 4126 或 "0x101E"'
+            f"'{value}' is not a number; write 4126 or \"0x101E\"", f'“{value}”不是数字；请写 4126 或 "0x101E"'
         ) from None
 
 
@@ -94,7 +94,7 @@ class ModbusConnection(ConnectionConfig):
         except ValueError:
             raise _wrong(
                 f"'{host}' is neither an IP address nor a host name; the port is set by port",
-                f"“{host}”既不是 IP 地址也不是主机名;端口请写在 port 中",
+                f"“{host}”既不是 IP 地址也不是主机名；端口请写在 port 中",
             ) from None
 
     @model_validator(mode="after")
@@ -102,7 +102,7 @@ class ModbusConnection(ConnectionConfig):
         if self.framing == "rtu-over-tcp" and self.unit_id == 0:
             raise _wrong(
                 "unit_id 0 is the broadcast address of a serial line, which nobody answers; use 1..247",
-                "unit_id 0 是串行总线的广播地址,没有设备会应答;请使用 1..247",
+                "unit_id 0 是串行总线的广播地址，没有设备会应答；请使用 1..247",
             )
         return self
 
@@ -149,7 +149,7 @@ class ModbusPoint(PointConfig):
             raise _wrong(
                 f"{address} is outside 0..65535; of a number like 400101 drop the first digit, which is the table, "
                 "and count from 0: 100",
-                f"{address} 超出 0..65535;像 400101 这样的编号,首位表示数据表,去掉后从 0 开始计:100",
+                f"{address} 超出 0..65535；像 400101 这样的编号，首位表示数据表，去掉后从 0 开始计：100",
             )
         return address
 
@@ -159,12 +159,12 @@ class ModbusPoint(PointConfig):
         if in_bits and (self.type != "bool" or self.bit is not None):
             raise _wrong(
                 f"table '{self.table}' holds single bits: leave out type and bit",
-                f"数据表“{self.table}”存放单个位:请去掉 type 与 bit",
+                f"数据表“{self.table}”存放单个位：请去掉 type 与 bit",
             )
         if not in_bits and (self.type == "bool") != (self.bit is not None):
             raise _wrong(
                 "a bool in a register needs bit = 0..15, and only a bool has one",
-                "寄存器中的 bool 需要 bit = 0..15,其他类型不能有 bit",
+                "寄存器中的 bool 需要 bit = 0..15，其他类型不能有 bit",
             )
         if (self.type == "string") != (self.length is not None):
             raise _wrong(
@@ -174,12 +174,12 @@ class ModbusPoint(PointConfig):
         if self.type == "string" and self.order in {"CDAB", "DCBA"}:
             raise _wrong(
                 'the registers of a string are never swapped: order is "ABCD" or "BADC"',
-                'string 的寄存器不会对调:order 只能是 "ABCD" 或 "BADC"',
+                'string 的寄存器不会对调：order 只能是 "ABCD" 或 "BADC"',
             )
         if self.address + self.width > 0x10000:
             raise _wrong(
                 f"{self.type} at {self.address} takes {self.width} registers and ends beyond 65535",
-                f"{self.address} 处的 {self.type} 占 {self.width} 个寄存器,超出 65535",
+                f"{self.address} 处的 {self.type} 占 {self.width} 个寄存器，超出 65535",
             )
         for value in self.invalid:
             raw_pattern(self.type, value)

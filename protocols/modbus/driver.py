@@ -155,7 +155,7 @@ class ModbusDriver:
             "list its points",
             "列出自己的点",
             "choose its template from the library or enter the registers from its manual",
-            "请从设备库选择模板,或按说明书填写寄存器",
+            "请从设备库选择模板，或按说明书填写寄存器",
         )
 
     async def close(self) -> None:
@@ -164,6 +164,6 @@ class ModbusDriver:
 
     def _not_in_protocol(self, en: str, zh: str, mend_en: str, mend_zh: str) -> Refused:
         return Refused(
-            Text(f"{self._device}: a Modbus device can not {en}", f"{self._device}:Modbus 设备不能{zh}"),
+            Text(f"{self._device}: a Modbus device can not {en}", f"{self._device}：Modbus 设备不能{zh}"),
             Text(mend_en, mend_zh),
         )

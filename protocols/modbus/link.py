@@ -140,12 +140,12 @@ class ModbusLink:
         if answer.function_code != asked:
             raise self._malformed(
                 f"function {answer.function_code} where {asked} was asked for",
-                f"请求功能码 {asked},应答功能码 {answer.function_code}",
+                f"功能码 {answer.function_code} 的应答，而请求的是 {asked}",
             )
         if len(body) != size + 1 or body[0] != size:
             raise self._malformed(
                 f"{len(body) - 1} bytes of data (byte count {body[0] if body else 'missing'}) where {size} were asked for",
-                f"应有 {size} 字节数据,实际 {len(body) - 1} 字节(字节计数 {body[0] if body else '缺失'})",
+                f"{len(body) - 1} 字节数据（字节计数 {body[0] if body else '缺失'}），而请求的是 {size} 字节",
             )
         return body[1:]
 
@@ -186,7 +186,7 @@ class ModbusLink:
         if isinstance(error, ConnectionError):
             return self._unreachable("the device has closed the connection", "设备关闭了连接")
         if self._heard:
-            return self._malformed("no Modbus frame", "不是 Modbus 帧")
+            return self._malformed("no Modbus frame", "的不是 Modbus 帧")
         return self._unreachable(
             f"no answer from unit {self._connection.unit_id} within {self._connection.timeout_s:g} s",
             f"从站 {self._connection.unit_id} 在 {self._connection.timeout_s:g} 秒内无应答",
@@ -203,12 +203,12 @@ class ModbusLink:
 
     def _unreachable(self, en: str, zh: str, mend: Text | None = None) -> Unreachable:
         where = f"{self._device} ({self._place})"
-        return Unreachable(Text(f"{where}: {en}", f"{where}:{zh}"), mend)
+        return Unreachable(Text(f"{where}: {en}", f"{where}：{zh}"), mend)
 
     def _malformed(self, en: str, zh: str) -> Malformed:
         where = f"{self._device} ({self._place})"
         return Malformed(
-            Text(f"{where}: it sent {en}", f"{where}:收到{zh}"),
+            Text(f"{where}: it sent {en}", f"{where}：收到{zh}"),
             Text("check framing and that this is a Modbus device", "请检查 framing,并确认这是 Modbus 设备"),
         )
 

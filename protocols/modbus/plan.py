@@ -137,7 +137,7 @@ def plan_reads(points: Sequence[ModbusPoint], max_registers: int, max_gap: int) 
             raise ConfigError(
                 Text(
                     f"point '{point.name}' takes {point.width} registers, more than max_registers = {max_registers}",
-                    f"点“{point.name}”占 {point.width} 个寄存器,超过 max_registers = {max_registers}",
+                    f"点“{point.name}”占 {point.width} 个寄存器，超过 max_registers = {max_registers}",
                 ),
                 Text("raise max_registers or drop the point", "请增大 max_registers 或去掉该点"),
                 key="max_registers",

@@ -115,7 +115,7 @@ class ModbusSimulator:
         except RuntimeError as error:
             raise ConfigError(
                 Text(f"port {self._port} can not be used", f"端口 {self._port} 无法使用"),
-                Text("choose another port, or 0 for any", "请换一个端口,或用 0 由系统选择"),
+                Text("choose another port, or 0 for any", "请换一个端口，或用 0 由系统选择"),
                 key="port",
             ) from error
         self._server = server
