@@ -43,4 +43,4 @@ fmt: setup
 	@$(BIN)/ruff check --fix .
 
 images: setup
-	@$(BIN)/python -P deploy/demo/screenshots.py
+	@$(BIN)/python -P -m deploy.demo.demo --images

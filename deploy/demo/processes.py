@@ -32,10 +32,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], T], deadline_s: float, what: Text) -> T:
-    """Return the first truthy answer of `condition`; raises StepFailed naming `what` after `deadline_s` seconds."""
+def wait_until(condition: Callable[[], T], deadline_s: float, what: Text, check: Callable[[], None] | None = None) -> T:
+    """Return the first truthy answer of `condition`.
+
+    Raises StepFailed naming `what` after `deadline_s` seconds, or whatever `check` raises meanwhile.
+    """
     end = time.monotonic() + deadline_s
     while not (answer := condition()):
+        if check:
+            check()
         if time.monotonic() > end:
             raise StepFailed(
                 Text(f"waited {deadline_s:g} s in vain for {what.en}", f"等待 {deadline_s:g} 秒仍未见{what.zh}")
@@ -72,15 +77,17 @@ class Plant:
         self.processes[name] = process
         return process.pid
 
-    def run(self, *command: str | Path, timeout_s: float = 120) -> Any:
-        """Run `command` to its end and return the JSON it prints; raises StepFailed with its last line."""
+    def run(self, *command: str | Path, answer: str = "") -> Any:
+        """Run `command`, with `answer` on its standard input, and return the JSON it prints.
+
+        Raises StepFailed with its last line if it fails.
+        """
         result = subprocess.run(
             [BIN / command[0], *command[1:], "--json"],
-            cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
+            cwd=self.folder, input=answer, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if result.returncode:
-            said = (result.stderr or result.stdout).strip().splitlines() or [f"exit code {result.returncode}"]
-            raise StepFailed(Text(said[-1], said[-1]), key=" ".join(map(str, command[:3])))
+            raise StepFailed(_last_words(result), key=" ".join(map(str, command[:3])))
         return json.loads(result.stdout)
 
     def kill(self, name: str) -> None:
@@ -117,6 +124,16 @@ class Plant:
         """Return the last line `name` has written."""
         lines: Sequence[str] = self.log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+
+def _last_words(result: subprocess.CompletedProcess[str]) -> Text:
+    """Return what a program that failed said last, in both languages where it did so as JSON."""
+    said = (result.stderr.strip() or result.stdout.strip()).splitlines() or [f"exit code {result.returncode}"]
+    try:
+        error = json.loads(said[-1])
+        return Text(error["en"], error["zh"]) if "en" in error else Text(error["error"], error["error"])
+    except (ValueError, TypeError, KeyError):
+        return Text(said[-1], said[-1])
 
 
 def answers(port: int) -> bool:

@@ -1,0 +1,111 @@
+"""The joint itself, brought up through its public commands: cloud, people, agent. The demo and the fault tests share it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from deploy.demo.processes import Plant, free_port, wait_until
+from protocols.text import Text
+
+EMAIL, PASSWORD = "manager@demo.example", "sunmao-demo-2026"
+TENANT, SITE = "示范塑胶 Demo Plastics", "一号车间 Workshop 1"
+
+
+class Platform:
+    """A cloud with one tenant, and an agent, as processes of `plant`."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = Path("cloud")
+        self.config = Path("agent.toml")
+        self.client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=10)
+
+    def start_cloud(self) -> None:
+        """Start the cloud and wait until it answers."""
+        self.plant.start("cloud", "sunmao-cloud", "serve", "--data", self.data, "--port", str(self.port))
+        wait_until(self._ready, 60, Text("the cloud", "云端就绪"), self.plant.check)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def create_tenant(self) -> None:
+        """Make the company, its site and its manager, and sign in as the manager."""
+        self.plant.run("sunmao-cloud", "tenant", "create", "--name", TENANT, "--site", SITE, "--data", self.data)
+        user = ("user", "create", "--email", EMAIL, "--password-stdin", "--data", self.data)
+        self.plant.run("sunmao-cloud", *user, answer=f"{PASSWORD}\n")
+        session = self.client.post("/sessions", json={"email": EMAIL, "password": PASSWORD})
+        session.raise_for_status()
+        self.client.headers["Authorization"] = f"Bearer {session.json()['token']}"
+
+    def enrol(self, minutes: int = 60) -> None:
+        """Make a one-time code in the cloud and hand it to the agent."""
+        made = self.plant.run("sunmao-cloud", "code", "create", "--minutes", str(minutes), "--data", self.data)
+        self.plant.run("sunmao-edge", "enrol", made["code"], "--config", self.config)
+
+    def simulate(self, name: str, template: str, *options: str) -> str:
+        """Start a simulated device and return the address it answers on."""
+        self.plant.start(name, "sunmao-edge", "simulate", template, *options, "--json")
+        line = wait_until(
+            lambda: self.plant.last_line(name),
+            30,
+            Text(f"the simulator of {name}", f"模拟设备 {name}"),
+            self.plant.check,
+        )
+        return str(json.loads(line)["address"])
+
+    def write_config(self, devices: Iterable[tuple[str, str, str]], extra: str = "") -> None:
+        """Write the agent's TOML: `devices` are (name, template, address), `extra` goes at the end."""
+        tables = [f'[agent]\nname = "workshop-1"\n\n[cloud]\nurl = "{self.url}"\n']
+        for name, template, address in devices:
+            if address.startswith("opc.tcp://"):
+                connection = f'endpoint = "{address}"\nsecurity = "none"'
+            else:
+                host, _, port = address.rpartition(":")
+                connection = f'host = "{host}"\nport = {port}'
+            tables.append(f'[[device]]\nname = "{name}"\ntemplate = "{template}"\n[device.connection]\n{connection}\n')
+        (self.plant.folder / self.config).write_text("\n".join([*tables, extra]), encoding="utf-8")
+
+    def start_agent(self) -> None:
+        """Start the agent."""
+        self.plant.start("agent", "sunmao-edge", "run", "--config", self.config)
+
+    def buffer(self) -> Any:
+        """Return the agent's durable counters and what waits in its buffer."""
+        return self.plant.run("sunmao-edge", "buffer", "stats", "--config", self.config)
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """Return the answer of the public API."""
+        answer = self.client.get(path, params=parameters)
+        answer.raise_for_status()
+        return answer.json()
+
+    def drain(self, deadline_s: float = 60) -> Any:
+        """Wait until the agent has nothing left to send and return its counters."""
+
+        def drained() -> Any:
+            counters = self.buffer()
+            return counters if counters["rows"] == counters["frames"] == 0 else None
+
+        return wait_until(drained, deadline_s, Text("an empty buffer", "缓存清空"), self.plant.check)
+
+    def memory_mb(self, name: str) -> float:
+        """Return the memory of `name` in megabytes, its children's and the embedded database's included.
+
+        Proportional set size: a page that several processes share counts once in their sum.
+        """
+        first = [self.plant.processes[name].pid]
+        if name == "cloud":
+            first.append(int((self.plant.folder / self.data / "postgres" / "postmaster.pid").read_text().split()[0]))
+        family = [one for pid in first for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+        return round(sum(one.memory_full_info().pss for one in family) / 1e6, 1)
