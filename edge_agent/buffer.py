@@ -175,7 +175,7 @@ class Buffer:
         self._group, self._waiters, self._rows = Group(), [], 0
         try:
             dropped = await self._run(lambda file: file.write(group)) if group else 0
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is, nothing collected is given up for it
             self._keep(group, waiters, rows)
             self._trouble(error)
             delay = RETRY_S

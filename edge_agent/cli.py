@@ -171,7 +171,7 @@ def read(
                 "value": reading.value,
                 "unit": ref.unit,
                 "quality": reading.quality.cause,
-                "time": local_time(reading.source_time),
+                "time": reading.source_time,
             }
             for ref, reading in readings
         ]

@@ -25,8 +25,8 @@ def plain(text: str) -> str:
 
 
 def local_time(microseconds: int) -> str:
-    """Return an instant (microseconds UTC) as this box's local time."""
-    return datetime.fromtimestamp(microseconds / 1e6).astimezone().isoformat(sep=" ", timespec="milliseconds")
+    """Return an instant (microseconds UTC) as this box's local date and time."""
+    return datetime.fromtimestamp(microseconds / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def print_line(line: str) -> None:
@@ -50,7 +50,9 @@ def say(found: Any, text: Text, language: Language, as_json: bool) -> None:
 
 def print_table(heads: Sequence[Text], rows: Sequence[Sequence[str]], language: Language) -> None:
     """Print a table; cells may carry rich's markup (see `plain`)."""
-    table = Table(*(head.to(language) for head in heads), box=None, pad_edge=False)
+    table = Table(
+        *(head.to(language) for head in heads), box=None, pad_edge=False, show_header=any(head.en for head in heads)
+    )
     for row in rows:
         table.add_row(*row)
     Console().print(table)
@@ -80,7 +82,7 @@ def print_readings(rows: Sequence[dict[str, Any]], language: Language) -> None:
                 plain("-" if row["value"] is None else str(row["value"])),
                 units[row["unit"]].symbol if row["unit"] in units else row["unit"],
                 f"[{colour[row['quality'] == 'Good']}]{row['quality']}[/]",
-                row["time"],
+                local_time(row["time"]),
             )
             for row in rows
         ],

@@ -114,7 +114,9 @@ class Normaliser:
             time = reading.source_time
             if time != reading.arrival_time:
                 point.timed = True
-                mark = Mark(time, reading.value if reading.value == reading.value else None, reading.quality)  # NaN
+                mark = Mark(
+                    time, reading.value if reading.value == reading.value else None, int(reading.quality)
+                )  # NaN
                 if mark == point.last:
                     continue
                 if time == point.last.source_time:
@@ -122,7 +124,7 @@ class Normaliser:
                 point.last = mark
                 marks.append((point.ref, mark))
             elif point.timed:
-                point.last = Mark(point.last.source_time, reading.value, reading.quality)
+                point.last = Mark(point.last.source_time, reading.value, int(reading.quality))
                 marks.append((point.ref, point.last))
             value, quality = point.meaning(reading.value, reading.quality)
             kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
