@@ -31,8 +31,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIME_FROM = datetime(9999, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_REALS = frozenset({ua.VariantType.Float, ua.VariantType.Double})
-_PLAIN = _REALS | {
+_PLAIN = {
+    ua.VariantType.Float,
+    ua.VariantType.Double,
     ua.VariantType.Boolean,
     ua.VariantType.SByte,
     ua.VariantType.Byte,
@@ -157,10 +158,11 @@ def decode(point: OpcuaPoint, data: ua.DataValue, arrival: int) -> Reading:
     source = _microseconds(data.SourceTimestamp or data.ServerTimestamp, arrival)
     if quality.severity is Severity.BAD:
         return Reading(point.name, None, quality, source, arrival)
-    value, fault = plain_value(data.Value)
-    if fault is not None:
-        return Reading(point.name, None, fault, source, arrival)
-    return Reading(point.name, point.engineering(value), quality, source, arrival)
+    raw, fault = plain_value(data.Value)
+    value = point.engineering(raw)
+    if isinstance(value, float) and not math.isfinite(value):
+        value, fault = None, BAD_OUT_OF_RANGE
+    return Reading(point.name, value, quality if fault is None else fault, source, arrival)
 
 
 def plain_value(variant: ua.Variant | None) -> tuple[Value, Quality | None]:
@@ -170,8 +172,6 @@ def plain_value(variant: ua.Variant | None) -> tuple[Value, Quality | None]:
     value, kind = variant.Value, variant.VariantType
     if variant.is_array:
         value = None
-    elif kind in _REALS and not math.isfinite(value):
-        return None, BAD_OUT_OF_RANGE
     elif kind is ua.VariantType.DateTime:
         value = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
     elif kind is ua.VariantType.LocalizedText:

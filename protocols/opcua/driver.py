@@ -36,30 +36,34 @@ class OpcuaDriver:
     async def read(self, points: Sequence[OpcuaPoint]) -> list[Reading]:
         """Read `points` once, in requests the server allows; a node it does not know is BadNodeIdUnknown."""
         nodes = [node_id(point.address, self._session.namespaces) for point in points]
-        values = iter(await self._session.read([node for node in nodes if node is not None]))
         readings = []
-        for point, node in zip(points, nodes, strict=True):
-            if node is None:
-                now = now_us()
-                readings.append(Reading(point.name, None, BAD_NODE_ID_UNKNOWN, now, now))
-            else:
-                readings.append(decode(point, *next(values)))
+        with self._session.failures_named():
+            values = iter(await self._session.read([node for node in nodes if node is not None]))
+            for point, node in zip(points, nodes, strict=True):
+                if node is None:
+                    now = now_us()
+                    readings.append(Reading(point.name, None, BAD_NODE_ID_UNKNOWN, now, now))
+                else:
+                    readings.append(decode(point, *next(values)))
         return readings
 
     async def subscribe(self, points: Sequence[OpcuaPoint], period_s: float, deliver: Deliver) -> None:
         """Have changes of `points` delivered; raises Refused if the server or the configuration wants polling."""
         if self._connection.mode == "poll":
             raise Refused(Text('mode = "poll" is configured', '配置为轮询（mode = "poll"）'), key=self._device)
-        await self._subscriptions.add(points, period_s, deliver)
+        with self._session.failures_named():
+            await self._subscriptions.add(points, period_s, deliver)
 
     async def watch(self) -> None:
         """Wait while the session and its subscriptions live; keep-alives and data both count as signs of life."""
-        await self._subscriptions.watch()
+        with self._session.failures_named():
+            await self._subscriptions.watch()
 
     async def browse(self) -> AsyncIterator[BrowsedPoint]:
         """Yield the variables under the server's Objects folder, without those describing the server itself."""
-        async for point in browse(self._session):
-            yield point
+        with self._session.failures_named():
+            async for point in browse(self._session):
+                yield point
 
     async def close(self) -> None:
         """End subscriptions and session."""

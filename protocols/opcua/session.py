@@ -72,14 +72,14 @@ class Session:
     def services(self) -> Any:
         """asyncua's service calls; to be used inside `failures_named`. Raises Unreachable if the session is closed."""
         if self._client is None:
-            raise Unreachable(Text("not connected", "尚未连接"), key=self._device)
+            raise self._not_open()
         return self._client.uaclient.session
 
     @property
     def maintenance(self) -> asyncio.Task[None]:
         """The task that keeps session and channel alive; it ends only by a failure."""
         if self._maintenance is None:
-            raise Unreachable(Text("not connected", "尚未连接"), key=self._device)
+            raise self._not_open()
         return self._maintenance
 
     async def open(self) -> None:
@@ -226,8 +226,9 @@ class Session:
         await self.refresh_namespaces()
         limits = await self.read([ua.NodeId(node) for node in _LIMIT_NODES.values()])
         for operation, (limit, _) in zip(_LIMIT_NODES, limits, strict=True):
-            if limit.StatusCode.is_good() and limit.Value.Value:
-                self._limits[operation] = limit.Value.Value
+            value = limit.Value.Value
+            if limit.StatusCode.is_good() and isinstance(value, int) and value > 0:
+                self._limits[operation] = value
 
     async def _maintain(self, client: Client) -> None:
         lifetime_s = client.secure_channel_timeout / 1000
@@ -240,6 +241,10 @@ class Session:
                     await client.open_secure_channel(renew=True)
                     client.uaclient.revolve_security_token()
                 issued = time.monotonic()
+
+    def _not_open(self) -> Unreachable:
+        endpoint = self._connection.endpoint
+        return Unreachable(Text(f"not connected to {endpoint}", f"尚未连接 {endpoint}"), key=self._device)
 
     async def _drop(self) -> None:
         client, self._client = self._client, None

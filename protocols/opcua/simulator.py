@@ -104,11 +104,12 @@ class OpcuaSimulator:
         if self._trust_dir is not None:
             server.iserver.certificate_validator = self._check_client
         await self._add_points(server)
-        self._server = server
+        self._server, self._served = server, {}
         await self.write_changes()
         try:
             await server.start()
         except OSError as error:
+            self._server = None
             raise ConfigError(
                 Text(f"port {self._port}: {error.strerror}", f"端口 {self._port}：{error.strerror}"),
                 Text("choose another port", "请换一个端口"),
@@ -129,7 +130,8 @@ class OpcuaSimulator:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await self.mute()
+        subscriptions = server.iserver.subscription_service
+        await subscriptions.delete_subscriptions(list(subscriptions.subscriptions))  # they keep sessions alive
         await server.stop()
 
     async def mute(self) -> None:

@@ -24,6 +24,9 @@ from protocols.text import Text
 _MISSES = 3
 """Keep-alives that may fail to come before a subscription counts as dead."""
 
+_LEAST_KEEPALIVE_S = 0.1
+"""A server that revises its keep-alive to less has its messages waited for this long; loops and networks jitter."""
+
 _LIFETIME_MISSES = 10
 """Keep-alive periods without a publish request after which the server forgets a subscription (at least 3, Part 4)."""
 
@@ -34,13 +37,15 @@ _RETRY_S = 30.0
 class _Subscription:
     """One subscription of the server: which points it carries, to whom, and when it was last heard of."""
 
-    def __init__(self, deliver: Deliver, sampling_ms: float, created: ua.CreateSubscriptionResult) -> None:
+    def __init__(self, device: str, deliver: Deliver, sampling_ms: float, created: ua.CreateSubscriptionResult) -> None:
         self.id: int = created.SubscriptionId
+        self.device = device
         self.deliver = deliver
         self.sampling_ms = sampling_ms
         self.points: dict[int, OpcuaPoint] = {}
         self.unknown: list[OpcuaPoint] = []
-        self.silence_s = _MISSES * created.RevisedPublishingInterval * created.RevisedMaxKeepAliveCount / 1000
+        keepalive_s = created.RevisedPublishingInterval * max(created.RevisedMaxKeepAliveCount, 1) / 1000
+        self.silence_s = _MISSES * max(keepalive_s, _LEAST_KEEPALIVE_S)
         self.heard = time.monotonic()
 
     def take(self, message: ua.NotificationMessage) -> None:
@@ -59,7 +64,9 @@ class _Subscription:
                 )
             elif isinstance(notification, ua.StatusChangeNotification):
                 status = notification.Status.name
-                raise Unreachable(Text(f"the server ended the subscription: {status}", f"服务器终止了订阅：{status}"))
+                raise Unreachable(
+                    Text(f"the server ended the subscription: {status}", f"服务器终止了订阅：{status}"), key=self.device
+                )
 
 
 class Subscriptions:
@@ -98,7 +105,7 @@ class Subscriptions:
                     ),
                     key=self._device,
                 ) from error
-        subscription = _Subscription(deliver, (connection.sampling_s or period_s) * 1000, created)
+        subscription = _Subscription(self._device, deliver, (connection.sampling_s or period_s) * 1000, created)
         self._by_id[subscription.id] = subscription
         if self._publishing is None:
             self._publishing = asyncio.create_task(self._publish(), name=f"opcua-publish-{self._device}")

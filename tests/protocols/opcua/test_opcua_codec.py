@@ -152,6 +152,8 @@ def test_scale_and_offset_apply_to_numbers_only() -> None:
     assert decode(point, data(613), ARRIVAL).value == 21.3
     assert decode(point, data("613"), ARRIVAL).value == "613"
     assert decode(point, data(True), ARRIVAL).value is True
+    beyond = decode(OpcuaPoint(name="p", node="i=1", scale=10), data(1e308), ARRIVAL)
+    assert (beyond.value, beyond.quality) == (None, BAD_OUT_OF_RANGE)
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9998, 12, 31)))  # noqa: DTZ001 - made aware below

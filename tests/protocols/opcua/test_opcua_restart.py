@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Sequence
 
 import pytest
 
-from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
+from protocols.errors import Unreachable
 from protocols.opcua.config import OpcuaPoint
 from protocols.opcua.simulator import OpcuaSimulator
-from tests.conformance.plant import listening, only_left, tasks_and_threads
+from tests.conformance.plant import only_left, tasks_and_threads
 from tests.protocols.opcua.opcua_stand import DEADLINE_S, Inbox, opened
 
 PARTS = OpcuaPoint(name="parts", node="nsu=urn:test:line;s=Counter")
@@ -30,6 +29,7 @@ async def test_a_restart_with_other_namespace_indices_mixes_nothing_up() -> None
     first = plant(100, 3, 0, ["urn:test:line", "urn:test:waste"])
     endpoint = await first.start()
     port = int(endpoint.rpartition(":")[2].partition("/")[0])
+    before = tasks_and_threads()
     async with opened(endpoint) as driver:
         await driver.subscribe([PARTS, WASTE], 0.1, inbox.deliver)
         latest = await inbox.until(lambda latest: len(latest) == 2)
@@ -48,51 +48,6 @@ async def test_a_restart_with_other_namespace_indices_mixes_nothing_up() -> None
     finally:
         await second.stop()
     assert read == [101, 4]
+    await only_left(before, DEADLINE_S)
     for name, values in {"parts": {100, 101}, "waste": {3, 4}}.items():
         assert {reading.value for reading in inbox.readings if reading.point == name} == values
-
-
-def frame(kind: bytes, body: bytes) -> bytes:
-    return kind + b"F" + struct.pack("<I", 8 + len(body)) + body
-
-
-def error_message(code: int) -> bytes:
-    """An ERR message of Part 6, 7.1.2.5."""
-    return frame(b"ERR", struct.pack("<Ii", code, 4) + b"why?")
-
-
-ACKNOWLEDGE = frame(b"ACK", struct.pack("<5I", 0, 65535, 65535, 0, 0))
-
-
-@pytest.mark.parametrize(
-    ("answers", "fate", "said"),
-    [
-        ([error_message(0x807D_0000)], Unreachable, "BadTcpServerTooBusy"),
-        ([error_message(0x8083_0000)], Refused, "BadTcpEndpointUrlInvalid"),
-        ([ACKNOWLEDGE, error_message(0x8055_0000)], Refused, "BadSecurityPolicyRejected"),
-        ([b"ACKF" + struct.pack("<I", 2**31 - 1)], Malformed, "broke the protocol"),
-        ([ACKNOWLEDGE, b"MSGF" + struct.pack("<I", 100 * 2**20) + bytes(100)], Malformed, "broke the protocol"),
-        ([ACKNOWLEDGE, b"OPNF" + struct.pack("<I", 0)], Malformed, "broke the protocol"),
-        ([ACKNOWLEDGE, frame(b"OPN", bytes(64))], Malformed, "broke the protocol"),
-        ([b"\xff" * 64], Malformed, "broke the protocol"),
-        ([b""], Unreachable, "127.0.0.1"),
-    ],
-)
-async def test_answers_no_server_should_give_have_their_fate(
-    answers: list[bytes], fate: type[SunmaoError], said: str
-) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
-            await reader.read(4096)
-            writer.write(answer)
-            if not answer:
-                writer.close()
-        while await reader.read(4096):
-            pass
-
-    before = tasks_and_threads()
-    async with listening(talk) as port:
-        with pytest.raises(fate, match=said):
-            async with opened(f"opc.tcp://127.0.0.1:{port}", timeout_s=1):
-                pass
-    await only_left(before, DEADLINE_S)
