@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from edge_agent.validation import unknown_key, validate
 from protocols.catalogue import driver_class
@@ -21,7 +21,19 @@ from protocols.errors import ConfigError
 from protocols.library.templates import Template, load_template
 from protocols.text import Text
 
-Name = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\s/\x00-\x1f][^/\x00-\x1f]*$")]
+
+def _printable(name: str) -> str:
+    if not name.isprintable() or "/" in name or name != name.strip():
+        raise ValueError(
+            Text(
+                f"the name {name!r} begins or ends with a space, or holds '/' or a control character",
+                f"名称 {name!r} 首尾有空格,或含有“/”或控制字符",
+            )
+        )
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
 RelativePath = Annotated[Path, Field(strict=False)]
 
 

@@ -55,8 +55,8 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Text, Text | 
     expected = _EXPECTED[kind]
     got = _shown(error["input"])
     return (
-        Text(f"{got} is not {expected.en.format(**context)}", f"{got} 不是{expected.zh.format(**context)}"),
-        Text("correct the value", "请改正此值"),
+        Text(f"{got} does not fit", f"值 {got} 不正确"),
+        Text(f"write {expected.en.format(**context)}", f"应为{expected.zh.format(**context)}"),
     )
 
 
