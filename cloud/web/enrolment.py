@@ -16,13 +16,33 @@ from protocols.text import Text
 _CREATE = Text("Create enrolment code", "生成注册码")
 _FOR_SITE = Text("Create code for {site}", "为“{site}”生成注册码")
 _VALID = Text(
-    "Good for one gateway until {time}. It is shown only now.", "可注册一台网关,{time} 前有效。仅显示这一次。"
+    "Good for one gateway until {time}. It is shown only now.", "可注册一台网关，{time} 前有效。仅显示这一次。"
 )
-_ASK = Text("Only an administrator can create codes; ask yours.", "只有管理员可以生成注册码,请联系本企业管理员。")
+_ASK = Text("Only an administrator can create codes; ask yours.", "只有管理员可以生成注册码，请联系本企业管理员。")
 _NO_SITE = Text(
     "Your company has no site yet. Create one first: sunmao-cloud tenant create --site.",
-    "本企业尚无站点,请先创建站点:sunmao-cloud tenant create --site。",
+    "本企业尚无站点，请先创建站点：sunmao-cloud tenant create --site。",
 )
+_PLACEHOLDER = Text("<code>", "<注册码>")
+_ADDRESS = Text(
+    'The gateway\'s configuration, which "sunmao-edge init" writes, must name this cloud:',
+    "网关配置文件（可用 sunmao-edge init 生成）中须填写本平台地址：",
+)
+
+
+class EnrolCommand:
+    """The command that enrols a gateway, with a code once there is one, and what it needs beforehand."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._command = Words("", "command", tag="code")
+        Words(visit.say(_ADDRESS), "muted small above", tag="div")
+        Words(f'[cloud]\nurl = "{str(visit.request.base_url).rstrip("/")}"', "command", tag="code")
+        self.show(visit.say(_PLACEHOLDER))
+
+    def show(self, code: str) -> None:
+        """Show the command with `code` in it."""
+        self._command.show(f"sunmao-edge enrol {code}")
 
 
 async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> None:

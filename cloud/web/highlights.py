@@ -38,6 +38,8 @@ ANY_MACHINE = (
 )
 POWER, PARTS_GOOD, PARTS_REJECT = "active_power_total", "part_count_good", "part_count_reject"
 METER_CLASS = "energy_meter"
+SUPPORTING = frozenset({METER_CLASS, "inspection_station", "sensor", "generic", ""})
+"""Classes of equipment that make nothing themselves; a plant's page shows them after its machines."""
 
 STATE = ("machine_state", "machine_running", "fault_active", "alarm_active", "compressor_running", "pump_running")
 """Entries that say in what state the equipment is; a tile shows them as its state, not as values."""
@@ -67,7 +69,7 @@ P = TypeVar("P", bound=Valued)
 def leading(equipment_class: str, points: Sequence[P], count: int | None) -> list[P]:
     """Return the `count` points a manager looks for first on an equipment of this class; all in that order for None."""
     wanted = (*LEADING.get(equipment_class, ()), *ANY_MACHINE)
-    rank = {code: position for position, code in enumerate(wanted)}
+    rank = {code: wanted.index(code) for code in wanted}
     ordered = sorted(points, key=lambda point: rank.get(point.code, len(rank)))
     if count is None:
         return ordered

@@ -21,7 +21,7 @@ VISIBLE_STEPS = 400
 
 _LOW, _HIGH = Text("lowest", "最低"), Text("highest", "最高")
 _NOTHING = Text("No values in this stretch of time.", "该时段内没有数据。")
-_TEXT_POINT = Text("Values of this point are text; there is no curve.", "该数据点为文本,没有曲线。")
+_TEXT_POINT = Text("Values of this point are text; there is no curve.", "该数据点为文本，没有曲线。")
 _RAW = Text("{count} readings, as they came", "共 {count} 条原始读数")
 _MEAN = Text("mean, lowest and highest per {step}", "每 {step} 的平均值、最低值与最高值")
 _LAST = Text("last value per {step}", "每 {step} 的末值")
@@ -34,11 +34,12 @@ _STEPS = ((86400, Text("{n} d", "{n} 天")), (3600, Text("{n} h", "{n} 小时"))
 class History:
     """A chart card's contents: which point, the curve, what it was made from."""
 
-    def __init__(self, visit: Visit, *, tall: bool = True) -> None:
+    def __init__(self, visit: Visit, *, tall: bool = True, of: str = "") -> None:
         self._visit = visit
         self._point: Point | None = None
         self._length = timedelta(minutes=10)
         self._drawn = datetime.min.replace(tzinfo=UTC)
+        self._of = f"{of} · " if of else ""
         self._title = Words("", tag="h2")
         self._made_from = Words("", "muted small", tag="div")
         self._classes = "chart tall" if tall else "chart"
@@ -79,7 +80,7 @@ class History:
             for sample in answer.curves[0].samples
             if not isinstance(sample.value, str)
         ]
-        self._made_from.show(self._words(answer, len(samples)))
+        self._made_from.show(self._of + self._words(answer, len(samples)))
         self._draw(samples, answer.start, answer.end, unit)
 
     def _words(self, answer: Answer, count: int) -> str:

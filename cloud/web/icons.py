@@ -22,6 +22,7 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "compressor": '<circle cx="10" cy="13" r="6"/><path d="M10 13l3-3M10 7V4h9v5M4 21h12M16 13h5"/>',
         "equipment": '<circle cx="12" cy="12" r="3"/><path d="M12 3v3.5M12 17.5V21M3 12h3.5M17.5 12H21'
         'M5.6 5.6l2.5 2.5M15.9 15.9l2.5 2.5M5.6 18.4l2.5-2.5M15.9 8.1l2.5-2.5"/>',
+        "inspection_station": '<path d="M4 8h4l2-3h4l2 3h4v11H4z"/><circle cx="12" cy="13" r="3.5"/>',
         "back": '<path d="M15 5l-7 7 7 7"/>',
         "next": '<path d="M9 5l7 7-7 7"/>',
         "leave": '<path d="M10 4H5v16h5M14 8l4 4-4 4M18 12H9"/>',

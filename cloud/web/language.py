@@ -30,14 +30,15 @@ def language_of(request: Request) -> Language:
 
 
 def number(value: float | None, *, whole: bool = False) -> str:
-    """Return `value` for a reader: about four significant digits, thousands apart; the same in both languages."""
+    """Return `value` for a reader: three to four significant digits, thousands apart; the same in both languages.
+
+    The number of decimals depends on the size only, so that a live value does not jump about.
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
-    if whole or abs(value) >= 10_000:
-        return f"{value:,.0f}"
-    decimals = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if abs(value) < 1 else text
+    size = abs(value)
+    decimals = 0 if whole or size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
+    return f"{value:,.{decimals}f}"
 
 
 def moment(instant: datetime, zone: ZoneInfo, language: Language, *, now: datetime, seconds: bool = True) -> str:

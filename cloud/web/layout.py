@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from importlib.metadata import version
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ from cloud.web.elements import Words, box, icon
 from cloud.web.icons import LOGO
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
+
+_THEME = f'<link rel="stylesheet" href="/look/theme.css?v={version("sunmao-iiot")}">'
+"""The look. The version makes a browser that has cached an older one fetch it anew."""
 
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
 
@@ -40,7 +44,7 @@ def prepare(title: str, language: Language) -> None:
     page.language = QUASAR_LANGUAGES[language]  # type: ignore[assignment]
     client.page = page
     client.title = f"{title} · Sunmao"
-    client.content.classes(replace="nicegui-content")
+    ui.add_head_html(_THEME)
 
 
 @contextmanager
@@ -62,7 +66,7 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
                 box("", "button", type="submit", aria_label=visit.say(_LOG_OUT)),
             ):
                 icon("leave")
-                Words(visit.say(_LOG_OUT))
+                Words(visit.say(_LOG_OUT), "who")
     with box("page", "main"):
         yield
     with box("foot-nav", "nav"):
@@ -91,7 +95,7 @@ def language_switch(language: Language, here: str) -> None:
                 Words(name)
 
 
-def page_head(title: str, *, back: tuple[str, str] | None = None) -> ui.element:
+def page_head(title: str, *, back: tuple[str, str] | None = None, note: str = "") -> ui.element:
     """Add a page's heading, with a way back to `(address, name)`; what belongs beside it goes into the result."""
     head = box("head")
     with head, box():
@@ -100,6 +104,8 @@ def page_head(title: str, *, back: tuple[str, str] | None = None) -> ui.element:
                 icon("back")
                 Words(back[1])
         Words(title, tag="h1")
+        if note:
+            Words(note, "muted", tag="p")
     return head
 
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from nicegui import app as pages_app
 from nicegui import ui
+from starlette.routing import Match
 
 from cloud.core.errors import NotFound
 from cloud.web import layout, routes
@@ -20,6 +21,8 @@ from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
 
 STATIC = Path(__file__).parent / "static"
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Build = Callable[[Visit], Awaitable[None]]
 
@@ -34,14 +37,14 @@ PAGES: dict[str, Build] = {
 _NOT_FOUND = Text("Nothing here", "此处没有内容")
 _NOT_FOUND_WHY = Text(
     "The address is wrong, or what was here belongs to another company or has been removed.",
-    "地址有误,或该内容不属于本企业,或已被移除。",
+    "地址有误，或该内容不属于本企业，或已被移除。",
 )
 _FAILED = Text("The page could not be shown", "页面无法显示")
 _FAILED_WHY = Text(
     "The fault is ours and has been logged. Your machines go on delivering; nothing is lost. Try again in a minute.",
-    "系统故障,已记录。设备数据仍在正常采集,不会丢失。请稍后重试。",
+    "系统故障，已记录。设备数据仍在正常采集，不会丢失。请稍后重试。",
 )
-_TO_OVERVIEW, _TO_LOG_IN = Text("To the overview", "返回总览"), Text("To the log-in page", "前往登录页")
+_TO_OVERVIEW = Text("To the overview", "返回总览")
 
 
 def mount(app: FastAPI) -> None:
@@ -49,6 +52,7 @@ def mount(app: FastAPI) -> None:
 
     The domains are taken from `app.state` when a page is asked for, so the application may make them in its lifespan.
     """
+    _answer_unknown_api(app)
     app.include_router(routes.router)
     app.mount("/look", StaticFiles(directory=STATIC), name="look")
     # NiceGUI keeps one application per process; a second cloud in it (tests have many) starts from a clean one.
@@ -67,6 +71,18 @@ def mount(app: FastAPI) -> None:
         binding_refresh_interval=None,
         show_welcome_message=False,
     )
+
+
+def _answer_unknown_api(app: FastAPI) -> None:
+    """Answer what no route of the API takes as the API does: the pages, which take all else, would send HTML."""
+
+    @app.api_route("/api/{path:path}", methods=_METHODS, include_in_schema=False)
+    async def unknown(request: Request) -> None:
+        partly = [route for route in app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+        if partly:
+            allowed = {method for route in partly for method in getattr(route, "methods", ())}
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        raise NotFound
 
 
 def _guarded(app: FastAPI, build: Build) -> Callable[[Request], Awaitable[Response | None]]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from cloud.fleet.schemas import Equipment as FleetEquipment
 from cloud.telemetry.schemas import Latest
 from cloud.telemetry.schemas import Point as Series
-from cloud.web.highlights import leading, working_state
+from cloud.web.highlights import SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
 from cloud.web.words import GATEWAY_LOST, NO_DATA, UNREACHABLE, WAITING, Mark
@@ -131,8 +131,10 @@ def total(plant: Iterable[Equipment], property_code: str) -> float | None:
 
 
 async def load_plant(visit: Visit) -> dict[UUID, Equipment]:
-    """Return all equipment of the tenant by id, in the order of its names, with its points and latest values."""
-    plant = {known.id: Equipment(known) for known in await visit.domains.fleet.equipment_list(visit.scope)}
+    """Return all equipment of the tenant by id, machines first, with its points and latest values."""
+    listed = await visit.domains.fleet.equipment_list(visit.scope)
+    listed.sort(key=lambda known: (known.equipment_class in SUPPORTING, known.name))
+    plant = {known.id: Equipment(known) for known in listed}
     latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope)}
     for series in await visit.domains.telemetry.points(visit.scope):
         if series.equipment_id in plant:

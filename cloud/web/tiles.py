@@ -13,7 +13,7 @@ from cloud.web.visit import Visit
 from cloud.web.words import quality_mark
 from protocols.text import Text
 
-LARGE, SMALL = 2, 4
+LARGE, SMALL = 2, 3
 """How many values a tile shows large, and how many below in rows."""
 
 _POINTS = Text("{count} points", "{count} 个数据点")
@@ -26,13 +26,13 @@ class Tile:
     def __init__(self, visit: Visit, equipment: Equipment, now: datetime) -> None:
         self._visit = visit
         with box("tile card", "a", href=f"/equipment/{equipment.known.id}") as self._tile:
-            with box("tile-head"):
-                with box():
+            with box():
+                with box("tile-head"):
                     Words(equipment.known.name, "tile-name", tag="div")
-                    with box("tile-class"):
-                        icon(equipment.known.equipment_class)
-                        Words(visit.say(equipment.class_name))
-                self._mark = MarkView(equipment.mark, visit.language)
+                    self._mark = MarkView(equipment.mark, visit.language)
+                with box("tile-class"):
+                    icon(equipment.known.equipment_class)
+                    Words(visit.say(equipment.class_name))
             self._body = box("stack")
             with box("tile-foot"):
                 self._age = Words("")

@@ -41,10 +41,13 @@ VERDICTS: Mapping[str, Mark] = MappingProxyType(
 
 JUDGEMENTS: Mapping[str, Mark] = MappingProxyType(
     {
-        "good": Mark(Text("Operator: good", "人工判定:良品"), "good"),
-        "defect": Mark(Text("Operator: defect", "人工判定:缺陷"), "bad"),
+        "good": Mark(Text("Operator: good", "人工判定：良品"), "good"),
+        "defect": Mark(Text("Operator: defect", "人工判定：缺陷"), "bad"),
     }
 )
+
+PROTOCOLS: Mapping[str, str] = MappingProxyType({"opcua": "OPC UA", "modbus": "Modbus"})
+"""Protocols as the trade writes them."""
 
 _SEVERITIES: Mapping[Severity, Mark] = MappingProxyType(
     {
@@ -56,7 +59,7 @@ _SEVERITIES: Mapping[Severity, Mark] = MappingProxyType(
 
 _CAUSES: Mapping[str, Text] = MappingProxyType(
     {
-        "UncertainLastUsableValue": Text("last usable value, no longer updated", "最后可用值,已停止更新"),
+        "UncertainLastUsableValue": Text("last usable value, no longer updated", "最后可用值，已停止更新"),
         "UncertainEngineeringUnitsExceeded": Text("outside the plausible range", "超出合理范围"),
         "BadCommunicationError": Text("communication error", "通信错误"),
         "BadDecodingError": Text("the device's answer could not be decoded", "设备应答无法解析"),

@@ -20,6 +20,7 @@ from cloud.web.pages import overview
 from cloud.web.plant import Equipment, Point, load_equipment, take
 from cloud.web.points import PointTable
 from cloud.web.visit import Visit
+from cloud.web.words import PROTOCOLS
 from protocols.text import Text
 
 
@@ -40,16 +41,16 @@ SPANS = (
 
 _NO_POINTS = Text(
     "No values have arrived yet. Check on the gateway: sunmao-edge status",
-    "尚无数据。请在网关上检查:sunmao-edge status",
+    "尚无数据。请在网关上检查：sunmao-edge status",
 )
-_VIA = Text("{protocol} via {agent}", "{protocol},经由 {agent}")
+_VIA = Text("{protocol} via {agent}", "{protocol}，经由 {agent}")
 _DOWN = Text(
     "This equipment does not answer: {reason}. Check its power and network cable; the gateway keeps trying.",
-    "设备无应答:{reason}。请检查设备电源与网线,网关会持续重试。",
+    "设备无应答：{reason}。请检查设备电源与网线，网关会持续重试。",
 )
 _SILENT = Text(
     "The gateway {agent} has not been heard of. It keeps collecting and will catch up; check its power and network.",
-    "网关 {agent} 已离线。网关仍在本地采集,恢复后会自动补传;请检查其电源与网络。",
+    "网关 {agent} 已离线。网关仍在本地采集，恢复后会自动补传；请检查其电源与网络。",
 )
 
 
@@ -61,10 +62,11 @@ async def build(visit: Visit) -> None:
         raise NotFound from error
     equipment = await load_equipment(visit, identity)
     with frame(visit, equipment.known.name):
-        with page_head(equipment.known.name, back=("/", visit.say(overview.TITLE))):
+        protocol = PROTOCOLS.get(equipment.known.protocol, equipment.known.protocol) or NOTHING
+        via = visit.say(_VIA, protocol=protocol, agent=equipment.known.agent)
+        note = f"{visit.say(equipment.class_name)} · {via}"
+        with page_head(equipment.known.name, back=("/", visit.say(overview.TITLE)), note=note):
             mark = MarkView(equipment.mark, visit.language)
-        via = visit.say(_VIA, protocol=equipment.known.protocol or NOTHING, agent=equipment.known.agent)
-        Words(f"{visit.say(equipment.class_name)} · {via}", "muted", tag="p")
         notice = _Notice(visit)
         notice.refresh(equipment)
         if not equipment.points:

@@ -12,7 +12,7 @@ from cloud.fleet.schemas import Agent
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box
-from cloud.web.enrolment import show_code_maker
+from cloud.web.enrolment import EnrolCommand, show_code_maker
 from cloud.web.language import NOTHING, age, duration, number
 from cloud.web.layout import frame, page_head
 from cloud.web.visit import Visit
@@ -25,9 +25,9 @@ _SILENT_AFTER = timedelta(seconds=90)
 _REVOKED = Mark(Text("Revoked", "已吊销"), "off")
 _NEVER = Mark(Text("Not heard yet", "尚未上线"), "idle")
 _NEW = Text("Add a gateway", "新增网关")
-_HOW = Text("Then run on the gateway:", "然后在网关上运行:")
+_HOW = Text("Then run on the gateway:", "然后在网关上运行：")
 _NONE = Text(
-    "No gateway is enrolled yet. Create a code to enrol the first one.", "尚无网关。请先生成注册码,注册第一台网关。"
+    "No gateway is enrolled yet. Create a code to enrol the first one.", "尚无网关。请先生成注册码，注册第一台网关。"
 )
 _SEEN, _VERSION, _UP = Text("Last heard", "最近上线"), Text("Version", "版本"), Text("Running for", "已运行")
 _BUFFER, _WAITING = Text("Buffer used", "缓冲占用"), Text("Waiting to be sent", "待上传")
@@ -36,7 +36,6 @@ _ASIDE, _DISK, _MEMORY = Text("Set aside", "已隔离批次"), Text("Disk free",
 _OF = Text("{used} of {limit} MB", "{used} / {limit} MB")
 _SINCE = Text("for {length}", "已等待 {length}")
 _NOTHING_WAITS = Text("nothing", "无")
-_PLACEHOLDER = Text("<code>", "<注册码>")
 
 
 async def build(visit: Visit) -> None:
@@ -44,15 +43,15 @@ async def build(visit: Visit) -> None:
     agents = await visit.domains.fleet.agents(visit.scope)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE))
-        tiles = box("tiles")
-        with box("card"):
-            Words(visit.say(_NEW), tag="h2")
-            with box("stack"):
+        with box("tiles roomy"):
+            tiles = box("contents")
+            with box("card stack"):
+                Words(visit.say(_NEW), tag="h2")
                 maker = box()
                 Words(visit.say(_HOW), "muted", tag="div")
-                command = Words(f"sunmao-edge enrol {visit.say(_PLACEHOLDER)}", "command", tag="code")
-            with maker:
-                await show_code_maker(visit, lambda code: command.set_text(f"sunmao-edge enrol {code}"))
+                command = EnrolCommand(visit)
+        with maker:
+            await show_code_maker(visit, command.show)
     shown = _Gateways(visit, tiles)
     shown.refresh(agents, datetime.now(UTC))
 

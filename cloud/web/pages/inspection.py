@@ -21,36 +21,36 @@ from protocols.text import Text
 
 _HEAT = Text("Heat map", "热力图")
 _USUAL, _UNUSUAL = Text("usual", "正常"), Text("unusual", "异常")
-_SCORE = Text("How unusual is this part?", "该工件有多异常?")
+_SCORE = Text("How unusual is this part?", "该工件有多异常？")
 _EXPLAIN = {
     "pass": Text(
         "The score is below the review limit: the part looks like the good ones the model was fitted on.",
-        "分值低于复核限:工件与建模所用良品一致。",
+        "分值低于复核限：工件与建模所用良品一致。",
     ),
     "review": Text(
         "The score is between the limits: the model is not sure. Have a person look at the part.",
-        "分值介于两条界限之间:模型无法确定,请人工复核。",
+        "分值介于两条界限之间：模型无法确定，请人工复核。",
     ),
     "reject": Text(
         "The score is above the reject limit: the part differs from the good ones where the heat map glows.",
-        "分值高于拒收限:热力图高亮处与良品明显不同。",
+        "分值高于拒收限：热力图高亮处与良品明显不同。",
     ),
 }
 _OVERSIZE = Text(
     "The image is too large for the cloud and is kept at the inspection station only.",
-    "图片过大,未上传云端,仅保留在检测工位。",
+    "图片过大，未上传云端，仅保留在检测工位。",
 )
 _STATION, _TIME, _PART = Text("Station", "工位"), Text("Inspected", "检测时间"), Text("Part", "工件")
 _MODEL, _LATENCY = Text("Model", "模型"), Text("Time to verdict", "判定耗时")
 _REVIEW_LIMIT, _REJECT_LIMIT = Text("Review limit", "复核限"), Text("Reject limit", "拒收限")
 _FACTS = Text("Details", "详情")
 _WORD = Text("The operator's word", "人工判定")
-_ASKED = Text("What is this part really?", "该工件实际是否合格?")
+_ASKED = Text("What is this part really?", "该工件实际是否合格？")
 _GOOD, _DEFECT = Text("Good", "良品"), Text("Defect", "缺陷品")
-_SAID = Text("{who}, {when}", "{who},{when}")
+_SAID = Text("{who}, {when}", "{who}，{when}")
 _KEPT = Text(
     "The word is kept with the picture and used when the model is fitted again.",
-    "判定结果与图片一并保存,供模型下次训练使用。",
+    "判定结果与图片一并保存，供模型下次训练使用。",
 )
 _ONLY_ADMIN = Text("Only an administrator can judge parts.", "只有管理员可以判定。")
 

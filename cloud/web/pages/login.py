@@ -14,18 +14,18 @@ from protocols.text import Text
 
 TITLE = Text("Log in", "登录")
 
-_SLOGAN = Text("From machine to manager, joined without a nail.", "从机台到经理,一榫到位。")
+_SLOGAN = Text("From machine to manager, joined without a nail.", "从机台到经理，一榫到位。")
 _ABOUT = Text(
     "What runs, what it makes, what it wastes - on one page, in your language.",
-    "设备在不在转、产了多少、浪费在哪,一页看清。",
+    "设备在不在转、产了多少、浪费在哪，一页看清。",
 )
 _EMAIL, _PASSWORD = Text("E-mail", "邮箱"), Text("Password", "密码")
 _WHY = {
     "refused": Text(
         "E-mail or password is wrong. Check both, or ask your administrator.",
-        "邮箱或密码错误。请核对后重试,或联系管理员。",
+        "邮箱或密码错误。请核对后重试，或联系管理员。",
     ),
-    "wait": Text("Too many attempts. Wait half a minute, then try again.", "尝试次数过多,请半分钟后再试。"),
+    "wait": Text("Too many attempts. Wait half a minute, then try again.", "尝试次数过多，请半分钟后再试。"),
 }
 
 

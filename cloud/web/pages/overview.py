@@ -36,6 +36,7 @@ _PARTS = Text("Good parts", "良品数")
 _REJECTED = Text("{count} rejected · yield {share} %", "不良 {count} 件 · 良率 {share}%")
 _INSPECTED = Text("Inspected, last 24 h", "近 24 小时检测")
 _FOUND = Text("{reject} rejected · {review} to review", "不合格 {reject} 件 · 待复核 {review} 件")
+_LAST_HOUR = Text("{name}, last hour", "{name}，近 1 小时")
 _LATEST = Text("Latest inspections", "最新检测")
 _ALL = Text("All inspections", "全部检测记录")
 
@@ -79,11 +80,12 @@ async def build(visit: Visit) -> None:
 async def _trend(visit: Visit, plant: Plant) -> History:
     """Chart the power at the meter, or of the first equipment that reports any."""
     metered = sorted(plant.values(), key=lambda each: each.known.equipment_class != METER_CLASS)
-    points = [point for each in metered for point in each.points.values() if point.code == POWER]
-    with box("card"):
-        history = History(visit, tall=False)
+    drawn = [(each, point) for each in metered for point in each.points.values() if point.code == POWER]
+    with box("card filled"):
+        with box():
+            history = History(visit, tall=False, of=visit.say(_LAST_HOUR, name=drawn[0][0].known.name) if drawn else "")
         history.place()
-    await history.show(point=points[0] if points else None, length=TREND)
+    await history.show(point=drawn[0][1] if drawn else None, length=TREND)
     return history
 
 
