@@ -1,64 +1,85 @@
-"""A real database for the cloud's tests: each test module gets its own, copied from a migrated template.
+"""Real databases and a real server for the cloud's tests. Each test module gets a database of its own.
 
 The whole suite runs twice: on the embedded PostgreSQL and on TimescaleDB.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import socket
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import uuid4
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID, uuid4
 
+import httpx
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+import uvicorn
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cloud.app import create_app
 from cloud.core.db import Database, prepare
 from cloud.core.embedded import EmbeddedPostgres
+from cloud.core.principal import TenantScope
+from cloud.core.settings import Secrets
+from cloud.fleet.schemas import CodeRequest
+from cloud.fleet.service import Fleet
+from cloud.identity.schemas import SiteRequest, UserRequest
+from cloud.identity.service import Identity
+from tests.doubles.agent import AgentDouble
 
-APP_PASSWORD = "for-tests-only-" + "0" * 32
+SECRETS = Secrets(signing_key="s" * 43, lookup_key="l" * 43, database_password="d" * 43)
+PASSWORD = "correct horse battery"
+TIMESCALE = Path(__file__).parents[2] / "deploy" / "dev" / "timescaledb.sh"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running server with a migrated template database."""
+    """A running server."""
 
     owner_dsn: str
-    template: str
 
     def fresh(self) -> str:
-        """Create a database of the present schema and return its owner's DSN."""
+        """Create a migrated database and return its owner's DSN."""
         name = f"t_{uuid4().hex}"
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
-        return make_conninfo(self.owner_dsn, dbname=name)
+            connection.execute(f'CREATE DATABASE "{name}"')
+        dsn = make_conninfo(self.owner_dsn, dbname=name)
+        prepare(dsn, SECRETS.database_password)
+        return dsn
 
     def drop(self, dsn: str) -> None:
         """Drop a database made by `fresh`."""
-        name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            connection.execute(f'DROP DATABASE "{conninfo_to_dict(dsn)["dbname"]}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
-def embedded_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("cloud") / "postgres")
-    owner_dsn = server.start()
-    try:
-        yield _with_template(owner_dsn)
-    finally:
-        server.stop()
+def embedded_cluster() -> Iterator[Cluster]:
+    # Not pytest's own folder: another run makes that unreadable to the user PostgreSQL runs as.
+    with TemporaryDirectory(prefix="sunmao-test-") as folder:
+        server = EmbeddedPostgres(Path(folder) / "postgres")
+        try:
+            yield Cluster(server.start())
+        finally:
+            server.stop()
 
 
-def _with_template(owner_dsn: str) -> Cluster:
-    name = f"template_{uuid4().hex}"
-    with psycopg.connect(owner_dsn, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    prepare(make_conninfo(owner_dsn, dbname=name), APP_PASSWORD)
-    return Cluster(owner_dsn, name)
+@pytest.fixture(scope="session")
+def timescale_cluster() -> Cluster:
+    """Debian's TimescaleDB, shared with whoever else uses it; skipped with a reason where it cannot be had."""
+    started = subprocess.run([TIMESCALE, "start"], capture_output=True, text=True, check=False)
+    if started.returncode:
+        pytest.skip(f"NO TIMESCALEDB: {started.stderr.strip()}")
+    return Cluster(subprocess.run([TIMESCALE, "dsn"], capture_output=True, text=True, check=True).stdout.strip())
 
 
-@pytest.fixture(scope="session", params=["embedded"])
+@pytest.fixture(scope="session", params=["embedded", pytest.param("timescale", marks=pytest.mark.timescale)])
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     return request.getfixturevalue(f"{request.param}_cluster")
 
@@ -73,7 +94,7 @@ def owner_dsn(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def app_dsn(owner_dsn: str) -> str:
-    return make_conninfo(owner_dsn, user="sunmao_app", password=APP_PASSWORD)
+    return make_conninfo(owner_dsn, user="sunmao_app", password=SECRETS.database_password)
 
 
 @pytest.fixture
@@ -81,3 +102,74 @@ async def db(app_dsn: str) -> AsyncIterator[Database]:
     """The app's own pool on this module's database."""
     async with Database(app_dsn) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def cloud_url(app_dsn: str) -> Iterator[str]:
+    """A cloud on this module's database, served over TCP from a thread of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(app_dsn, SECRETS), log_level="warning", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        httpx.get(f"{url}/readyz", timeout=20).raise_for_status()
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass
+class Company:
+    """A tenant with a site and an administrator, signed in at the cloud under test."""
+
+    scope: TenantScope
+    site_id: UUID
+    email: str
+    token: str
+    http: httpx.AsyncClient
+    _fleet: Fleet
+
+    async def code(self, minutes: int = 60) -> str:
+        return (await self._fleet.create_code(self.scope, CodeRequest(site_id=self.site_id, minutes=minutes), "t")).code
+
+    @asynccontextmanager
+    async def agent(self, name: str = "workshop-1") -> AsyncIterator[AgentDouble]:
+        """An enrolled agent with a token."""
+        agent = AgentDouble(str(self.http.base_url), name)
+        async with agent.http:
+            await agent.enrol(await self.code())
+            await agent.log_in()
+            yield agent
+
+
+NewCompany = Callable[[], Awaitable[Company]]
+
+
+@pytest.fixture
+async def new_company(cloud_url: str, db: Database) -> AsyncIterator[NewCompany]:
+    """Founds companies of unlike names."""
+    clients: list[httpx.AsyncClient] = []
+
+    async def found() -> Company:
+        identity, fleet = Identity(db, SECRETS), Fleet(db, SECRETS)
+        scope = await identity.create_tenant(f"Company {uuid4()}")
+        site = await identity.create_site(scope, SiteRequest(name="main"), "test")
+        email = f"{uuid4().hex}@example.com"
+        await identity.create_user(scope, UserRequest(email=email, password=PASSWORD, role="admin"), "test")
+        session = await identity.log_in(email, PASSWORD, "127.0.0.1")
+        client = httpx.AsyncClient(base_url=cloud_url, headers={"Authorization": f"Bearer {session.token}"}, timeout=30)
+        clients.append(client)
+        return Company(scope, site.id, email, session.token, client, fleet)
+
+    yield found
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+async def company(new_company: NewCompany) -> Company:
+    return await new_company()
