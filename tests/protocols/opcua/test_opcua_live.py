@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -259,7 +260,9 @@ async def test_normal_operation_logs_nothing(plant: Plant, caplog: pytest.LogCap
         await driver.read([*MANY, ABSENT])
         await driver.subscribe([*MANY, ABSENT], 0.1, inbox.deliver)
         await inbox.until(lambda latest: len(latest) == len(MANY) + 1)
-    with pytest.raises(Unreachable):
-        async with opened("opc.tcp://127.0.0.1:9"):
-            pass
+    with socket.socket() as taken:  # bound, not listening: nobody else can answer on this port
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Unreachable):
+            async with opened(f"opc.tcp://127.0.0.1:{taken.getsockname()[1]}"):
+                pass
     assert caplog.records == []
