@@ -162,11 +162,13 @@ def _file(folder: Path, name: str) -> bytes:
         _refuse(folder, "missing", f"{name} is missing", f"缺少 {name}")
     except OSError:
         _refuse(folder, "not_regular", f"{name} is not a readable regular file", f"{name} 不是可读的普通文件")
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             _refuse(folder, "not_regular", f"{name} is not a regular file", f"{name} 不是普通文件")
-        data = file.read(LIMITS[name] + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(LIMITS[name] + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > LIMITS[name]:
         _refuse(folder, "too_large", f"{name} is above {LIMITS[name]} bytes", f"{name} 超过 {LIMITS[name]} 字节")
     return data

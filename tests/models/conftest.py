@@ -1,0 +1,49 @@
+"""What the tests of the models share: one fitted model, one key, pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from models.bundle import write_bundle
+from models.signing import create_key, load_key, public_key
+from models.vision.fit import Release, fit
+from models.vision.pictures import Grey
+from models.vision.zoo import zoo_pictures, zoo_recipe
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "key.pem"
+    create_key(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def key(key_file: Path) -> Ed25519PrivateKey:
+    return load_key(key_file)
+
+
+@pytest.fixture(scope="session")
+def trust(key: Ed25519PrivateKey) -> list[str]:
+    return [public_key(key)]
+
+
+@pytest.fixture(scope="session")
+def good_pictures() -> list[Grey]:
+    return list(zoo_pictures())
+
+
+@pytest.fixture(scope="session")
+def release(good_pictures: list[Grey]) -> Release:
+    """The zoo's part-surface, fitted as the command fits it."""
+    return fit(good_pictures, [str(part) for part in range(len(good_pictures))], zoo_recipe("part-surface"))
+
+
+@pytest.fixture(scope="session")
+def signed_bundle(release: Release, key: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "part-surface"
+    write_bundle(folder, release.card, release.onnx, key)
+    return folder

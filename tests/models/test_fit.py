@@ -1,0 +1,106 @@
+"""Fitting: the same bytes every time, the graph equal to its definition, honest about too little material."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from models.errors import InputError
+from models.session import open_session
+from models.vision.export import feature_model
+from models.vision.features import features
+from models.vision.fit import PARITY_LIMIT, PARITY_PICTURES, Release, fit
+from models.vision.pictures import Grey
+from models.vision.recipe import Recipe, load_recipe
+from models.vision.zoo import zoo_names, zoo_recipe
+
+SMALL = Recipe("small", size=64, scales=2, grid=8, top=2)
+
+
+def small_pictures(count: int, seed: int = 0) -> list[Grey]:
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(40, 200, 64)[:, None] + np.zeros(64)
+    return [np.clip(ramp + rng.normal(0, 8, (64, 64)), 0, 255).astype(np.uint8) for _ in range(count)]
+
+
+def test_two_fits_give_the_same_bytes() -> None:
+    greys, parts = small_pictures(40), [str(n // 2) for n in range(40)]
+    assert fit(greys, parts, SMALL) == fit(greys, parts, SMALL)
+
+
+def test_the_zoo_is_released(release: Release) -> None:
+    assert release.card.fit.parity <= PARITY_LIMIT
+    assert release.card.fit.parity_pictures >= PARITY_PICTURES
+    assert not release.card.review.provisional
+    assert not release.card.reject.provisional
+    assert len(release.onnx) < 3_000_000
+
+
+def test_every_recipe_of_the_zoo_is_valid() -> None:
+    assert zoo_names()
+    for name in zoo_names():
+        assert zoo_recipe(name).name == name
+
+
+@settings(max_examples=40, deadline=None)
+@given(picture=arrays(np.uint8, (64, 64), elements=st.integers(0, 255), fill=st.integers(0, 255)))
+def test_graph_and_definition_agree_on_any_picture(picture: Grey) -> None:
+    (found,) = open_session(feature_model(SMALL)).run(["features"], {"picture": picture})
+    np.testing.assert_allclose(found, features(picture, SMALL), atol=2e-4)
+
+
+def test_exposure_does_not_count() -> None:
+    picture = small_pictures(1)[0]
+    darker = (picture * 0.6).astype(np.uint8)
+    assert np.abs(features(picture, SMALL) - features(darker, SMALL)).mean() < 0.05
+
+
+@pytest.mark.parametrize(("count", "parts"), [(19, 19), (30, 1)])
+def test_too_little_material_is_refused(count: int, parts: int) -> None:
+    with pytest.raises(InputError, match="too few"):
+        fit(small_pictures(count), [str(n % parts) for n in range(count)], SMALL)
+
+
+def test_few_parts_make_limits_provisional() -> None:
+    card = fit(small_pictures(30), [str(n // 2) for n in range(30)], SMALL).card
+    assert card.review.provisional
+    assert card.reject.provisional
+    assert card.reject.high > 0.1  # 15 parts say little about a share of 1 %
+
+
+def test_a_wrong_graph_is_not_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate is what stands between a change to one of the two definitions and a factory."""
+    monkeypatch.setattr("models.vision.features.ENERGY_FLOOR", 0.06)
+    with pytest.raises(InputError) as caught:
+        fit(small_pictures(30), [str(n) for n in range(30)], SMALL)
+    assert caught.value.reason == "parity"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "x"\nkernel = 8', "kernel must be odd"),
+        ('name = "x"\nsize = 100', "multiple of grid"),
+        ('name = "x"\nshrink = 0.0', "shrink"),
+        ('name = "x"\nreject_rate = 0.2', "reject_rate"),
+        ('name = "x"\nkernal = 9', "kernal"),
+        ("kernel = 9", "name"),
+        ("name = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_recipe_names_its_fault(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_recipe(path)
+
+
+def test_a_recipe_is_kept_in_the_card(release: Release) -> None:
+    kept = {"name": release.card.name, "version": release.card.version} | release.card.fit.recipe
+    assert msgspec.convert(kept, Recipe) == zoo_recipe("part-surface")
