@@ -48,10 +48,13 @@ class Platform:
         session.raise_for_status()
         self.client.headers["Authorization"] = f"Bearer {session.json()['token']}"
 
-    def enrol(self, minutes: int = 60) -> None:
+    def code(self) -> str:
+        """Make a one-time code in the cloud."""
+        return str(self.plant.run("sunmao-cloud", "code", "create", "--data", self.data)["code"])
+
+    def enrol(self) -> None:
         """Make a one-time code in the cloud and hand it to the agent."""
-        made = self.plant.run("sunmao-cloud", "code", "create", "--minutes", str(minutes), "--data", self.data)
-        self.plant.run("sunmao-edge", "enrol", made["code"], "--config", self.config)
+        self.plant.run("sunmao-edge", "enrol", self.code(), "--config", self.config)
 
     def simulate(self, name: str, template: str, *options: str) -> str:
         """Start a simulated device and return the address it answers on."""
@@ -64,9 +67,9 @@ class Platform:
         )
         return str(json.loads(line)["address"])
 
-    def write_config(self, devices: Iterable[tuple[str, str, str]], extra: str = "") -> None:
+    def write_config(self, devices: Iterable[tuple[str, str, str]], extra: str = "", state_dir: str = "state") -> None:
         """Write the agent's TOML: `devices` are (name, template, address), `extra` goes at the end."""
-        tables = [f'[agent]\nname = "workshop-1"\n\n[cloud]\nurl = "{self.url}"\n']
+        tables = [f'[agent]\nname = "workshop-1"\nstate_dir = "{state_dir}"\n\n[cloud]\nurl = "{self.url}"\n']
         for name, template, address in devices:
             if address.startswith("opc.tcp://"):
                 connection = f'endpoint = "{address}"\nsecurity = "none"'
@@ -99,13 +102,16 @@ class Platform:
 
         return wait_until(drained, deadline_s, Text("an empty buffer", "缓存清空"), self.plant.check)
 
-    def memory_mb(self, name: str) -> float:
-        """Return the memory of `name` in megabytes, its children's and the embedded database's included.
-
-        Proportional set size: a page that several processes share counts once in their sum.
-        """
+    def family(self, name: str) -> list[psutil.Process]:
+        """Return the process `name`, its children, and for the cloud those of its embedded database."""
         first = [self.plant.processes[name].pid]
         if name == "cloud":
             first.append(int((self.plant.folder / self.data / "postgres" / "postmaster.pid").read_text().split()[0]))
-        family = [one for pid in first for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
-        return round(sum(one.memory_full_info().pss for one in family) / 1e6, 1)
+        return [one for pid in first for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+
+    def memory_mb(self, name: str) -> float:
+        """Return the memory of the family of `name` in megabytes.
+
+        Proportional set size: a page that several processes share counts once in their sum.
+        """
+        return round(sum(one.memory_full_info().pss for one in self.family(name)) / 1e6, 1)
