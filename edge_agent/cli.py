@@ -91,7 +91,7 @@ def enrol(
     """Enrol this agent in the cloud; its key never leaves this box. 用注册码将本代理注册到云端。"""
     from edge_agent.config import CloudConfig
     from edge_agent.identity import enrol as ask
-    from edge_agent.validation import validate
+    from protocols.validation import validate
 
     language = choose_language(lang)
     with _explained(language):

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
-from edge_agent.validation import unknown_key, validate
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
 from protocols.driver import ConnectionConfig, Driver, PointConfig
 from protocols.errors import ConfigError
 from protocols.library.templates import Template, load_template
 from protocols.text import Text
+from protocols.validation import unknown_key, validate
 
 
 def _printable(name: str) -> str:
@@ -225,7 +225,7 @@ def _device(table: Any, key: str, folder: Path) -> DeviceConfig:
         template=written.template or "",
         equipment_class=template.device.equipment_class if template else "",
         period_s=written.period_s,
-        connection=validate(driver.Connection, defaults | written.connection, f"{key}.connection"),
+        connection=validate(driver.Connection, defaults | written.connection, f"{key}.connection", folder),
         points=_points(written.point, template, driver.Point, key),
     )
     with _keyed(key):
