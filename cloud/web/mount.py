@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from nicegui import app as pages_app
 from nicegui import ui
-from starlette.routing import Match
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from cloud.core.errors import NotFound
 from cloud.web import layout, routes
@@ -21,8 +22,6 @@ from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
 
 STATIC = Path(__file__).parent / "static"
-
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Build = Callable[[Visit], Awaitable[None]]
 
@@ -52,7 +51,7 @@ def mount(app: FastAPI) -> None:
 
     The domains are taken from `app.state` when a page is asked for, so the application may make them in its lifespan.
     """
-    _answer_unknown_api(app)
+    app.routes.append(Route("/api/{path:path}", _UnknownApi(app), include_in_schema=False))
     app.include_router(routes.router)
     app.mount("/look", StaticFiles(directory=STATIC), name="look")
     # NiceGUI keeps one application per process; a second cloud in it (tests have many) starts from a clean one.
@@ -73,15 +72,17 @@ def mount(app: FastAPI) -> None:
     )
 
 
-def _answer_unknown_api(app: FastAPI) -> None:
-    """Answer what no route of the API takes as the API does: the pages, which take all else, would send HTML."""
+class _UnknownApi:
+    """Answers, as the API does, what no route of the API takes; the pages, which take all else, would send HTML."""
 
-    @app.api_route("/api/{path:path}", methods=_METHODS, include_in_schema=False)
-    async def unknown(request: Request) -> None:
-        partly = [route for route in app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
-        if partly:
-            allowed = {method for route in partly for method in getattr(route, "methods", ())}
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for route in self._app.routes:
+            if route.matches(scope)[0] is Match.PARTIAL:
+                await route.handle(scope, receive, send)  # it raises 405 and names the methods it takes
+                return
         raise NotFound
 
 

@@ -213,6 +213,13 @@ class Plant:
         columns, texts = columns_of(readings)
         self.deliver(Batch(columns=columns, texts=texts, inspections=inspections or []))
 
+    def deliver_value(self, device: str, name: str, value: float) -> None:
+        """Deliver one value of now."""
+        _, code, unit = next(point for point in POINTS[device] if point[0] == name)
+        now = now_us()
+        columns, texts = columns_of([(PointRef(device, name, code, unit), Reading(name, value, GOOD, now, now))])
+        self.deliver(Batch(columns=columns, texts=texts))
+
     def report_health(self, *, broken: str = "") -> None:
         """Report what the agent is and how it fares."""
         now = now_us()
