@@ -70,7 +70,7 @@ DO $$ BEGIN PERFORM hand_to_door('tenants_to_roll_up()'); END $$;
 
 -- Telemetry has no row-level security: TimescaleDB refuses it together with compression and does not carry it to chunks.
 -- It is reachable through cloud/telemetry/store.py only, which joins through the tenant's series; the app role has no
--- right on the schemas that hold chunks or partitions.
+-- right on the schema that holds its chunks or partitions.
 --
 -- A reading without a value is stored as NaN with a bad quality (below 0), never with another; so `quality >= 0` alone
 -- tells that there is a value and that it may be used.
@@ -89,13 +89,12 @@ BEGIN
     END IF;
     EXECUTE 'CREATE TABLE telemetry (series_id int NOT NULL, ts timestamptz NOT NULL, value float8 NOT NULL,'
         || ' quality smallint NOT NULL)' || CASE WHEN wanted THEN '' ELSE ' PARTITION BY RANGE (ts)' END;
+    CREATE SCHEMA telemetry_chunk;
     IF wanted THEN
         PERFORM create_hypertable('telemetry', 'ts', chunk_time_interval => interval '7 days',
-                                  create_default_indexes => false);
-        REVOKE ALL ON SCHEMA _timescaledb_internal FROM PUBLIC;
+                                  create_default_indexes => false, associated_schema_name => 'telemetry_chunk');
     ELSE
-        CREATE SCHEMA telemetry_partition;
-        CREATE TABLE telemetry_partition.rest PARTITION OF telemetry DEFAULT;
+        CREATE TABLE telemetry_chunk.rest PARTITION OF telemetry DEFAULT;
     END IF;
 END
 $$;
@@ -124,7 +123,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('telemetry_partition'));
-    EXECUTE format('CREATE TABLE IF NOT EXISTS telemetry_partition.%I PARTITION OF telemetry FOR VALUES FROM (%L) TO (%L)',
+    EXECUTE format('CREATE TABLE IF NOT EXISTS telemetry_chunk.%I PARTITION OF telemetry FOR VALUES FROM (%L) TO (%L)',
                    partition, monday, monday + interval '7 days');
 END
 $$;

@@ -120,6 +120,7 @@ def cloud_url(app_dsn: str) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
 
 
 @dataclass

@@ -1,0 +1,141 @@
+"""Every operation of the API, asked by another tenant and by nobody. Generated from the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from cloud.core.principal import Scope
+from tests.cloud.conftest import Company, NewCompany
+from tests.doubles.agent import POWER, frame, readings
+
+BODIES: dict[str, Any] = {
+    "POST /api/v1/sites": {"name": "another"},
+    "POST /api/v1/users": {"email": "somebody@example.com", "password": "x" * 12},
+    "PUT /api/v1/me/language": {"language": "zh"},
+    "POST /api/v1/tokens": {"name": "mine"},
+    "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
+    "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
+}
+# Ends the very session the walk uses; asked last.
+LAST = "DELETE /api/v1/sessions/current"
+BY_AGENTS = {"/api/v1/uplink/batches", "/api/v1/uplink/health"}
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    found = [
+        (method.upper(), path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+    return sorted(found, key=lambda one: f"{one[0]} {one[1]}" == LAST)
+
+
+async def _document(company: Company) -> dict[str, Any]:
+    document: dict[str, Any] = (await company.http.get("/api/v1/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    return document
+
+
+async def test_every_operation_declares_one_scope(company: Company) -> None:
+    known = {scope.value for scope in Scope}
+    for method, path, operation in operations(await _document(company)):
+        assert "security" in operation, f"{method} {path} declares no scope"
+        scopes = {scope for way in operation["security"] for scopes in way.values() for scope in scopes}
+        if operation["security"]:
+            assert len(scopes) == 1, (method, path, operation["security"])
+        assert scopes <= known, (method, path)
+
+
+async def test_without_a_credential_every_operation_but_the_public_ones_answers_401(company: Company) -> None:
+    asked = 0
+    async with httpx.AsyncClient(base_url=company.http.base_url) as nobody:
+        for method, path, operation in operations(await _document(company)):
+            if operation["security"] == []:
+                continue
+            asked += 1
+            for headers in ({}, {"Authorization": "Bearer forged"}, {"Cookie": "sunmao_session=forged"}):
+                answer = await nobody.request(method, re.sub(r"{\w+}", "1", path), headers=headers)
+                assert answer.status_code == 401, (method, path, answer.text)
+                assert answer.headers["content-type"] == "application/problem+json"
+    assert asked > 20
+
+
+async def _ids(company: Company) -> dict[str, str]:
+    """Return an id of each kind that belongs to `company`, by the names paths and queries use."""
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, [42.25], 1_770_000_000_000_000)))
+    get = company.http.get
+    (point,) = (await get("/api/v1/points")).json()
+    token = await company.http.post("/api/v1/tokens", json={"name": "theirs"})
+    return {
+        "equipment_id": point["equipment_id"],
+        "series_id": str(point["series_id"]),
+        "agent_id": (await get("/api/v1/agents")).json()[0]["id"],
+        "user_id": (await get("/api/v1/users")).json()[0]["id"],
+        "token_id": token.json()["id"],
+        "site_id": (await get("/api/v1/sites")).json()[0]["id"],
+        "inspection_id": "01999999-0000-7000-8000-000000000000",
+    }
+
+
+async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) -> None:
+    theirs, ours = await new_company(), await new_company()
+    ids = await _ids(theirs)
+    missing = {name: "2147483647" if name == "series_id" else "01999999-0000-7000-8000-00000000ffff" for name in ids}
+    before = await _everything(theirs)
+    for method, path, operation in operations(await _document(ours)):
+        if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes":
+            continue
+        parameters = re.findall(r"{(\w+)}", path) + [
+            parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"
+        ]
+        unknown = [name for name in re.findall(r"{(\w+)}", path) if name not in ids and name != "code"]
+        assert not unknown, f"{method} {path}: tell this test an id for {unknown}"
+        if "requestBody" in operation:
+            assert f"{method} {path}" in BODIES, f"{method} {path}: tell this test a body"
+        answers = []
+        for these in (ids, missing):
+            body = BODIES.get(f"{method} {path}")
+            answer = await ours.http.request(
+                method,
+                path.format_map(these),
+                params={name: these[name] for name in parameters if name in these and f"{{{name}}}" not in path},
+                json={key: str(value).format_map(these) for key, value in body.items()} if body else None,
+            )
+            answers.append(answer)
+            assert answer.status_code < 500, (method, path, answer.text)
+            for secret in ("42.25", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
+                assert secret not in answer.text, (method, path, answer.text)
+        assert answers[0].status_code == answers[1].status_code or method == "POST", (method, path, answers)
+        if "{" in path:
+            assert [answer.status_code for answer in answers] == [404, 404], (method, path, answers[0].text)
+            assert answers[0].json() == answers[1].json()
+    assert await _everything(theirs) == before, "nothing of theirs has changed"
+
+
+async def _everything(company: Company) -> list[Any]:
+    paths = ("equipment", "points", "latest", "agents", "users", "sites", "tokens", "me")
+    return [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
+
+
+async def test_a_stream_of_changes_shows_ones_own_only(new_company: NewCompany) -> None:
+    theirs, ours = await new_company(), await new_company()
+    ids = await _ids(theirs)
+    async with ours.http.stream("GET", "/api/v1/changes", params={"equipment_id": ids["equipment_id"]}) as stream:
+        async for line in stream.aiter_lines():
+            assert line.startswith(":"), line
+            break
+
+
+@pytest.mark.parametrize("scope", ["read", "admin"])
+async def test_a_viewer_and_a_narrow_token_may_not_administrate(company: Company, scope: str) -> None:
+    made = await company.http.post("/api/v1/tokens", json={"name": "n", "scopes": [scope]})
+    headers = {"Authorization": f"Bearer {made.json()['token']}"}
+    reading = await company.http.get("/api/v1/equipment", headers=headers)
+    administrating = await company.http.get("/api/v1/users", headers=headers)
+    allowed = {"read": (200, 403), "admin": (403, 200)}[scope]
+    assert (reading.status_code, administrating.status_code) == allowed

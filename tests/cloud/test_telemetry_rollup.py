@@ -1,0 +1,160 @@
+"""Roll-ups equal what a computation from scratch gives, with data late, doubled and out of order; and what curves say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from math import nan
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from cloud.core.db import Database
+from cloud.core.metrics import Metrics
+from cloud.telemetry.curves import aligned, choose, samples
+from cloud.telemetry.tasks import roll_up_all
+from protocols.reading import BAD, UNCERTAIN
+from tests.cloud.conftest import Company
+from tests.doubles.agent import ENERGY, POWER, frame, readings
+
+START_US = 1_770_000_000_000_000  # 2026-02-02T02:40:00Z
+TABLES = ("rollup_minute", "rollup_hour", "rollup_day")
+
+
+def _dump(owner_dsn: str) -> dict[str, list[Any]]:
+    with psycopg.connect(owner_dsn) as connection:
+        return {
+            table: connection.execute(
+                sql.SQL("SELECT * FROM {} ORDER BY series_id, bucket").format(sql.Identifier(table))
+            ).fetchall()
+            for table in TABLES
+        }
+
+
+async def test_late_and_replayed_data_give_the_same_bits_as_a_computation_from_scratch(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    random = Random(11)
+    rows = [
+        row
+        for point in (POWER, ENERGY)
+        for row in readings(point, [random.uniform(-5, 1e6) for _ in range(3000)], START_US, 37_000_000)
+    ]
+    rows += readings(POWER, [nan, 3.0], START_US, quality=BAD) + readings(POWER, [7.5], START_US, quality=UNCERTAIN)
+    random.shuffle(rows)
+    frames = [frame(seq, rows[seq::12]) for seq in range(12)]
+    async with company.agent() as agent:
+        for some in frames + frames[:4]:
+            await agent.deliver(some)
+            await roll_up_all(db, Metrics())
+    kept = _dump(owner_dsn)
+    assert {table: len(rows) > 0 for table, rows in kept.items()} == dict.fromkeys(TABLES, True)
+    with psycopg.connect(owner_dsn) as connection:
+        for table in TABLES:
+            connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(table)))
+        connection.execute("UPDATE telemetry_change SET rolled_up = false")
+    await roll_up_all(db, Metrics())
+    assert _dump(owner_dsn) == kept
+
+
+async def test_states_are_those_of_the_readings(company: Company, db: Database, owner_dsn: str) -> None:
+    async with company.agent() as agent:
+        rows = readings(POWER, [4.0, 9.0], START_US) + readings(POWER, [2.0], START_US + 70_000_000)
+        rows += readings(POWER, [99.0], START_US + 5_000_000, quality=BAD)
+        rows += readings(POWER, [6.0], START_US + 6_000_000, quality=UNCERTAIN)
+        await agent.deliver(frame(1, rows))
+    await roll_up_all(db, Metrics())
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    with psycopg.connect(owner_dsn) as connection:
+        states = connection.execute(
+            "SELECT n, used, good, sum, low, high, first, last FROM rollup_minute WHERE series_id = %s ORDER BY bucket",
+            [point["series_id"]],
+        ).fetchall()
+        hour = connection.execute(
+            "SELECT n, used, good, sum, low, high, first, last FROM rollup_hour WHERE series_id = %s",
+            [point["series_id"]],
+        ).fetchall()
+        days = connection.execute("SELECT bucket FROM rollup_day WHERE series_id = %s", [point["series_id"]]).fetchall()
+    assert states == [(4, 3, 2, 19.0, 4.0, 9.0, 4.0, 6.0), (1, 1, 1, 2.0, 2.0, 2.0, 2.0, 2.0)]
+    assert hour == [(5, 4, 3, 21.0, 2.0, 9.0, 4.0, 2.0)]
+    # 02:40 UTC on 2 February is 10:40 in Shanghai; its day began at 16:00 UTC on the 1st.
+    assert days == [(datetime(2026, 2, 1, 16, tzinfo=UTC),)]
+
+
+async def test_a_counters_growth_adds_up_over_buckets_and_a_restart(company: Company, db: Database) -> None:
+    counts = [100.0, 130.0, 160.0, 5.0, 25.0]  # one a minute; the counter restarts after 160
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(ENERGY, counts, START_US, 60_000_000)))
+    await roll_up_all(db, Metrics())
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    start = datetime.fromtimestamp(START_US / 1e6, UTC)
+    params = {"series_id": point["series_id"], "start": start.isoformat()}
+
+    async def curve(minutes: int, resolution: str) -> list[Any]:
+        end = (start + timedelta(minutes=minutes)).isoformat()
+        answer = await company.http.get("/api/v1/history", params={**params, "end": end, "resolution": resolution})
+        assert answer.status_code == 200, answer.text
+        return [sample["value"] for sample in answer.json()["curves"][0]["samples"]]
+
+    assert await curve(5, "1m") == [None, 30.0, 30.0, 5.0, 20.0]
+    assert await curve(20, "1h") == [85.0]
+    assert await curve(5, "raw") == counts
+
+
+async def test_auto_picks_readings_then_ever_coarser_roll_ups(company: Company, db: Database) -> None:
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, [1.0, 2.0, 3.0] * 1200, START_US, 1_000_000)))
+    await roll_up_all(db, Metrics())
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    start = datetime.fromtimestamp(START_US / 1e6, UTC)
+    seen = []
+    for hours, max_points in ((0.2, 1000), (1, 100), (1, 20), (48, 60), (24 * 40, 60)):
+        end = (start + timedelta(hours=hours)).isoformat()
+        params = {"series_id": point["series_id"], "start": start.isoformat(), "end": end, "max_points": max_points}
+        answer = (await company.http.get("/api/v1/history", params=params)).json()
+        seen.append((answer["resolution"], answer["step_s"]))
+        kept = answer["curves"][0]["samples"]
+        assert 0 < len(kept) <= max_points + 1
+        assert sum(sample["n"] for sample in kept) == (3600 if hours >= 1 else 720)
+        assert all(sample["value"] == pytest.approx(2.0) for sample in kept) or answer["resolution"] == "raw"
+        assert answer["sql_ms"] > 0
+    assert seen == [("raw", 0), ("1m", 60), ("1m", 300), ("1h", 3600), ("1d", 86400)]
+
+
+async def test_pages_of_readings_join_without_loss_or_repetition(company: Company) -> None:
+    rows = [row for i in range(10) for row in readings(POWER, [float(i)] * (i % 3 + 1), START_US + i * 1_000_000, 0)]
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, rows))
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    params: dict[str, Any] = {"start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z", "limit": 3}
+    values = []
+    while True:
+        page = (await company.http.get(f"/api/v1/series/{point['series_id']}/readings", params=params)).json()
+        values += [item["value"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        params["after"] = page["next"]
+    assert values == [float(i) for i in range(10) for _ in range(i % 3 + 1)]
+
+
+def test_the_width_of_samples_is_the_finest_that_fits() -> None:
+    assert choose(timedelta(hours=1), 1000) == ("1m", 60)
+    assert choose(timedelta(days=1), 1000) == ("1m", 120)
+    assert choose(timedelta(days=30), 1000) == ("1h", 3600)
+    assert choose(timedelta(days=3650), 1000) == ("1d", 86_400)
+
+
+def test_borders_count_from_the_sites_midnight() -> None:
+    start = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
+    assert aligned(start, 86_400, "Asia/Shanghai") == datetime(2026, 2, 1, 16, tzinfo=UTC)
+    assert aligned(start, 7200, "Asia/Kolkata") == datetime(2026, 2, 2, 2, 30, tzinfo=UTC)
+
+
+def test_a_sample_without_usable_readings_has_no_value() -> None:
+    state = {"bucket": datetime(2026, 1, 1, tzinfo=UTC), "n": 3, "used": 0, "good": 0}
+    state |= dict.fromkeys(("sum", "low", "high", "first", "last", "increase"))
+    for aggregation in ("avg", "sum", "last", "counter_delta", "duration_by_state"):
+        (sample,) = samples([state], aggregation)
+        assert (sample.value, sample.n) == (None, 3)
