@@ -30,6 +30,8 @@ from protocols.uplink.messages import Delivery, Event, Inspection, PointRef, Rec
 
 MAX_PENDING = 50_000
 RETRY_S = 1.0
+QUIET_S = 3600.0
+"""Dropping is announced again when there was none for so long."""
 FILE = "buffer.db"
 
 Result = TypeVar("Result")
@@ -56,7 +58,7 @@ class Buffer:
         self._committing: asyncio.Task[None] | None = None
         self.failing = False
         """True while the disk does not take what was collected."""
-        self._dropping = False
+        self._dropped_at = -QUIET_S
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self.committed = asyncio.Event()
@@ -115,7 +117,7 @@ class Buffer:
         sent = {frame.seq for frame in delivery.frames}
         stored = [seq for seq in receipt.stored if seq in sent]
         refused = [verdict for verdict in receipt.refused if verdict.seq in sent]
-        await self._run(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
+        await self._write(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
         for verdict in refused:
             self.announce(
                 "",
@@ -128,7 +130,7 @@ class Buffer:
 
     async def postpone(self) -> None:
         """Count all that waits as backlog, so that new values are sent before it."""
-        await self._run(BufferFile.postpone)
+        await self._write(BufferFile.postpone)
 
     async def marks(self, device: str) -> dict[str, Mark]:
         """Return what is remembered of a device's points."""
@@ -218,7 +220,8 @@ class Buffer:
             self.announce("", "buffer_writable", Text("the buffer can be written again", "缓存已恢复写入"))
 
     def _note_drops(self, dropped: int) -> None:
-        if dropped and not self._dropping:
+        now = asyncio.get_running_loop().time()
+        if dropped and now - self._dropped_at > QUIET_S:
             self.announce(
                 "",
                 "readings_dropped",
@@ -227,7 +230,19 @@ class Buffer:
                     "缓存已达上限,正在丢弃最早的遥测数据并计数",
                 ),
             )
-        self._dropping = bool(dropped)
+        if dropped:
+            self._dropped_at = now
+
+    async def _write(self, work: Callable[[BufferFile], object]) -> None:
+        """Do `work`; while the disk takes nothing, say so once and try again."""
+        while True:
+            try:
+                await self._run(work)
+            except sqlite3.OperationalError as error:
+                self._trouble(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _run(self, work: Callable[[BufferFile], Result]) -> Result:
         loop = asyncio.get_running_loop()

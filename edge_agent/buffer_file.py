@@ -365,10 +365,10 @@ def _crc(seq: int, lane: int, rows: int, time: int, payload: bytes) -> int:
 
 def _intact(row: tuple[Any, ...]) -> bool:
     """Whether the columns `_FRAME` of a row are as they were written."""
-    *numbers, payload, crc = row
-    if not all(isinstance(number, int) for number in numbers):
-        raise Damaged(f"frame {row[0]} is not a frame")
-    return isinstance(payload, bytes) and _crc(*numbers, payload) == crc
+    seq, lane, rows, time, payload, crc = row
+    if not all(isinstance(number, int) for number in (seq, lane, rows, time)):
+        raise Damaged(f"frame {seq} is not a frame")
+    return isinstance(payload, bytes) and _crc(seq, lane, rows, time, payload) == crc
 
 
 def _by_size(

@@ -18,6 +18,8 @@ from protocols.uplink.messages import DeviceReport, PointRef
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one; its end is no reason to wait longer than after a first failure."""
 
 AddReadings = Callable[[Sequence[tuple[PointRef, Reading]], Sequence[tuple[PointRef, Mark]]], None]
 
@@ -49,8 +51,10 @@ class Collector:
 
     async def run(self) -> None:
         """Collect until cancelled; returns only if the device's configuration proves wrong."""
+        clock = asyncio.get_running_loop().time
         while True:
             driver = self.device.driver()
+            begun = clock()
             try:
                 await driver.open()
                 await self._collect(driver)
@@ -58,8 +62,8 @@ class Collector:
                 self._lost(error)
                 return
             except SunmaoError as error:
-                self._failures += 1
-                # One failure of a live connection - a late answer, a dropped link - is mended by connecting again.
+                self._failures = 1 if clock() - begun > STABLE_S else self._failures + 1
+                # One failure of a stable connection - a late answer, a dropped link - is mended by connecting again.
                 if self._state != "up" or self._failures > 1:
                     self._lost(error)
                 wait = self._wait(error)
@@ -114,7 +118,6 @@ class Collector:
                 due[period] += late * period
 
     def _deliver(self, readings: Sequence[Reading]) -> None:
-        self._failures = 0
         if self._state != "up":
             if self._state == "down":
                 self._announce(self.device.name, "device_back", Text("answers again", "恢复通信"))

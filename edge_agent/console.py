@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -14,9 +14,11 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from edge_agent.health import Status
 from protocols.dictionary.units import load_units
 from protocols.text import Language, Text
+
+if TYPE_CHECKING:
+    from edge_agent.health import Status
 
 
 def plain(text: str) -> str:

@@ -43,6 +43,8 @@ class CloudDouble:
     """What happens to the next deliveries, one each, before all is well again."""
     poison: Callable[[m.Batch], str] = lambda batch: ""
     """Why a batch is refused for good; "" if it is not."""
+    chokes_on: Callable[[m.Batch], bool] = lambda batch: False
+    """What makes it refuse a whole delivery."""
     token_life_s: int = 900
     logins: int = 0
     deliveries: int = 0
@@ -120,6 +122,8 @@ class CloudDouble:
             return Answer(401, b'{"title": "token not valid"}', "application/problem+json")
         try:
             reply = getattr(self, f"_{name}")(body)
+        except ValueError as error:
+            return Answer(422, msgspec.json.encode({"title": str(error)}), "application/problem+json")
         except (InvalidSignature, KeyError) as error:
             return Answer(401, msgspec.json.encode({"title": repr(error)}), "application/problem+json")
         return Answer(200, msgspec.msgpack.encode(reply), m.MEDIA_TYPE)
@@ -151,8 +155,10 @@ class CloudDouble:
         delivery = msgspec.msgpack.decode(body, type=m.Delivery)
         self.deliveries += 1
         stored, refused = [], []
-        for frame in delivery.frames:
-            batch = decode(frame.payload)
+        batches = [decode(frame.payload) for frame in delivery.frames]
+        if any(self.chokes_on(batch) for batch in batches):
+            raise ValueError("a frame is not valid")
+        for frame, batch in zip(delivery.frames, batches, strict=True):
             if reason := self.poison(batch):
                 refused.append(m.Verdict(frame.seq, reason))
                 continue

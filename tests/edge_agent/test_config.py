@@ -117,7 +117,12 @@ BAD = [
     (HEAD + METER + METER, "device[2].name", "device[1].name", "device[1].name"),
     (HEAD + METER + STATION.replace("camera-1", "meter-1"), "inspection[1].device", "device[1]", "device[1]"),
     (HEAD + METER + STATION.replace("AAAA", "??"), "inspection[1].trust", "public key", "公钥"),
-    (HEAD + METER + STATION.replace("folder", "folders"), "inspection[1].folders", "did you mean 'folder'", "是否指“folder”"),
+    (
+        HEAD + METER + STATION.replace("folder", "folders"),
+        "inspection[1].folders",
+        "did you mean 'folder'",
+        "是否指“folder”",
+    ),
     (HEAD + METER + STATION.replace('folder = "pictures"\n', ""), "inspection[1].folder", "missing", "缺少"),
     (HEAD + METER.replace("meter-1", "a/b"), "device[1].name", "'/'", "“/”"),
     (
