@@ -16,8 +16,11 @@ import typer
 from models.errors import BundleRefused, InputError, Language, ModelError, choose_language
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from models.card import LimitCard
     from models.vision.detector import Detector, Finding
+    from models.vision.fit import Release
     from models.vision.pictures import Grey, Sample
 
 _T = TypeVar("_T")
@@ -60,7 +63,7 @@ def fit_vision(
 ) -> None:
     """Learn from pictures of good parts what is usual, and write a signed bundle. 从良品图片学习并输出签名的模型包。"""
     from models.bundle import write_bundle
-    from models.signing import load_key, public_key
+    from models.signing import load_key
     from models.vision.fit import fit
     from models.vision.pictures import list_samples
     from models.vision.recipe import Recipe, load_recipe, with_name
@@ -85,16 +88,38 @@ def fit_vision(
         with _bar(_say(language, "features", "计算特征"), len(greys), as_json) as advance:
             release = fit(greys, parts, chosen, advance)
         write_bundle(out, release.card, release.onnx, signing_key)
-    card = release.card
-    rows = [
-        (_say(language, "model", "模型"), f"{card.name} {card.version}"),
-        (_say(language, "pictures / parts", "图片 / 工件"), f"{card.fit.pictures} / {card.fit.parts}"),
-        (_say(language, "review limit", "复核限"), _limit_text(card.review, language)),
-        (_say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
-        (_say(language, "bundle", "模型包"), str(out)),
-        (_say(language, "trust", "信任公钥"), public_key(signing_key)),
-    ]
-    _answer(as_json, {"bundle": str(out), "trust": public_key(signing_key), "card": card}, rows)
+    _answer_release(release, out, signing_key, language, as_json)
+
+
+@app.command()
+def recalibrate(
+    bundle: BundleFolder,
+    *,
+    good: Annotated[
+        Path, typer.Option("--good", help="Good pictures the model was not fitted on. 未用于训练的良品图片。")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
+    version: Annotated[str, typer.Option("--version", help="Version of the new bundle. 新版本号。")],
+    key: Key,
+    trust: Trust,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Set new limits from confirmed good parts; what was learnt stays. 用确认的良品重新标定判定限。"""
+    from models.bundle import read_bundle, write_bundle
+    from models.signing import load_key
+    from models.vision.pictures import list_samples
+    from models.vision.recalibrate import recalibrate as recalibrated
+
+    language = choose_language(lang)
+    with _explained(language, as_json):
+        signing_key = load_key(key)
+        found = read_bundle(bundle, trust)
+        samples = list_samples(good)
+        greys = _read(samples, found.card.input[0].shape[0], language, as_json)
+        release = recalibrated(found, greys, [sample.part for sample in samples], version)
+        write_bundle(out, release.card, release.onnx, signing_key)
+    _answer_release(release, out, signing_key, language, as_json)
 
 
 @app.command()
@@ -289,6 +314,21 @@ def _answer(as_json: bool, value: Any, said: str | Sequence[tuple[str, str]]) ->
         for title, text in said:
             table.add_row(title, text)
         Console().print(table)
+
+
+def _answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language: Language, as_json: bool) -> None:
+    from models.signing import public_key
+
+    card, public = release.card, public_key(key)
+    rows = [
+        (_say(language, "model", "模型"), f"{card.name} {card.version}"),
+        (_say(language, "fitted on pictures / parts", "训练图片 / 工件"), f"{card.fit.pictures} / {card.fit.parts}"),
+        (_say(language, "review limit", "复核限"), _limit_text(card.review, language)),
+        (_say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
+        (_say(language, "bundle", "模型包"), str(out)),
+        (_say(language, "trust", "信任公钥"), public),
+    ]
+    _answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
 
 
 def _limit_text(limit: LimitCard, language: Language) -> str:

@@ -1,6 +1,6 @@
 """The demo's camera: one picture for every part the simulated moulding machine makes, and a record of the truth.
 
-    python deploy/demo/camera.py --folder pictures --seed 7 --start 1767225600000000 --truth truth.jsonl
+    python -m deploy.demo.camera --folder pictures --seed 7 --start 1767225600000000 --truth truth.jsonl
 
 Machine and camera share seed and start (microseconds UTC), so the parts the machine counts as rejects are those that
 show a defect here. A robot lays the parts of one shot under the camera one after the other.

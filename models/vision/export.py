@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
 from models.vision.gaussian import FLOOR, SMOOTHING, CellGaussians
@@ -88,6 +88,31 @@ def inspection_model(recipe: Recipe, cells: CellGaussians, calibration: Calibrat
             "limits_used": (TensorProto.FLOAT, (2,)),
         },
     )
+
+
+def calibration_of(onnx: bytes) -> Calibration:
+    """Return the numbers in the inspection model `onnx`."""
+    numbers = {
+        tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in _calibrated(ModelProto.FromString(onnx))
+    }
+    return Calibration(*numbers["loc"], *numbers["scale"], *numbers["limits"])
+
+
+def with_calibration(onnx: bytes, calibration: Calibration) -> bytes:
+    """Return the inspection model `onnx` with other numbers and nothing else changed."""
+    model = ModelProto.FromString(onnx)
+    numbers = {
+        "loc": [calibration.loc],
+        "scale": [calibration.scale],
+        "limits": [calibration.review, calibration.reject],
+    }
+    for tensor in _calibrated(model):
+        tensor.CopyFrom(numpy_helper.from_array(np.asarray(numbers[tensor.name], np.float32), tensor.name))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _calibrated(model: ModelProto) -> list[TensorProto]:
+    return [tensor for tensor in model.graph.initializer if tensor.name in {"loc", "scale", "limits"}]
 
 
 def _features(graph: _Graph, recipe: Recipe) -> str:

@@ -19,7 +19,7 @@ Grey = npt.NDArray[np.uint8]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_BYTES = 32 * 1024 * 1024
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 30_000_000
 
 
 class Sample(NamedTuple):

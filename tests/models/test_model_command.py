@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from models.bundle import read_bundle
 from models.cli import app
+from models.vision.detector import Detector
 from models.vision.pictures import Grey
 from models.vision.synthetic import picture
 
@@ -142,3 +144,36 @@ def test_a_refused_bundle_is_exit_1(signed_bundle: Path) -> None:
     result = run("verify", signed_bundle, "--trust", "A" * 43 + "=", "--lang", "zh")
     assert result.exit_code == 1
     assert "受信任" in result.stderr
+
+
+def test_recalibration_changes_the_limits_and_nothing_else(
+    fitted: Path, key_file: Path, trust: list[str], tmp_path: Path
+) -> None:
+    for part in range(120):
+        save(tmp_path / "good", f"{part}.png", picture(403, part).grey)
+    words: list[str | Path] = [
+        "recalibrate",
+        fitted,
+        "--good",
+        tmp_path / "good",
+        "--key",
+        key_file,
+        "--trust",
+        trust[0],
+    ]
+    result = run(*words, "--out", tmp_path / "new", "--version", "2", "--json")
+    assert result.exit_code == 0, result.output
+    before, after = (read_bundle(folder, trust) for folder in (fitted, tmp_path / "new"))
+    assert (after.card.version, after.card.fit) == ("2", before.card.fit)
+    assert before.card.reject.provisional
+    assert not after.card.reject.provisional
+    assert sum(a != b for a, b in zip(before.onnx, after.onnx, strict=True)) <= 16  # four float32 numbers
+    old, new = Detector(before), Detector(after)
+    unseen = [picture(404, part).grey for part in range(100)]
+    assert sum(new.inspect(grey).verdict != "pass" for grey in unseen) <= 12
+    flawed = picture(405, 0, "flash").grey
+    assert new.inspect(flawed).verdict == "reject"
+    assert new.inspect(flawed).reject == pytest.approx(after.card.reject.value)
+    assert new.inspect(flawed).score != old.inspect(flawed).score
+    same = run(*words, "--out", tmp_path / "same", "--version", "1", "--lang", "en")
+    assert (same.exit_code, same.stderr) == (2, "version 1 exists; name another one\n")
