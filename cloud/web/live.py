@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,6 +23,8 @@ BEAT_S = 5.0
 Refresh = Callable[[Collection[Latest], datetime], Awaitable[None]]
 """Brings the page up to date with the newest value of each point that changed, as of an instant."""
 
+_log = logging.getLogger(__name__)
+
 
 def follow(visit: Visit, refresh: Refresh) -> None:
     """Call `refresh` whenever the tenant's values change, as long as the page being built is open."""
@@ -31,19 +35,30 @@ def follow(visit: Visit, refresh: Refresh) -> None:
 
 async def _follow(visit: Visit, refresh: Refresh) -> None:
     await ui.context.client.connected()
-    inbox = _Inbox()
-    reader = asyncio.create_task(inbox.fill(visit))
-    try:
-        while await visit.still_signed_in():
-            await refresh(inbox.take(), datetime.now(UTC))
-            await asyncio.sleep(SPACING_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(inbox.arrived.wait(), BEAT_S)
-            if reader.done():
-                reader.result()
-        ui.navigate.to("/login")
-    finally:
-        reader.cancel()
+    failing = False
+    while True:
+        inbox = _Inbox()
+        reader = asyncio.create_task(inbox.fill(visit))
+        try:
+            while await visit.still_signed_in():
+                checked = time.monotonic()
+                while time.monotonic() - checked < BEAT_S:
+                    await refresh(inbox.take(), datetime.now(UTC))
+                    failing = False
+                    await asyncio.sleep(SPACING_S)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(inbox.arrived.wait(), BEAT_S)
+                    if reader.done():
+                        reader.result()
+            ui.navigate.to("/login")
+            return
+        except Exception:
+            if not failing:
+                _log.exception("%s cannot be kept up to date; trying on", visit.here)
+            failing = True
+            await asyncio.sleep(BEAT_S)
+        finally:
+            reader.cancel()
 
 
 class _Inbox:

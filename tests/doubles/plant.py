@@ -65,7 +65,7 @@ POINTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("F", "frequency_grid", "HTZ"),
     ),
     "compressor-1": (
-        ("Running", "machine_running", "C62"),
+        ("RunState", "machine_running", "C62"),
         ("DischargePressure", "discharge_pressure", "BAR"),
         ("DischargeTemperature", "discharge_temperature", "CEL"),
         ("Power", "active_power_total", "KWT"),
@@ -110,7 +110,7 @@ def values_at(time_us: int, start_us: int) -> dict[str, dict[str, float | str]]:
             "UA": round(231 + math.sin(t / 7), 1), "IA": round(meter_kw / 0.64, 1), "F": round(50 + 0.02 * math.sin(t / 13), 3),
         },
         "compressor-1": {
-            "Running": 1, "DischargePressure": round(pressure, 2), "DischargeTemperature": round(83 + 2 * math.sin(t / 60), 1),
+            "RunState": 1, "DischargePressure": round(pressure, 2), "DischargeTemperature": round(83 + 2 * math.sin(t / 60), 1),
             "Power": round(compressor_kw, 2), "Speed": round(2480 + 220 * math.cos(t / 11)), "OilTemperature": round(71 + math.sin(t / 50), 1),
             "RunHours": round(8213 + t / 3600, 2),
         },
