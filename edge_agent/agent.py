@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import logging
 import os
@@ -78,6 +79,7 @@ async def run_agent(config: Config, language: Language) -> None:
             ("status", reporter.write_status),
             ("health", reporter.report),
         ]
+        _give_back_memory()
         await _run_until(stop, [_supervise(name, work, buffer.announce) for name, work in parts])
 
 
@@ -94,6 +96,13 @@ def station(inspection: InspectionConfig, sink: Sink) -> Reporting:
             key="inspection",
         ) from error
     return Station(inspection, sink)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what importing the protocol libraries left over: about 40 MB of some 120 (malloc_trim(3))."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+    if trim is not None:
+        trim(0)
 
 
 async def _run_until(stop: asyncio.Event, parts: Sequence[Awaitable[None]]) -> None:
