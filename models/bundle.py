@@ -79,7 +79,7 @@ def check_onnx(onnx: bytes, card: Card) -> None:
     if foreign := sorted(found.operators - OPERATORS):
         names = ", ".join(foreign)
         _refuse(
-            "model.onnx", "operator", f"uses operators that are not allowed: {names}", f"使用了不允许的算子:{names}"
+            "model.onnx", "operator", f"uses operators that are not allowed: {names}", f"使用了不允许的算子：{names}"
         )
     opset = found.opsets.get("", found.opsets.get("ai.onnx", 0))
     if len(found.opsets) != 1 or opset != card.opset or not MIN_OPSET <= opset <= MAX_OPSET:
@@ -87,7 +87,7 @@ def check_onnx(onnx: bytes, card: Card) -> None:
             "model.onnx",
             "opset",
             f"operator sets {found.opsets} are not the single set {card.opset} of the card, {MIN_OPSET} to {MAX_OPSET}",
-            f"算子集 {found.opsets} 与卡片声明的 {card.opset} 不符,或不在 {MIN_OPSET}~{MAX_OPSET} 之间",
+            f"算子集 {found.opsets} 与卡片声明的 {card.opset} 不符，或不在 {MIN_OPSET}~{MAX_OPSET} 之间",
         )
     for what, declared, carded in (("inputs", found.inputs, card.input), ("outputs", found.outputs, card.output)):
         if declared != tuple(_declared(tensor) for tensor in carded):
@@ -99,20 +99,21 @@ def write_bundle(folder: Path, card: Card, onnx: bytes, key: Ed25519PrivateKey) 
 
     Raises BundleRefused if the result would be refused: nothing is signed that would not run.
     """
-    check_onnx(onnx, card)
+    written = format_card(card)
+    check_onnx(onnx, parse_card(written))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if foreign := sorted(set(os.listdir(folder)) - set(LIMITS)):
             raise InputError(
                 "folder",
                 f"{folder}: holds {foreign[0]}, which is no part of a bundle; choose an empty folder",
-                f"{folder}:其中的 {foreign[0]} 不属于模型包;请选择空文件夹",
+                f"{folder}：其中的 {foreign[0]} 不属于模型包；请选择空文件夹",
             )
-        (folder / "card.toml").write_bytes(format_card(card))
+        (folder / "card.toml").write_bytes(written)
         (folder / "model.onnx").write_bytes(onnx)
     except OSError as error:
         raise InputError(
-            "folder", f"{folder}: cannot be written: {error.strerror}", f"{folder}:无法写入:{error.strerror}"
+            "folder", f"{folder}: cannot be written: {error.strerror}", f"{folder}：无法写入：{error.strerror}"
         ) from error
     sign_bundle(folder, key)
 
@@ -127,7 +128,7 @@ def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> None:
         (folder / "signature").write_bytes(key.sign(lines))
     except OSError as error:
         raise InputError(
-            "folder", f"{folder}: cannot be written: {error.strerror}", f"{folder}:无法写入:{error.strerror}"
+            "folder", f"{folder}: cannot be written: {error.strerror}", f"{folder}：无法写入：{error.strerror}"
         ) from error
 
 
@@ -141,7 +142,7 @@ def _read(folder: Path) -> dict[str, bytes]:
         present = set(os.listdir(folder))
     except OSError as error:
         why = error.strerror
-        raise BundleRefused("missing", f"{folder}: no bundle: {why}", f"{folder}:没有模型包:{why}") from error
+        raise BundleRefused("missing", f"{folder}: no bundle: {why}", f"{folder}：没有模型包：{why}") from error
     if foreign := sorted(present - set(LIMITS)):
         _refuse(
             folder, "layout", f"holds {foreign[0]}, which is no part of a bundle", f"其中的 {foreign[0]} 不属于模型包"

@@ -77,7 +77,7 @@ def parse_card(data: bytes) -> Card:
     try:
         return msgspec.toml.decode(data, type=Card)
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BundleRefused("card", f"card.toml is not valid: {error}", f"card.toml 无效:{error}") from error
+        raise BundleRefused("card", f"card.toml is not valid: {error}", f"card.toml 无效：{error}") from error
 
 
 def format_card(card: Card) -> bytes:

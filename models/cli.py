@@ -39,7 +39,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输
 Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
 Key = Annotated[Path, typer.Option("--key", help="PEM file of the signing key. 签名密钥(PEM 文件)。")]
 Trust = Annotated[
-    list[str], typer.Option("--trust", help="Base64 public key to accept; may be repeated. 受信任的公钥,可多次给出。")
+    list[str], typer.Option("--trust", help="Base64 public key to accept; may be repeated. 受信任的公钥，可多次给出。")
 ]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder of the model bundle. 模型包文件夹。")]
 
@@ -72,7 +72,7 @@ def fit_vision(
     language = choose_language(lang)
     with _explained(language, as_json):
         if (zoo is None) == (pictures is None):
-            raise InputError("usage", "give either a folder of pictures or --zoo", "请给出图片文件夹或 --zoo,二者取一")
+            raise InputError("usage", "give either a folder of pictures or --zoo", "请给出图片文件夹或 --zoo，二者取一")
         signing_key = load_key(key)
         if zoo is not None:
             chosen = zoo_recipe(zoo)
@@ -166,7 +166,7 @@ def inspect(
         Path | None,
         typer.Option(
             "--heatmap",
-            help="Where to save the heat map; the current folder otherwise. 热力图保存位置,默认当前文件夹。",
+            help="Where to save the heat map; the current folder otherwise. 热力图保存位置，默认当前文件夹。",
         ),
     ] = None,
     as_json: Json = False,
@@ -185,7 +185,7 @@ def inspect(
             saved.write_bytes(heatmap_png(finding, (detector.side, detector.side)))
         except OSError as error:
             raise InputError(
-                "heatmap", f"{saved}: cannot be written: {error.strerror}", f"{saved}:无法写入:{error.strerror}"
+                "heatmap", f"{saved}: cannot be written: {error.strerror}", f"{saved}：无法写入：{error.strerror}"
             ) from error
     words = {"pass": "合格", "review": "待复核", "reject": "不合格"}
     rows = [
@@ -211,13 +211,13 @@ def sign(bundle: BundleFolder, key: Key, as_json: Json = False, lang: Lang = Non
         signing_key = load_key(key)
         sign_bundle(bundle, signing_key)
     public = public_key(signing_key)
-    said = _say(language, f"signed; trust = {public}", f"已签名;信任公钥 = {public}")
+    said = _say(language, f"signed; trust = {public}", f"已签名；信任公钥 = {public}")
     _answer(as_json, {"bundle": str(bundle), "trust": public}, said)
 
 
 @app.command()
 def verify(bundle: BundleFolder, trust: Trust, as_json: Json = False, lang: Lang = None) -> None:
-    """Check a bundle as an edge box does, trial run included. 按边缘端的规则校验模型包,包括试运行。"""
+    """Check a bundle as an edge box does, trial run included. 按边缘端的规则校验模型包，包括试运行。"""
     from models.bundle import read_bundle
     from models.trial import try_bundle
 
@@ -227,7 +227,7 @@ def verify(bundle: BundleFolder, trust: Trust, as_json: Json = False, lang: Lang
         try_bundle(found)
     card = found.card
     title = f"{card.name} {card.version}"
-    said = _say(language, f"{title}: accepted, signed by {found.signer}", f"{title}:通过校验,签名者 {found.signer}")
+    said = _say(language, f"{title}: accepted, signed by {found.signer}", f"{title}：通过校验，签名者 {found.signer}")
     _answer(as_json, {"name": card.name, "version": card.version, "signer": found.signer, "digest": found.digest}, said)
 
 
@@ -237,7 +237,7 @@ def create_key(
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
-    """Make a signing key; prints the public key to list under `trust`. 生成签名密钥,输出公钥。"""
+    """Make a signing key; prints the public key to list under `trust`. 生成签名密钥，输出公钥。"""
     from models.signing import create_key as make
 
     with _explained(choose_language(lang), as_json):
@@ -333,7 +333,7 @@ def _answer_release(release: Release, out: Path, key: Ed25519PrivateKey, languag
 
 def _limit_text(limit: LimitCard, language: Language) -> str:
     text = f"{limit.value:.2f}  ({limit.wanted:.0%}: {limit.measured:.1%} [{limit.low:.1%}, {limit.high:.1%}])"
-    return f"{text} {_say(language, 'provisional: too few parts', '暂定:工件数量不足')}" if limit.provisional else text
+    return f"{text} {_say(language, 'provisional: too few parts', '暂定：工件数量不足')}" if limit.provisional else text
 
 
 def _say(language: Language, en: str, zh: str) -> str:

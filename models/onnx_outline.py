@@ -137,7 +137,7 @@ class _Walk:
                 raise BundleRefused(
                     "external_data",
                     "the model refers to data in another file; only self-contained models are accepted",
-                    "模型引用了外部数据文件;只接受自包含的模型",
+                    "模型引用了外部数据文件；只接受自包含的模型",
                 )
 
     def value(self, data: memoryview) -> Tensor:
@@ -210,5 +210,5 @@ def _text(value: int | memoryview) -> str:
 
 def _refuse(why: str) -> NoReturn:
     raise BundleRefused(
-        "malformed", f"model.onnx is not a well-formed ONNX file: {why}", f"model.onnx 格式不合规:{why}"
+        "malformed", f"model.onnx is not a well-formed ONNX file: {why}", f"model.onnx 格式不合规：{why}"
     )

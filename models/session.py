@@ -24,5 +24,5 @@ def open_session(onnx: bytes) -> ort.InferenceSession:
     except Exception as error:  # the runtime's exceptions share no other ancestor
         why = str(error).splitlines()[0][:200]
         raise BundleRefused(
-            "runtime", f"ONNX Runtime cannot load the model: {why}", f"ONNX Runtime 无法加载模型:{why}"
+            "runtime", f"ONNX Runtime cannot load the model: {why}", f"ONNX Runtime 无法加载模型：{why}"
         ) from error

@@ -27,7 +27,7 @@ def create_key(path: Path) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise InputError(
-            "key", f"{path}: cannot write the key: {error.strerror}", f"{path}:无法写入密钥:{error.strerror}"
+            "key", f"{path}: cannot write the key: {error.strerror}", f"{path}：无法写入密钥：{error.strerror}"
         ) from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -42,12 +42,12 @@ def load_key(path: Path) -> Ed25519PrivateKey:
         raise InputError(
             "key",
             f"{path}: cannot read the key: {error.strerror}; `sunmao-model key create {path}` makes one",
-            f"{path}:无法读取密钥:{error.strerror};可用 `sunmao-model key create {path}` 生成",
+            f"{path}：无法读取密钥：{error.strerror}；可用 `sunmao-model key create {path}` 生成",
         ) from error
     except (ValueError, TypeError) as error:
-        raise InputError("key", f"{path}: not an unencrypted PEM key", f"{path}:不是未加密的 PEM 密钥") from error
+        raise InputError("key", f"{path}: not an unencrypted PEM key", f"{path}：不是未加密的 PEM 密钥") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("key", f"{path}: not an Ed25519 key", f"{path}:不是 Ed25519 密钥")
+        raise InputError("key", f"{path}: not an Ed25519 key", f"{path}：不是 Ed25519 密钥")
     return key
 
 

@@ -53,7 +53,7 @@ def try_model(onnx: bytes, inputs: list[TensorCard], outputs: list[TensorCard], 
 
 
 def _refused(en: str, zh: str) -> BundleRefused:
-    return BundleRefused("trial", f"the model failed its trial run: {en}", f"模型试运行失败:{zh}")
+    return BundleRefused("trial", f"the model failed its trial run: {en}", f"模型试运行失败：{zh}")
 
 
 def _run(order: Mapping[str, Any], onnx: bytes) -> None:

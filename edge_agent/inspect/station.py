@@ -123,7 +123,7 @@ class Station:
             return None
         except OSError as error:
             why = InputError(
-                "unreadable", f"{picture.part}: {error.strerror}", f"{picture.part}:无法读取:{error.strerror}"
+                "unreadable", f"{picture.part}: {error.strerror}", f"{picture.part}：无法读取：{error.strerror}"
             )
         except InputError as error:
             why = error

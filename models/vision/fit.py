@@ -46,7 +46,7 @@ def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: P
         raise InputError(
             "no_pictures",
             f"{len(greys)} pictures of {len(set(parts))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
-            f"只有 {len(set(parts))} 个工件的 {len(greys)} 张图片,太少:至少需要 2 个工件、{MIN_PICTURES} 张",
+            f"只有 {len(set(parts))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
     table = _feature_table(greys, recipe, progress)
     limits = calibrate(_held_out_scores(table, parts, recipe), parts, recipe.review_rate, recipe.reject_rate)
@@ -58,7 +58,7 @@ def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: P
         raise InputError(
             "parity",
             f"no release: the graph differs from its definition by {parity:.1e}, more than {PARITY_LIMIT:g}",
-            f"不予发布:计算图与定义相差 {parity:.1e},超过 {PARITY_LIMIT:g}",
+            f"不予发布：计算图与定义相差 {parity:.1e}，超过 {PARITY_LIMIT:g}",
         )
     fitted = FitCard(
         family=FAMILY,

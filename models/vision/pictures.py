@@ -36,7 +36,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     """
     if len(data) > MAX_BYTES:
         raise InputError(
-            "too_large", f"{name}: larger than {MAX_BYTES >> 20} MiB", f"{name}:图片超过 {MAX_BYTES >> 20} MiB"
+            "too_large", f"{name}: larger than {MAX_BYTES >> 20} MiB", f"{name}：图片超过 {MAX_BYTES >> 20} MiB"
         )
     try:
         picture = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
@@ -47,7 +47,7 @@ def decode(data: bytes, name: str) -> Image.Image:
         raise _too_many_pixels(name) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
         raise InputError(
-            "unreadable", f"{name}: not a complete JPEG or PNG picture", f"{name}:不是完整的 JPEG 或 PNG 图片"
+            "unreadable", f"{name}: not a complete JPEG or PNG picture", f"{name}：不是完整的 JPEG 或 PNG 图片"
         ) from error
 
 
@@ -66,10 +66,10 @@ def list_samples(folder: Path) -> list[Sample]:
     Raises InputError if there are no pictures or parts.csv does not name one of them.
     """
     if not folder.is_dir():
-        raise InputError("no_pictures", f"{folder}: no such folder", f"{folder}:没有这个文件夹")
+        raise InputError("no_pictures", f"{folder}: no such folder", f"{folder}：没有这个文件夹")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
-        raise InputError("no_pictures", f"{folder}: no JPEG or PNG pictures", f"{folder}:没有 JPEG 或 PNG 图片")
+        raise InputError("no_pictures", f"{folder}: no JPEG or PNG pictures", f"{folder}：没有 JPEG 或 PNG 图片")
     listed = _listed_parts(folder / "parts.csv")
     return [Sample(path, _part(path, folder, listed)) for path in paths]
 
@@ -80,7 +80,7 @@ def read_grey(path: Path, side: int) -> Grey:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(
-            "unreadable", f"{path}: cannot be read: {error.strerror}", f"{path}:无法读取:{error.strerror}"
+            "unreadable", f"{path}: cannot be read: {error.strerror}", f"{path}：无法读取：{error.strerror}"
         ) from error
     return fit_to(decode(data, str(path)), side)
 
@@ -101,13 +101,17 @@ def fingerprint(greys: Sequence[Grey]) -> str:
 def _listed_parts(path: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
+    try:
+        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
         if not {"picture", "part"} <= set(rows.fieldnames or ()):
             raise InputError(
-                "parts", f"{path}: needs the columns picture and part", f"{path}:须有 picture 与 part 两列"
+                "parts", f"{path}: needs the columns picture and part", f"{path}：须有 picture 与 part 两列"
             )
         return {row["picture"]: row["part"] for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            "parts", f"{path}: cannot be read; save it as CSV in UTF-8", f"{path}：无法读取；请另存为 UTF-8 编码的 CSV"
+        ) from error
 
 
 def _part(path: Path, folder: Path, listed: dict[str, str] | None) -> str:
@@ -123,4 +127,6 @@ def _part(path: Path, folder: Path, listed: dict[str, str] | None) -> str:
 
 def _too_many_pixels(name: str) -> InputError:
     most = MAX_PIXELS // 1_000_000
-    return InputError("too_large", f"{name}: more than {most} million pixels", f"{name}:超过 {most} 百万像素")
+    return InputError(
+        "too_large", f"{name}: more than {most} million pixels", f"{name}：超过 {MAX_PIXELS // 10_000} 万像素"
+    )

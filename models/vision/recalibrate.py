@@ -26,11 +26,11 @@ def recalibrate(bundle: Bundle, greys: Sequence[Grey], parts: Sequence[str], ver
         raise InputError(
             "no_pictures",
             f"{len(greys)} pictures are too few: at least {MIN_PICTURES} are needed",
-            f"只有 {len(greys)} 张图片,太少:至少需要 {MIN_PICTURES} 张",
+            f"只有 {len(greys)} 张图片，太少：至少需要 {MIN_PICTURES} 张",
         )
     if version == bundle.card.version:
         raise InputError(
-            "version", f"version {version} exists; name another one", f"版本 {version} 已存在;请指定新的版本号"
+            "version", f"version {version} exists; name another one", f"版本 {version} 已存在；请指定新的版本号"
         )
     used = calibration_of(bundle.onnx)
     detector = Detector(bundle)

@@ -51,16 +51,17 @@ def load_recipe(path: Path) -> Recipe:
         return check(msgspec.toml.decode(path.read_bytes(), type=Recipe), str(path))
     except OSError as error:
         raise InputError(
-            "recipe", f"{path}: cannot be read: {error.strerror}", f"{path}:无法读取:{error.strerror}"
+            "recipe", f"{path}: cannot be read: {error.strerror}", f"{path}：无法读取：{error.strerror}"
         ) from error
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("recipe", f"{path}: {error}", f"{path}:配方无效:{error}") from error
+        raise InputError("recipe", f"{path}: {error}", f"{path}：配方无效：{error}") from error
 
 
 def check(recipe: Recipe, where: str) -> Recipe:
     """Return `recipe` if its numbers fit together; raises InputError otherwise."""
     coarsest = recipe.size >> (recipe.scales - 1)
     rules = {
+        "name must be lower-case letters, digits and dashes": NAME.fullmatch(recipe.name) is not None,
         "kernel must be odd and between 3 and 31": recipe.kernel % 2 == 1 and 3 <= recipe.kernel <= 31,
         "scales must be between 1 and 6": 1 <= recipe.scales <= 6,
         "orientations must be between 2 and 12": 2 <= recipe.orientations <= 12,
@@ -76,7 +77,7 @@ def check(recipe: Recipe, where: str) -> Recipe:
     }
     for rule, kept in rules.items():
         if not kept:
-            raise InputError("recipe", f"{where}: {rule}", f"{where}:配方不满足:{rule}")
+            raise InputError("recipe", f"{where}: {rule}", f"{where}：配方不满足：{rule}")
     return recipe
 
 
@@ -86,6 +87,6 @@ def with_name(recipe: Recipe, name: str) -> Recipe:
         raise InputError(
             "name",
             f"'{name}' is not a model's name: lower-case letters, digits and dashes; give one with --name",
-            f"“{name}”不能作模型名称:只能用小写字母、数字和短横线;请用 --name 指定",
+            f"“{name}”不能作模型名称：只能用小写字母、数字和短横线；请用 --name 指定",
         )
     return msgspec.structs.replace(recipe, name=name)

@@ -25,7 +25,7 @@ def zoo_recipe(name: str) -> Recipe:
     """Return the recipe `name`; raises InputError naming the known ones if there is none."""
     if name not in zoo_names():
         known = ", ".join(zoo_names())
-        raise InputError("zoo", f"the zoo has no '{name}'; it has: {known}", f"模型库中没有“{name}”;可用的有:{known}")
+        raise InputError("zoo", f"the zoo has no '{name}'; it has: {known}", f"模型库中没有“{name}”；可用的有：{known}")
     with as_file(files("models").joinpath("zoo", name, "recipe.toml")) as path:
         return load_recipe(path)
 

@@ -96,6 +96,20 @@ def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Pat
     result = run("fit", "vision", listed, "--out", tmp_path / "x", "--key", key_file, "--lang", "en")
     assert result.exit_code == 2
     assert result.stderr.strip() == "parts.csv does not name 00.png"
+    (listed / "parts.csv").write_bytes("picture,part\n00.png,螺母\n".encode("gbk"))
+    result = run("fit", "vision", listed, "--out", tmp_path / "x", "--key", key_file, "--lang", "zh")
+    assert (result.exit_code, "请另存为 UTF-8" in result.stderr) == (2, True)
+
+
+def test_a_name_no_bundle_may_have_is_refused_before_anything_is_written(
+    good_folder: Path, key_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.toml").write_text('name = "../x"')
+    words = ["fit", "vision", good_folder, "--recipe", tmp_path / "recipe.toml", "--out", tmp_path / "out"]
+    result = run(*words, "--key", key_file, "--lang", "en")
+    assert result.exit_code == 2
+    assert "name must be" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
