@@ -6,9 +6,10 @@ Exit status: 0 done; 1 what was checked is not well; 2 wrong use or configuratio
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,10 @@ def serve(
     """Serve until Ctrl-C. 启动云端服务,按 Ctrl-C 停止。"""
     language = choose_language(lang)
     with _explained(language, as_json), _installed(data, dsn) as here:
-        asyncio.run(_serve(here, host, port, language, as_json))
+        # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_serve(here, host, port, language, as_json))
 
 
 @app.command()
@@ -86,12 +90,12 @@ def tenant_create(
 
     language = choose_language(lang)
     with _explained(language, as_json), _installed(data, dsn) as here:
-        request = SiteRequest(name=site, time_zone=time_zone)
+        request = _checked(SiteRequest, {"name": site, "time_zone": time_zone})
 
         async def create(db: Database) -> dict[str, Any]:
             identity = Identity(db, here.secrets)
-            scope = await identity.create_tenant(name, credit_code)
-            made = await identity.create_site(scope, request, "operator")
+            scope = await identity.create_tenant(name, credit_code, request)
+            (made,) = await identity.sites(scope)
             return {"tenant_id": str(scope.tenant_id), "site_id": str(made.id)}
 
         made = _with_database(here, create)
@@ -316,7 +320,6 @@ def _answer(as_json: bool, value: Mapping[str, Any], said: Text, language: Langu
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False) if as_json else said.to(language))
-    sys.stdout.flush()
 
 
 def _table(found: Mapping[str, Any]) -> None:

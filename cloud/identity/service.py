@@ -26,7 +26,7 @@ from argon2.exceptions import VerificationError
 from uuid_utils.compat import uuid7
 
 from cloud.core import audit
-from cloud.core.db import Database
+from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, Scope, TenantScope
@@ -79,32 +79,29 @@ class Identity:
         self._per_account = RateLimit(burst=5, period_s=30)
         self._per_address = RateLimit(burst=30, period_s=2)
 
-    async def create_tenant(self, name: str, credit_code: str | None = None) -> TenantScope:
-        """Create a tenant; for the operator's command line. Raises ConfigError for a wrong credit code."""
+    async def create_tenant(
+        self, name: str, credit_code: str | None = None, site: SiteRequest | None = None
+    ) -> TenantScope:
+        """Create a tenant, with its first site if one is given; for the operator's command line.
+
+        Raises ConfigError for a wrong credit code, Invalid for an unknown time zone.
+        """
         scope = TenantScope(uuid7())
         code = verified(credit_code) if credit_code else None
         async with self._db.tenant(scope) as connection:
             await store.insert_tenant(connection, scope.tenant_id, name, code)
             await audit.record(connection, "operator", "tenant.create", name)
+            if site:
+                await _insert_site(connection, site, "operator")
         return scope
 
     async def create_site(self, scope: TenantScope, request: SiteRequest, actor: str) -> Site:
         """Create a site; raises Invalid for an unknown time zone, Conflict for a name that is taken."""
-        if request.time_zone not in available_timezones():
-            raise Invalid(
-                Text(
-                    f"time_zone '{request.time_zone}' is not an IANA name such as Asia/Shanghai.",
-                    f"时区“{request.time_zone}”无效,请使用 IANA 名称,如 Asia/Shanghai。",
-                )
-            )
-        site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)
         try:
             async with self._db.tenant(scope) as connection:
-                await store.insert_site(connection, site.id, site.name, site.time_zone)
-                await audit.record(connection, actor, "site.create", site.name)
+                return await _insert_site(connection, request, actor)
         except store.Taken as error:
-            raise Conflict(Text(f"There is a site '{site.name}'.", f"已有名为“{site.name}”的站点。")) from error
-        return site
+            raise Conflict(Text(f"There is a site '{request.name}'.", f"已有名为“{request.name}”的站点。")) from error
 
     async def sites(self, scope: TenantScope) -> list[Site]:
         """Return the tenant's sites, by name."""
@@ -279,6 +276,20 @@ class Identity:
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)
+
+
+async def _insert_site(connection: AsyncConnection, request: SiteRequest, actor: str) -> Site:
+    if request.time_zone not in available_timezones():
+        raise Invalid(
+            Text(
+                f"time_zone '{request.time_zone}' is not an IANA name such as Asia/Shanghai.",
+                f"时区“{request.time_zone}”无效,请使用 IANA 名称,如 Asia/Shanghai。",
+            )
+        )
+    site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)
+    await store.insert_site(connection, site.id, site.name, site.time_zone)
+    await audit.record(connection, actor, "site.create", site.name)
+    return site
 
 
 def _new_token(kind: str) -> str:

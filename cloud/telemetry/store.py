@@ -42,7 +42,8 @@ _FROM_ROLLUPS = """
            sum(sum ORDER BY bucket) AS sum, min(low) AS low, max(high) AS high,
            (array_agg(first ORDER BY bucket) FILTER (WHERE used > 0))[1] AS first,
            (array_agg(last ORDER BY bucket DESC) FILTER (WHERE used > 0))[1] AS last,
-           sum(COALESCE(increase, 0) + COALESCE(CASE WHEN step >= 0 THEN step ELSE first END, 0) ORDER BY bucket)
+           sum(COALESCE(increase, 0) + CASE WHEN step IS NULL THEN 0 WHEN step >= 0 THEN step ELSE first END
+               ORDER BY bucket)
                FILTER (WHERE increase IS NOT NULL OR step IS NOT NULL) AS increase
     FROM (
         SELECT s.*, s.first - lag(s.last) OVER (PARTITION BY s.series_id, s.into_bucket, s.used > 0 ORDER BY s.bucket)

@@ -20,7 +20,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
 }
-# Ends the very session the walk uses; asked last.
+# Ends the very session the walk uses.
 LAST = "DELETE /api/v1/sessions/current"
 BY_AGENTS = {"/api/v1/uplink/batches", "/api/v1/uplink/health"}
 
@@ -88,7 +88,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
     missing = {name: "2147483647" if name == "series_id" else "01999999-0000-7000-8000-00000000ffff" for name in ids}
     before = await _everything(theirs)
     for method, path, operation in operations(await _document(ours)):
-        if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes":
+        if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:
             continue
         parameters = re.findall(r"{(\w+)}", path) + [
             parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"

@@ -1,0 +1,179 @@
+"""`sunmao-cloud serve` as people run it: killed in mid-stream the counts close; wrong use is one clear line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from cloud.core.embedded import EmbeddedPostgres
+from tests.doubles.agent import POWER, AgentDouble, frame, readings
+
+START_US = 1_770_000_000_000_000
+FRAMES, ROWS = 120, 50
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="sunmao-test-") as name:
+        yield Path(name) / "data"
+
+
+async def _cloud(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from cloud.cli import main; main()", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate(stdin)
+    return process.returncode or 0, (out + err).decode()
+
+
+async def _json(*arguments: str, stdin: bytes = b"") -> dict[str, Any]:
+    status, text = await _cloud(*arguments, "--json", stdin=stdin)
+    assert status == 0, text
+    answer: dict[str, Any] = json.loads(text)
+    return answer
+
+
+async def _serve(*arguments: str) -> tuple[Process, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from cloud.cli import main; main()", "serve", "--json", *arguments, stdout=PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        line = await process.stdout.readline()
+    assert line, "serve ended"
+    return process, json.loads(line)["url"]
+
+
+async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(folder: Path) -> None:
+    data = ("--data", str(folder))
+    await _json("tenant", "create", "--name", "T", *data)
+    code = (await _json("code", "create", *data))["code"]
+    process, url = await _serve("--port", "0", *data)
+    port = url.rsplit(":", 1)[1]
+    frames = [frame(seq, readings(POWER, [float(seq)] * ROWS, START_US + seq * 60_000_000)) for seq in range(FRAMES)]
+    acknowledged: set[int] = set()
+    reached = {FRAMES // 4: asyncio.Event(), FRAMES // 2: asyncio.Event()}
+    agent = AgentDouble(url)
+
+    async def forward() -> None:
+        """Send what is not acknowledged, for as long as it takes; as an agent does."""
+        while len(acknowledged) < FRAMES:
+            waiting = [some for some in frames if some.seq not in acknowledged][:4]
+            try:
+                acknowledged.update((await agent.deliver(*waiting)).stored)
+                for count, event in reached.items():
+                    if len(acknowledged) >= count:
+                        event.set()
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+
+    async with agent.http:
+        await agent.enrol(code)
+        await agent.log_in()
+        forwarding = asyncio.create_task(forward())
+        for kill_at in reached:
+            async with asyncio.timeout(60):
+                await reached[kill_at].wait()
+            process.kill()
+            await process.wait()
+            process, _ = await _serve("--port", port, *data)
+        async with asyncio.timeout(60):
+            await forwarding
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 0
+    stats = await _json("stats", *data)
+    assert (stats["readings"], stats["ledger_readings"], stats["frames"]) == (FRAMES * ROWS, FRAMES * ROWS, FRAMES)
+    assert (stats["duplicates"], stats["points"], stats["unmapped_points"]) == (0, 1, 0)
+
+
+async def test_a_user_made_on_the_command_line_can_sign_in_and_nothing_secret_is_readable(folder: Path) -> None:
+    data = ("--data", str(folder))
+    await _json("tenant", "create", "--name", "某某精密制造有限公司", "--credit-code", "91350100M000100Y43", *data)
+    made = await _json("user", "create", "--email", "Boss@Example.com", "--generate", *data)
+    await _json("user", "create", "--email", "b@example.com", "--password-stdin", *data, stdin=b"ten letters\n")
+    process, url = await _serve("--port", "0", *data)
+    async with httpx.AsyncClient(base_url=url) as http:
+        answer = await http.post("/api/v1/sessions", json={"email": made["email"], "password": made["password"]})
+        assert answer.status_code == 201
+        assert (await http.get("/metrics")).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    assert not (folder / "postgres" / "postmaster.pid").exists(), "the database has been stopped"
+    assert stat.S_IMODE(os.stat(folder / "secrets.json").st_mode) == 0o600
+
+
+async def test_a_port_in_use_is_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, text = await _cloud(
+            "serve", "--port", str(taken.getsockname()[1]), "--data", str(folder), "--lang", "zh"
+        )
+    assert status == 2
+    assert text.count("\n") == 1
+    assert "无法监听" in text
+
+
+async def test_a_database_that_does_not_answer_is_one_line(folder: Path) -> None:
+    dsn = "postgresql://u:canary@127.0.0.1:1/x"
+    status, text = await _cloud("serve", "--dsn", dsn, "--data", str(folder), "--lang", "en")
+    assert status == 3
+    assert text.count("\n") == 1
+    assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (b'{"signing_key":"","lookup_key":"","database_password":""}', 0o600, "empty or too short"),
+        (b'{"signing_key":"changeme","lookup_key":"x","database_password":"x"}', 0o600, "too short"),
+        (b"{}", 0o600, "missing"),
+        (b"not json", 0o600, "malformed"),
+        (b"{}", 0o644, "other users can read it"),
+    ],
+)
+def test_weak_secrets_are_not_served_with(folder: Path, content: bytes, mode: int, said: str) -> None:
+    folder.mkdir()
+    (folder / "secrets.json").write_bytes(content)
+    (folder / "secrets.json").chmod(mode)
+    status, text = asyncio.run(_cloud("serve", "--port", "0", "--data", str(folder), "--lang", "en"))
+    assert (status, said in text, text.count("\n")) == (2, True, 1), text
+
+
+async def test_wrong_values_name_the_option(folder: Path) -> None:
+    data = ("--data", str(folder), "--lang", "en")
+    for arguments, key in (
+        (("tenant", "create", "--name", "T", "--credit-code", "123"), "credit_code"),
+        (("tenant", "create", "--name", "T", "--time-zone", "Mars"), "time_zone"),
+        (("code", "create"), "--tenant"),
+        (("user", "create", "--email", "x", "--generate"), "--email"),
+    ):
+        status, text = await _cloud(*arguments, *data)
+        assert (status, key in text, text.count("\n")) == (2, True, 1), text
+
+
+def test_the_embedded_server_lets_in_this_user_only_and_listens_on_no_network(folder: Path) -> None:
+    folder.mkdir()
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        dsn = server.start()
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+            rules = connection.execute("SELECT type, auth_method FROM pg_hba_file_rules").fetchall()
+        assert rules == [("local", "peer")]
+        with pytest.raises(psycopg.OperationalError, match=r"(?i)peer"):
+            psycopg.connect(dsn, user="somebody")
+    finally:
+        server.stop()
