@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from tests.faults.conftest import NOTHING_LOST, Joint
@@ -26,9 +27,11 @@ def test_cloud_killed_in_mid_stream(joint: Joint) -> None:
     for _ in range(2):
         reached = joint.stored()["readings"]
         joint.until(lambda reached=reached: joint.stored()["readings"] > reached + 100, "readings in the cloud")
-        for process in joint.platform.family("cloud"):
+        killed = joint.platform.family("cloud")
+        for process in killed:
             process.kill()
         joint.platform.plant.processes.pop("cloud").wait()
+        psutil.wait_procs(killed, 30)
         collected = joint.collected()
         joint.until(lambda collected=collected: joint.collected() > collected + 100, "readings during the outage")
         joint.platform.start_cloud()
