@@ -33,7 +33,8 @@ def line_chart(
 ) -> dict[str, Any]:
     """Return the options of one series over [start, end].
 
-    A missing value leaves a gap, it is never bridged. Where samples carry extremes, a band shows what lies between
+    The axis begins with the first sample, so that a young series fills its chart, and ends at `end`, so that a silence
+    of late shows. A missing value leaves a gap, it is never bridged. Where samples carry extremes, a band shows what lies between
     them, and `extremes` names its lower and upper edge for the reader.
     """
     shown = [(_wall_clock_ms(sample.time, zone), sample) for sample in samples]
@@ -58,7 +59,7 @@ def line_chart(
     return {
         "useUTC": True,
         "animation": False,
-        "grid": {"left": 8, "right": 18, "top": 30, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 18, "top": 14, "bottom": 8, "containLabel": True},
         "textStyle": {"fontFamily": "inherit", "color": INK},
         "tooltip": {
             "trigger": "axis",
@@ -69,7 +70,7 @@ def line_chart(
         },
         "xAxis": {
             "type": "time",
-            "min": _wall_clock_ms(start, zone),
+            "min": shown[0][0] if shown else _wall_clock_ms(start, zone),
             "max": _wall_clock_ms(end, zone),
             "axisLine": {"lineStyle": {"color": "#c9c2b3"}},
             "axisLabel": {
@@ -88,8 +89,6 @@ def line_chart(
         "yAxis": {
             "type": "value",
             "scale": True,
-            "name": unit.strip(),
-            "nameTextStyle": {"color": MUTED, "align": "left"},
             "axisLabel": {"color": MUTED},
             "splitLine": {"lineStyle": {"color": GRID}},
         },

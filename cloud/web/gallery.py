@@ -13,6 +13,9 @@ from cloud.web.visit import Visit
 from cloud.web.words import VERDICTS
 from protocols.text import Text
 
+REVIEW_AT, REJECT_AT = 45.0, 68.0
+"""Where the limits stand on the scale, in per cent of its width."""
+
 NO_PICTURE = Text("no picture", "无图片")
 _SCORE = Text("score {score}", "分值 {score}")
 
@@ -56,17 +59,25 @@ def _shot(visit: Visit, item: Inspection) -> None:
             Words(moment(item.time, visit.zone, visit.language, now=datetime.now(UTC)), "muted num", tag="div")
 
 
+def place_on_scale(item: Inspection) -> float:
+    """Return where the score's needle stands, in per cent of the scale's width: within the zone of its verdict.
+
+    Every zone is linear within itself and has room enough for its name, however far from the limits a score is.
+    """
+    score, review, reject = item.score, item.review_limit, item.reject_limit
+    if score < review:
+        start, end, low, high = 0.0, REVIEW_AT, min(0.0, score, 2 * review), review
+    elif score < reject:
+        start, end, low, high = REVIEW_AT, REJECT_AT, review, reject
+    else:
+        start, end, low, high = REJECT_AT, 100.0, reject, max(score * 1.1, reject + 2 * (reject - review))
+    share = (score - low) / (high - low) if high > low else 0.5
+    return round(min(max(start + share * (end - start), 3.0), 97.0), 2)
+
+
 def score_scale(visit: Visit, item: Inspection) -> None:
     """Draw the score against the limits it was judged by: three zones, a needle, the limits written under them."""
-    top = max(item.score, item.reject_limit) * 1.12
-    bottom = min(0.0, item.score, item.review_limit)
-    span = (top - bottom) or 1.0
-
-    def place(value: float) -> float:
-        return round(100 * (value - bottom) / span, 2)
-
-    review, reject = place(item.review_limit), place(item.reject_limit)
-    zones = (("pass", 0.0, review), ("review", review, reject), ("reject", reject, 100.0))
+    zones = (("pass", 0.0, REVIEW_AT), ("review", REVIEW_AT, REJECT_AT), ("reject", REJECT_AT, 100.0))
     with box("scale"):
         with box("scale-bar"):
             for verdict, start, end in zones:
@@ -75,6 +86,6 @@ def score_scale(visit: Visit, item: Inspection) -> None:
             Words(VERDICTS[verdict].text.to(visit.language), "zone", tag="div").style(
                 f"left: {start}%; width: {end - start}%"
             )
-        Words(number(item.score), "needle", tag="div").style(f"left: {place(item.score)}%")
-        for limit, position in ((item.review_limit, review), (item.reject_limit, reject)):
+        Words(number(item.score), "needle", tag="div").style(f"left: {place_on_scale(item)}%")
+        for limit, position in ((item.review_limit, REVIEW_AT), (item.reject_limit, REJECT_AT)):
             Words(number(limit), "limit num", tag="div").style(f"left: {position}%")

@@ -27,7 +27,7 @@ LEADING: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("discharge_pressure", "active_power_total", "motor_speed", "discharge_temperature", "load_percent"),
             *("operating_hours_total", "energy_active_import"),
         ),
-        "inspection_station": ("inspection_score", "inspection_latency"),
+        "inspection_station": ("inspection_verdict", "inspection_score", "inspection_latency"),
         "vfd": ("motor_speed", "output_power", "output_current", "output_frequency", "motor_torque_percent"),
         "cnc": ("part_count_total", "cycle_time", "spindle_speed", "spindle_load", "feed_rate", "program_name_active"),
     }
@@ -36,7 +36,8 @@ ANY_MACHINE = (
     *("part_count_good", "part_count_total", "part_count_reject", "cycle_time", "active_power_total", "load_percent"),
     *("process_temperature", "gauge_pressure", "operating_hours_total"),
 )
-POWER, PARTS_GOOD, PARTS_REJECT = "active_power_total", "part_count_good", "part_count_reject"
+POWER = "active_power_total"
+PARTS_TOTAL, PARTS_GOOD, PARTS_REJECT = "part_count_total", "part_count_good", "part_count_reject"
 METER_CLASS = "energy_meter"
 SUPPORTING = frozenset({METER_CLASS, "inspection_station", "sensor", "generic", ""})
 """Classes of equipment that make nothing themselves; a plant's page shows them after its machines."""

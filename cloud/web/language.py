@@ -37,7 +37,7 @@ def number(value: float | None, *, whole: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     size = abs(value)
-    decimals = 0 if whole or size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
+    decimals = 0 if whole or size >= 1000 or size == 0 else 1 if size >= 100 else 2 if size >= 1 else 3
     return f"{value:,.{decimals}f}"
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from cloud.fleet.schemas import Equipment as FleetEquipment
 from cloud.telemetry.schemas import Latest
 from cloud.telemetry.schemas import Point as Series
-from cloud.web.highlights import SUPPORTING, leading, working_state
+from cloud.web.highlights import PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
 from cloud.web.words import GATEWAY_LOST, NO_DATA, UNREACHABLE, WAITING, Mark
@@ -105,6 +105,12 @@ class Equipment:
         return working_state(valued)
 
     @property
+    def place(self) -> tuple[bool, bool, str]:
+        """Its place among others: what makes parts, what helps it, what only measures; then by name."""
+        makes = any(point.code in (PARTS_GOOD, PARTS_TOTAL) for point in self.points.values())
+        return (self.known.equipment_class in SUPPORTING, not makes, self.known.name)
+
+    @property
     def last_value(self) -> datetime | None:
         """When its newest value arose."""
         return max((point.latest.time for point in self.points.values() if point.latest), default=None)
@@ -131,16 +137,14 @@ def total(plant: Iterable[Equipment], property_code: str) -> float | None:
 
 
 async def load_plant(visit: Visit) -> dict[UUID, Equipment]:
-    """Return all equipment of the tenant by id, machines first, with its points and latest values."""
-    listed = await visit.domains.fleet.equipment_list(visit.scope)
-    listed.sort(key=lambda known: (known.equipment_class in SUPPORTING, known.name))
-    plant = {known.id: Equipment(known) for known in listed}
+    """Return all equipment of the tenant by id, what makes parts first, with its points and latest values."""
+    plant = {known.id: Equipment(known) for known in await visit.domains.fleet.equipment_list(visit.scope)}
     latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope)}
     for series in await visit.domains.telemetry.points(visit.scope):
         if series.equipment_id in plant:
             point = Point(series, latest.get(series.series_id))
             plant[series.equipment_id].points[series.series_id] = point
-    return plant
+    return dict(sorted(plant.items(), key=lambda item: item[1].place))
 
 
 async def load_equipment(visit: Visit, identity: UUID) -> Equipment:

@@ -6,6 +6,7 @@ python -m deploy.demo.screenshots --url http://127.0.0.1:8000 --email EMAIL --pa
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -26,7 +27,9 @@ def main() -> None:
     parser.add_argument("--email", required=True)
     parser.add_argument("--password", required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--settle", type=float, default=60.0, help="Seconds to let the charts fill before.")
     arguments = parser.parse_args()
+    time.sleep(arguments.settle)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -55,13 +58,13 @@ def take(browser: Browser, arguments: argparse.Namespace, language: str, screen:
         page.wait_for_load_state("networkidle")
         page.evaluate("document.fonts.ready")
         files.append(arguments.out / f"{name}-{language}-{screen}.png")
-        page.screenshot(path=files[-1])
+        page.screenshot(path=files[-1], full_page=screen == "desktop" and name != "equipment")
 
     log_in(page, arguments.email, arguments.password)
     page.locator(".tile").first.wait_for()
     page.locator(".chart canvas").first.wait_for()
     shoot("overview")
-    page.locator(".tile").filter(has=page.locator(".lead .reading")).last.click()
+    page.locator(".tile").first.click()
     page.locator(".points tbody tr").first.wait_for()
     page.locator(".chart canvas").first.wait_for()
     shoot("equipment")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from cloud.quality.schemas import Inspection
 from cloud.web.charts import Sample, line_chart
+from cloud.web.gallery import place_on_scale
 from cloud.web.highlights import ANY_MACHINE, LEADING, METER_CLASS, STATE, SUPPORTING, leading, working_state
 from cloud.web.icons import svg
 from cloud.web.language import NOTHING, age, duration, moment, number
@@ -24,7 +27,7 @@ SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0.0, "0.000"), (0.0254, "0.025"), (7.0, "7.00"), (99.994, "99.99"), (-12.345, "-12.35"), (231.06, "231.1"),
+        (0.0, "0"), (0.0254, "0.025"), (7.0, "7.00"), (99.994, "99.99"), (-12.345, "-12.35"), (231.06, "231.1"),
         (2480.4, "2,480"), (1_234_567.8, "1,234,568"), (None, NOTHING), (math.nan, NOTHING), (math.inf, NOTHING),
     ],
 )  # fmt: skip
@@ -150,3 +153,24 @@ def test_a_units_symbol_can_break_no_chart() -> None:
     start = datetime(2026, 3, 2, tzinfo=UTC)
     options = line_chart([], start=start, end=start, zone=SHANGHAI, name="n", unit="""'"</script>\\""")
     assert r"'\"</script>\\" in options["tooltip"][":valueFormatter"]
+
+
+@pytest.mark.parametrize(
+    ("score", "zone"),
+    [(-1.2, (0, 45)), (0.0, (0, 45)), (2.99, (0, 45)), (3.0, (45, 68)), (4.4, (45, 68)), (4.5, (68, 100)), (6.5, (68, 100)), (900.0, (68, 100))],
+)  # fmt: skip
+def test_the_needle_stands_in_the_zone_of_its_verdict(score: float, zone: tuple[int, int]) -> None:
+    assert zone[0] <= place_on_scale(judged(score)) <= zone[1]
+
+
+def test_a_higher_score_never_stands_further_left_within_a_zone() -> None:
+    for low, high in ((0.0, 2.9), (3.0, 4.4), (4.5, 7.0)):
+        places = [place_on_scale(judged(low + (high - low) * step / 20)) for step in range(21)]
+        assert places == sorted(places)
+
+
+def judged(score: float) -> Inspection:
+    return Inspection(
+        id=UUID(int=1), equipment_id=UUID(int=2), time=datetime(2026, 3, 2, tzinfo=UTC), part="p", verdict="pass", score=score,
+        review_limit=3.0, reject_limit=4.5, model="m", model_version="1", latency_us=1, picture=True, heatmap=True, oversize=[],
+    )  # fmt: skip
