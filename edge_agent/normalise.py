@@ -11,12 +11,14 @@ from edge_agent.config import DeviceConfig
 from protocols.dictionary.entries import Entry, load_dictionary
 from protocols.driver import PointConfig
 from protocols.reading import (
+    BAD_DECODING_ERROR,
     BAD_NO_DATA,
     BAD_TYPE_MISMATCH,
     UNCERTAIN_ENGINEERING_UNITS_EXCEEDED,
     Quality,
     Reading,
     Value,
+    plausible_time,
 )
 from protocols.uplink.messages import PointRef
 
@@ -36,7 +38,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 class _Point:
     """What is known of one point before its readings come, and the latest of them."""
 
-    __slots__ = ("convert", "factor", "high", "last", "low", "offset", "ref", "text", "timed")
+    __slots__ = ("convert", "factor", "high", "last", "low", "offset", "ref", "stored", "text", "timed")
 
     def __init__(self, device: str, config: PointConfig, entry: Entry | None, mark: Mark | None) -> None:
         unit = config.unit or (entry.unit if entry else "")
@@ -46,6 +48,7 @@ class _Point:
         self.convert = (self.factor, self.offset) != (1.0, 0.0)
         self.low, self.high = _plausible(entry)
         self.timed = mark is not None
+        self.stored = 0
         self.last = mark or Mark(-1, None, 0)
 
     def meaning(self, value: Value, quality: Quality) -> tuple[Value, Quality]:
@@ -53,6 +56,8 @@ class _Point:
         if value is None:
             return None, quality
         if isinstance(value, str):
+            if "\0" in value:  # no database holds it; it comes from a string read with a wrong length
+                return None, _at_least(BAD_DECODING_ERROR, quality)
             return (value, quality) if self.text in (None, True) else (None, _at_least(BAD_TYPE_MISMATCH, quality))
         if self.text:
             return None, _at_least(BAD_TYPE_MISMATCH, quality)
@@ -105,7 +110,8 @@ class Normaliser:
 
         A reading that a device repeats - same source time, value and quality, as after a new subscription - is dropped.
         One with the old source time but another value or quality is new all the same (a device that came back, a clock
-        too coarse); it takes its arrival time, so that no two readings of a point share an instant.
+        too coarse). Like one of a clock that can not be right it takes its arrival time, so that no two readings of a
+        point share an instant.
         """
         kept: list[tuple[PointRef, Reading]] = []
         marks: list[tuple[PointRef, Mark]] = []
@@ -119,13 +125,14 @@ class Normaliser:
                 )  # NaN
                 if mark == point.last:
                     continue
-                if time == point.last.source_time:
-                    time = max(reading.arrival_time, time + 1)
+                if time == point.last.source_time or time != plausible_time(time, reading.arrival_time):
+                    time = max(reading.arrival_time, point.stored + 1)
                 point.last = mark
                 marks.append((point.ref, mark))
             elif point.timed:
                 point.last = Mark(point.last.source_time, reading.value, int(reading.quality))
                 marks.append((point.ref, point.last))
             value, quality = point.meaning(reading.value, reading.quality)
+            point.stored = time
             kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
         return kept, marks

@@ -119,6 +119,21 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     arrival_time: int
 
 
+EARLIEST_US = 946_684_800_000_000
+LATEST_US = 4_102_444_800_000_000
+"""From 2000 to 2100: what the platform stores. A time outside is that of a clock that was never set."""
+
+_DAY_US = 86_400_000_000
+
+
+def plausible_time(source_time: int, arrival_time: int) -> int:
+    """Return when the value arose: `source_time`, or `arrival_time` where the source's clock can not be right.
+
+    A clock may lag by years of buffering, but it can not be more than a day ahead of ours: time zones end there.
+    """
+    return source_time if EARLIEST_US <= source_time <= arrival_time + _DAY_US else arrival_time
+
+
 def now_us() -> int:
     """Return the wall clock in microseconds UTC."""
     return time.time_ns() // 1000

@@ -36,6 +36,7 @@ from cloud.quality.schemas import (
     Verdict,
 )
 from protocols.errors import Malformed
+from protocols.reading import EARLIEST_US, LATEST_US
 from protocols.text import Text
 from protocols.uplink.messages import Batch
 from protocols.uplink.messages import Inspection as Delivered
@@ -46,7 +47,6 @@ MAX_IMAGE_BYTES = 4 * 1024 * 1024
 MEDIA_TYPES: dict[PictureKind, str] = {"picture": "image/jpeg", "heatmap": "image/png"}
 
 _MAX_TEXT = 200
-_MAX_TIME_US = 253_402_300_800_000_000  # the year 10000, where neither Python nor a person can follow
 
 
 async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
@@ -153,14 +153,14 @@ def _check(inspection: Delivered) -> None:
         "id" if not _is_uuid(inspection.id)
         else "verdict" if inspection.verdict not in get_args(Verdict)
         else "score or limit" if not all(map(math.isfinite, numbers))
-        else "time" if not 0 < inspection.time < _MAX_TIME_US
+        else "time" if not EARLIEST_US <= inspection.time <= LATEST_US
         else "latency" if not 0 <= inspection.latency_us < 2**63
         else "text" if any(len(text) > _MAX_TEXT or "\0" in text for text in texts)
         else None
     )  # fmt: skip
     if wrong:
         raise Malformed(
-            Text(f"inspection '{inspection.id}': {wrong} is not valid", f"检测记录“{inspection.id}”:{wrong} 无效")
+            Text(f"inspection '{inspection.id}': {wrong} is not valid", f"检测记录“{inspection.id}”：{wrong} 无效")
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.errors import Malformed
-from protocols.reading import BAD_NO_DATA
+from protocols.reading import BAD_NO_DATA, EARLIEST_US, LATEST_US
 from protocols.text import Text
 from protocols.uplink.messages import Columns
 
@@ -16,9 +16,6 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01T00:00:00Z, the zero of PostgreSQL's timestamps, in microseconds since 1970."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Years 1 to 9999: what both PostgreSQL and Python's datetime can hold.
-MIN_TIME_US = -62_135_596_800_000_000
-MAX_TIME_US = 253_402_300_799_999_999
 
 # One record of COPY ... (FORMAT BINARY): field count, then length and big-endian value of each field.
 _RECORD = np.dtype(
@@ -53,7 +50,7 @@ class Numbers:
         self.time: NDArray[np.int64] = np.frombuffer(columns.source_time, "<i8")
         value = np.frombuffer(columns.value, "<f8")
         quality = np.frombuffer(columns.quality, "<i2")
-        if len(self.time) and (self.time.min() < MIN_TIME_US or self.time.max() > MAX_TIME_US):
+        if len(self.time) and (self.time.min() < EARLIEST_US or self.time.max() > LATEST_US):
             raise time_out_of_range()
         # An infinity is a decoding's fault; like a missing value it must not pass for a measurement.
         finite = np.isfinite(value)
@@ -80,5 +77,5 @@ def instant(time_us: int) -> datetime:
 
 
 def time_out_of_range() -> Malformed:
-    """Return the refusal of a source time outside the years 1 to 9999."""
-    return Malformed(Text("a source time is outside the years 1 to 9999", "源时间超出公元 1 年至 9999 年的范围"))
+    """Return the refusal of a source time outside the years 2000 to 2099."""
+    return Malformed(Text("a source time is outside the years 2000 to 2099", "源时间超出 2000 年至 2099 年的范围"))

@@ -22,19 +22,17 @@ from cloud.core.listen import announce
 from cloud.core.metrics import Metrics
 from cloud.core.principal import AgentPrincipal
 from cloud.fleet import service as fleet
-from cloud.telemetry import store
 from cloud.telemetry.columns import (
     COPY_HEADER,
     COPY_TRAILER,
-    MAX_TIME_US,
-    MIN_TIME_US,
     Numbers,
     instant,
     time_out_of_range,
 )
 from cloud.telemetry.delays import buckets_of
+from cloud.telemetry.store import ingest as store
 from protocols.errors import Malformed
-from protocols.reading import BAD_NO_DATA
+from protocols.reading import BAD_NO_DATA, EARLIEST_US, LATEST_US
 from protocols.text import Text
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import Batch, Delivery, Frame, PointRef, Receipt, TextReading, Verdict
@@ -171,7 +169,7 @@ class _Content:
         for point in self.points:
             _check_point(point)
         for text in self.batch.texts:
-            if not MIN_TIME_US <= text.source_time <= MAX_TIME_US:
+            if not EARLIEST_US <= text.source_time <= LATEST_US:
                 raise time_out_of_range()
             if text.value is not None and "\0" in text.value:
                 raise Malformed(

@@ -17,7 +17,7 @@ from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder,
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
 from models.vision.detector import VERDICTS, Detector
-from protocols.reading import GOOD, Reading, now_us
+from protocols.reading import GOOD, Reading, now_us, plausible_time
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, Inspection, PointRef
 
@@ -135,7 +135,7 @@ class Station:
 
     def _add(self, detector: Detector, judged: _Judged) -> None:
         arrived = now_us()
-        time = min(max(judged.picture.taken_ns // 1000, 1), arrived)
+        time = plausible_time(judged.picture.taken_ns // 1000, arrived)
         finding, latency_us = judged.judgement.finding, judged.judgement.latency_us
         inspection = Inspection(
             id=judged.identifier,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge_agent.config import DeviceConfig
 from edge_agent.normalise import Mark, Normaliser
 from protocols.driver import ConnectionConfig, PointConfig
 from protocols.reading import (
+    BAD_DECODING_ERROR,
     BAD_NO_COMMUNICATION,
     BAD_NO_DATA,
     BAD_SENSOR_FAILURE,
     BAD_TYPE_MISMATCH,
+    EARLIEST_US,
     GOOD,
     UNCERTAIN,
     UNCERTAIN_ENGINEERING_UNITS_EXCEEDED,
@@ -31,8 +34,9 @@ def normaliser(marks: dict[str, Mark] | None = None, **point: Any) -> Normaliser
 
 
 def one(of: Normaliser, value: Value, quality: Quality = GOOD, source: int = 1, arrival: int = 1) -> Any:
-    kept, _ = of([Reading("p", value, quality, source, arrival)])
-    return kept[0][1] if kept else None
+    """Return what is kept of a reading whose times count from 2000-01-01, with its source time counted likewise."""
+    kept, _ = of([Reading("p", value, quality, EARLIEST_US + source, EARLIEST_US + arrival)])
+    return msgspec.structs.replace(kept[0][1], source_time=kept[0][1].source_time - EARLIEST_US) if kept else None
 
 
 MEANINGS = [
@@ -47,6 +51,7 @@ MEANINGS = [
     ({"property": "voltage_l1_n"}, None, BAD_NO_COMMUNICATION, None, BAD_NO_COMMUNICATION),
     ({"property": "voltage_l1_n"}, 9000.0, BAD_SENSOR_FAILURE, 9000.0, BAD_SENSOR_FAILURE),
     ({"property": "serial_number"}, "00012", GOOD, "00012", GOOD),
+    ({"property": "serial_number"}, "A\0\0", GOOD, None, BAD_DECODING_ERROR),
     ({"property": "serial_number"}, 12, GOOD, None, BAD_TYPE_MISMATCH),
     ({"property": "machine_running"}, True, GOOD, 1, GOOD),
     ({"property": "machine_running"}, 7, GOOD, 7, UNCERTAIN_ENGINEERING_UNITS_EXCEEDED),
@@ -94,7 +99,7 @@ def test_a_new_value_under_the_old_time_does_not_share_its_instant() -> None:
 
 def test_a_repeat_is_recognised_after_a_restart_by_its_mark() -> None:
     of = normaliser()
-    _, marks = of([Reading("p", 1.0, GOOD, 10, 11)])
+    _, marks = of([Reading("p", 1.0, GOOD, EARLIEST_US + 10, EARLIEST_US + 11)])
     again = normaliser({"p": marks[0][1]})
     assert one(again, 1.0, source=10, arrival=99) is None
     assert one(again, 1.5, source=12, arrival=99).source_time == 12
@@ -102,7 +107,17 @@ def test_a_repeat_is_recognised_after_a_restart_by_its_mark() -> None:
 
 def test_a_loss_is_remembered_over_a_restart() -> None:
     of = normaliser()
-    of([Reading("p", 1.0, GOOD, 10, 11)])
-    _, marks = of([Reading("p", None, BAD_NO_COMMUNICATION, 50, 50)])
+    of([Reading("p", 1.0, GOOD, EARLIEST_US + 10, EARLIEST_US + 11)])
+    _, marks = of([Reading("p", None, BAD_NO_COMMUNICATION, EARLIEST_US + 50, EARLIEST_US + 50)])
     again = normaliser({"p": marks[0][1]})
     assert one(again, 1.0, source=10, arrival=90).source_time == 90
+
+
+@pytest.mark.parametrize(
+    "source", [-2, -EARLIEST_US, -(2**62), 86_400_000_001 + 500], ids=["1999", "1970", "long ago", "tomorrow"]
+)
+def test_a_clock_that_can_not_be_right_is_not_believed(source: int) -> None:
+    of = normaliser()
+    assert one(of, 1.0, source=source, arrival=500).source_time == 500
+    assert one(of, 2.0, source=source + 1, arrival=500).source_time == 501
+    assert one(of, 3.0, source=86_400_000_000 + 500, arrival=500).source_time == 86_400_000_500
