@@ -49,7 +49,7 @@ async def summarise_inspections(
     end = end or datetime.now(UTC)
     start = start or end - timedelta(days=1)
     if not timedelta(0) < end - start <= _LONGEST_SUMMARY:
-        raise Invalid(Text("start must be before end, by at most 92 days.", "start 必须早于 end,且间隔不超过 92 天。"))
+        raise Invalid(Text("start must be before end, by at most 92 days.", "start 必须早于 end，且间隔不超过 92 天。"))
     return await quality.summary(principal.scope, start, end, equipment_id)
 
 

@@ -125,8 +125,9 @@ def delivered(cloud: str, ours: Company) -> Iterator[Delivered]:
         yield Delivered(plant, plant.deliver_inspections(12, defects=(4, 10)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Playwright keeps an event loop running in this thread while it is open; tests of other rooms bring their own.
     if not Path(CHROMIUM).exists():
         pytest.skip(f"CHROMIUM IS MISSING: no page has been tested (apt install chromium puts it at {CHROMIUM})")
     with sync_playwright() as playwright:

@@ -218,3 +218,13 @@ def test_a_foreign_form_does_nothing(cloud: str, ours) -> None:
         form = {"email": ours.email, "password": "joined-without-a-nail"}
         assert client.post("/login", data=form).status_code == 403
         assert client.post("/logout").status_code == 403
+
+
+def test_pages_leave_the_api_its_own_answers(cloud: str) -> None:
+    with httpx.Client(base_url=cloud) as client:
+        for path in ("/api/v1/none", "/api/none"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        answer = client.delete("/api/v1/inspections")
+        assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+        assert answer.headers["allow"] == "GET"
