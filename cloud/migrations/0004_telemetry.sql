@@ -69,7 +69,7 @@ END;
 DO $$ BEGIN PERFORM hand_to_door('tenants_to_roll_up()'); END $$;
 
 -- Telemetry has no row-level security: TimescaleDB refuses it together with compression and does not carry it to chunks.
--- It is reachable through cloud/telemetry/store.py only, which joins through the tenant's series; the app role has no
+-- It is reachable through cloud/telemetry/store only, which joins through the tenant's series; the app role has no
 -- right on the schema that holds its chunks or partitions.
 --
 -- A reading without a value is stored as NaN with a bad quality (below 0), never with another; so `quality >= 0` alone
@@ -93,8 +93,6 @@ BEGIN
     IF wanted THEN
         PERFORM create_hypertable('telemetry', 'ts', chunk_time_interval => interval '7 days',
                                   create_default_indexes => false, associated_schema_name => 'telemetry_chunk');
-    ELSE
-        CREATE TABLE telemetry_chunk.rest PARTITION OF telemetry DEFAULT;
     END IF;
 END
 $$;
@@ -110,16 +108,14 @@ CREATE TABLE telemetry_text (
 CREATE INDEX ON telemetry_text (series_id, ts);
 GRANT SELECT, INSERT ON telemetry_text TO sunmao_app;
 
--- Makes room for the week that begins at `week` (a Monday, 00:00 UTC). TimescaleDB does so by itself; years outside
--- 2000..2099 are a clock's fault and share the default partition.
+-- Makes room for the week that begins at `week` (a Monday, 00:00 UTC). TimescaleDB does so by itself.
 CREATE FUNCTION ensure_telemetry_partition(week timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     monday timestamptz := date_trunc('week', week, 'UTC');
     partition text := to_char(monday AT TIME ZONE 'UTC', '"w"YYYYMMDD');
 BEGIN
-    IF (SELECT relkind FROM pg_class WHERE oid = 'telemetry'::regclass) <> 'p'
-        OR extract(year FROM monday AT TIME ZONE 'UTC') NOT BETWEEN 2000 AND 2099 THEN
+    IF (SELECT relkind FROM pg_class WHERE oid = 'telemetry'::regclass) <> 'p' THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('telemetry_partition'));

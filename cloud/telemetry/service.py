@@ -28,7 +28,6 @@ from cloud.core.errors import Invalid, NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.dictionary.service import entry_of, unit_symbol
-from cloud.telemetry import store
 from cloud.telemetry.curves import LEVEL_S, aligned, choose, samples
 from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.ingest import Ingest
@@ -44,6 +43,8 @@ from cloud.telemetry.schemas import (
     Sample,
     Stats,
 )
+from cloud.telemetry.store import query as store
+from cloud.telemetry.store import rollups
 from protocols.text import Text
 from protocols.uplink.messages import Delivery, Receipt
 
@@ -123,7 +124,7 @@ class Telemetry:
                     curves[series] = [_sample(row) for row in rows]
             else:
                 origin = aligned(start, step_s, known[series_ids[0]]["time_zone"])
-                states = await store.select_buckets(connection, chosen, list(known), origin, end, step_s=step_s)
+                states = await rollups.select_buckets(connection, chosen, list(known), origin, end, step_s=step_s)
                 for series, group in groupby(states, itemgetter("series_id")):
                     entry = entry_of(known[series]["property"])
                     curves[series] = samples(group, entry.aggregation if entry else "avg")

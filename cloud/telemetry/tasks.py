@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import count
 
 from cloud.core.db import Database
 from cloud.core.metrics import Metrics
 from cloud.core.principal import TenantScope
-from cloud.telemetry import store
+from cloud.telemetry.store import rollups
 
 _PERIOD_S = 2.0
 _CHANGES_AT_ONCE = 500
-_FORGET_EVERY = 60
+_PASSES_BETWEEN_FORGETTING = 30
 
 _log = logging.getLogger(__name__)
 
 
-async def roll_up_all(db: Database, metrics: Metrics) -> int:
-    """Recompute what is behind, tenant by tenant; return the number of changes handled."""
+async def roll_up_all(db: Database, metrics: Metrics, *, forget: bool = False) -> None:
+    """Recompute what is behind, tenant by tenant; with `forget`, drop changes that are an hour old."""
     async with db.door() as connection:
-        tenants = await store.tenants_to_roll_up(connection)
-    handled = 0
+        tenants = await rollups.tenants_to_roll_up(connection)
     for tenant in tenants:
         while True:
             async with db.tenant(TenantScope(tenant)) as connection:
-                count = await store.roll_up(connection, tenant, _CHANGES_AT_ONCE)
-            metrics.rollups.inc(count)
-            handled += count
-            if count < _CHANGES_AT_ONCE:
+                changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE)
+            metrics.rollups.inc(changes)
+            if changes < _CHANGES_AT_ONCE:
                 break
-    return handled
+        if forget:
+            async with db.tenant(TenantScope(tenant)) as connection:
+                await rollups.forget_changes(connection)
 
 
 async def keep_rolled_up(db: Database, metrics: Metrics) -> None:
     """Roll up every two seconds until cancelled. What fails stays marked and is tried again."""
     failing = False
-    while True:
+    for passes in count():
         try:
-            await roll_up_all(db, metrics)
+            await roll_up_all(db, metrics, forget=passes % _PASSES_BETWEEN_FORGETTING == 0)
             if failing:
                 _log.warning("roll-ups are being kept again")
             failing = False

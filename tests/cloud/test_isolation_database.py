@@ -56,9 +56,12 @@ def test_the_app_role_has_no_power_of_its_own(app: psycopg.Connection) -> None:
 
 
 def test_the_app_role_cannot_reach_chunks_or_partitions(owner: psycopg.Connection, app: psycopg.Connection) -> None:
-    owner.execute(
-        "INSERT INTO telemetry SELECT 1, now() - i * interval '30 days', 1, 0 FROM generate_series(1, 4) AS i"
-    )
+    for statement in (
+        "SELECT ensure_telemetry_partition(ts) FROM {}",
+        "INSERT INTO telemetry SELECT 1, ts, 1, 0 FROM {}",
+    ):
+        months = "generate_series(now() - interval '3 months', now(), interval '1 month') AS months (ts)"
+        owner.execute(statement.format(months))
     owner.commit()
     inner = owner.execute(
         """

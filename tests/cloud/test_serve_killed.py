@@ -75,9 +75,9 @@ async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(folder: Pa
             waiting = [some for some in frames if some.seq not in acknowledged][:4]
             try:
                 acknowledged.update((await agent.deliver(*waiting)).stored)
-                for count, event in reached.items():
+                for count, enough in reached.items():
                     if len(acknowledged) >= count:
-                        event.set()
+                        enough.set()
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
 
@@ -85,9 +85,9 @@ async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(folder: Pa
         await agent.enrol(code)
         await agent.log_in()
         forwarding = asyncio.create_task(forward())
-        for kill_at in reached:
+        for event in reached.values():
             async with asyncio.timeout(60):
-                await reached[kill_at].wait()
+                await event.wait()
             process.kill()
             await process.wait()
             process, _ = await _serve("--port", port, *data)

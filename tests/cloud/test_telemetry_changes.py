@@ -78,6 +78,8 @@ async def test_a_transaction_in_flight_at_the_cut_is_not_lost(company: Company, 
         await agent.deliver(frame(1, readings(POWER, [1.0], START_US) + readings(ENERGY, [50.0], START_US)))
         with psycopg.connect(owner_dsn) as slow:
             # Began before the event below, commits after it.
+            slow.execute("SELECT ensure_telemetry_partition(now())")
+            slow.commit()
             slow.execute(
                 "INSERT INTO telemetry SELECT id, now(), 77, 0 FROM series WHERE property = 'energy_active_import'"
                 " AND tenant_id = %s",

@@ -9,7 +9,7 @@ from random import Random
 
 import psycopg
 
-from protocols.reading import BAD_NO_DATA, BAD_TIMEOUT
+from protocols.reading import BAD_NO_DATA, BAD_TIMEOUT, EARLIEST_US
 from protocols.uplink.messages import Frame, PointRef
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, frame, readings
@@ -99,14 +99,16 @@ async def test_a_reading_without_a_value_is_never_good(company: Company, owner_d
         assert stored.fetchall() == [(True, True)]
 
 
-async def test_old_and_future_times_are_stored_as_they_are(company: Company) -> None:
-    times = [datetime(year, 7, 1, tzinfo=UTC) for year in (1601, 1970, 2011, 2026, 2101, 9999)]
+async def test_late_readings_of_any_year_that_can_be_are_stored_as_they_are(company: Company) -> None:
+    times = [datetime(year, 1, 1, tzinfo=UTC) for year in (2000, 2011, 2026, 2099)]
     async with company.agent() as agent:
         for seq, time in enumerate(times):
-            micros = int((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000
-            await agent.deliver(frame(seq, readings(POWER, [float(seq)], micros)))
+            receipt = await agent.deliver(frame(seq, readings(POWER, [float(seq)], int(time.timestamp()) * 1_000_000)))
+            assert receipt.stored == [seq]
+        impossible = await agent.deliver(frame(9, readings(POWER, [1.0], EARLIEST_US - 1)))
+        assert [verdict.seq for verdict in impossible.refused] == [9]
     (point,) = (await company.http.get("/api/v1/points")).json()
-    params = {"start": "1600-01-01T00:00:00Z", "end": "9999-12-01T00:00:00Z"}
+    params = {"start": "1999-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}
     page = (await company.http.get(f"/api/v1/series/{point['series_id']}/readings", params=params)).json()
     assert [datetime.fromisoformat(item["time"]) for item in page["items"]] == times
 

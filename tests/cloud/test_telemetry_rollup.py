@@ -59,6 +59,24 @@ async def test_late_and_replayed_data_give_the_same_bits_as_a_computation_from_s
     assert _dump(owner_dsn) == kept
 
 
+async def test_changes_are_remembered_for_an_hour_once_rolled_up(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    async with company.agent() as agent:
+        for seq in range(3):
+            await agent.deliver(frame(seq, readings(POWER, [1.0], START_US + seq * 60_000_000)))
+        await roll_up_all(db, Metrics())
+        with psycopg.connect(owner_dsn) as connection:
+            old = "UPDATE telemetry_change SET at = at - interval '61 minutes' WHERE tenant_id = %s AND id IN"
+            old += " (SELECT id FROM telemetry_change WHERE tenant_id = %s ORDER BY id LIMIT 2)"
+            connection.execute(old, [company.scope.tenant_id] * 2)
+        await agent.deliver(frame(9, readings(POWER, [1.0], START_US)))
+        await roll_up_all(db, Metrics(), forget=True)
+    with psycopg.connect(owner_dsn) as connection:
+        count = "SELECT count(*) FROM telemetry_change WHERE tenant_id = %s"
+        assert connection.execute(count, [company.scope.tenant_id]).fetchone() == (2,)
+
+
 async def test_states_are_those_of_the_readings(company: Company, db: Database, owner_dsn: str) -> None:
     async with company.agent() as agent:
         rows = readings(POWER, [4.0, 9.0], START_US) + readings(POWER, [2.0], START_US + 70_000_000)

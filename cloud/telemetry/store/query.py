@@ -1,0 +1,192 @@
+"""What is read: points, readings, changes and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+
+async def select_points(connection: AsyncConnection, equipment: UUID | None) -> list[Row]:
+    """Return the current series of one equipment or of all, by name."""
+    return await _all(
+        connection,
+        """
+        SELECT id AS series_id, equipment_id, name, property, unit FROM series
+        WHERE tenant_id = current_tenant() AND is_current AND (%(equipment)s::uuid IS NULL OR equipment_id = %(equipment)s)
+        ORDER BY equipment_id, name, id
+        """,
+        {"equipment": equipment},
+    )
+
+
+async def select_series(connection: AsyncConnection, series: Collection[int]) -> list[Row]:
+    """Return those of `series` that are the tenant's, with their property and the site's time zone."""
+    return await _all(
+        connection,
+        """
+        SELECT s.id AS series_id, s.property, site.time_zone
+        FROM series s JOIN equipment e ON e.id = s.equipment_id JOIN agent a ON a.id = e.agent_id
+        JOIN site ON site.id = a.site_id
+        WHERE s.tenant_id = current_tenant() AND s.id = ANY(%s) ORDER BY s.id
+        """,
+        [list(series)],
+    )
+
+
+async def select_latest(
+    connection: AsyncConnection, *, equipment: UUID | None = None, series: Collection[int] | None = None
+) -> list[Row]:
+    """Return the latest reading of the tenant's current series: of one equipment, of those listed, or of all."""
+    return await _all(
+        connection,
+        """
+        SELECT s.id AS series_id, s.equipment_id, r.ts AS time, NULLIF(r.value, 'NaN') AS number, r.text, r.quality
+        FROM series s CROSS JOIN LATERAL (
+            (SELECT ts, value, NULL AS text, quality FROM telemetry WHERE series_id = s.id ORDER BY ts DESC LIMIT 1)
+            UNION ALL
+            (SELECT ts, NULL, value, quality FROM telemetry_text WHERE series_id = s.id ORDER BY ts DESC LIMIT 1)
+            ORDER BY ts DESC LIMIT 1
+        ) r
+        WHERE s.tenant_id = current_tenant() AND s.is_current
+            AND (%(equipment)s::uuid IS NULL OR s.equipment_id = %(equipment)s)
+            AND (%(series)s::int[] IS NULL OR s.id = ANY(%(series)s))
+        ORDER BY s.equipment_id, s.name
+        """,
+        {"equipment": equipment, "series": None if series is None else list(series)},
+    )
+
+
+async def select_readings(
+    connection: AsyncConnection, series: int, start: datetime, end: datetime, *, after: datetime | None, limit: int
+) -> list[Row]:
+    """Return readings of one series in [start, end) later than `after`, oldest first.
+
+    At least `limit` where there are as many: readings of one instant are never parted.
+    """
+    return await _all(
+        connection,
+        """
+        SELECT r.time, r.number, r.text, r.quality FROM (
+            SELECT ts AS time, NULLIF(value, 'NaN') AS number, NULL AS text, quality FROM telemetry
+            WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
+                AND (%(after)s::timestamptz IS NULL OR ts > %(after)s)
+            UNION ALL
+            SELECT ts, NULL, value, quality FROM telemetry_text
+            WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
+                AND (%(after)s::timestamptz IS NULL OR ts > %(after)s)
+        ) r
+        WHERE EXISTS (SELECT FROM series s WHERE s.tenant_id = current_tenant() AND s.id = %(series)s)
+        ORDER BY r.time FETCH FIRST %(limit)s ROWS WITH TIES
+        """,
+        {"series": series, "start": start, "end": end, "after": after, "limit": limit},
+    )
+
+
+async def count_readings(
+    connection: AsyncConnection, series: Sequence[int], start: datetime, end: datetime, limit: int
+) -> int:
+    """Return the largest number of readings any of the tenant's `series` has in [start, end), counting to `limit`."""
+    cursor = await connection.execute(
+        """
+        SELECT COALESCE(max(r.n), 0) FROM series s CROSS JOIN LATERAL (
+            SELECT count(*) AS n FROM (
+                (SELECT FROM telemetry WHERE series_id = s.id AND ts >= %(start)s AND ts < %(end)s LIMIT %(limit)s)
+                UNION ALL
+                (SELECT FROM telemetry_text WHERE series_id = s.id AND ts >= %(start)s AND ts < %(end)s LIMIT %(limit)s)
+            ) few
+        ) r
+        WHERE s.tenant_id = current_tenant() AND s.id = ANY(%(series)s)
+        """,
+        {"series": list(series), "start": start, "end": end, "limit": limit},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def select_position(connection: AsyncConnection) -> int:
+    """Return where the stream of changes stands: all transactions below this are visible."""
+    cursor = await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def can_resume(connection: AsyncConnection, position: int) -> bool:
+    """Return whether all changes after `position` are still remembered: an earlier one, not about to go, is."""
+    cursor = await connection.execute(
+        """
+        SELECT %(position)s <= pg_snapshot_xmax(pg_current_snapshot())::text::numeric AND EXISTS (
+            SELECT FROM telemetry_change WHERE tenant_id = current_tenant() AND xid < %(position)s::text::xid8
+                AND at > now() - interval '59 minutes')
+        """,
+        {"position": position},
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def select_changes(connection: AsyncConnection, position: int) -> tuple[int, list[int]]:
+    """Return the new position, and the series changed since `position`; both as of one snapshot."""
+    cursor = await connection.execute(
+        """
+        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+               ARRAY(SELECT DISTINCT unnest(series_ids) FROM telemetry_change
+                     WHERE tenant_id = current_tenant() AND xid >= %s::text::xid8)
+        """,
+        [position],
+    )
+    row = await cursor.fetchone()
+    return (int(row[0]), list(row[1])) if row else (position, [])
+
+
+async def select_stats(connection: AsyncConnection) -> Row:
+    """Return what is stored for the tenant, but for the delays; reads every reading."""
+    rows = await _all(
+        connection,
+        """
+        WITH stored AS (
+            SELECT count(*) AS n, count(*) - count(DISTINCT (t.series_id, t.ts)) AS again FROM telemetry t
+            JOIN series s ON s.id = t.series_id AND s.tenant_id = current_tenant()
+            UNION ALL
+            SELECT count(*), count(*) - count(DISTINCT (t.series_id, t.ts)) FROM telemetry_text t
+            JOIN series s ON s.id = t.series_id AND s.tenant_id = current_tenant()
+        ), entered AS (
+            SELECT count(*) AS frames, COALESCE(sum(readings), 0) AS n FROM ledger WHERE tenant_id = current_tenant()
+        ), known AS (
+            SELECT count(*) AS points, count(*) FILTER (WHERE property = '') AS unmapped,
+                   count(DISTINCT NULLIF(property, '')) AS properties
+            FROM series WHERE tenant_id = current_tenant() AND is_current
+        )
+        SELECT (SELECT sum(n) FROM stored)::bigint AS readings, (SELECT sum(again) FROM stored)::bigint AS duplicates,
+               entered.n::bigint AS ledger_readings, entered.frames, known.points, known.unmapped AS unmapped_points,
+               known.properties
+        FROM entered, known
+        """,
+        None,
+    )
+    return rows[0]
+
+
+async def select_delays(connection: AsyncConnection, hours: int) -> dict[int, int]:
+    """Return the histogram of the tenant's delays over the last `hours`."""
+    rows = await _all(
+        connection,
+        """
+        SELECT bucket, sum(readings)::bigint AS readings FROM ingest_delay
+        WHERE tenant_id = current_tenant() AND hour >= now() - %s * interval '1 hour' GROUP BY bucket
+        """,
+        [hours],
+    )
+    return {row["bucket"]: row["readings"] for row in rows}
+
+
+async def _all(connection: AsyncConnection, query: Any, values: Any) -> list[Row]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
