@@ -53,7 +53,7 @@ def serve(
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
-    """Serve until Ctrl-C. 启动云端服务,按 Ctrl-C 停止。"""
+    """Serve until Ctrl-C. 启动云端服务，按 Ctrl-C 停止。"""
     language = choose_language(lang)
     with _explained(language, as_json), _installed(data, dsn) as here:
         # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
@@ -101,7 +101,7 @@ def tenant_create(
         made = _with_database(here, create)
         said = Text(
             f"Company '{name}' has the id {made['tenant_id']}, its site '{site}' {made['site_id']}.",
-            f"企业“{name}”编号 {made['tenant_id']},站点“{site}”编号 {made['site_id']}。",
+            f"企业“{name}”编号 {made['tenant_id']}，站点“{site}”编号 {made['site_id']}。",
         )
         _answer(as_json, made, said, language)
 
@@ -150,7 +150,7 @@ def user_create(
         said = Text(f"'{email}' can sign in.", f"用户“{email}”已可登录。")
         if generate:
             made["password"] = password
-            said = Text(f"{said.en} Password: {password}", f"{said.zh}密码:{password}")
+            said = Text(f"{said.en} Password: {password}", f"{said.zh}密码：{password}")
         _answer(as_json, made, said, language)
 
 
@@ -181,7 +181,7 @@ def code_create(
                 names = ", ".join(each.name for each in sites)
                 raise ConfigError(
                     Text(f"no single site '{site or ''}'", f"无法确定站点“{site or ''}”"),
-                    Text(f"choose one of: {names}", f"可选:{names}"),
+                    Text(f"choose one of: {names}", f"可选：{names}"),
                     key="--site",
                 )
             request = _checked(CodeRequest, {"site_id": found[0], "minutes": minutes})
@@ -189,7 +189,7 @@ def code_create(
             return {"code": code.code, "expires_at": code.expires_at.isoformat()}
 
         made = _with_database(here, create)
-        until = Text(f"good once, until {made['expires_at']}", f"仅可使用一次,有效期至 {made['expires_at']}")
+        until = Text(f"good once, until {made['expires_at']}", f"仅可使用一次，有效期至 {made['expires_at']}")
         _answer(as_json, made, Text(f"{made['code']}  ({until.en})", f"{made['code']}({until.zh})"), language)
 
 
@@ -245,7 +245,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
             Text(f"cannot listen on {host}:{port}: {error.strerror}", f"无法监听 {host}:{port}:{error.strerror}"),
             Text(
                 "stop what uses it, or choose another --port (0: the system's choice)",
-                "请停止占用该端口的程序,或更换 --port(0 表示自动选择)",
+                "请停止占用该端口的程序，或更换 --port(0 表示自动选择)",
             ),
             key="--port",
         ) from error
@@ -254,7 +254,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪:{url}(按 Ctrl-C 停止)")
+            said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪：{url}(按 Ctrl-C 停止)")
             _answer(as_json, {"url": url}, said, language)
 
     config = uvicorn.Config(create_app(here.dsn, here.secrets), log_level="warning", timeout_graceful_shutdown=3)

@@ -126,7 +126,9 @@ async def _supervise(name: str, work: Callable[[], Awaitable[None]], announce: A
             announce(name, "part_failed", Text(error.explain("en"), error.explain("zh")))
         except Exception as error:
             _log.exception("%s", name)
-            announce(name, "part_failed", Text(f"stopped by an internal error: {error!r}", f"因内部错误停止:{error!r}"))
+            announce(
+                name, "part_failed", Text(f"stopped by an internal error: {error!r}", f"因内部错误停止：{error!r}")
+            )
         else:
             return
         restarts.append(clock())
@@ -146,7 +148,7 @@ async def _opened(state_dir: Path, config: Config, language: Language) -> AsyncI
     except BlockingIOError as error:
         raise ConfigError(
             Text(f"another agent is running on {state_dir}", f"已有代理在使用 {state_dir}"),
-            Text("stop it, or give this one its own state_dir", "请先停止它,或为本代理另设 state_dir"),
+            Text("stop it, or give this one its own state_dir", "请先停止它，或为本代理另设 state_dir"),
             key="agent.state_dir",
         ) from error
     finally:

@@ -124,7 +124,7 @@ class Buffer:
                 "frame_refused",
                 Text(
                     f"the cloud refused batch {verdict.seq}, it was set aside: {verdict.reason}",
-                    f"云端拒收批次 {verdict.seq},已另行保存:{verdict.reason}",
+                    f"云端拒收批次 {verdict.seq}，已另行保存：{verdict.reason}",
                 ),
             )
 
@@ -212,7 +212,7 @@ class Buffer:
                 "buffer_not_writable",
                 Text(
                     f"the buffer cannot be written, readings wait in memory: {error} - free some space on the disk",
-                    f"缓存无法写入,读数暂存于内存:{error} - 请腾出磁盘空间",
+                    f"缓存无法写入，读数暂存于内存：{error} - 请腾出磁盘空间",
                 ),
             )
         elif error is None and self.failing:
@@ -227,7 +227,7 @@ class Buffer:
                 "readings_dropped",
                 Text(
                     "the buffer has reached its limit; the oldest telemetry is being dropped and counted",
-                    "缓存已达上限,正在丢弃最早的遥测数据并计数",
+                    "缓存已达上限，正在丢弃最早的遥测数据并计数",
                 ),
             )
         if dropped:
@@ -287,7 +287,7 @@ class Buffer:
             "buffer_damaged",
             Text(
                 f"the buffer was damaged ({why}); it was set aside as {aside.name} and a new one begun",
-                f"缓存文件损坏({why}),已另存为 {aside.name},并启用新的缓存",
+                f"缓存文件损坏({why}),已另存为 {aside.name}，并启用新的缓存",
             ),
         )
 
@@ -300,7 +300,7 @@ def _is_damage(error: Exception) -> bool:
 
 def _unusable(folder: Path, why: str) -> ConfigError:
     return ConfigError(
-        Text(f"the folder {folder} cannot be used: {why}", f"文件夹 {folder} 无法使用:{why}"),
-        Text("make it writable for this user or name another", "请为当前用户开放写权限,或另选文件夹"),
+        Text(f"the folder {folder} cannot be used: {why}", f"文件夹 {folder} 无法使用：{why}"),
+        Text("make it writable for this user or name another", "请为当前用户开放写权限，或另选文件夹"),
         key="agent.state_dir",
     )

@@ -303,7 +303,7 @@ def peek(path: Path) -> Stats:
             return _stats(db, _read_state(db), 0)
     except (sqlite3.Error, Damaged) as error:
         raise SunmaoError(
-            Text(f"the buffer cannot be read: {error}", f"无法读取缓存:{error}"),
+            Text(f"the buffer cannot be read: {error}", f"无法读取缓存：{error}"),
             Text("the agent sets a damaged buffer aside when it starts", "代理启动时会将损坏的缓存另存"),
             key=str(path),
         ) from error

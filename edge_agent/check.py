@@ -64,7 +64,7 @@ async def _device(device: DeviceConfig) -> Finding:
     doubtful = [(ref, reading) for ref, reading in readings if not reading.quality.good]
     count = len(readings)
     if not doubtful:
-        return Finding(device.name, True, Text(f"{count} points read, all plausible", f"已读取 {count} 个点,均正常"))
+        return Finding(device.name, True, Text(f"{count} points read, all plausible", f"已读取 {count} 个点，均正常"))
     listed = ", ".join(f"{ref.name} ({reading.quality.cause})" for ref, reading in doubtful[:5])
     more = f" +{len(doubtful) - 5}" if len(doubtful) > 5 else ""
     bad = any(reading.quality.severity is Severity.BAD for _, reading in doubtful)
@@ -78,7 +78,7 @@ async def _device(device: DeviceConfig) -> Finding:
         False,
         Text(
             f"{len(doubtful)} of {count} points doubtful: {listed}{more}",
-            f"{count} 个点中 {len(doubtful)} 个存疑:{listed}{more}",
+            f"{count} 个点中 {len(doubtful)} 个存疑：{listed}{more}",
         ),
         mend,
     )
@@ -120,11 +120,11 @@ def _room(config: Config) -> Finding:
         hours >= LEAST_HOURS,
         Text(
             f"room for {hours:,.0f} h without the cloud at {rate:.0f} values/s; {free / 1e9:.1f} GB free on disk",
-            f"按每秒 {rate:.0f} 个值,断网可缓存 {hours:,.0f} 小时;磁盘剩余 {free / 1e9:.1f} GB",
+            f"按每秒 {rate:.0f} 个值，断网可缓存 {hours:,.0f} 小时；磁盘剩余 {free / 1e9:.1f} GB",
         ),
         Text(
             f"raise buffer.limit_mb or free disk space, for at least {LEAST_HOURS:.0f} h",
-            f"请增大 buffer.limit_mb 或清理磁盘,至少满足 {LEAST_HOURS:.0f} 小时",
+            f"请增大 buffer.limit_mb 或清理磁盘，至少满足 {LEAST_HOURS:.0f} 小时",
         ),
     )
 

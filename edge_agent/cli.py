@@ -70,11 +70,11 @@ def init(
                 file.write(sample)
         except FileExistsError as error:
             raise ConfigError(
-                Text("exists already and is left as it is", "文件已存在,未作改动"),
+                Text("exists already and is left as it is", "文件已存在，未作改动"),
                 Text("name another file", "请指定其他文件名"),
                 key=str(path),
             ) from error
-        step = Text(f"edit {path}, then: sunmao-edge check", f"请编辑 {path},然后运行:sunmao-edge check")
+        step = Text(f"edit {path}, then: sunmao-edge check", f"请编辑 {path}，然后运行：sunmao-edge check")
         say({"path": str(path)}, Text(f"{path} written - {step.en}", f"已生成 {path} - {step.zh}"), language, as_json)
 
 
@@ -102,7 +102,7 @@ def enrol(
             msgspec.to_builtins(identity),
             Text(
                 f"enrolled at {identity.tenant} / {identity.site} as {loaded.agent.name}",
-                f"已注册到 {identity.tenant} / {identity.site},名称 {loaded.agent.name}",
+                f"已注册到 {identity.tenant} / {identity.site}，名称 {loaded.agent.name}",
             ),
             language,
             as_json,
@@ -111,7 +111,7 @@ def enrol(
 
 @app.command()
 def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
-    """Run the agent until stopped; logs go to standard error. 运行代理,日志输出到标准错误。"""
+    """Run the agent until stopped; logs go to standard error. 运行代理，日志输出到标准错误。"""
     from edge_agent.agent import run_agent
 
     language = choose_language(lang)
@@ -120,7 +120,7 @@ def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = Non
         _log_to_stderr()
         say(
             {"pid": os.getpid(), "name": loaded.agent.name, "state_dir": str(loaded.agent.state_dir)},
-            Text(f"{loaded.agent.name} runs; Ctrl-C ends it", f"{loaded.agent.name} 已启动;按 Ctrl-C 结束"),
+            Text(f"{loaded.agent.name} runs; Ctrl-C ends it", f"{loaded.agent.name} 已启动；按 Ctrl-C 结束"),
             language,
             as_json,
         )
@@ -149,7 +149,7 @@ def status(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = 
 @app.command()
 def read(
     device: Annotated[str, typer.Argument(help="Name of the device. 设备名称。")],
-    point: Annotated[str | None, typer.Argument(help="Name of one point; all otherwise. 点名称,缺省为全部。")] = None,
+    point: Annotated[str | None, typer.Argument(help="Name of one point; all otherwise. 点名称，缺省为全部。")] = None,
     config: Configuration = DEFAULT,
     as_json: Json = False,
     lang: Lang = None,
@@ -267,10 +267,10 @@ def buffer_verify(config: Configuration = DEFAULT, as_json: Json = False, lang: 
         text = (
             Text(
                 f"{path}: {len(wrong)} faults: {'; '.join(wrong[:5])}",
-                f"{path}:{len(wrong)} 处错误:{'; '.join(wrong[:5])}",
+                f"{path}：{len(wrong)} 处错误：{'; '.join(wrong[:5])}",
             )
             if wrong
-            else Text(f"{path}: whole", f"{path}:完好")
+            else Text(f"{path}: whole", f"{path}：完好")
         )
         say({"path": str(path), "faults": wrong}, text, language, as_json)
         raise typer.Exit(1 if wrong else 0)
@@ -284,7 +284,7 @@ def simulate_command(
     seed: Annotated[int, typer.Option(help="Same seed and start, same workshop. 随机种子。")] = 1,
     start: Annotated[int | None, typer.Option(help="Start of the workshop, microseconds UTC. 起始时刻(微秒)。")] = None,
     load: Annotated[
-        list[str] | None, typer.Option(help="Machine an energy meter measures. 电表所测的设备,可多次给出。")
+        list[str] | None, typer.Option(help="Machine an energy meter measures. 电表所测的设备，可多次给出。")
     ] = None,
     tick: Annotated[float, typer.Option(help="Seconds between changes. 数值更新间隔(秒)。")] = 0.1,
     as_json: Json = False,
@@ -336,7 +336,7 @@ def _device(config: Config, name: str) -> DeviceConfig:
 def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
     listed = ", ".join(known)
     return ConfigError(
-        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有:{listed}")
+        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有：{listed}")
     )
 
 

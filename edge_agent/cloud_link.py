@@ -70,7 +70,7 @@ class CloudLink:
         except (httpx.TransportError, httpx.DecodingError) as error:
             why = str(error) or type(error).__name__
             raise Unreachable(
-                Text(f"the cloud {self.url} does not answer: {why}", f"云端 {self.url} 无应答:{why}"),
+                Text(f"the cloud {self.url} does not answer: {why}", f"云端 {self.url} 无应答：{why}"),
                 Text("check the address, the network and the time of this box", "请检查地址、网络和本机时间"),
             ) from error
         media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -85,13 +85,13 @@ class CloudLink:
         status, detail = answer.status_code, _detail(media, body)
         if status == 429 or status >= 500:
             return Busy(
-                Text(f"the cloud {self.url} is busy: {status} {detail}", f"云端 {self.url} 繁忙:{status} {detail}"),
+                Text(f"the cloud {self.url} is busy: {status} {detail}", f"云端 {self.url} 繁忙：{status} {detail}"),
                 _retry_after(answer.headers.get("retry-after", "")),
             )
         if 400 <= status < 500:
             revoked = Text("enrol this agent again with a new code", "请用新的注册码重新注册本代理")
             return Rejected(
-                Text(f"the cloud {self.url} refused: {status} {detail}", f"云端 {self.url} 拒绝:{status} {detail}"),
+                Text(f"the cloud {self.url} refused: {status} {detail}", f"云端 {self.url} 拒绝：{status} {detail}"),
                 revoked if status in (401, 403) else None,
                 status,
                 media == PROBLEM,

@@ -68,7 +68,7 @@ class Collector:
                     self._lost(error)
                 wait = self._wait(error)
             except Exception as error:
-                self._lost(Malformed(Text(f"internal error: {error!r}", f"内部错误:{error!r}")))
+                self._lost(Malformed(Text(f"internal error: {error!r}", f"内部错误：{error!r}")))
                 raise
             finally:
                 await driver.close()

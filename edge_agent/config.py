@@ -27,7 +27,7 @@ def _printable(name: str) -> str:
         raise ValueError(
             Text(
                 f"the name {name!r} begins or ends with a space, or holds '/' or a control character",
-                f"名称 {name!r} 首尾有空格,或含有“/”或控制字符",
+                f"名称 {name!r} 首尾有空格，或含有“/”或控制字符",
             )
         )
     return name
@@ -179,7 +179,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise ConfigError(
-            Text(f"cannot be read: {error.strerror}", f"无法读取:{error.strerror}"), key=str(path)
+            Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"), key=str(path)
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(

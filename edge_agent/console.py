@@ -102,7 +102,7 @@ def print_status(found: Status, running: bool, language: Language) -> None:
                 Text("agent", "代理"),
                 Text(
                     f"{found.name} runs" if running else f"{found.name} does not run; as of {last}:",
-                    f"{found.name} 运行中" if running else f"{found.name} 未运行;最后状态 {last}:",
+                    f"{found.name} 运行中" if running else f"{found.name} 未运行；最后状态 {last}:",
                 ).to(language),
             ),
             (

@@ -131,7 +131,7 @@ def read_status(state_dir: Path) -> Status | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(Text(f"cannot be read: {error}", f"无法读取:{error}"), key=str(path)) from error
+        raise ConfigError(Text(f"cannot be read: {error}", f"无法读取：{error}"), key=str(path)) from error
 
 
 def _rss_bytes() -> int:

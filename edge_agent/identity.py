@@ -146,7 +146,7 @@ def _new_key(path: Path) -> Ed25519PrivateKey:
         write_file(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
     except OSError as error:
         raise ConfigError(
-            Text(f"cannot be written: {error.strerror}", f"无法写入:{error.strerror}"),
+            Text(f"cannot be written: {error.strerror}", f"无法写入：{error.strerror}"),
             Text("make the folder writable for this user", "请为当前用户开放该文件夹的写权限"),
             key=str(path),
         ) from error
@@ -155,7 +155,7 @@ def _new_key(path: Path) -> Ed25519PrivateKey:
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:
     return ConfigError(
-        Text(f"cannot be read: {error}", f"无法读取:{error}"),
-        Text("restore the file, or remove it and enrol again", "请恢复该文件,或删除后重新注册"),
+        Text(f"cannot be read: {error}", f"无法读取：{error}"),
+        Text("restore the file, or remove it and enrol again", "请恢复该文件，或删除后重新注册"),
         key=str(path),
     )

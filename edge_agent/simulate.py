@@ -51,7 +51,7 @@ def simulate(
         found = {"device": device, "protocol": protocol, "address": address, "seed": seed, "start": begun}
         line = Text(
             f"{device} answers on {address} ({protocol}), seed {seed}, start {begun}; Ctrl-C ends it",
-            f"{device} 已在 {address}({protocol})提供服务,种子 {seed},起点 {begun};按 Ctrl-C 结束",
+            f"{device} 已在 {address}({protocol})提供服务，种子 {seed}，起点 {begun}；按 Ctrl-C 结束",
         )
         sys.stdout.write((json.dumps(found) if as_json else line.to(language)) + "\n")
         sys.stdout.flush()

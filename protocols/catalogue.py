@@ -55,6 +55,6 @@ def _load(protocol: str, which: int, group: str) -> Any:
     known = ", ".join(protocol_names())
     raise ConfigError(
         Text(f"unknown protocol '{protocol}'", f"未知协议“{protocol}”"),
-        Text(f"choose one of: {known}", f"可选:{known}"),
+        Text(f"choose one of: {known}", f"可选：{known}"),
         key="protocol",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from protocols.reading import Reading, Value
 from protocols.text import Text
@@ -47,6 +47,11 @@ class PointConfig(BaseModel):
     )
     scale: float = Field(1.0, description="Engineering value = raw value x scale + offset; not 0.")
     offset: float = Field(0.0, description="See scale; in the unit of the engineering value.")
+    codes: dict[int, int] | None = Field(
+        None,
+        description='Device\'s own codes -> codes of the dictionary\'s value list, { "5" = 3 }; a code that is not listed'
+        " has bad quality. Excludes scale and offset.",
+    )
     period_s: float | None = Field(
         None, gt=0, description="Reading or sampling period in seconds; the device's own where absent."
     )
@@ -59,19 +64,43 @@ class PointConfig(BaseModel):
             raise ValueError(Text("a scale of 0 would make every value the same", "scale 为 0 会使所有值都相同"))
         return scale
 
+    @model_validator(mode="after")
+    def _codes_stand_alone(self) -> PointConfig:
+        if self.codes is not None and (not self.codes or self.scale != 1.0 or self.offset != 0.0):
+            raise ValueError(Text("codes need entries and no scale or offset", "codes 不能为空，且不能与 scale、offset 同用"))
+        return self
+
     def engineering(self, raw: Value) -> Value:
-        """Return `raw` in engineering units. Text, booleans and None pass unchanged.
+        """Return `raw` in engineering units. Text, booleans and None pass unchanged; an unlisted code becomes None.
 
         Whole numbers stay whole where scale and offset keep them so, and the product is rounded to twelve significant
         digits so that 0.1 x 3 reads 0.3.
         """
+        if self.codes is not None and isinstance(raw, (int, float)):
+            return self.codes.get(raw)  # type: ignore[call-overload, no-any-return]
         if raw is None or isinstance(raw, (bool, str)) or (self.scale == 1.0 and self.offset == 0.0):
             return raw
         return float(f"{raw * self.scale + self.offset:.12g}")
 
     def raw(self, value: float) -> float:
-        """Return the raw number that `engineering` turns into `value`; what a simulator serves."""
+        """Return the raw number that `engineering` turns into `value`; what a simulator serves.
+
+        Raises ValueError(Text) for a code the device does not have.
+        """
+        if self.codes is not None:
+            for raw, code in self.codes.items():
+                if code == value:
+                    return raw
+            raise ValueError(Text(f"point '{self.name}' has no code for {value}", f"点“{self.name}”没有对应 {value} 的代码"))
         return value if self.scale == 1.0 and self.offset == 0.0 else (value - self.offset) / self.scale
+
+    def span(self) -> tuple[str, int, int] | None:
+        """Return the memory the value takes: space, first bit and the bit after the last; None without addresses."""
+        return None
+
+    def raw_limits(self) -> tuple[float, float] | None:
+        """Return the least and the greatest raw number that can be delivered; None where there is no such limit."""
+        return None
 
 
 class BrowsedPoint(BaseModel):

@@ -75,7 +75,7 @@ def unknown_key(name: str, known: Sequence[str]) -> tuple[Text, Text]:
         Text(f"unknown key '{name}'", f"未知的键“{name}”"),
         Text(f"did you mean '{near[0]}'?", f"是否指“{near[0]}”?")
         if near
-        else Text(f"known keys: {listed}", f"可用的键:{listed}"),
+        else Text(f"known keys: {listed}", f"可用的键：{listed}"),
     )
 
 
@@ -87,7 +87,7 @@ def _shown(value: object) -> str:
 _WHOLE = Text("a whole number (no quotes)", "整数(不加引号)")
 _NUMBER = Text("a number (no quotes)", "数字(不加引号)")
 _BOOLEAN = Text("true or false (no quotes)", "true 或 false(不加引号)")
-_LIST = Text("a list, as in [1, 2]", "列表,例如 [1, 2]")
+_LIST = Text("a list, as in [1, 2]", "列表，例如 [1, 2]")
 _TABLE = Text("a table of keys and values", "由键和值组成的表")
 _EXPECTED = {
     "string_type": Text("text in quotes", "带引号的文字"),
@@ -108,7 +108,7 @@ _EXPECTED = {
     "greater_than_equal": Text("{ge} or more", "不小于 {ge} 的值"),
     "less_than": Text("less than {lt}", "小于 {lt} 的值"),
     "less_than_equal": Text("{le} or less", "不大于 {le} 的值"),
-    "literal_error": Text("one of {expected}", "以下之一:{expected}"),
+    "literal_error": Text("one of {expected}", "以下之一：{expected}"),
     "string_too_short": Text("text of {min_length} or more characters", "至少 {min_length} 个字符的文字"),
     "string_too_long": Text("text of at most {max_length} characters", "最多 {max_length} 个字符的文字"),
     "string_pattern_mismatch": Text("text of the form {pattern}", "符合格式 {pattern} 的文字"),

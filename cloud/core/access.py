@@ -67,7 +67,7 @@ async def _principal(
         raise Forbidden(
             Text(
                 f"This needs the scope {demanded.scope_str}; ask an administrator of your company.",
-                f"该操作需要 {demanded.scope_str} 权限,请联系本企业管理员。",
+                f"该操作需要 {demanded.scope_str} 权限，请联系本企业管理员。",
             )
         )
     return principal

@@ -48,7 +48,7 @@ class BodyLimit:
 def too_large(cap: int) -> TooLarge:
     """Return the answer to a body above `cap` bytes."""
     return TooLarge(
-        Text(f"The body is above {cap} bytes; send less at a time.", f"请求内容超过 {cap} 字节,请分批发送。")
+        Text(f"The body is above {cap} bytes; send less at a time.", f"请求内容超过 {cap} 字节，请分批发送。")
     )
 
 

@@ -107,7 +107,7 @@ async def _refuse_powerful_role(connection: AsyncConnection) -> None:
             ),
             Text(
                 f"let the cloud log in as {APP_ROLE}: neither superuser, nor owner of the tables, nor BYPASSRLS",
-                f"请以 {APP_ROLE} 登录:不得为超级用户、表的所有者,也不得具有 BYPASSRLS",
+                f"请以 {APP_ROLE} 登录：不得为超级用户、表的所有者，也不得具有 BYPASSRLS",
             ),
             key="--dsn",
         )

@@ -48,11 +48,11 @@ class EmbeddedPostgres:
             raise ConfigError(
                 Text(
                     f"the embedded PostgreSQL does not start in {self._folder}: {error}",
-                    f"内置 PostgreSQL 无法在 {self._folder} 启动:{error}",
+                    f"内置 PostgreSQL 无法在 {self._folder} 启动：{error}",
                 ),
                 Text(
                     f"see {self._folder / 'log'}, choose another --data folder, or give --dsn",
-                    f"请查看 {self._folder / 'log'},更换 --data 目录,或用 --dsn 指定数据库",
+                    f"请查看 {self._folder / 'log'}，更换 --data 目录，或用 --dsn 指定数据库",
                 ),
                 key="--data",
             ) from error

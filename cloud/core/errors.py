@@ -75,7 +75,7 @@ class Unauthenticated(Problem):
 
     def __init__(self, detail: Text | None = None) -> None:
         super().__init__(
-            detail or Text("Sign in, or send a valid token.", "请登录,或携带有效的令牌。"),
+            detail or Text("Sign in, or send a valid token.", "请登录，或携带有效的令牌。"),
             headers={"WWW-Authenticate": "Bearer"},
         )
 
@@ -222,7 +222,7 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
         if language == "zh":
             message = _FIELD_MESSAGES.get(fault["type"], "值无效").format_map(_Context(fault.get("ctx") or {}))
         errors.append({"where": ".".join(str(part) for part in fault["loc"]), "message": message})
-    detail = Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误,详见 errors。")
+    detail = Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。")
     return _answer(request, 422, Invalid.kind, Invalid.title, detail.to(language), errors=errors)
 
 
@@ -244,14 +244,14 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _data(request: Request, error: Exception) -> JSONResponse:
     detail = Text(
         "A value cannot be stored: it has a NUL character or is out of range.",
-        "有内容无法保存:含有 NUL 字符或超出范围。",
+        "有内容无法保存：含有 NUL 字符或超出范围。",
     )
     return _answer(request, 422, Invalid.kind, Invalid.title, detail.to(language_of(request)))
 
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
     _log.error("database: %s", error)
-    detail = Text("The database does not answer; try again.", "数据库无应答,请稍后重试。").to(language_of(request))
+    detail = Text("The database does not answer; try again.", "数据库无应答，请稍后重试。").to(language_of(request))
     return _answer(
         request, 503, "unreachable", Text("Not available now", "暂不可用"), detail, headers={"Retry-After": "5"}
     )
@@ -259,5 +259,5 @@ async def _database_away(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = Text("The fault is ours and has been logged.", "系统故障,已记录。")
+    detail = Text("The fault is ours and has been logged.", "系统故障，已记录。")
     return _answer(request, 500, Problem.kind, Problem.title, detail.to(language_of(request)))

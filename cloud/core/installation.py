@@ -65,11 +65,11 @@ class Installation:
         names = ", ".join(f"{name} ({tenant})" for tenant, name in tenants) or "-"
         raise ConfigError(
             Text(
-                f"no single tenant '{wanted or ''}'; there are: {names}", f"无法确定租户“{wanted or ''}”;现有:{names}"
+                f"no single tenant '{wanted or ''}'; there are: {names}", f"无法确定租户“{wanted or ''}”；现有：{names}"
             ),
             Text(
                 "name one by --tenant, or create one: sunmao-cloud tenant create",
-                "请用 --tenant 指定,或先创建租户:sunmao-cloud tenant create",
+                "请用 --tenant 指定，或先创建租户：sunmao-cloud tenant create",
             ),
             key="--tenant",
         )

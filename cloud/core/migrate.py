@@ -42,7 +42,7 @@ def migrate(owner_dsn: str, app_password: str) -> list[str]:
         raise unreachable(owner_dsn, error) from error
     except psycopg.Error as error:
         raise ConfigError(
-            Text(f"the database cannot be migrated: {error}", f"数据库无法升级:{error}"),
+            Text(f"the database cannot be migrated: {error}", f"数据库无法升级：{error}"),
             Text(
                 "the DSN's role must own the database and have CREATEROLE",
                 "DSN 中的角色须为数据库所有者并具有 CREATEROLE 权限",
@@ -74,7 +74,7 @@ def unreachable(dsn: str, error: Exception) -> Unreachable:
     where = f"{known.get('host') or 'localhost'}:{known.get('port') or 5432}/{known.get('dbname') or ''}"
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return Unreachable(
-        Text(f"database {where} does not answer: {first_line}", f"数据库 {where} 无应答:{first_line}"),
+        Text(f"database {where} does not answer: {first_line}", f"数据库 {where} 无应答：{first_line}"),
         Text("check the address, the password and that the server runs", "请检查地址、密码以及数据库服务是否已启动"),
         key="--dsn",
     )
@@ -85,8 +85,8 @@ def _parameters(dsn: str) -> dict[str, str]:
         given = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
     except psycopg.ProgrammingError as error:
         raise ConfigError(
-            Text(f"not a PostgreSQL connection string: {error}", f"不是有效的 PostgreSQL 连接串:{error}"),
-            Text("use postgresql://user:password@host:port/database", "格式:postgresql://用户:密码@主机:端口/数据库"),
+            Text(f"not a PostgreSQL connection string: {error}", f"不是有效的 PostgreSQL 连接串：{error}"),
+            Text("use postgresql://user:password@host:port/database", "格式：postgresql://user:password@host:port/database"),
             key="--dsn",
         ) from error
     return {"connect_timeout": str(_CONNECT_TIMEOUT_S), **given}

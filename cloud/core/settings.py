@@ -72,7 +72,7 @@ def load_secrets(data: Path) -> Secrets:
 
 _RESTORE = Text(
     "restore it from a backup, or delete it: all sign-ins and unused codes then end",
-    "请从备份恢复,或将其删除(所有登录与未使用的注册码随之失效)",
+    "请从备份恢复，或将其删除(所有登录与未使用的注册码随之失效)",
 )
 
 

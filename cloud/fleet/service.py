@@ -58,7 +58,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REFUSALS = {
     "used": Text("This code has been used.", "该注册码已被使用。"),
     "expired": Text("This code has expired.", "该注册码已过期。"),
-    "unknown": Text("There is no such code; compare it character by character.", "注册码不存在,请逐字核对。"),
+    "unknown": Text("There is no such code; compare it character by character.", "注册码不存在，请逐字核对。"),
 }
 _ASK_FOR_ANOTHER = Text("Ask your manager for a new one.", "请向管理员索取新的注册码。")
 
@@ -153,7 +153,7 @@ class Fleet:
             raise Unauthenticated(
                 Text(
                     "The agent is not known, or the signature does not fit; enrol it again.",
-                    "网关未知或签名不符,请重新注册。",
+                    "网关未知或签名不符，请重新注册。",
                 )
             )
         self._per_address.forgive(address)
@@ -235,7 +235,7 @@ async def store_events(connection: AsyncConnection, agent: AgentPrincipal, batch
         except (ValueError, OverflowError) as error:
             raise Malformed(Text(f"event '{event.id[:40]}' is not valid", f"事件“{event.id[:40]}”无效")) from error
         if any("\0" in text or len(text) > _MAX_EVENT_TEXT for text in texts):
-            raise Malformed(Text(f"event {event.id}: text too long or with NUL", f"事件 {event.id}:文本过长或含 NUL"))
+            raise Malformed(Text(f"event {event.id}: text too long or with NUL", f"事件 {event.id}：文本过长或含 NUL"))
         rows.append(row)
     if rows:
         await store.insert_events(connection, agent.agent_id, rows)

@@ -23,11 +23,13 @@ def verified(code: str) -> str:
             code,
             Text(
                 f"it has {_LENGTH} characters out of 0-9 and A-Z without I, O, S, V, Z",
-                f"应为 {_LENGTH} 位,由数字和大写字母组成(不含 I、O、S、V、Z)",
+                f"应为 {_LENGTH} 位，由数字和大写字母组成(不含 I、O、S、V、Z)",
             ),
         )
     if code[-1] != check_character(code[:-1]):
-        raise _wrong(code, Text("its check character does not fit; compare it digit by digit", "校验位不符,请逐位核对"))
+        raise _wrong(
+            code, Text("its check character does not fit; compare it digit by digit", "校验位不符，请逐位核对")
+        )
     return code
 
 

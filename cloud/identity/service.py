@@ -232,7 +232,7 @@ class Identity:
         """Make an API token for the principal; raises Invalid for scopes beyond the principal's own."""
         if excess := set(request.scopes) - principal.scopes:
             names = ", ".join(sorted(excess))
-            raise Invalid(Text(f"You do not have the scopes {names} yourself.", f"您自己没有以下权限:{names}。"))
+            raise Invalid(Text(f"You do not have the scopes {names} yourself.", f"您自己没有以下权限：{names}。"))
         token = _new_token("api")
         async with self._db.tenant(principal.scope) as connection:
             row = await store.insert_token(
@@ -283,7 +283,7 @@ async def _insert_site(connection: AsyncConnection, request: SiteRequest, actor:
         raise Invalid(
             Text(
                 f"time_zone '{request.time_zone}' is not an IANA name such as Asia/Shanghai.",
-                f"时区“{request.time_zone}”无效,请使用 IANA 名称,如 Asia/Shanghai。",
+                f"时区“{request.time_zone}”无效，请使用 IANA 名称，如 Asia/Shanghai。",
             )
         )
     site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)

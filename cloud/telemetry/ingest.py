@@ -173,7 +173,7 @@ class _Content:
                 raise time_out_of_range()
             if text.value is not None and "\0" in text.value:
                 raise Malformed(
-                    Text(f"{text.point.name}: text with a NUL character", f"{text.point.name}:文本含有 NUL 字符")
+                    Text(f"{text.point.name}: text with a NUL character", f"{text.point.name}：文本含有 NUL 字符")
                 )
 
     def times(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -192,7 +192,7 @@ def _check_point(point: PointRef) -> None:
                 Text(f"a point's name is empty, too long or has NUL: {field[:40]!r}", "点名为空、过长或含 NUL")
             )
     if max(len(point.property), len(point.unit)) > _MAX_NAME or "\0" in point.property + point.unit:
-        raise Malformed(Text(f"{point.name}: property or unit is not valid", f"{point.name}:属性或单位无效"))
+        raise Malformed(Text(f"{point.name}: property or unit is not valid", f"{point.name}：属性或单位无效"))
 
 
 def _quality(text: TextReading) -> int:

@@ -116,7 +116,7 @@ class Telemetry:
                     raise Invalid(
                         Text(
                             f"More than {_MAX_RAW} readings; ask for a shorter time, a roll-up, or page by page.",
-                            f"读数超过 {_MAX_RAW} 条,请缩短时间、选择汇总粒度或分页查询。",
+                            f"读数超过 {_MAX_RAW} 条，请缩短时间、选择汇总粒度或分页查询。",
                         )
                     )
                 for series in known:

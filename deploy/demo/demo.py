@@ -76,7 +76,8 @@ class Demo:
         address = self.platform.simulate(name, template, *series, *options)
         protocol = "OPC UA" if address.startswith("opc.tcp") else "Modbus TCP"
         self.say(
-            f"{name} ({template}) answers on {address}, {protocol}", f"{name}({template})已在 {address} 应答,{protocol}"
+            f"{name} ({template}) answers on {address}, {protocol}",
+            f"{name}({template})已在 {address} 应答，{protocol}",
         )
         return address
 
@@ -86,7 +87,7 @@ class Demo:
         self.plant.start("camera-1", *camera, *series)
         self.say(
             "camera-1 takes a picture of every moulded part; some show a defect",
-            "camera-1 为每个注塑件拍照,其中有缺陷件",
+            "camera-1 为每个注塑件拍照，其中有缺陷件",
         )
 
     def _model(self) -> str:
@@ -119,7 +120,7 @@ class Demo:
     def _agent(self) -> None:
         self.platform.enrol()
         self.say(
-            "agent enrolled with a one-time code; its key stays with it", "代理已用一次性注册码完成注册,密钥不出本机"
+            "agent enrolled with a one-time code; its key stays with it", "代理已用一次性注册码完成注册，密钥不出本机"
         )
         self.platform.start_agent()
         devices = len(MACHINES) + 1
@@ -138,9 +139,9 @@ class Demo:
         end = time.monotonic() + seconds if seconds is not None else None
         self._watch_until(time.monotonic() + (KILL_AFTER_S if seconds is None else seconds / 2))
         self.plant.kill("agent")
-        self.say("agent killed with SIGKILL, as a power cut would", "已用 SIGKILL 强杀代理,模拟断电")
+        self.say("agent killed with SIGKILL, as a power cut would", "已用 SIGKILL 强杀代理，模拟断电")
         self.platform.start_agent()
-        self.say("agent started again; it goes on where its disk says it was", "代理已重新启动,从磁盘记录处继续")
+        self.say("agent started again; it goes on where its disk says it was", "代理已重新启动，从磁盘记录处继续")
         self._watch_until(end)
 
     def _watch_until(self, end: float | None) -> None:
@@ -153,7 +154,7 @@ class Demo:
         memory = {name: self.platform.memory_mb(name) for name in ("agent", "cloud")}
         for name in ("camera-1", *MACHINES):
             self.plant.stop(name)
-        self.say("sources ended; the agent drains its buffer", "数据源已停止,代理正在清空缓存")
+        self.say("sources ended; the agent drains its buffer", "数据源已停止，代理正在清空缓存")
         return close_counts(
             self.platform, self.plant.folder / TRUTH, self.watch, started_in_s=self.ready_after_s, memory_mb=memory
         )

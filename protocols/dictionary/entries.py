@@ -72,7 +72,7 @@ class Dictionary(Mapping[str, Entry]):
         near = ", ".join(get_close_matches(code, self._entries, 3, 0.4))
         raise ConfigError(
             Text(f"the dictionary has no entry '{code}'", f"数据字典中没有条目“{code}”"),
-            Text(f"did you mean: {near}", f"是否指:{near}") if near else None,
+            Text(f"did you mean: {near}", f"是否指：{near}") if near else None,
             key=key,
         )
 

@@ -49,7 +49,7 @@ def unit(code: str, *, key: str | None = None) -> Unit:
         Text(f"unknown unit '{code}'", f"未知单位“{code}”"),
         Text(
             f"use a UN/ECE Rec 20 code; nearest: {_nearest(code)}",
-            f"请使用 UN/ECE Rec 20 单位代码,相近的有:{_nearest(code)}",
+            f"请使用 UN/ECE Rec 20 单位代码，相近的有：{_nearest(code)}",
         ),
         key=key,
     )
@@ -70,7 +70,7 @@ def conversion(from_code: str, to_code: str, *, difference: bool = False) -> tup
                 f"cannot convert {from_code} ({source.quantity}) to {to_code} ({target.quantity})",
                 f"无法将 {from_code}({source.name.zh})换算为 {to_code}({target.name.zh})",
             ),
-            Text(f"units of {target.quantity}: {alike}", f"可用单位:{alike}"),
+            Text(f"units of {target.quantity}: {alike}", f"可用单位：{alike}"),
         )
     offset = Fraction(0) if difference else (source.offset - target.offset) / target.factor
     return float(source.factor / target.factor), float(offset)

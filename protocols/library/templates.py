@@ -12,7 +12,12 @@ A template is one TOML file, beside this module or anywhere a technician keeps i
     protocol = "modbus"
     source = "where the register map is published"
     [defaults]                     # fields of the protocol's connection model that this type of device wants
+    [fingerprint]                  # how a device of this type is told from others; see `Fingerprint`
     [[point]]                      # fields of the protocol's point model
+
+A sister model writes down only its difference: `extends = "abb-b23"` above `[device]` takes everything but the
+fingerprint from that template of the library; `only` or `omit` choose among its points by name; keys and points of one's
+own come on top, a point replacing the one of its name.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import equipment_classes, load_dictionary
@@ -50,6 +55,37 @@ class DeviceType(BaseModel):
     source: str
 
 
+class Sign(BaseModel):
+    """A value by which a device shows its type: `point` holds one of `one_of`, or lies in `min` to `max`, its unit's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    point: str
+    one_of: tuple[int | str, ...] = ()
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Sign:
+        if bool(self.one_of) == (self.min is not None or self.max is not None):
+            raise ValueError(Text("a sign needs either one_of, or min and max", "特征需要 one_of，或 min 与 max，二者选一"))
+        return self
+
+
+class Fingerprint(BaseModel):
+    """How a device of this type is told from others; everything that is given must hold.
+
+    identification: texts, one of which stands in what the device says of itself (Modbus device identification or server
+    id, OPC UA build information), upper and lower case alike. namespaces: URIs the OPC UA server has. sign: see `Sign`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    identification: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    sign: tuple[Sign, ...] = ()
+
+
 class Template(BaseModel):
     """One type of device. `points` are of the protocol's own point model."""
 
@@ -57,6 +93,7 @@ class Template(BaseModel):
 
     device: DeviceType
     defaults: dict[str, Any]
+    fingerprint: Fingerprint
     points: tuple[PointConfig, ...]
 
 
@@ -78,12 +115,10 @@ def load_template(name: str) -> Template:
         near = ", ".join(get_close_matches(name, template_ids(), 3)) or ", ".join(template_ids())
         raise ConfigError(
             Text(f"no device '{name}' in the library", f"设备库中没有“{name}”"),
-            Text(f"did you mean: {near}", f"是否指:{near}"),
+            Text(f"did you mean: {near}", f"是否指：{near}"),
             key="template",
         )
-    return parse_template(
-        files("protocols.library").joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml"
-    )
+    return parse_template(_library_text(name), f"{name}.toml")
 
 
 def parse_template(text: str, file: str) -> Template:
@@ -99,31 +134,35 @@ class _Written(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    extends: str | None = None
+    only: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
     device: dict[str, Any]
     defaults: dict[str, Any] = {}
-    point: list[dict[str, Any]] = Field(min_length=1)
+    fingerprint: dict[str, Any] = {}
+    point: tuple[dict[str, Any], ...] = ()
 
     @field_validator("point", mode="before")
     @classmethod
     def _many(cls, point: Any) -> Any:
         if isinstance(point, dict):
-            raise ValueError(Text("[point] is a single table; write [[point]]", "[point] 是单个表,请写成 [[point]]"))
+            raise ValueError(Text("[point] is a single table; write [[point]]", "[point] 是单个表，请写成 [[point]]"))
         return point
 
 
 def _parse(text: str) -> Template:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}")) from error
-    written = validate(_Written, data, "")
+    written = _written(text, ())
+    if not written.point:
+        raise ConfigError(
+            Text("a template needs a [[point]]", "模板中没有点"), Text("add one", "请添加 [[point]]"), key="point"
+        )
     device = validate(DeviceType, written.device, "device")
     if device.equipment_class not in equipment_classes():
         classes = list(equipment_classes())
         near = ", ".join(get_close_matches(device.equipment_class, classes, 3) or classes)
         raise ConfigError(
             Text(f"unknown equipment class '{device.equipment_class}'", f"未知设备类别“{device.equipment_class}”"),
-            Text(f"choose one of: {near}", f"可选:{near}"),
+            Text(f"choose one of: {near}", f"可选：{near}"),
             key="device.equipment_class",
         )
     driver = driver_class(device.protocol)
@@ -134,7 +173,59 @@ def _parse(text: str) -> Template:
         validate(driver.Point, point, f"point[{number}]") for number, point in enumerate(written.point, start=1)
     )
     _check_points(points)
-    return Template(device=device, defaults=written.defaults, points=points)
+    fingerprint = validate(Fingerprint, written.fingerprint, "fingerprint")
+    for number, sign in enumerate(fingerprint.sign, start=1):
+        _known(sign.point, [point.name for point in points], f"fingerprint.sign[{number}].point")
+    return Template(device=device, defaults=written.defaults, fingerprint=fingerprint, points=points)
+
+
+def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
+    """Return the tables written in `text` over those of the template it extends; `extended_by` are the ids so far."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML：{error}")) from error
+    written = validate(_Written, data, "")
+    if written.extends is None:
+        return written
+    if written.extends in extended_by or written.extends not in template_ids():
+        raise ConfigError(
+            Text(f"'{written.extends}' is no template to extend", f"“{written.extends}”不是可继承的模板"),
+            Text("name a template of the library that does not extend this one", "请填写库中另一个模板的 id"),
+            key="extends",
+        )
+    base = _written(_library_text(written.extends), (*extended_by, written.extends))
+    names = [point["name"] for point in base.point]
+    for key, chosen in (("only", written.only), ("omit", written.omit)):
+        for name in chosen:
+            _known(name, names, key)
+    own = {point.get("name"): point for point in written.point}
+    kept = [
+        own.pop(point["name"], point)
+        for point in base.point
+        if point["name"] in own
+        or (point["name"] in written.only if written.only else point["name"] not in written.omit)
+    ]
+    return _Written(
+        device=base.device | written.device,
+        defaults=base.defaults | written.defaults,
+        fingerprint=written.fingerprint,
+        point=(*kept, *own.values()),
+    )
+
+
+def _known(name: str, names: Sequence[str], key: str) -> None:
+    if name not in names:
+        near = ", ".join(get_close_matches(name, names, 3) or names)
+        raise ConfigError(
+            Text(f"there is no point '{name}'", f"没有名为“{name}”的点"),
+            Text(f"choose one of: {near}", f"可选：{near}"),
+            key=key,
+        )
+
+
+def _library_text(name: str) -> str:
+    return files("protocols.library").joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _check_points(points: Sequence[PointConfig]) -> None:
@@ -164,7 +255,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            Text(f"cannot be read: {error.strerror}", f"无法读取:{error.strerror}"), key=str(path)
+            Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"), key=str(path)
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(

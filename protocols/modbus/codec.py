@@ -54,7 +54,7 @@ def converter(point: ModbusPoint) -> Convert | None:
     """Return what makes an engineering value of a raw one, or None where the raw value is the engineering value.
 
     Rules: a listed `invalid` and a float that is not finite are BadNoData; text that is not printable UTF-8 is
-    BadDecodingError; an overflow in scaling is BadOutOfRange.
+    BadDecodingError; an overflow in scaling and a code that `codes` does not list are BadOutOfRange.
     """
     if point.type == "string":
         return _text
@@ -65,6 +65,9 @@ def converter(point: ModbusPoint) -> Convert | None:
         return lambda raw: raw & mask != 0
     invalid = frozenset(raw_pattern(point.type, value) for value in point.invalid)
     is_float = point.type.startswith("float")
+    codes = point.codes
+    if codes is not None:
+        return lambda raw: BAD_NO_DATA if raw in invalid else codes.get(raw, BAD_OUT_OF_RANGE)
     scaled = point.scale != 1.0 or point.offset != 0.0
     if not (scaled or is_float or invalid):
         return None

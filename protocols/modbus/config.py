@@ -183,7 +183,23 @@ class ModbusPoint(PointConfig):
             )
         for value in self.invalid:
             raw_pattern(self.type, value)
+        if self.codes is not None and "int" not in self.type:
+            raise _wrong(f"a {self.type} has no codes", f"{self.type} 不能使用 codes")
         return self
+
+    def span(self) -> tuple[str, int, int]:
+        """Return the memory the value takes: its table, first bit and the bit after the last."""
+        if self.table in BIT_TABLES:
+            return self.table, self.address, self.address + 1
+        first = 16 * self.address + (self.bit or 0)
+        return self.table, first, first + (1 if self.bit is not None else 16 * self.width)
+
+    def raw_limits(self) -> tuple[float, float] | None:
+        """Return the least and the greatest whole number the registers hold; None for other types."""
+        if "int" not in self.type:
+            return None
+        bits = 16 * self.width
+        return (0, (1 << bits) - 1) if self.type.startswith("u") else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
     @property
     def width(self) -> int:

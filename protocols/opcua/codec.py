@@ -82,7 +82,7 @@ def parse_node(text: str) -> NodeAddress:
         raise ConfigError(
             Text(
                 f"'{text}' counts on namespace index {index}, which a server may change at every start",
-                f"“{text}”使用了命名空间序号 {index},服务器每次启动都可能改变它",
+                f"“{text}”使用了命名空间序号 {index}，服务器每次启动都可能改变它",
             ),
             Text(
                 f"name the namespace by its URI, entry {index} of the server's NamespaceArray: "
@@ -145,8 +145,8 @@ def decode(point: OpcuaPoint, data: ua.DataValue, arrival: int) -> Reading:
     """Return the Reading of `point` that `data` is.
 
     A bad status keeps its cause and loses its value, so that no consumer can mistake it for a measurement. Arrays,
-    structures and types that are no single value are BadTypeMismatch; a good status without a value is BadNoData; NaN
-    and infinity are BadOutOfRange.
+    structures and types that are no single value are BadTypeMismatch; a good status without a value is BadNoData; NaN,
+    infinity and a code that `codes` does not list are BadOutOfRange.
 
     Args:
         point: gives the name, scale and offset.
@@ -160,7 +160,7 @@ def decode(point: OpcuaPoint, data: ua.DataValue, arrival: int) -> Reading:
         return Reading(point.name, None, quality, source, arrival)
     raw, fault = plain_value(data.Value)
     value = point.engineering(raw)
-    if isinstance(value, float) and not math.isfinite(value):
+    if (value is None and raw is not None) or (isinstance(value, float) and not math.isfinite(value)):
         value, fault = None, BAD_OUT_OF_RANGE
     return Reading(point.name, value, quality if fault is None else fault, source, arrival)
 

@@ -86,4 +86,4 @@ def _little(column: array[int] | array[float]) -> bytes:
 
 
 def _malformed(why: str) -> Malformed:
-    return Malformed(Text(f"not a valid batch: {why}", f"批次数据无效:{why}"))
+    return Malformed(Text(f"not a valid batch: {why}", f"批次数据无效：{why}"))

@@ -74,7 +74,7 @@ def test_init_writes_a_valid_sample_once(edge: Edge, tmp_path: Path) -> None:
 
 WRONG = [
     (("run", "-c", "none.toml"), 2, "sunmao-edge init", "sunmao-edge init"),
-    (("read", "metre"), 2, "there are: meter", "现有:meter"),
+    (("read", "metre"), 2, "there are: meter", "现有：meter"),
     (("read", "meter", "nothing"), 2, "voltage_l1_n", "voltage_l1_n"),
     (("read", "meter"), 3, "127.0.0.1", "127.0.0.1"),
     (("enrol", "K7QF"), 3, "does not answer", "无应答"),

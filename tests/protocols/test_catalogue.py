@@ -29,7 +29,7 @@ def test_an_unknown_protocol_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         driver_class("profinet")
     assert str(caught.value) == "protocol: unknown protocol 'profinet' - choose one of: modbus, opcua"
-    assert caught.value.explain("zh") == "protocol: 未知协议“profinet” - 可选:modbus, opcua"
+    assert caught.value.explain("zh") == "protocol: 未知协议“profinet” - 可选：modbus, opcua"
 
 
 WITHOUT_PYMODBUS = """

@@ -67,7 +67,7 @@ def _load(template: Template, seed: int, start_us: int) -> Load:
         known = ", ".join(_MACHINES)
         raise ConfigError(
             Text(f"the power of '{template.device.id}' cannot be simulated", f"无法模拟“{template.device.id}”的功率"),
-            Text(f"choose a device of one of the classes {known}", f"请选择以下类别的设备:{known}"),
+            Text(f"choose a device of one of the classes {known}", f"请选择以下类别的设备：{known}"),
             key="load",
         )
     return machine(seed, start_us)

@@ -67,13 +67,13 @@ def changed(*replacements: tuple[str, str]) -> str:
             changed(('"energy_meter"', '"energy_metre"')),
             "device.equipment_class",
             "unknown equipment class 'energy_metre' - choose one of: energy_meter",
-            "未知设备类别“energy_metre” - 可选:energy_meter",
+            "未知设备类别“energy_metre” - 可选：energy_meter",
         ),
         (
             changed(('"modbus"', '"profinet"')),
             "protocol",
             "unknown protocol 'profinet' - choose one of: modbus, opcua",
-            "未知协议“profinet” - 可选:modbus, opcua",
+            "未知协议“profinet” - 可选：modbus, opcua",
         ),
         (
             changed(("max_registers", "max_register")),
@@ -106,7 +106,7 @@ def changed(*replacements: tuple[str, str]) -> str:
             changed(('property = "active_power_total"', 'property = "active_power"')),
             "point[2].property",
             "the dictionary has no entry 'active_power' - did you mean: ",
-            "数据字典中没有条目“active_power” - 是否指:",
+            "数据字典中没有条目“active_power” - 是否指：",
         ),
         (
             changed(('unit = "VLT"', 'unit = "mV"')),
