@@ -49,7 +49,7 @@ class PointConfig(BaseModel):
     offset: float = Field(0.0, description="See scale; in the unit of the engineering value.")
     codes: dict[int, int] | None = Field(
         None,
-        description='Device\'s own codes -> codes of the dictionary\'s value list, { "5" = 3 }; a code that is not listed'
+        description="Device's own codes -> codes of the dictionary's value list, { \"5\" = 3 }; a code that is not listed"
         " has bad quality. Excludes scale and offset.",
     )
     period_s: float | None = Field(
@@ -67,7 +67,9 @@ class PointConfig(BaseModel):
     @model_validator(mode="after")
     def _codes_stand_alone(self) -> PointConfig:
         if self.codes is not None and (not self.codes or self.scale != 1.0 or self.offset != 0.0):
-            raise ValueError(Text("codes need entries and no scale or offset", "codes 不能为空，且不能与 scale、offset 同用"))
+            raise ValueError(
+                Text("codes need entries and no scale or offset", "codes 不能为空，且不能与 scale、offset 同用")
+            )
         return self
 
     def engineering(self, raw: Value) -> Value:
@@ -77,7 +79,7 @@ class PointConfig(BaseModel):
         digits so that 0.1 x 3 reads 0.3.
         """
         if self.codes is not None and isinstance(raw, (int, float)):
-            return self.codes.get(raw)  # type: ignore[call-overload, no-any-return]
+            return self.codes.get(raw)  # type: ignore[arg-type]
         if raw is None or isinstance(raw, (bool, str)) or (self.scale == 1.0 and self.offset == 0.0):
             return raw
         return float(f"{raw * self.scale + self.offset:.12g}")
@@ -91,7 +93,9 @@ class PointConfig(BaseModel):
             for raw, code in self.codes.items():
                 if code == value:
                     return raw
-            raise ValueError(Text(f"point '{self.name}' has no code for {value}", f"点“{self.name}”没有对应 {value} 的代码"))
+            raise ValueError(
+                Text(f"point '{self.name}' has no code for {value}", f"点“{self.name}”没有对应 {value} 的代码")
+            )
         return value if self.scale == 1.0 and self.offset == 0.0 else (value - self.offset) / self.scale
 
     def span(self) -> tuple[str, int, int] | None:

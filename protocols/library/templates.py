@@ -13,11 +13,12 @@ A template is one TOML file, beside this module or anywhere a technician keeps i
     source = "where the register map is published"
     [defaults]                     # fields of the protocol's connection model that this type of device wants
     [fingerprint]                  # how a device of this type is told from others; see `Fingerprint`
+    [each_point]                   # fields of the point model that every point has unless it says otherwise
     [[point]]                      # fields of the protocol's point model
 
 A sister model writes down only its difference: `extends = "abb-b23"` above `[device]` takes everything but the
 fingerprint from that template of the library; `only` or `omit` choose among its points by name; keys and points of one's
-own come on top, a point replacing the one of its name.
+own come on top, a point instead of the one of its name.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class Sign(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> Sign:
         if bool(self.one_of) == (self.min is not None or self.max is not None):
-            raise ValueError(Text("a sign needs either one_of, or min and max", "特征需要 one_of，或 min 与 max，二者选一"))
+            raise ValueError(
+                Text("a sign needs either one_of, or min and max", "特征需要 one_of，或 min 与 max，二者选一")
+            )
         return self
 
 
@@ -140,6 +143,7 @@ class _Written(BaseModel):
     device: dict[str, Any]
     defaults: dict[str, Any] = {}
     fingerprint: dict[str, Any] = {}
+    each_point: dict[str, Any] = {}
     point: tuple[dict[str, Any], ...] = ()
 
     @field_validator("point", mode="before")
@@ -154,7 +158,7 @@ def _parse(text: str) -> Template:
     written = _written(text, ())
     if not written.point:
         raise ConfigError(
-            Text("a template needs a [[point]]", "模板中没有点"), Text("add one", "请添加 [[point]]"), key="point"
+            Text("this key is missing", "缺少此项"), Text("add a [[point]]", "请添加 [[point]]"), key="point"
         )
     device = validate(DeviceType, written.device, "device")
     if device.equipment_class not in equipment_classes():
@@ -186,8 +190,9 @@ def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML：{error}")) from error
     written = validate(_Written, data, "")
+    points = tuple(written.each_point | point for point in written.point)
     if written.extends is None:
-        return written
+        return written.model_copy(update={"point": points})
     if written.extends in extended_by or written.extends not in template_ids():
         raise ConfigError(
             Text(f"'{written.extends}' is no template to extend", f"“{written.extends}”不是可继承的模板"),
@@ -199,18 +204,18 @@ def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
     for key, chosen in (("only", written.only), ("omit", written.omit)):
         for name in chosen:
             _known(name, names, key)
-    own = {point.get("name"): point for point in written.point}
+    own = {point.get("name") for point in points}
     kept = [
-        own.pop(point["name"], point)
+        point
         for point in base.point
-        if point["name"] in own
-        or (point["name"] in written.only if written.only else point["name"] not in written.omit)
+        if point["name"] not in own
+        and (point["name"] in written.only if written.only else point["name"] not in written.omit)
     ]
     return _Written(
         device=base.device | written.device,
         defaults=base.defaults | written.defaults,
         fingerprint=written.fingerprint,
-        point=(*kept, *own.values()),
+        point=(*kept, *points),
     )
 
 

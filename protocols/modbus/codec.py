@@ -59,10 +59,7 @@ def converter(point: ModbusPoint) -> Convert | None:
     if point.type == "string":
         return _text
     if point.type == "bool":
-        if point.bit is None:
-            return bool
-        mask = 1 << point.bit
-        return lambda raw: raw & mask != 0
+        return _bit(point.bit)
     invalid = frozenset(raw_pattern(point.type, value) for value in point.invalid)
     is_float = point.type.startswith("float")
     codes = point.codes
@@ -85,6 +82,13 @@ def converter(point: ModbusPoint) -> Convert | None:
         return value if isfinite(value) else BAD_OUT_OF_RANGE  # type: ignore[arg-type]
 
     return convert
+
+
+def _bit(bit: int | None) -> Convert:
+    if bit is None:
+        return bool
+    mask = 1 << bit
+    return lambda raw: raw & mask != 0
 
 
 def _exact_scaling(point: ModbusPoint) -> tuple[int, int, int] | None:

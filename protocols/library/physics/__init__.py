@@ -14,11 +14,14 @@ from protocols.dictionary.units import conversion
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.library.physics.compressor import Compressor
+from protocols.library.physics.drive import Drive
 from protocols.library.physics.load import Load, elapsed_us
 from protocols.library.physics.meter import EnergyMeter
 from protocols.library.physics.moulding import Moulder, Part
 from protocols.library.physics.plausible import plausible_value
 from protocols.library.physics.seeded import below, drift
+from protocols.library.physics.solar import SolarInverter
+from protocols.library.physics.thermal import Chiller, Furnace
 from protocols.library.templates import Template
 from protocols.reading import Value
 from protocols.text import Text
@@ -29,16 +32,24 @@ Behaviour = Callable[[int], Mapping[str, Value]]
 """Takes an instant (microseconds UTC), returns the engineering value of every point by name, in the point's own unit."""
 
 _MACHINES: Mapping[str, type[Moulder] | type[Compressor]] = {"injection_moulding": Moulder, "compressor": Compressor}
+"""Models whose power a meter can measure."""
+
+_MODELS: Mapping[str, Callable[[int, int], Drive | SolarInverter | Chiller | Furnace]] = {
+    "vfd": Drive,
+    "inverter": SolarInverter,
+    "chiller": Chiller,
+    "furnace": Furnace,
+}
 
 
 def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Template] = ()) -> Behaviour:
     """Return what a device of this type shows at any instant.
 
-    The equipment class chooses the model (injection_moulding, compressor, energy_meter); properties the model does not
-    know, and all other classes, get believable values of their own. `loads` are the machines whose power an energy
+    The equipment class chooses the model; properties the model does not know, and classes without one, get believable
+    values of their own. A sign of the template's fingerprint shows the first value it allows. `loads` are the machines whose power an energy
     meter measures, beside the workshop's own; raises ConfigError for loads without a power model or without a meter.
     """
-    machine = _MACHINES.get(template.device.equipment_class)
+    machine = _MACHINES.get(template.device.equipment_class) or _MODELS.get(template.device.equipment_class)
     values: Behaviour
     if template.device.equipment_class == "energy_meter":
         values = EnergyMeter(seed, start_us, [_load(load, seed, start_us) for load in loads]).values
@@ -53,10 +64,12 @@ def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Temp
     else:
         values = _nothing
 
+    signs: dict[str, Value] = {sign.point: sign.one_of[0] for sign in template.fingerprint.sign if sign.one_of}
+
     def at(now_us: int) -> dict[str, Value]:
         known = values(now_us)
         seconds = elapsed_us(start_us, now_us) / 1e6
-        return {point.name: _value(point, known, template, seed, seconds) for point in template.points}
+        return {point.name: _value(point, known, template, seed, seconds) for point in template.points} | signs
 
     return at
 
@@ -93,6 +106,8 @@ def _value(point: PointConfig, known: Mapping[str, Value], template: Template, s
         value = _identity(template, seed).get(point.property)
     if value is None:
         value = plausible_value(entry, point.name, seed, seconds)
+    if point.codes is not None and value not in point.codes.values():
+        value = max(point.codes.values())
     return _in_unit(value, entry, point.unit)
 
 

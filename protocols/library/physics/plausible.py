@@ -45,12 +45,13 @@ def plausible_value(entry: Entry, name: str, seed: int, seconds: float) -> Value
         return min(int(count) if whole else count, int(limit) if whole else limit)
     if whole and entry.values:
         return sorted(entry.values)[below(len(entry.values), seed, name, int(seconds // _STEP_S))]
-    low, high = _range(entry)
+    low, high = usual_range(entry)
     value = low + (high - low) * (1 + drift(seed, name, seconds, _STEP_S)) / 2
     return round(value) if whole else value
 
 
-def _range(entry: Entry) -> tuple[float, float]:
+def usual_range(entry: Entry) -> tuple[float, float]:
+    """Return between what values a small factory usually sees `entry`, in its unit."""
     least = 0.0 if entry.typical_min is None else entry.typical_min
     most = least + 10 if entry.typical_max is None else entry.typical_max
     low, high = _USUAL.get(entry.unit, (least, most))

@@ -169,3 +169,13 @@ def test_none_is_encoded_as_the_device_says_it() -> None:
 
 def test_an_unscaled_number_needs_no_conversion() -> None:
     assert converter(point(type="uint64")) is None
+
+
+def test_a_devices_own_codes_become_those_of_the_dictionary() -> None:
+    state = point(type="uint16", codes={"0": 2, "32768": 1, "5": 2}, invalid=[65535])
+    assert [decode(state, bytes.fromhex(data)) for data in ("0000", "8000", "0005")] == [2, 1, 2]
+    assert decode(state, bytes.fromhex("0001")) is BAD_OUT_OF_RANGE
+    assert decode(state, bytes.fromhex("FFFF")) is BAD_NO_DATA
+    assert [encode(state, code) for code in (2, 1)] == [b"\0\0", b"\x80\0"]
+    with pytest.raises(ValueError, match="point 'p' has no code for 3"):
+        encode(state, 3)

@@ -43,6 +43,9 @@ def test_single_bits_are_bool_without_saying_so() -> None:
         ({"type": "uint32", "invalid": [1.5]}, "can not be the raw value"),
         ({"type": "bool", "bit": 1, "invalid": [0]}, "can not be the raw value"),
         ({"scale": 0}, "scale of 0"),
+        ({"codes": {}}, "need entries"),
+        ({"codes": {"1": 3}, "scale": 0.1}, "no scale or offset"),
+        ({"codes": {"1": 3}, "type": "float32"}, "has no codes"),
     ],
 )
 def test_contradictions_are_refused_in_both_languages(fields: dict[str, Any], words: str) -> None:
@@ -80,3 +83,20 @@ def test_hosts_are_addresses_or_names(host: str) -> None:
 def test_anything_else_is_no_host(host: str) -> None:
     with pytest.raises(ValidationError, match="neither an IP address nor a host name"):
         ModbusConnection(host=host)
+
+
+@pytest.mark.parametrize(
+    ("fields", "span", "limits"),
+    [
+        ({"address": 2}, ("holding", 32, 48), (0, 65535)),
+        ({"address": 2, "type": "int32", "table": "input"}, ("input", 32, 64), (-(2**31), 2**31 - 1)),
+        ({"address": 2, "bit": 3}, ("holding", 35, 36), None),
+        ({"address": 2, "table": "coil"}, ("coil", 2, 3), None),
+        ({"address": 0, "type": "string", "length": 4}, ("holding", 0, 64), None),
+        ({"address": 0, "type": "float32"}, ("holding", 0, 32), None),
+    ],
+)
+def test_a_point_tells_its_memory_and_its_limits(fields: dict[str, Any], span: object, limits: object) -> None:
+    point = ModbusPoint.model_validate({"name": "p", **fields})
+    assert point.span() == span
+    assert point.raw_limits() == limits

@@ -156,6 +156,13 @@ def test_scale_and_offset_apply_to_numbers_only() -> None:
     assert (beyond.value, beyond.quality) == (None, BAD_OUT_OF_RANGE)
 
 
+def test_a_machines_own_codes_become_those_of_the_dictionary() -> None:
+    point = OpcuaPoint.model_validate({"name": "p", "node": "i=1", "codes": {"7": 3}})
+    assert decode(point, data(7), ARRIVAL).value == 3
+    unlisted = decode(point, data(8), ARRIVAL)
+    assert (unlisted.value, unlisted.quality) == (None, BAD_OUT_OF_RANGE)
+
+
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9998, 12, 31)))  # noqa: DTZ001 - made aware below
 def test_source_time_is_exact_to_the_microsecond(naive: datetime) -> None:
     time = naive.replace(tzinfo=UTC)
