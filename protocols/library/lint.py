@@ -81,7 +81,7 @@ def _scale(point: PointConfig, entry: Entry) -> Iterator[Text]:
     factor, offset = entry.conversion_from(point.unit or entry.unit)
     ends = [factor * (point.scale * raw + point.offset) + offset for raw in limits]
     least, _ = usual_range(entry)
-    if max(ends) < least:
+    if entry.aggregation != "counter_delta" and max(ends) < least:
         yield _of(
             point,
             f"its registers end at {max(ends):g} {entry.unit}, such points usually show {least:g} and more - check scale",

@@ -34,9 +34,9 @@ Behaviour = Callable[[int], Mapping[str, Value]]
 _MACHINES: Mapping[str, type[Moulder] | type[Compressor]] = {"injection_moulding": Moulder, "compressor": Compressor}
 """Models whose power a meter can measure."""
 
-_MODELS: Mapping[str, Callable[[int, int], Drive | SolarInverter | Chiller | Furnace]] = {
+_MODELS: Mapping[str, Callable[[int, int], Moulder | Compressor | Drive | Chiller | Furnace]] = {
+    **_MACHINES,
     "vfd": Drive,
-    "inverter": SolarInverter,
     "chiller": Chiller,
     "furnace": Furnace,
 }
@@ -49,18 +49,22 @@ def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Temp
     values of their own. A sign of the template's fingerprint shows the first value it allows. `loads` are the machines whose power an energy
     meter measures, beside the workshop's own; raises ConfigError for loads without a power model or without a meter.
     """
-    machine = _MACHINES.get(template.device.equipment_class) or _MODELS.get(template.device.equipment_class)
+    kind = template.device.equipment_class
+    properties = {point.property for point in template.points}
+    phases = 1 if "voltage_l1_n" in properties and "voltage_l2_n" not in properties else 3
     values: Behaviour
-    if template.device.equipment_class == "energy_meter":
-        values = EnergyMeter(seed, start_us, [_load(load, seed, start_us) for load in loads]).values
+    if kind == "energy_meter":
+        values = EnergyMeter(seed, start_us, [_load(load, seed, start_us) for load in loads], phases).values
     elif loads:
         raise ConfigError(
             Text(f"'{template.device.id}' is no energy meter", f"“{template.device.id}”不是电能表"),
             Text("give loads to an energy meter only", "只有电能表才能指定负载"),
             key="load",
         )
-    elif machine is not None:
-        values = machine(seed, start_us).values
+    elif kind == "inverter":
+        values = SolarInverter(seed, start_us, phases).values
+    elif kind in _MODELS:
+        values = _MODELS[kind](seed, start_us).values
     else:
         values = _nothing
 

@@ -7,7 +7,8 @@ With P_i, tan phi_i and phase shares s_ik of load i, for each phase k:
 
 so that P = sum U_k I_k cos phi_k holds by construction. Totals: P and Q are sums, S = sqrt(P^2 + Q^2), cos phi = P / S.
 Line voltages follow from phases 120 degrees apart: U_12 = sqrt(U_1^2 + U_2^2 + U_1 U_2). Active and reactive energy
-are sum E_i and sum tan phi_i E_i, where E_i is the load's own closed-form integral.
+are sum E_i and sum tan phi_i E_i, where E_i is the load's own closed-form integral. A single-phase meter finds every
+load on L1.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class Workshop:
 class EnergyMeter:
     """One meter, as a pure function of the instant (microseconds UTC)."""
 
-    def __init__(self, seed: int, start_us: int, loads: Sequence[Load] = ()) -> None:
+    def __init__(self, seed: int, start_us: int, loads: Sequence[Load] = (), phases: int = 3) -> None:
         self.seed = seed
+        self.phases = phases
         self.start_us = start_us
         self.loads: tuple[Load, ...] = (Workshop(seed, start_us), *loads)
         self.first_reading_kwh = 20000 + below(60000, seed, "meter/first")
@@ -57,11 +59,17 @@ class EnergyMeter:
         seconds = elapsed_us(self.start_us, now_us) / 1e6
         powers = [load.power_kw(now_us) for load in self.loads]
         pairs = list(zip(self.loads, powers, strict=True))
-        active = [sum(load.shares[k] * power for load, power in pairs) for k in range(3)]
-        reactive = [sum(load.shares[k] * load.tan_phi * power for load, power in pairs) for k in range(3)]
+        shares = [load.shares if self.phases == 3 else (1.0,) for load in self.loads]
+        active = [
+            sum(share[k] * power for share, power in zip(shares, powers, strict=True)) for k in range(self.phases)
+        ]
+        reactive = [
+            sum(share[k] * load.tan_phi * power for share, (load, power) in zip(shares, pairs, strict=True))
+            for k in range(self.phases)
+        ]
         voltage = [
             NOMINAL_V + 1.4 * drift(self.seed, f"meter/voltage/{k}", seconds, 35.0) - SAG_V_PER_KW * active[k]
-            for k in range(3)
+            for k in range(self.phases)
         ]
         apparent = [hypot(p, q) for p, q in zip(active, reactive, strict=True)]
         total, total_reactive = sum(active), sum(reactive)
@@ -82,11 +90,12 @@ class EnergyMeter:
             "energy_reactive_export": 0.0,
             "device_temperature": 34.0 + 1.5 * drift(self.seed, "meter/temperature", seconds, 600.0),
         }
-        for k, phase in enumerate(("l1", "l2", "l3")):
+        for k, phase in enumerate(("l1", "l2", "l3")[: self.phases]):
             values[f"voltage_{phase}_n"] = voltage[k]
             values[f"current_{phase}"] = apparent[k] * 1e3 / voltage[k]
             values[f"active_power_{phase}"] = active[k]
             values[f"power_factor_{phase}"] = active[k] / apparent[k]
-        for (a, b), line in zip(((0, 1), (1, 2), (2, 0)), ("l1_l2", "l2_l3", "l3_l1"), strict=True):
-            values[f"voltage_{line}"] = sqrt(voltage[a] ** 2 + voltage[b] ** 2 + voltage[a] * voltage[b])
+        for a, b in ((1, 2), (2, 3), (3, 1)) if self.phases == 3 else ():
+            u, v = voltage[a - 1], voltage[b - 1]
+            values[f"voltage_l{a}_l{b}"] = sqrt(u * u + v * v + u * v)
         return values

@@ -1,7 +1,7 @@
-"""A three-phase solar inverter of 20 kW under drifting clouds, and the battery a hybrid or an uninterruptible supply has.
+"""A solar inverter of 20 kW under drifting clouds, and the battery a hybrid or an uninterruptible supply has.
 
 The irradiance e (0 to 1) wanders around 0.6. DC power is 20 kW e at about 620 V, AC power 98 % of it, shared evenly by
-the phases; I = P / (3 U cos phi). The energy generated is counted at the mean power of 12 kW x 0.98.
+its phases, n of them; I = P / (n U cos phi). The energy generated is counted at the mean power of 12 kW x 0.98.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ EXECUTING = 3  # value list of machine_state
 class SolarInverter:
     """One inverter, as a pure function of the instant (microseconds UTC)."""
 
-    def __init__(self, seed: int, start_us: int) -> None:
+    def __init__(self, seed: int, start_us: int, phases: int = 3) -> None:
         self.seed = seed
+        self.phases = phases
         self.start_us = start_us
 
     def values(self, now_us: int) -> dict[str, Value]:
@@ -28,7 +29,7 @@ class SolarInverter:
         dc_kw = PEAK_KW * irradiance
         ac_kw = EFFICIENCY * dc_kw
         dc_voltage = 620.0 + 15.0 * self._drift("dc", seconds, 80.0)
-        phases = {k: 231.0 + 1.5 * self._drift(f"l{k}", seconds, 40.0) for k in (1, 2, 3)}
+        phases = {k: 231.0 + 1.5 * self._drift(f"l{k}", seconds, 40.0) for k in range(1, self.phases + 1)}
         apparent_kva = ac_kw / COS_PHI
         generated = EFFICIENCY * PEAK_KW * MEAN_IRRADIANCE * seconds / 3600
         values: dict[str, Value] = {
@@ -63,9 +64,9 @@ class SolarInverter:
             values[f"dc_power.{string}"] = dc_kw / 2
         for k, voltage in phases.items():
             values[f"voltage_l{k}_n"] = voltage
-            values[f"current_l{k}"] = apparent_kva * 1e3 / 3 / voltage
-            values[f"active_power_l{k}"] = ac_kw / 3
-        for a, b in ((1, 2), (2, 3), (3, 1)):
+            values[f"current_l{k}"] = apparent_kva * 1e3 / self.phases / voltage
+            values[f"active_power_l{k}"] = ac_kw / self.phases
+        for a, b in ((1, 2), (2, 3), (3, 1)) if self.phases == 3 else ():
             u, v = phases[a], phases[b]
             values[f"voltage_l{a}_l{b}"] = (u * u + v * v + u * v) ** 0.5
         return values
