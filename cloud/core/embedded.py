@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import getpass
 import json
+import subprocess
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, cast
 
 import psutil
@@ -21,6 +24,7 @@ from protocols.errors import ConfigError
 from protocols.text import Text
 
 _SUPERUSER = "postgres"
+_RECOVERY_S = 300.0
 
 
 class EmbeddedPostgres:
@@ -43,7 +47,9 @@ class EmbeddedPostgres:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             _forget_dead_holders(self._folder / ".handle_pids.json")
-            self._server = get_server(self._folder)
+            _forget_dead_server(self._folder / "postmaster.pid")
+            self._server = get_server(self._folder, start=False)
+            _start_patiently(self._server)
         except Exception as error:
             raise ConfigError(
                 Text(
@@ -64,8 +70,23 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Let go of the server."""
         if self._server is not None:
-            self._server.cleanup()
+            with suppress(psutil.Error):  # it has died by itself
+                self._server.cleanup()
             self._server = None
+
+
+def _start_patiently(server: Any) -> None:
+    """Start `server`; after a crash it replays its log for longer than the 10 s for which the package waits."""
+    deadline = monotonic() + _RECOVERY_S
+    while True:
+        try:
+            server.start()
+        except (subprocess.TimeoutExpired, AssertionError):  # not ready yet, says the package in these two ways
+            if monotonic() > deadline:
+                raise
+            sleep(0.5)
+        else:
+            return
 
 
 def _forget_dead_holders(handles: Path) -> None:
@@ -73,6 +94,14 @@ def _forget_dead_holders(handles: Path) -> None:
     if handles.exists():
         holders = cast("list[int]", json.loads(handles.read_text() or "[]"))
         handles.write_text(json.dumps([pid for pid in holders if psutil.pid_exists(pid)]))
+
+
+def _forget_dead_server(pid_file: Path) -> None:
+    """Remove the lock of a server that was killed and whose parent has not asked for it yet: a zombie looks alive."""
+    if pid_file.exists():
+        with suppress(psutil.NoSuchProcess, ValueError, IndexError):
+            if psutil.Process(int(pid_file.read_text().splitlines()[0])).status() == psutil.STATUS_ZOMBIE:
+                pid_file.unlink()
 
 
 def _admit_only_us(folder: Path, dsn: str) -> None:

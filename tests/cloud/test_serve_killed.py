@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator
@@ -177,3 +178,23 @@ def test_the_embedded_server_lets_in_this_user_only_and_listens_on_no_network(fo
             psycopg.connect(dsn, user="somebody")
     finally:
         server.stop()
+
+
+def test_the_embedded_server_starts_again_after_it_was_killed_even_unburied(folder: Path) -> None:
+    folder.mkdir()
+    server = EmbeddedPostgres(folder / "postgres")
+    with psycopg.connect(server.start()) as connection:
+        row = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+    assert row is not None
+    lock = str(row[0])
+    os.kill(int(lock.splitlines()[0]), signal.SIGKILL)
+    server.stop()
+    with subprocess.Popen(["true"]) as unburied:
+        os.waitid(os.P_PID, unburied.pid, os.WEXITED | os.WNOWAIT)
+        (folder / "postgres" / "postmaster.pid").write_text(lock.replace(lock.splitlines()[0], str(unburied.pid), 1))
+        again = EmbeddedPostgres(folder / "postgres")
+        try:
+            with psycopg.connect(again.start()) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+        finally:
+            again.stop()
