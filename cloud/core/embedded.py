@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import subprocess
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, cast
@@ -49,7 +51,8 @@ class EmbeddedPostgres:
             _forget_dead_holders(self._folder / ".handle_pids.json")
             _forget_dead_server(self._folder / "postmaster.pid")
             self._server = get_server(self._folder, start=False)
-            _start_patiently(self._server)
+            with _plain_locale():
+                _start_patiently(self._server)
         except Exception as error:
             raise ConfigError(
                 Text(
@@ -73,6 +76,23 @@ class EmbeddedPostgres:
             with suppress(psutil.Error):  # it has died by itself
                 self._server.cleanup()
             self._server = None
+
+
+@contextmanager
+def _plain_locale() -> Iterator[None]:
+    """Have programs started within speak the locale every system has: initdb refuses one that is not installed.
+
+    Names in any language sort by code point, here and on every other machine.
+    """
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def _start_patiently(server: Any) -> None:

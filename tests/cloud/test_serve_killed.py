@@ -198,3 +198,17 @@ def test_the_embedded_server_starts_again_after_it_was_killed_even_unburied(fold
                 assert connection.execute("SELECT 1").fetchone() == (1,)
         finally:
             again.stop()
+
+
+def test_the_embedded_server_starts_under_a_locale_that_is_not_installed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_XX.UTF-8")
+    folder.mkdir()
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        with psycopg.connect(server.start()) as connection:
+            assert connection.execute("SELECT length('榫卯')").fetchone() == (2,)
+    finally:
+        server.stop()
+    assert os.environ["LC_ALL"] == "zh_XX.UTF-8"
