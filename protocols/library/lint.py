@@ -52,8 +52,7 @@ def _overlaps(template: Template) -> Iterator[Text]:
     for ((table, first, after), name), ((other_table, other_first, other_after), other) in combinations(placed, 2):
         if table != other_table or other_first >= after:
             continue
-        bit_of_the_other = other_after <= after and 1 in {other_after - other_first, after - first}
-        if not bit_of_the_other or (first, after) == (other_first, other_after):
+        if (after - first == 1) == (other_after - other_first == 1):
             yield Text(
                 f"point '{other}': takes registers of '{name}' ({table})",
                 f"点“{other}”：与“{name}”占用相同的寄存器（{table}）",

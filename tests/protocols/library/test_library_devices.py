@@ -17,6 +17,11 @@ NOON = START + 4 * 3600 * 10**6
 DEVICES = [name for name in template_ids() if not name.startswith("demo-")]
 
 
+def test_the_library_holds_sixty_real_devices_of_many_makers() -> None:
+    assert len(DEVICES) >= 60
+    assert len({load_template(name).device.manufacturer for name in DEVICES}) >= 30
+
+
 @pytest.mark.parametrize("name", DEVICES)
 def test_a_device_is_fit_for_the_library(name: str) -> None:
     template = load_template(name)

@@ -27,7 +27,7 @@ address = 4
 [[point]]
 name = "running"
 address = 4
-bit = 3
+bit = 0
 [[point]]
 name = "state"
 property = "machine_state"
