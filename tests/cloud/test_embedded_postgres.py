@@ -1,0 +1,88 @@
+"""The embedded PostgreSQL keeps what it acknowledged, and neither harms nor is locked out by what is around it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+
+from cloud.core.embedded import EmbeddedPostgres
+from protocols.errors import ConfigError
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="sunmao-test-") as name:
+        yield Path(name)
+
+
+def _run(folder: Path) -> dict[str, str]:
+    """Start and stop a server in `folder`; return how it treats a commit."""
+    server = EmbeddedPostgres(folder)
+    try:
+        with psycopg.connect(server.start()) as connection:
+            return {
+                name: str(connection.execute("SELECT current_setting(%s)", [name]).fetchone()[0])  # type: ignore[index]
+                for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")
+            }
+    finally:
+        server.stop()
+
+
+def test_what_is_committed_is_on_the_disk(folder: Path) -> None:
+    assert set(_run(folder / "postgres").values()) == {"on"}
+
+
+def test_a_process_that_got_the_number_of_a_killed_server_is_left_alone(folder: Path) -> None:
+    data = folder / "postgres"
+    _run(data)
+    with subprocess.Popen(["sleep", "600"]) as bystander:
+        try:
+            lines = (str(bystander.pid), str(data), "1700000000", "5432", str(data), "", "1 2", "ready   ")
+            (data / "postmaster.pid").write_text("\n".join(lines) + "\n")
+            _run(data)
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+
+
+def test_who_may_log_in_does_not_hang_on_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    _run(folder / "postgres")
+
+
+def test_a_folder_that_admits_another_user_admits_us_again(folder: Path) -> None:
+    data = folder / "postgres"
+    _run(data)
+    (data / "pg_ident.conf").write_text("sunmao somebody-else postgres\n")
+    _run(data)
+
+
+def test_a_long_path_is_no_obstacle(folder: Path) -> None:
+    _run(folder / ("x" * 120) / "postgres")
+
+
+@pytest.mark.parametrize("name", ["two words", "it's", "a$b", "(1)"])
+def test_a_path_the_server_cannot_live_in_is_refused_before_anything_is_made(folder: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="choose a path without spaces"):
+        EmbeddedPostgres(folder / name / "postgres").start()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user, or start another's server")
+def test_another_users_database_is_not_taken_from_them(folder: Path) -> None:
+    data = folder / "postgres"
+    _run(data)
+    nobody = pwd.getpwnam("nobody")
+    for path in (data, data / "PG_VERSION"):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    with pytest.raises(ConfigError, match="run this command as 'nobody'"):
+        EmbeddedPostgres(data).start()
+    assert data.owner() == "nobody"
