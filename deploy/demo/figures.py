@@ -158,9 +158,8 @@ def close_counts(
         Text(f"{len(parts)} inspections", f"{len(parts)} 条检验记录"),
         platform.plant.check,
     )
-    counters = platform.drain()["state"]
+    counters, stored = platform.drain()
     watch.end()
-    stored = platform.get("/telemetry/stats")
     verdicts = inspections(platform)
     inspected = {item["part"]: item["verdict"] for item in verdicts}
     defects = {part for part, defect in parts.items() if defect}

@@ -93,12 +93,18 @@ class Platform:
         answer.raise_for_status()
         return answer.json()
 
-    def drain(self, deadline_s: float = 60) -> Any:
-        """Wait until the agent has nothing left to send and return its counters."""
+    def drain(self, deadline_s: float = 60) -> tuple[Any, Any]:
+        """Wait until the agent has nothing left to send; return its counters and the cloud's figures of that moment.
 
-        def drained() -> Any:
-            counters = self.buffer()
-            return counters if counters["rows"] == counters["frames"] == 0 else None
+        An agent that runs still collects - when a device goes, a last bad reading of each point - so the counters must
+        be the same before and after the cloud was asked.
+        """
+
+        def drained() -> tuple[Any, Any] | None:
+            before = self.buffer()
+            stored = self.get("/telemetry/stats")
+            done = before["rows"] == before["frames"] == 0 and self.buffer()["state"] == before["state"]
+            return (before["state"], stored) if done else None
 
         return wait_until(drained, deadline_s, Text("an empty buffer", "缓存清空"), self.plant.check)
 
