@@ -209,6 +209,7 @@ _FIELD_MESSAGES = {
     "json_invalid": "不是有效的 JSON",
     "greater_than_equal": "不得小于 {ge}",
     "less_than_equal": "不得大于 {le}",
+    "less_than": "须小于 {lt}",
     "extra_forbidden": "未知字段",
 }
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from cloud.core.access import AgentCaller, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
+from cloud.core.instants import Instant
 from cloud.telemetry.schemas import History, Latest, Point, ReadingPage, Resolution, Stats
 from cloud.telemetry.service import Telemetry
 from protocols.uplink.messages import Delivery, Receipt
@@ -30,8 +30,8 @@ def telemetry_of(request: Request) -> Telemetry:
 
 TelemetryDoor = Annotated[Telemetry, Depends(telemetry_of)]
 SeriesId = Annotated[int, Query(ge=0, lt=2**31)]
-Start = Annotated[AwareDatetime | None, Query(description="Inclusive; an hour before `end` unless told.")]
-End = Annotated[AwareDatetime | None, Query(description="Exclusive; now unless told.")]
+Start = Annotated[Instant | None, Query(description="Inclusive; an hour before `end` unless told.")]
+End = Annotated[Instant | None, Query(description="Exclusive; now unless told.")]
 
 
 @router.post("/uplink/batches", openapi_extra=speaks(Delivery, Receipt))
@@ -60,7 +60,7 @@ async def list_readings(
     series_id: int,
     start: Start = None,
     end: End = None,
-    after: Annotated[AwareDatetime | None, Query(description="The `next` of the page before this one.")] = None,
+    after: Annotated[Instant | None, Query(description="The `next` of the page before this one.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> ReadingPage:
     """Readings as they came, oldest first. Readings of one instant are never parted, so a page may exceed `limit`."""

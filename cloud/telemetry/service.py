@@ -52,7 +52,7 @@ HEARTBEAT_S = 5.0
 """Longest silence of `changes`: a change without values says that nothing has changed."""
 
 _SPACING_S = 0.2
-_MAX_RAW = 100_000
+_MAX_SAMPLES = 100_000
 _DELAY_HOURS = 2
 
 
@@ -101,26 +101,26 @@ class Telemetry:
         """Return the curves of `series_ids` over [start, end), in their order.
 
         "auto" gives the readings themselves where no series has more than `max_points`, else the finest samples that
-        are not more. Buckets are aligned to the midnight of the first series' site. Raises NotFound.
+        are not more. Buckets are aligned to the midnight of the first series' site. All curves together have about 100 000
+        samples at the most. Raises NotFound, and Invalid where a `resolution` that was asked for would give more.
         """
         began = time.perf_counter()
         async with self._db.tenant(scope) as connection:
             known = await _known(connection, series_ids)
+            share = _MAX_SAMPLES // len(series_ids)
+            max_points = min(max_points, share)
             chosen, step_s = resolution, LEVEL_S.get(resolution, 0) if resolution != "auto" else 0
+            if step_s and (end - start).total_seconds() / step_s > share:
+                raise _too_many()
             if chosen == "auto":
                 count = await store.count_readings(connection, series_ids, start, end, max_points + 1)
                 chosen, step_s = ("raw", 0) if count <= max_points else choose(end - start, max_points)
             curves: dict[int, list[Sample]] = {}
             if chosen == "raw":
-                if await store.count_readings(connection, series_ids, start, end, _MAX_RAW + 1) > _MAX_RAW:
-                    raise Invalid(
-                        Text(
-                            f"More than {_MAX_RAW} readings; ask for a shorter time, a roll-up, or page by page.",
-                            f"读数超过 {_MAX_RAW} 条，请缩短时间、选择汇总粒度或分页查询。",
-                        )
-                    )
+                if await store.count_readings(connection, series_ids, start, end, share + 1) > share:
+                    raise _too_many()
                 for series in known:
-                    rows = await store.select_readings(connection, series, start, end, after=None, limit=_MAX_RAW)
+                    rows = await store.select_readings(connection, series, start, end, after=None, limit=share)
                     curves[series] = [_sample(row) for row in rows]
             else:
                 origin = aligned(start, step_s, known[series_ids[0]]["time_zone"])
@@ -174,6 +174,15 @@ class Telemetry:
             row = await store.select_stats(connection)
             delays = await store.select_delays(connection, _DELAY_HOURS)
         return Stats(**row, stored_after_ms={"p50": quantile_ms(delays, 0.5), "p95": quantile_ms(delays, 0.95)})
+
+
+def _too_many() -> Invalid:
+    return Invalid(
+        Text(
+            f"More than {_MAX_SAMPLES} samples; ask for fewer series, a shorter time, a coarser roll-up, or page by page.",
+            f"数据超过 {_MAX_SAMPLES} 条，请减少序列、缩短时间、选择更粗的汇总粒度或分页查询。",
+        )
+    )
 
 
 async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict[int, store.Row]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from random import Random
 from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -99,6 +102,85 @@ async def test_states_are_those_of_the_readings(company: Company, db: Database, 
     assert hour == [(5, 4, 3, 21.0, 2.0, 9.0, 4.0, 2.0)]
     # 02:40 UTC on 2 February is 10:40 in Shanghai; its day began at 16:00 UTC on the 1st.
     assert days == [(datetime(2026, 2, 1, 16, tzinfo=UTC),)]
+
+
+async def test_numbers_whose_sum_no_double_holds_are_counted_and_not_used(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    async with company.agent() as agent:
+        values = [1.0, 1.7e308, 1.7e308, -1.7e308, 3.0]
+        await agent.deliver(frame(1, readings(POWER, values, START_US) + readings(ENERGY, values, START_US)))
+    await roll_up_all(db, Metrics())
+    for point in (await company.http.get("/api/v1/points")).json():
+        with psycopg.connect(owner_dsn) as connection:
+            states = connection.execute(
+                "SELECT n, used, sum, low, high, increase FROM rollup_day WHERE series_id = %s", [point["series_id"]]
+            ).fetchall()
+        assert states == [(5, 2, 4.0, 1.0, 3.0, 2.0)]
+
+
+async def test_a_company_whose_roll_ups_fail_does_not_keep_others_from_theirs(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    failing = [uuid4() for _ in range(6)]
+    with psycopg.connect(owner_dsn) as connection:
+        for tenant in failing:
+            connection.execute("INSERT INTO tenant (id, name) VALUES (%s, 'T')", [tenant])
+            connection.execute(
+                "INSERT INTO telemetry_change (tenant_id, minute, series_ids) VALUES (%s, '294276-12-31 23:59Z', '{1}')",
+                [tenant],
+            )
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, [1.0], START_US)))
+    try:
+        with pytest.raises(ExceptionGroup) as failure:
+            await roll_up_all(db, Metrics())
+        assert len(failure.value.exceptions) == len(failing)
+        (point,) = (await company.http.get("/api/v1/points")).json()
+        with psycopg.connect(owner_dsn) as connection:
+            count = "SELECT count(*) FROM rollup_minute WHERE series_id = %s"
+            assert connection.execute(count, [point["series_id"]]).fetchone() == (1,)
+    finally:
+        with psycopg.connect(owner_dsn) as connection:
+            connection.execute("DELETE FROM telemetry_change WHERE tenant_id = ANY(%s)", [failing])
+
+
+@pytest.mark.parametrize("change", ["2026-03-29T00:00:00Z", "2026-10-25T00:00:00Z"])
+async def test_where_clocks_are_put_on_or_back_every_reading_counts_once(
+    company: Company, db: Database, change: str
+) -> None:
+    """Both changes take place at 01:00 UTC."""
+    site = await company.http.post("/api/v1/sites", json={"name": "Berlin", "time_zone": "Europe/Berlin"})
+    berlin = replace(company, site_id=UUID(site.json()["id"]))
+    day = datetime.fromisoformat(change).replace(tzinfo=ZoneInfo("Europe/Berlin"))  # midnight in Berlin
+    start, end = day - timedelta(days=1), day + timedelta(days=2)
+    step_us = 15 * 60_000_000
+    start_us = int(start.timestamp() * 1e6)
+    rows = readings(POWER, [1.0] * (int(end.timestamp() * 1e6 - start_us) // step_us), start_us, step_us)
+    async with berlin.agent() as agent:
+        await agent.deliver(frame(1, rows))
+    await roll_up_all(db, Metrics())
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    params = {"series_id": point["series_id"], "start": start.isoformat(), "end": end.isoformat()}
+    counts = {}
+    for resolution in ("1h", "1d"):
+        answer = await company.http.get("/api/v1/history", params={**params, "resolution": resolution})
+        counts[resolution] = [sample["n"] for sample in answer.json()["curves"][0]["samples"]]
+    hours = (23 if change < "2026-06" else 25) + 24 + 24
+    assert counts["1h"] == [4] * hours
+    assert counts["1d"] == [96, (hours - 48) * 4, 96]
+
+
+async def test_an_answer_is_bounded_however_long_the_time(company: Company) -> None:
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, [1.0], START_US)))
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    params = {"series_id": [point["series_id"]] * 50, "start": "2026-01-01T00:00:00Z", "end": "2026-02-02T00:00:00Z"}
+    answers = {
+        resolution: (await company.http.get("/api/v1/history", params={**params, "resolution": resolution})).status_code
+        for resolution in ("auto", "raw", "1m", "1h", "1d")
+    }
+    assert answers == {"auto": 200, "raw": 200, "1m": 422, "1h": 200, "1d": 200}
 
 
 async def test_a_counters_growth_adds_up_over_buckets_and_a_restart(company: Company, db: Database) -> None:

@@ -11,7 +11,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 # States of readings `r` merged into buckets `b` of `level`; see 0004_telemetry.sql for what each state is. Sums run in the
-# order of time, so that a recomputation gives the same bits.
+# order of time, so that a recomputation gives the same bits. Numbers of 1e290 and above, which devices send for "none",
+# are counted and not used: their sums would be beyond a double, which PostgreSQL answers with an error.
 _FROM_READINGS = """
     SELECT series_id, bucket, count(*) AS n, count(*) FILTER (WHERE usable) AS used,
            count(*) FILTER (WHERE usable AND quality < 16384) AS good,
@@ -22,11 +23,13 @@ _FROM_READINGS = """
            sum(CASE WHEN step >= 0 THEN step ELSE value END ORDER BY ts, value) FILTER (WHERE usable AND step IS NOT NULL)
                AS increase
     FROM (
-        SELECT d.series_id, d.bucket, t.ts, t.value, t.quality, t.quality >= 0 AS usable,
-               t.value - lag(t.value) OVER (PARTITION BY d.series_id, d.bucket, t.quality >= 0 ORDER BY t.ts, t.value)
-                   AS step
-        FROM dirty d JOIN telemetry t ON t.series_id = d.series_id AND t.ts >= d.bucket AND t.ts < d.bucket_end
-        WHERE t.ts >= (SELECT min(bucket) FROM dirty) AND t.ts < (SELECT max(bucket_end) FROM dirty)
+        SELECT u.*, CASE WHEN usable THEN value - lag(value) OVER (PARTITION BY series_id, bucket, usable
+                                                                   ORDER BY ts, value) END AS step
+        FROM (
+            SELECT d.series_id, d.bucket, t.ts, t.value, t.quality, t.quality >= 0 AND abs(t.value) < 1e290 AS usable
+            FROM dirty d JOIN telemetry t ON t.series_id = d.series_id AND t.ts >= d.bucket AND t.ts < d.bucket_end
+            WHERE t.ts >= (SELECT min(bucket) FROM dirty) AND t.ts < (SELECT max(bucket_end) FROM dirty)
+        ) u
     ) r
     GROUP BY series_id, bucket
 """
@@ -58,7 +61,8 @@ _ROLLUP_MINUTES = """
         FROM unnest(%(series)s::int[], %(minutes)s::timestamptz[]) AS d (series_id, bucket)
     )
 """
-# A coarser bucket is a whole hour or day of the site. `part` of the level below merge into it.
+# A coarser bucket is a whole hour or day of the site. `part` of the level below merge into it. A day lasts from midnight
+# to midnight, whatever the clocks do in between; an hour is an hour.
 _ROLLUP_COARSER = """
     WITH dirty AS (
         SELECT DISTINCT d.series_id, site.time_zone, date_trunc('{unit}', d.minute, site.time_zone) AS bucket
@@ -69,15 +73,19 @@ _ROLLUP_COARSER = """
     ), states AS (
         SELECT part.*, dirty.bucket AS into_bucket
         FROM dirty JOIN {part} part ON part.series_id = dirty.series_id AND part.bucket >= dirty.bucket
-            AND part.bucket < (dirty.bucket AT TIME ZONE dirty.time_zone + interval '1 {unit}')
-                              AT TIME ZONE dirty.time_zone
+            AND part.bucket < {end}
     )
 """
 _ROLLUPS = (
     _ROLLUP_MINUTES + _UPSERT.format(table="rollup_minute", states=_FROM_READINGS),
-    _ROLLUP_COARSER.format(unit="hour", part="rollup_minute")
+    _ROLLUP_COARSER.format(unit="hour", part="rollup_minute", end="dirty.bucket + interval '1 hour'")
     + _UPSERT.format(table="rollup_hour", states=_FROM_ROLLUPS),
-    _ROLLUP_COARSER.format(unit="day", part="rollup_hour") + _UPSERT.format(table="rollup_day", states=_FROM_ROLLUPS),
+    _ROLLUP_COARSER.format(
+        unit="day",
+        part="rollup_hour",
+        end="(dirty.bucket AT TIME ZONE dirty.time_zone + interval '1 day') AT TIME ZONE dirty.time_zone",
+    )
+    + _UPSERT.format(table="rollup_day", states=_FROM_ROLLUPS),
 )
 TABLES = {"1m": "rollup_minute", "1h": "rollup_hour", "1d": "rollup_day"}
 
@@ -121,10 +129,14 @@ async def forget_changes(connection: AsyncConnection) -> None:
 async def select_buckets(
     connection: AsyncConnection, resolution: str, series: Sequence[int], start: datetime, end: datetime, *, step_s: int
 ) -> list[dict[str, Any]]:
-    """Return roll-up states of the tenant's `series` in [start, end), merged into buckets of `step_s` from `start` on."""
+    """Return roll-up states of the tenant's `series` in [start, end), merged into buckets of `step_s` from `start` on.
+
+    Days stay as they are: not all of them are equally long.
+    """
+    merged = "r.bucket" if resolution == "1d" else "date_bin(make_interval(secs => %(step)s), r.bucket, %(start)s)"
     query = f"""
         WITH states AS (
-            SELECT r.*, date_bin(make_interval(secs => %(step)s), r.bucket, %(start)s) AS into_bucket
+            SELECT r.*, {merged} AS into_bucket
             FROM {TABLES[resolution]} r JOIN series s ON s.id = r.series_id AND s.tenant_id = current_tenant()
             WHERE r.series_id = ANY(%(series)s) AND r.bucket >= %(start)s AND r.bucket < %(end)s
         )
