@@ -57,7 +57,7 @@ async def read_message(request: Request, kind: type[T]) -> T:
     body = await request.body()
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(
             Text(f"not a {kind.__name__} in MessagePack: {error}", f"不是 MessagePack 格式的 {kind.__name__}:{error}")
         ) from error

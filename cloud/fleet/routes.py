@@ -6,10 +6,10 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import AwareDatetime
 
 from cloud.core.access import PUBLIC, Admin, AgentCaller, Reader, address_of
 from cloud.core.body import message, read_message, speaks
+from cloud.core.instants import Instant
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EventPage, NewCode
 from cloud.fleet.service import Fleet
 from protocols.uplink.messages import (
@@ -97,7 +97,7 @@ async def get_equipment(principal: Reader, equipment_id: UUID, fleet: FleetDoor)
 
 @router.get("/events")
 async def list_events(
-    principal: Reader, fleet: FleetDoor, before_time: AwareDatetime | None = None, before_id: UUID | None = None
+    principal: Reader, fleet: FleetDoor, before_time: Instant | None = None, before_id: UUID | None = None
 ) -> EventPage:
     """What happened at the edge and people should see, newest first, 100 a page."""
     return await fleet.events(principal.scope, (before_time, before_id) if before_time and before_id else None)

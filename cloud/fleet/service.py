@@ -36,10 +36,12 @@ from cloud.fleet import store
 from cloud.fleet.codes import canonical, new_code
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, Event, EventPage, NewCode
 from protocols.errors import Malformed
+from protocols.reading import LATEST_US
 from protocols.text import Text
 from protocols.uplink.messages import (
     Batch,
     ChallengeReply,
+    DeviceReport,
     EnrolReply,
     EnrolRequest,
     Health,
@@ -51,7 +53,10 @@ from protocols.uplink.messages import (
 TOKEN_LIFE_S = 15 * 60
 _ALGORITHM = "HS256"
 _MAX_NAME = 120
+_MAX_DEVICE_TEXT = 200
 _MAX_EVENT_TEXT = 2000
+_MAX_POINTS = 1_000_000
+_REPORTED_STATES = ("up", "down", "waiting")
 _EVENT_PAGE = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -176,7 +181,9 @@ class Fleet:
         return AgentPrincipal(TenantScope(found["tenant_id"]), agent_id, found["name"], found["site_id"])
 
     async def report(self, agent: AgentPrincipal, health: Health) -> HealthReply:
-        """Keep an agent's health report and what it says of its devices."""
+        """Keep an agent's health report and what it says of its devices; raises Malformed for what nobody could read."""
+        for device in health.devices:
+            _check_device(device)
         own = {name: value for name, value in msgspec.to_builtins(health).items() if name != "devices"}
         async with self._db.tenant(agent.scope) as connection:
             await store.update_health(connection, agent.agent_id, health.agent_version, own)
@@ -239,6 +246,23 @@ async def store_events(connection: AsyncConnection, agent: AgentPrincipal, batch
         rows.append(row)
     if rows:
         await store.insert_events(connection, agent.agent_id, rows)
+
+
+def _check_device(device: DeviceReport) -> None:
+    texts = (device.name, device.protocol, device.template, device.equipment_class, device.state)
+    reasons = (device.reason_en, device.reason_zh)
+    wrong = (
+        "name" if not device.name
+        else "state" if device.state not in _REPORTED_STATES
+        else "since" if not 0 <= device.since <= LATEST_US
+        else "points" if not 0 <= device.unmapped <= device.points <= _MAX_POINTS
+        else "text" if any("\0" in text for text in (*texts, *reasons))
+        or any(len(text) > _MAX_DEVICE_TEXT for text in texts) or any(len(text) > _MAX_EVENT_TEXT for text in reasons)
+        else None
+    )  # fmt: skip
+    if wrong:
+        name = device.name[:40]
+        raise Malformed(Text(f"device '{name}': {wrong} is not valid", f"设备“{name}”：{wrong} 无效"))
 
 
 def _signed(public_key: bytes, signature: bytes, message: bytes) -> bool:

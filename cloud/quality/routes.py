@@ -7,10 +7,10 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime
 
 from cloud.core.access import Admin, Reader
 from cloud.core.errors import Invalid
+from cloud.core.instants import Instant
 from cloud.quality.schemas import Inspection, InspectionPage, JudgementRequest, ListQuery, PictureKind, Summary
 from cloud.quality.service import MEDIA_TYPES, Filter, Quality
 from protocols.text import Text
@@ -41,8 +41,8 @@ async def list_inspections(
 async def summarise_inspections(
     principal: Reader,
     quality: QualityDoor,
-    start: AwareDatetime | None = None,
-    end: AwareDatetime | None = None,
+    start: Instant | None = None,
+    end: Instant | None = None,
     equipment_id: UUID | None = None,
 ) -> Summary:
     """How many inspections had which verdict, in total and per hour; the last 24 hours unless told, at most 92 days."""

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.core.instants import Instant
 
 Verdict = Literal["pass", "review", "reject"]
 """The model's word on a part: below the review limit, below the reject limit, or at and above it."""
@@ -52,8 +54,8 @@ class ListQuery(BaseModel):
 
     equipment_id: UUID | None = None
     verdict: Verdict | None = None
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Instant | None = None
+    end: Instant | None = None
     limit: int = Field(50, ge=1, le=200)
     before: str | None = Field(None, max_length=200, description="The `next` of the page before this one.")
 

@@ -155,6 +155,7 @@ def _check(inspection: Delivered) -> None:
         else "score or limit" if not all(map(math.isfinite, numbers))
         else "time" if not EARLIEST_US <= inspection.time <= LATEST_US
         else "latency" if not 0 <= inspection.latency_us < 2**63
+        else "device" if not inspection.device
         else "text" if any(len(text) > _MAX_TEXT or "\0" in text for text in texts)
         else None
     )  # fmt: skip

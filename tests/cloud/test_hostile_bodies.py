@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 import zstandard
 
-from protocols.uplink.codec import MAX_BATCH_BYTES
-from protocols.uplink.messages import Delivery, Frame
+from protocols.uplink.codec import MAX_BATCH_BYTES, encode
+from protocols.uplink.messages import Batch, Delivery, DeviceReport, Frame, Health, Inspection
 from tests.cloud.conftest import Company
+from tests.doubles.agent import POWER, frame, readings
 
 DEEP = b"[" * 100_000
 JSON_BODIES = {
@@ -63,6 +65,7 @@ BODIES = {
     "json": b'{"epoch": "x"}',
     "epoch is no uuid": msgspec.msgpack.encode(Delivery("x", [])),
     "empty": b"",
+    "text that is no text": b"\x81\xa4code\xa4\xff\xfe\xfd\xfc",
     "too big": bytes(16 * 1024 * 1024 + 1),
 }
 
@@ -87,8 +90,52 @@ async def test_message_bodies(company: Company, name: str) -> None:
         "/api/v1/inspections?before=%00",
         "/api/v1/latest?equipment_id=%00",
         "/api/v1/history?series_id=1&start=0001-01-01T00:00:00%2B14:00",
+        "/api/v1/inspections/summary?end=0001-01-01T00:00:00Z",
+        "/api/v1/inspections?start=0001-01-01T00:00:00%2B14:00",
+        "/api/v1/events?before_time=9999-12-31T23:59:59-14:00&before_id=0190a0a0-0000-7000-8000-000000000001",
     ],
 )
 async def test_addresses(company: Company, path: str) -> None:
     answer = await company.http.get(path)
     assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+async def test_times_at_the_ends_of_the_calendar(company: Company, start: str) -> None:
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, [1.0], 1_770_000_000_000_000)))
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    params = {"series_id": point["series_id"], "start": start, "end": start, "resolution": "1d"}
+    answer = await company.http.get("/api/v1/history", params=params)
+    assert (answer.status_code, answer.json()["errors"][0]["where"]) == (422, "query.start")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "a\0"},
+        {"name": "x" * 100_000},
+        {"state": "asleep"},
+        {"since": 2**62},
+        {"since": 2**64 - 1},
+        {"points": 2**40},
+        {"unmapped": -1},
+    ],
+)
+async def test_devices_nobody_could_list_are_refused(company: Company, wrong: dict[str, Any]) -> None:
+    device = DeviceReport("meter-1", "modbus", "t", "energy_meter", "up", 0, 1, 0)
+    report = Health("0.1.0", 0, 0, [msgspec.structs.replace(device, **wrong)], 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    async with company.agent() as agent:
+        answer = await agent.post("/uplink/health", report, token=True)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert (await company.http.get("/api/v1/equipment")).json() == []
+
+
+async def test_an_inspection_without_a_station_is_refused_by_number(company: Company) -> None:
+    inspection = Inspection(
+        "0190a0a0-0000-7000-8000-000000000001", "", 1_770_000_000_000_000, "p", "pass", 1, 2, 3, "m", "1", 1, b"", b""
+    )
+    async with company.agent() as agent:
+        receipt = await agent.deliver(Frame(7, encode(Batch(inspections=[inspection]))))
+    assert (receipt.stored, [verdict.seq for verdict in receipt.refused]) == ([], [7])
