@@ -23,11 +23,16 @@ def uuid7() -> str:
     return str(UUID(int=bits & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62))
 
 
+def _storable(sentence: str) -> str:
+    """Return `sentence` as every database holds it; it may quote a file name or an answer that is no Unicode."""
+    return sentence.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
 def announcer(add_event: Callable[[Event], None], language: Language) -> Announce:
     """Return what logs a sentence in `language` and adds it, in both languages, as an event."""
 
     def announce(device: str, kind: str, text: Text) -> None:
         _log.warning("%s%s", f"{device}: " if device else "", text.to(language))
-        add_event(Event(uuid7(), device, now_us(), kind, text.en, text.zh))
+        add_event(Event(uuid7(), device, now_us(), kind, _storable(text.en), _storable(text.zh)))
 
     return announce

@@ -56,8 +56,6 @@ class _Point:
         if value is None:
             return None, quality
         if isinstance(value, str):
-            if "\0" in value:  # no database holds it; it comes from a string read with a wrong length
-                return None, _at_least(BAD_DECODING_ERROR, quality)
             return (value, quality) if self.text in (None, True) else (None, _at_least(BAD_TYPE_MISMATCH, quality))
         if self.text:
             return None, _at_least(BAD_TYPE_MISMATCH, quality)
@@ -83,6 +81,14 @@ def _plausible(entry: Entry | None) -> tuple[float, float]:
 def _at_least(bad: Quality, quality: Quality) -> Quality:
     """Return `quality` if it is bad already, for its own cause says more; else `bad`."""
     return quality if quality < 0 else bad
+
+
+def _storable(text: str) -> bool:
+    """Whether a database holds `text`: no NUL, as of a string read with a wrong length, and nothing but Unicode.
+
+    asyncua hands on bytes that are not UTF-8, such as a machine's GBK, as lone surrogates.
+    """
+    return text.isprintable() or ("\0" not in text and text == text.encode("utf-8", "replace").decode())
 
 
 Normalised = tuple[list[tuple[PointRef, Reading]], list[tuple[PointRef, Mark]]]
@@ -117,12 +123,12 @@ class Normaliser:
         marks: list[tuple[PointRef, Mark]] = []
         for reading in readings:
             point = self._points[reading.point]
-            time = reading.source_time
+            time, value, quality = reading.source_time, reading.value, reading.quality
+            if isinstance(value, str) and not _storable(value):
+                value, quality = None, _at_least(BAD_DECODING_ERROR, quality)
             if time != reading.arrival_time:
                 point.timed = True
-                mark = Mark(
-                    time, reading.value if reading.value == reading.value else None, int(reading.quality)
-                )  # NaN
+                mark = Mark(time, value if value == value else None, int(quality))  # noqa: PLR0124 - NaN is not itself
                 if mark == point.last:
                     continue
                 if time == point.last.source_time or time != plausible_time(time, reading.arrival_time):
@@ -130,9 +136,9 @@ class Normaliser:
                 point.last = mark
                 marks.append((point.ref, mark))
             elif point.timed:
-                point.last = Mark(point.last.source_time, reading.value, int(reading.quality))
+                point.last = Mark(point.last.source_time, value, int(quality))
                 marks.append((point.ref, point.last))
-            value, quality = point.meaning(reading.value, reading.quality)
+            value, quality = point.meaning(value, quality)
             point.stored = time
             kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
         return kept, marks

@@ -70,7 +70,7 @@ class Station:
                 while await asyncio.to_thread(_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
                     await asyncio.sleep(RETRY_S)
             except OSError as error:
-                where = error.filename or self._config.folder
+                where = os.fsencode(error.filename or self._config.folder).decode("utf-8", "replace")
                 reason = Text(f"{where}: {error.strerror}", f"{where}:{error.strerror}")
                 self._set_state("down", "folder_unusable", reason)
                 await asyncio.sleep(RETRY_S)

@@ -52,6 +52,8 @@ MEANINGS = [
     ({"property": "voltage_l1_n"}, 9000.0, BAD_SENSOR_FAILURE, 9000.0, BAD_SENSOR_FAILURE),
     ({"property": "serial_number"}, "00012", GOOD, "00012", GOOD),
     ({"property": "serial_number"}, "A\0\0", GOOD, None, BAD_DECODING_ERROR),
+    ({"property": "serial_number"}, "程序 7\n", GOOD, "程序 7\n", GOOD),
+    ({}, "程序".encode("gbk").decode("utf-8", "surrogateescape"), GOOD, None, BAD_DECODING_ERROR),
     ({"property": "serial_number"}, 12, GOOD, None, BAD_TYPE_MISMATCH),
     ({"property": "machine_running"}, True, GOOD, 1, GOOD),
     ({"property": "machine_running"}, 7, GOOD, 7, UNCERTAIN_ENGINEERING_UNITS_EXCEEDED),
@@ -65,6 +67,15 @@ def test_meaning(point: dict[str, str], value: Value, quality: Quality, meant: V
     reading = one(normaliser(**point), value, quality)
     assert (reading.value, reading.quality) == (meant, as_quality)
     assert not isinstance(reading.value, bool)
+
+
+def test_text_no_database_holds_leaves_no_mark_that_can_not_be_written() -> None:
+    for value in ("\udcb3", "A\0"):
+        of = normaliser()
+        for source in (1, 2):  # with a time of its own, and polled
+            _, marks = of([Reading("p", value, GOOD, EARLIEST_US + source, EARLIEST_US + 2)])
+            assert [mark.value for _, mark in marks] == [None]
+            msgspec.msgpack.encode(marks[0][1])
 
 
 def test_the_reference_names_property_and_the_unit_the_values_are_in() -> None:
