@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.atomic_file import sync_folder
+from edge_agent.atomic_file import sync
 from edge_agent.buffer_file import BufferFile, Damaged, Group, Stats
 from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
@@ -69,7 +69,7 @@ class Buffer:
         """Open the file; raises ConfigError if the folder cannot be used, Refused if the disk will not take it."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            await self.stats()
+            await self._run(BufferFile.stats)
         except OSError as error:
             raise _unusable(self._path.parent, error.strerror or str(error)) from error
         except sqlite3.Error as error:
@@ -85,7 +85,7 @@ class Buffer:
     ) -> None:
         """Take normalised readings and the marks that go with them (see `Sink.add_readings`, `normalise.Mark`)."""
         self._group.readings.extend(readings)
-        self._group.marks.extend(marks)
+        self._group.marks.update(marks)
         self._added(len(readings))
 
     def add_inspection(self, inspection: Inspection, readings: Sequence[tuple[PointRef, Reading]]) -> None:
@@ -110,14 +110,16 @@ class Buffer:
 
     async def take(self, most: int) -> Delivery | None:
         """Return frames to send, about `most` bytes; None if nothing waits."""
-        return await self._run(lambda file: Delivery(file.state.epoch, frames) if (frames := file.take(most)) else None)
+        return await self._insist(
+            lambda file: Delivery(file.state.epoch, frames) if (frames := file.take(most)) else None
+        )
 
     async def settle(self, delivery: Delivery, receipt: Receipt) -> None:
         """Forget what the cloud has stored and set aside what it refused, of the frames that were delivered."""
         sent = {frame.seq for frame in delivery.frames}
         stored = [seq for seq in receipt.stored if seq in sent]
         refused = [verdict for verdict in receipt.refused if verdict.seq in sent]
-        await self._write(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
+        await self._insist(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
         for verdict in refused:
             self.announce(
                 "",
@@ -130,15 +132,15 @@ class Buffer:
 
     async def postpone(self) -> None:
         """Count all that waits as backlog, so that new values are sent before it."""
-        await self._write(BufferFile.postpone)
+        await self._insist(BufferFile.postpone)
 
     async def marks(self, device: str) -> dict[str, Mark]:
         """Return what is remembered of a device's points."""
-        return await self._run(lambda file: file.marks(device))
+        return await self._insist(lambda file: file.marks(device))
 
     async def stats(self) -> Stats:
         """Return the counters and what waits."""
-        return await self._run(BufferFile.stats)
+        return await self._insist(BufferFile.stats)
 
     async def close(self) -> None:
         """Commit what was added, if the disk takes it, and close the file. May be called more than once."""
@@ -150,6 +152,8 @@ class Buffer:
         if self._committing:
             await self._committing
         await self._commit()
+        if self._group:
+            self._note_end()
         if self._timer:
             self._timer.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close_file)
@@ -198,7 +202,7 @@ class Buffer:
         later, later_waiters, later_rows = self._group, self._waiters, self._rows
         self._group, self._waiters = group, waiters + later_waiters
         group.readings.extend(later.readings)
-        group.marks.extend(later.marks)
+        group.marks |= later.marks
         group.inspections.extend(later.inspections)
         group.events.extend(later.events)
         group.lost += later.lost
@@ -233,16 +237,24 @@ class Buffer:
         if dropped:
             self._dropped_at = now
 
-    async def _write(self, work: Callable[[BufferFile], object]) -> None:
-        """Do `work`; while the disk takes nothing, say so once and try again."""
+    def _note_end(self) -> None:
+        self.announce(
+            "",
+            "readings_lost",
+            Text(
+                f"the buffer still cannot be written: {self._rows} readings in memory are lost with this end",
+                f"缓存仍无法写入：内存中的 {self._rows} 条读数随代理停止而丢失",
+            ),
+        )
+
+    async def _insist(self, work: Callable[[BufferFile], Result]) -> Result:
+        """Return what `work` does; while the disk fails it, say so once and try again."""
         while True:
             try:
-                await self._run(work)
-            except sqlite3.OperationalError as error:
+                return await self._run(work)
+            except (sqlite3.OperationalError, OSError) as error:
                 self._trouble(error)
                 await asyncio.sleep(RETRY_S)
-            else:
-                return
 
     async def _run(self, work: Callable[[BufferFile], Result]) -> Result:
         loop = asyncio.get_running_loop()
@@ -262,7 +274,7 @@ class Buffer:
     def _opened(self) -> BufferFile:
         if self._file is None:
             self._file = BufferFile(self._path, self._limit)
-            sync_folder(self._path.parent)
+            sync(self._path.parent)
         return self._file
 
     def _close_file(self) -> None:
@@ -278,7 +290,7 @@ class Buffer:
             part = Path(f"{self._path}{suffix}")
             if part.exists():
                 part.rename(f"{aside}{suffix}")
-        sync_folder(self._path.parent)
+        sync(self._path.parent)
         return aside
 
     def _announce_damage(self, aside: Path, why: str) -> None:
@@ -293,9 +305,12 @@ class Buffer:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file's content is wrong. SQLITE_ERROR counts: our SQL is constant, so only a wrong schema causes it."""
+    """Whether the file's content is wrong. SQLITE_ERROR counts: our SQL is constant, so only a wrong schema causes it.
+
+    An error without a code is Python's own, about text in the file that is not UTF-8.
+    """
     wrong = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
-    return isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in wrong)
+    return isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in wrong
 
 
 def _unusable(folder: Path, why: str) -> ConfigError:

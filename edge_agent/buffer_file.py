@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from zlib import crc32
 
 import msgspec
 
+from edge_agent.atomic_file import sync
 from edge_agent.normalise import Mark
 from protocols.errors import SunmaoError
 from protocols.reading import Reading, now_us
@@ -78,10 +79,13 @@ class Stats(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct):
-    """What is committed together. `lost` counts rows given up before they could be committed (disk full)."""
+    """What is committed together, with the latest mark of each point.
+
+    `lost` counts rows given up before they could be committed (disk full).
+    """
 
     readings: list[tuple[PointRef, Reading]] = []
-    marks: list[tuple[PointRef, Mark]] = []
+    marks: dict[PointRef, Mark] = {}
     inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]] = []
     events: list[Event] = []
     lost: int = 0
@@ -97,11 +101,14 @@ class BufferFile:
         path: where it is; made with a new epoch if absent.
         limit: largest size on disk, write-ahead log included.
 
-    Raises Damaged or sqlite3.Error.
+    Raises Damaged, sqlite3.Error or OSError.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
         self._limit = limit
+        # What an agent killed in mid-commit left unsynced will be read as committed: first make that true.
+        with suppress(FileNotFoundError):
+            sync(Path(f"{path}-wal"))
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -141,7 +148,7 @@ class BufferFile:
                 state.events += len(group.events)
             self._db.executemany(
                 "INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET packed = excluded.packed",
-                [(ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks],
+                [(ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks.items()],
             )
             return self._make_room(state)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -20,9 +21,10 @@ from edge_agent.buffer_file import peek, verify
 from edge_agent.normalise import Mark
 from protocols.errors import ConfigError
 from protocols.reading import GOOD, Reading
+from protocols.text import Text
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import Batch, Event, Inspection, Receipt, Verdict
-from tests.edge_agent.conftest import OpenBuffer
+from tests.edge_agent.conftest import OpenBuffer, until
 from tests.edge_agent.numbered import REF, drain, numbered, numbers_in
 
 WRITER = Path(__file__).with_name("numbered_writer.py")
@@ -37,6 +39,19 @@ def fill_disk(file: Path) -> None:
     with file.open("wb", buffering=0) as out, suppress(OSError):
         while True:
             out.write(b"x" * 4096)
+
+
+def writer_under_strace(folder: Path, *options: str) -> list[str]:
+    """Run the writer for 20 groups; the system calls it made on the buffer and on its output, by thread."""
+    trace = folder / "trace"
+    command = ["strace", "-f", "-y", "-o", trace, "-e", "trace=pwrite64,fdatasync,fsync,write", *options]
+    child = subprocess.run(
+        [*command, sys.executable, WRITER, folder / "state", "20"], capture_output=True, timeout=60, check=False
+    )
+    if b"ptrace" in child.stderr:
+        pytest.skip(f"SYSTEM CALLS ARE NOT TESTED: {child.stderr.decode().strip()}")
+    assert child.returncode == 0, child.stderr
+    return trace.read_text().splitlines()
 
 
 def size_of(folder: Path) -> int:
@@ -232,6 +247,40 @@ async def test_kill_at_any_instant_loses_and_doubles_nothing(open_buffer: OpenBu
     assert await drain(buffer) == list(range(collected))
 
 
+needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="SYSTEM CALLS ARE NOT TESTED: no strace here")
+
+
+def is_output(call: str) -> bool:
+    return " write(1<" in call and "resumed" not in call
+
+
+@needs_strace
+def test_every_group_is_synced_to_disk_before_it_counts(tmp_path: Path) -> None:
+    acknowledged, written, unsynced = 0, 0, False
+    for call in writer_under_strace(tmp_path):
+        if "buffer.db-wal>" in call and "pwrite64(" in call:
+            unsynced, written = True, written + 1
+        elif "buffer.db-wal>" in call and "sync(" in call and "= 0" in call:
+            unsynced = False
+        elif is_output(call):
+            assert not unsynced, call
+            acknowledged += 1
+    assert acknowledged >= 20
+    assert written >= 20
+
+
+@needs_strace
+def test_a_group_whose_sync_fails_is_written_again_before_it_counts(tmp_path: Path) -> None:
+    calls = writer_under_strace(tmp_path, "-e", "inject=fdatasync,fsync:error=EIO:when=12")
+    (failed,) = [number for number, call in enumerate(calls) if "EIO" in call]
+    after = calls[failed + 1 :]
+    alarm = next(number for number, call in enumerate(after) if "write(2<" in call and "cannot be writt" in call)
+    again = next(number for number, call in enumerate(after) if "pwrite64(" in call and "buffer.db-wal>" in call)
+    synced = next(number for number, call in enumerate(after) if "sync(" in call and "= 0" in call)
+    counted = next(number for number, call in enumerate(after) if is_output(call))
+    assert alarm < again < synced < counted
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MB."""
@@ -287,6 +336,36 @@ async def test_disk_full_for_long_gives_up_the_oldest_in_memory_and_counts_them(
     assert state.dropped > 0
     assert state.collected == number == len(kept) + state.dropped
     assert kept == sorted(set(kept))
+
+
+async def test_disk_full_at_the_end_says_what_is_lost_with_it(
+    open_buffer: OpenBuffer, small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer = await open_buffer(small_disk / "state")
+    fill_disk(small_disk / "x")
+    buffer.add_readings(numbered(0, 40_000), [(REF, Mark(n, n, 0)) for n in range(40_000)])
+    await until(lambda: buffer.failing)
+    assert len(buffer._group.marks) == 1
+    await buffer.close()
+    assert ["40000 readings" in line for line in caplog.messages] == [False, True]
+
+
+async def test_text_that_is_not_utf_8_is_damage(open_buffer: OpenBuffer, tmp_path: Path) -> None:
+    buffer = await open_buffer()
+    buffer.add_readings(numbered(0, 1), [(REF, Mark(1, 1, 0))])
+    await buffer.close()
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content.replace(b"press-1count", b"press-1\xffount"))
+    again = await open_buffer()
+    assert await again.marks("press-1") == {}
+    assert len(damaged_files(tmp_path)) == 1
+
+
+async def test_a_sentence_that_quotes_what_is_no_unicode_can_be_kept(open_buffer: OpenBuffer) -> None:
+    buffer = await open_buffer()
+    buffer.announce("camera-1", "folder_unusable", Text("\udcb3: no\0", "\udcb3：no"))
+    await asyncio.wait_for(buffer.flush(), 5)
+    assert [event.text_en for batch in await batches(buffer) for event in batch.events] == ["?: no?"]
 
 
 async def test_a_damaged_file_never_stops_the_agent_nor_gives_a_wrong_value(
