@@ -37,8 +37,8 @@ async def browse(session: Session) -> AsyncIterator[BrowsedPoint]:
     while waiting:
         batch = [waiting.popleft() for _ in range(min(_BATCH, len(waiting)))]
         units: dict[ua.NodeId, ua.NodeId] = {}
-        for place, references in zip(batch, await _references(session, [p.node for p in batch]), strict=True):
-            for reference in references:
+        for place, below in zip(batch, await references(session, [p.node for p in batch]), strict=True):
+            for reference in below:
                 # Not ExpandedNodeId: the same node has to compare equal however it was found.
                 node = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex)
                 if reference.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty):
@@ -52,7 +52,9 @@ async def browse(session: Session) -> AsyncIterator[BrowsedPoint]:
             yield point
 
 
-async def _references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+async def references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+    """Return what lies one level below each of `nodes`: objects, variables and properties."""
+
     async def request(part: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
         parameters = ua.BrowseParameters(
             NodesToBrowse=[

@@ -49,6 +49,12 @@ class OpcuaConnection(ConnectionConfig):
     mode: Literal["subscribe", "poll"] = Field(
         "subscribe", description="Have changes sent by the server, or read every point each period."
     )
+    machine: str | None = Field(
+        None,
+        min_length=1,
+        description="Browse name of the machine that the first * in the points' paths stands for; where absent, the one"
+        " that has most of the points.",
+    )
     publishing_s: float = Field(
         0.25, ge=0.01, le=60, description="How often the server sends what has changed, in seconds."
     )
@@ -124,19 +130,36 @@ class OpcuaConnection(ConnectionConfig):
 
 
 class OpcuaPoint(PointConfig):
-    """One variable of an OPC UA server."""
+    """One variable of an OPC UA server, by its node or by its place."""
 
-    node: str = Field(
+    node: str | None = Field(
+        None,
         description="Node by namespace URI: nsu=<URI>;s=<name> (or i=<number>, g=<GUID>, b=<base64>);"
-        " i=<number> alone is a node of the OPC UA standard."
+        " i=<number> alone is a node of the OPC UA standard.",
+    )
+    path: str | None = Field(
+        None,
+        pattern=r"^[^/]+(/[^/]+)*$",
+        description="Instead of node, the place below the Objects folder: browse names joined by /, without namespaces;"
+        " * stands for any one name. How the machines of a companion specification are addressed.",
     )
 
     @field_validator("node")
     @classmethod
-    def _node_is_an_address(cls, node: str) -> str:
-        return str(parse_node(node))
+    def _node_is_an_address(cls, node: str | None) -> str | None:
+        return None if node is None else str(parse_node(node))
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> OpcuaPoint:
+        if (self.node is None) == (self.path is None):
+            raise ConfigError(
+                Text("a point has either a node or a path", "每个点须有 node 或 path，且只能有一个"),
+                Text('write node = "nsu=<namespace URI>;s=<name>"', '请写成 node = "nsu=<命名空间 URI>;s=<名称>"'),
+                key="node",
+            )
+        return self
 
     @cached_property
-    def address(self) -> NodeAddress:
-        """The parsed `node`."""
-        return parse_node(self.node)
+    def address(self) -> NodeAddress | None:
+        """The parsed `node`; None for a point found by its path."""
+        return None if self.node is None else parse_node(self.node)

@@ -8,8 +8,9 @@ from typing import ClassVar
 from protocols.driver import BrowsedPoint, Deliver
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
-from protocols.opcua.codec import decode, node_id
+from protocols.opcua.codec import decode
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
+from protocols.opcua.paths import Nodes
 from protocols.opcua.session import Session
 from protocols.opcua.subscription import Subscriptions
 from protocols.reading import BAD_NODE_ID_UNKNOWN, Reading, now_us
@@ -27,15 +28,19 @@ class OpcuaDriver:
         self._device = device
         self._connection = connection
         self._session = Session(device, connection)
-        self._subscriptions = Subscriptions(device, connection, self._session)
+        self._points = points
+        self._nodes = Nodes(self._session, connection.machine)
+        self._subscriptions = Subscriptions(device, connection, self._session, self._nodes)
 
     async def open(self) -> None:
-        """Connect, log in and learn the server's namespaces and limits."""
+        """Connect, log in, learn the server's namespaces and limits, find the points that are given by their place."""
         await self._session.open()
+        with self._session.failures_named():
+            await self._nodes.find(self._points)
 
     async def read(self, points: Sequence[OpcuaPoint]) -> list[Reading]:
         """Read `points` once, in requests the server allows; a node it does not know is BadNodeIdUnknown."""
-        nodes = [node_id(point.address, self._session.namespaces) for point in points]
+        nodes = [self._nodes.node(point) for point in points]
         readings = []
         with self._session.failures_named():
             values = iter(await self._session.read([node for node in nodes if node is not None]))

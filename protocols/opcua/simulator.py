@@ -18,7 +18,7 @@ from asyncua.server import Server
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError, Refused
 from protocols.opcua.certificates import check_trusted, own_identity
-from protocols.opcua.codec import UA_NAMESPACE, unit_information
+from protocols.opcua.codec import UA_NAMESPACE, NodeAddress, unit_information
 from protocols.opcua.config import OpcuaPoint, Security
 from protocols.opcua.transport import silence
 from protocols.reading import BAD_SENSOR_FAILURE, Value
@@ -76,7 +76,7 @@ class OpcuaSimulator:
                 ),
                 key="pki",
             )
-        self._points = [point for point in points if point.address.namespace != UA_NAMESPACE]
+        self._points = [point for point in points if _address(point).namespace != UA_NAMESPACE]
         self._values = values
         self._port = port
         self._tick_s = tick_s
@@ -151,9 +151,10 @@ class OpcuaSimulator:
             await server.register_namespace(uri)
         present = self._values()
         nodes: dict[ua.NodeId, Node] = {}
-        for point in sorted(self._points, key=lambda point: point.node):
-            index = await server.register_namespace(point.address.namespace)
-            node_id = ua.NodeId(point.address.identifier, index)
+        for point in sorted(self._points, key=lambda point: str(_address(point))):
+            address = _address(point)
+            index = await server.register_namespace(address.namespace)
+            node_id = ua.NodeId(address.identifier, index)
             parent, name = await _folder(server, nodes, node_id, point.name)
             kind = _variant_type(point, present.get(point.name))
             node = await parent.add_variable(node_id, ua.QualifiedName(name, index), _EMPTY.get(kind, 0), kind)
@@ -191,6 +192,11 @@ class OpcuaSimulator:
             status = ua.StatusCode(0 if value is not None else BAD_SENSOR_FAILURE.status_code)
             data = ua.DataValue(ua.Variant(served[0], kind), status, SourceTimestamp=now, ServerTimestamp=now)
             await self._server.write_attribute_value(node_id, data)
+
+
+def _address(point: OpcuaPoint) -> NodeAddress:
+    """Return the node that serves `point`; one given by its place lies there, on the machine "Machine"."""
+    return point.address or NodeAddress("urn:sunmao:simulator", (point.path or "").replace("*", "Machine"))
 
 
 async def _folder(server: Server, nodes: dict[ua.NodeId, Node], node_id: ua.NodeId, name: str) -> tuple[Node, str]:

@@ -15,8 +15,9 @@ from asyncua.ua import uaerrors
 
 from protocols.driver import Deliver
 from protocols.errors import Refused, SunmaoError, Unreachable
-from protocols.opcua.codec import decode, node_id
+from protocols.opcua.codec import decode
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
+from protocols.opcua.paths import Nodes
 from protocols.opcua.session import Session
 from protocols.reading import BAD_NODE_ID_UNKNOWN, Quality, Reading, now_us
 from protocols.text import Text
@@ -72,10 +73,11 @@ class _Subscription:
 class Subscriptions:
     """All subscriptions of one session, served by one chain of publish requests."""
 
-    def __init__(self, device: str, connection: OpcuaConnection, session: Session) -> None:
+    def __init__(self, device: str, connection: OpcuaConnection, session: Session, nodes: Nodes) -> None:
         self._device = device
         self._connection = connection
         self._session = session
+        self._nodes = nodes
         self._by_id: dict[int, _Subscription] = {}
         self._handles = count(1)
         self._publishing: asyncio.Task[None] | None = None
@@ -144,7 +146,7 @@ class Subscriptions:
         unknown: list[tuple[OpcuaPoint, Quality]] = []
         items: list[tuple[OpcuaPoint, ua.MonitoredItemCreateRequest]] = []
         for point in points:
-            node = node_id(point.address, self._session.namespaces)
+            node = self._nodes.node(point)
             if node is None:
                 unknown.append((point, BAD_NODE_ID_UNKNOWN))
             else:
@@ -178,6 +180,7 @@ class Subscriptions:
         await self._session.refresh_namespaces()
         for subscription in self._by_id.values():
             if subscription.unknown:
+                await self._nodes.find(subscription.unknown)
                 await self._monitor(subscription, subscription.unknown)
 
     def _request(self, node: ua.NodeId, handle: int, sampling_ms: float) -> ua.MonitoredItemCreateRequest:

@@ -11,7 +11,7 @@ from protocols.errors import ConfigError
 from protocols.library.templates import load_template, parse_template, template_ids
 
 README = files("protocols.library").joinpath("README.md").read_text(encoding="utf-8")
-SAMPLE = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[0]
+SAMPLE: str = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[0]
 
 
 DEMO = ["demo-air-compressor", "demo-energy-meter", "demo-injection-moulder"]

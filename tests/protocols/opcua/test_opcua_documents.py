@@ -34,7 +34,9 @@ def test_the_commented_options_are_valid_with_the_defaults_they_show() -> None:
     shown = tomllib.loads("\n".join(line[2:] for line in lines if line.startswith("# ")))
     connection = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none", **shown})
     default = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none"})
-    assert connection.model_copy(update={"user": None, "password": None, "sampling_s": None}) == default
+    assert (
+        connection.model_copy(update={"user": None, "password": None, "sampling_s": None, "machine": None}) == default
+    )
 
 
 def test_paths_are_relative_to_the_file_and_errors_name_their_key(tmp_path: Path) -> None:
