@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from nicegui import ui
 
+from cloud.core.principal import Scope
 from cloud.fleet.schemas import CodeRequest
 from cloud.web.elements import Words, box
 from cloud.web.language import moment
@@ -57,6 +58,8 @@ async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> Non
     place = box("stack")
 
     async def make(site_id: str) -> None:
+        if not await visit.may_still(Scope.ADMIN):
+            return
         site = next(site for site in sites if str(site.id) == site_id)
         made = await visit.domains.fleet.create_code(
             visit.scope, CodeRequest(site_id=site.id, minutes=60), visit.principal.actor

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from nicegui import background_tasks, ui
 
+from cloud.core.principal import Scope
 from cloud.telemetry.schemas import Latest
 from cloud.web.visit import Visit
 
@@ -40,7 +41,7 @@ async def _follow(visit: Visit, refresh: Refresh) -> None:
         inbox = _Inbox()
         reader = asyncio.create_task(inbox.fill(visit))
         try:
-            while await visit.still_signed_in():
+            while await visit.may_still(Scope.READ):
                 checked = time.monotonic()
                 while time.monotonic() - checked < BEAT_S:
                     await refresh(inbox.take(), datetime.now(UTC))
@@ -50,7 +51,6 @@ async def _follow(visit: Visit, refresh: Refresh) -> None:
                         await asyncio.wait_for(inbox.arrived.wait(), BEAT_S)
                     if reader.done():
                         reader.result()
-            ui.navigate.to("/login")
             return
         except Exception:
             if not failing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
+from nicegui import ui
 
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
@@ -64,9 +65,16 @@ class Visit:
         """Return `text` in the visitor's language, with `values` in its braces."""
         return text.to(self.language).format(**values) if values else text.to(self.language)
 
-    async def still_signed_in(self) -> bool:
-        """Return whether the session the page was opened with is alive."""
-        return await self.domains.identity.resolve(self.request.cookies.get(SESSION_COOKIE, "")) is not None
+    async def may_still(self, scope: Scope) -> bool:
+        """Return whether the page's session is alive and allows `scope`; if not, lead the reader to the log-in page.
+
+        A page outlives the request it was built for, so whatever it does later asks first.
+        """
+        principal = await self.domains.identity.resolve(self.request.cookies.get(SESSION_COOKIE, ""))
+        if principal is not None and scope in principal.scopes:
+            return True
+        ui.navigate.to("/login")
+        return False
 
 
 async def visit_of(request: Request, domains: Domains) -> Visit | None:

@@ -192,6 +192,17 @@ def test_a_session_that_ends_closes_the_open_page(open_browser, ours, delivered)
     page.wait_for_url("**/login")
 
 
+def test_what_a_session_allowed_ends_with_it(open_browser, ours, delivered) -> None:
+    page = open_browser(company=ours)
+    unjudged = delivered.inspections[1]
+    page.goto(f"/inspections/{unjudged.id}")
+    expect(page.get_by_role("button", name="Defect")).to_be_visible()
+    assert page.request.delete("/api/v1/sessions/current").status == 204
+    page.get_by_role("button", name="Defect").click()
+    page.wait_for_url("**/login")
+    assert ours.client.get(f"/api/v1/inspections/{unjudged.id}").json()["judgement"] is None
+
+
 def test_the_switch_overrules_the_browser_and_is_remembered(open_browser, ours, delivered) -> None:
     page = open_browser("en", company=ours)
     page.goto("/inspections?verdict=pass")

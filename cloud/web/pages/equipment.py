@@ -10,6 +10,7 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.errors import NotFound
+from cloud.core.principal import Scope
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box, icon
@@ -74,6 +75,8 @@ async def build(visit: Visit) -> None:
         history = await _history_card(visit, equipment.ranked())
 
         async def choose(point: Point) -> None:
+            if not await visit.may_still(Scope.READ):
+                return
             await history.show(point=point)
             table.mark(history.chosen)
 
@@ -107,6 +110,8 @@ async def _history_card(visit: Visit, points: Sequence[Point]) -> History:
     buttons: dict[Span, ui.element] = {}
 
     async def choose(span: Span) -> None:
+        if not await visit.may_still(Scope.READ):
+            return
         for other, button in buttons.items():
             button.classes(remove="here", add="here" if other == span else "")
         await history.show(length=span.length)

@@ -9,6 +9,7 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.errors import NotFound
+from cloud.core.principal import Scope
 from cloud.quality.schemas import Inspection, Judgement
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.gallery import NO_PICTURE, score_scale
@@ -123,7 +124,8 @@ def _judgement(visit: Visit, item: Inspection) -> None:
 
 def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
     async def judge(judgement: Judgement) -> None:
-        _show_judgement(visit, said, await visit.domains.quality.judge(visit.principal, item.id, judgement))
+        if await visit.may_still(Scope.ADMIN):
+            _show_judgement(visit, said, await visit.domains.quality.judge(visit.principal, item.id, judgement))
 
     said.clear()
     with said:
