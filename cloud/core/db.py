@@ -59,6 +59,7 @@ class Database:
         try:
             async with await AsyncConnection.connect(self.dsn, connect_timeout=10) as connection:
                 await _refuse_powerful_role(connection)
+                await _refuse_forgetful_server(connection)
         except psycopg.OperationalError as error:
             raise unreachable(self.dsn, error) from error
         await self._pool.open(wait=True)
@@ -109,5 +110,21 @@ async def _refuse_powerful_role(connection: AsyncConnection) -> None:
                 f"let the cloud log in as {APP_ROLE}: neither superuser, nor owner of the tables, nor BYPASSRLS",
                 f"请以 {APP_ROLE} 登录：不得为超级用户、表的所有者，也不得具有 BYPASSRLS",
             ),
+            key="--dsn",
+        )
+
+
+async def _refuse_forgetful_server(connection: AsyncConnection) -> None:
+    """Raise ConfigError if the server says "committed" before it is on the disk: agents delete what we acknowledge."""
+    cursor = await connection.execute(
+        "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off' ORDER BY name"
+    )
+    if found := await cursor.fetchone():
+        raise ConfigError(
+            Text(
+                f"the database server runs with {found[0]} = off: a power cut would lose what agents have deleted",
+                f"数据库服务器设置了 {found[0]} = off，断电将丢失网关已删除的数据",
+            ),
+            Text(f"set {found[0]} = on in postgresql.conf", f"请在 postgresql.conf 中设置 {found[0]} = on"),
             key="--dsn",
         )

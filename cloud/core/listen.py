@@ -44,7 +44,7 @@ class Listener:
                     self._wake_all()
                     async for notify in connection.notifies():
                         self._wake(notify.payload)
-            except psycopg.OperationalError as error:
+            except (psycopg.Error, OSError) as error:
                 if not lost:
                     _log.warning("lost the connection that listens for changes: %s", error)
                 lost = True

@@ -63,6 +63,7 @@ class Telemetry:
         self._db = db
         self._listener = listener
         self._ingest = ingest
+        self._counting = asyncio.Semaphore(1)
 
     async def deliver(self, agent: AgentPrincipal, delivery: Delivery) -> Receipt:
         """Store a delivery, each frame exactly once; raises Malformed if it is none."""
@@ -169,8 +170,8 @@ class Telemetry:
                 yield Change(position=position, values=news)
 
     async def stats(self, scope: TenantScope) -> Stats:
-        """Return what is stored; reads every reading of the tenant."""
-        async with self._db.tenant(scope) as connection:
+        """Return what is stored; reads every reading of the tenant, for one caller at a time."""
+        async with self._counting, self._db.tenant(scope) as connection:
             row = await store.select_stats(connection)
             delays = await store.select_delays(connection, _DELAY_HOURS)
         return Stats(**row, stored_after_ms={"p50": quantile_ms(delays, 0.5), "p95": quantile_ms(delays, 0.95)})

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from cloud.core.db import Database, prepare
 from cloud.core.principal import TenantScope
@@ -41,7 +44,19 @@ async def test_the_owner_may_migrate_and_may_not_serve(owner_dsn: str) -> None:
             pass
 
 
-def test_the_app_role_is_taken_as_it_is(app_dsn: str) -> None:
+async def test_a_server_that_acknowledges_before_it_has_written_may_not_serve(owner_dsn: str, app_dsn: str) -> None:
+    database = sql.Identifier(conninfo_to_dict(owner_dsn)["dbname"])
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
+        try:
+            with pytest.raises(ConfigError, match="synchronous_commit = off"):
+                async with Database(app_dsn):
+                    pass
+        finally:
+            owner.execute(sql.SQL("ALTER DATABASE {} RESET synchronous_commit").format(database))
+
+
+async def test_the_app_role_is_taken_as_it_is(app_dsn: str) -> None:
     assert prepare(app_dsn, "unused") == app_dsn
 
 
