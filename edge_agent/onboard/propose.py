@@ -1,0 +1,151 @@
+"""Proposes a dictionary entry for every point of a device, from what is written about the points alone.
+
+text -> concepts (propose_text, propose_concepts) -> entries that fit (propose_match) -> chance of being right
+(propose_confidence); what a technician confirmed before comes first (propose_memory). Needs no network, no model, no
+device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.onboard.point_list import PointList
+from edge_agent.onboard.propose_concepts import Described, Device, describe
+from edge_agent.onboard.propose_confidence import confidence, features, load_weights
+from edge_agent.onboard.propose_match import Candidate, candidates, concept_name
+from edge_agent.onboard.propose_memory import Memory
+from protocols.dictionary.entries import equipment_classes, load_dictionary
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+PROPOSED = 0.6
+"""Below this chance of being right nothing is proposed: a wrong mapping costs more than an empty one."""
+
+SURE = 0.8
+"""From here on a technician would accept the proposal unread."""
+
+NONE_MOST = 0.75
+"""The confidence of "nothing fits" at most: leaving a point out always waits for a person's eye."""
+
+CONFIRMED = 0.99
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What a point is: `property` is an entry's code or None; `nearest` the runners-up, for a person to choose from."""
+
+    property: str | None
+    confidence: float
+    reason: Text
+    nearest: tuple[str, ...] = ()
+
+
+class _Answer(msgspec.Struct):
+    property: str | None
+
+
+def propose(
+    found: PointList, memory: Memory | None = None, weights: Mapping[str, float] | None = None
+) -> dict[str, Proposal]:
+    """Return the proposal for every point of `found` by its address, in the order of the list.
+
+    `weights` replace the fitted ones (see propose_confidence). The same list gives the same answer whatever its order.
+    """
+    device = describe(found)
+    options = [candidates(point, device) for point in device.points]
+    best_of_code: dict[str, float] = {}
+    for listed in options:
+        if listed:
+            best_of_code[listed[0].code] = max(best_of_code.get(listed[0].code, 0.0), listed[0].score)
+    chosen = weights or load_weights()
+    proposals = {}
+    for point, listed in zip(device.points, options, strict=True):
+        known, code = (memory or Memory()).recall(found, point.point)
+        if known:
+            proposals[point.point.address] = _confirmed(code)
+            continue
+        chance = confidence(features(point, device, listed, best_of_code), chosen) if listed else 0.0
+        proposals[point.point.address] = _proposal(point, device, listed, chance)
+    return proposals
+
+
+def read_answers(path: Path) -> dict[str, str | None]:
+    """Return confirmed answers, address -> entry or None, from JSON as `propose` writes it or {address: code or null}.
+
+    Raises ConfigError naming the file where it is neither.
+    """
+    try:
+        raw = msgspec.json.decode(path.read_bytes(), type=dict[str, _Answer | str | None])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            Text(f"holds no answers: {error}", f"不是有效的确认结果:{error}"),
+            Text('write {"address": "code or null"}', '应为 {"地址": "条目代码或 null"}'),
+            key=str(path),
+        ) from error
+    return {address: answer.property if isinstance(answer, _Answer) else answer for address, answer in raw.items()}
+
+
+def _confirmed(code: str | None) -> Proposal:
+    return Proposal(
+        code,
+        CONFIRMED,
+        Text("confirmed before on a device of this family", "同类设备上已由技术人员确认")
+        if code
+        else Text("a technician said before that no entry fits", "技术人员曾确认没有合适的条目"),
+    )
+
+
+def _proposal(point: Described, device: Device, listed: Sequence[Candidate], chance: float) -> Proposal:
+    nearest = tuple(candidate.code for candidate in listed[:4])
+    if not listed:
+        return Proposal(None, NONE_MOST if not point.unknown else 0.6, _nothing(point), ())
+    best = listed[0]
+    if chance < PROPOSED:
+        return Proposal(None, round(min(NONE_MOST, 1.0 - chance), 3), _rejected(point, best), nearest)
+    return Proposal(best.code, round(chance, 3), _reason(point, device, best), nearest[1:])
+
+
+def _reason(point: Described, device: Device, best: Candidate) -> Text:
+    entry = load_dictionary()[best.code]
+    en, zh = [_says(best.explained).en], [_says(best.explained).zh]
+    if point.unit_quantity and point.point.unit and entry.unit != "C62":
+        en.append(f"unit {point.point.unit} agrees")
+        zh.append(f"单位 {point.point.unit} 相符")
+    kind = equipment_classes().get(device.kinds[0]) if device.kinds else None
+    if kind and entry.equipment_class in device.kinds:
+        en.append(f"usual on: {kind.en.lower()}")
+        zh.append(f"{kind.zh}常见参数")
+    unclear = _unclear(point, best)
+    return Text("; ".join([*en, *filter(None, [unclear.en])]), ";".join([*zh, *filter(None, [unclear.zh])]))
+
+
+def _rejected(point: Described, best: Candidate) -> Text:
+    entry = load_dictionary()[best.code]
+    unclear = _unclear(point, best)
+    en = f"nearest is {entry.name.en}, but it is not clear enough"
+    zh = f"最接近“{entry.name.zh}”,但依据不足"
+    return Text(f"{en}; {unclear.en}" if unclear.en else en, f"{zh};{unclear.zh}" if unclear.zh else zh)
+
+
+def _nothing(point: Described) -> Text:
+    said = tuple(sorted(concept for concept, weight in point.against.items() if weight >= 0.3))
+    if not said:
+        return Text("the texts say nothing the dictionary knows", "文字中没有可识别的含义")
+    return Text(f"{_says(said).en}; no entry of the dictionary is that", f"{_says(said).zh};字典中没有对应条目")
+
+
+def _says(concepts: Sequence[str]) -> Text:
+    return Text(
+        "says " + ", ".join(concept_name(concept, "en") for concept in concepts),
+        "含“" + "”“".join(concept_name(concept, "zh") for concept in concepts) + "”",
+    )
+
+
+def _unclear(point: Described, best: Candidate) -> Text:
+    """Say what stays unexplained: concepts that the entry has not, words that nobody knows."""
+    words = sorted(word for word, weight in point.unknown.items() if weight >= 0.3)[:5]
+    en = [concept_name(concept, "en") for concept in best.left] + words
+    zh = [concept_name(concept, "zh") for concept in best.left] + words
+    return Text("left over: " + ", ".join(en), "未能解释:" + "、".join(zh)) if en else Text("", "")

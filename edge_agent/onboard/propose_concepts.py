@@ -1,0 +1,372 @@
+"""Says of every point of a device what it is about: concepts with their weight, and flags from type, unit and access.
+
+The name speaks with its full weight, a short description too; a long description, the browse path and the brackets
+speak softly. What the unit implies counts where something asks for it and never against the point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from edge_agent.onboard.point_list import Point, PointList
+from edge_agent.onboard.propose_text import Parsed, load_lexicon, parse
+from protocols.dictionary.units import load_units
+
+CLASS_WEIGHT: Mapping[str, float] = {
+    "quantity": 1.0,
+    "subject": 1.0,
+    "phase": 1.0,
+    "qualifier": 0.7,
+    "role": 1.1,
+    "machine": 0.15,
+    "filler": 0.0,
+}
+"""How much a concept of each class of the lexicon says about a point."""
+
+AGAINST: Mapping[str, float] = {**CLASS_WEIGHT, "role": 2.0, "phase": 2.0}
+"""How much it says against a reading that has no place for it: a limit is no measured value."""
+
+IMPLIED: Mapping[str, tuple[str, ...]] = {
+    "electric_voltage": ("voltage",),
+    "electric_current": ("current",),
+    "power": ("power",),
+    "apparent_power": ("power", "apparent"),
+    "reactive_power": ("power", "reactive"),
+    "energy": ("energy",),
+    "reactive_energy": ("energy", "reactive"),
+    "apparent_energy": ("energy", "apparent"),
+    "frequency": ("frequency",),
+    "temperature": ("temperature",),
+    "pressure": ("pressure",),
+    "rotational_speed": ("speed",),
+    "velocity": ("speed",),
+    "force": ("force",),
+    "torque": ("torque",),
+    "volume_flow": ("flow",),
+    "mass_flow": ("flow",),
+    "volume": ("volume",),
+    "resistance": ("resistance",),
+    "acceleration": ("acceleration",),
+    "duration": ("time",),
+}
+"""What the quantity of a point's unit says the point is."""
+
+MEASURED = frozenset(concept for concepts in IMPLIED.values() for concept in concepts) - {"reactive", "apparent"}
+
+QUANTITY_FLAGS: Mapping[str, str] = {
+    "energy": "#energy",
+    "volume": "#volume",
+    "length": "#length",
+    "plane_angle": "#angle",
+    "acceleration": "#acceleration",
+    "mass_flow": "#massflow",
+    "rotational_speed": "#rpm",
+    "velocity": "#velocity",
+}
+
+TELLING: Mapping[str, str] = {
+    "barrel": "injection_moulding",
+    "mould": "injection_moulding",
+    "injection": "injection_moulding",
+    "holding": "injection_moulding",
+    "plasticizing": "injection_moulding",
+    "screw": "injection_moulding",
+    "melt": "injection_moulding",
+    "clamp_force": "injection_moulding",
+    "spindle": "cnc",
+    "feed": "cnc",
+    "cutting": "cnc",
+    "rapid": "cnc",
+    "work_coordinate": "cnc",
+    "joint": "robot",
+    "tcp": "robot",
+    "bus": "vfd",
+    "suction": "compressor",
+    "superheat": "chiller",
+    "condenser": "chiller",
+    "evaporator": "chiller",
+    "chilled_water": "chiller",
+    "gain": "furnace",
+    "integral": "furnace",
+    "derivative": "furnace",
+    "autotune": "furnace",
+    "apparent": "energy_meter",
+    "export_": "energy_meter",
+    "thd": "energy_meter",
+    "l12": "energy_meter",
+    "generation": "inverter",
+    "soc": "inverter",
+    "cell": "ups",
+    "bypass": "ups",
+}
+"""Concepts that betray what a device is when nobody said."""
+
+DECISIVE = frozenset(
+    {
+        "setpoint",
+        "limit",
+        "nominal",
+        "demand",
+        "delay",
+        "offset",
+        "hysteresis",
+        "minimum",
+        "ramp",
+        "harmonic",
+        "imbalance",
+    }
+)
+"""Concepts that make another thing of a point, whoever says them."""
+
+FALLBACK: Mapping[str, tuple[str, ...]] = {
+    "ups": ("inverter",),
+    "heat_meter": ("sensor", "chiller"),
+    "pump": ("sensor",),
+}
+"""Kinds the dictionary has no class of its own for, and kinds that carry the points of another."""
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What one point is about.
+
+    `support` and `against`: concept -> how much it says for a reading that has it, and against one that has not;
+    `implied`: what the unit adds; `unknown`: words the lexicon does not know, with their weight.
+    """
+
+    point: Point
+    support: Mapping[str, float]
+    against: Mapping[str, float]
+    implied: frozenset[str]
+    flags: frozenset[str]
+    unknown: Mapping[str, float]
+    unit_quantity: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """The points of one device and what kinds of equipment it is, the surest first (empty: nothing tells)."""
+
+    kinds: tuple[str, ...]
+    points: Sequence[Described]
+
+
+def describe(found: PointList) -> Device:
+    """Return what every point of `found` is about."""
+    lexicon = load_lexicon()
+    said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
+    kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
+    points = [_described(point, kinds) for point in found.points]
+    if not kinds and (guessed := _guess(points)):
+        kinds = [guessed]
+        points = [_described(point, kinds) for point in found.points]
+    if kinds == ["sensor"] and any({"heat", "energy"} <= point.support.keys() for point in points):
+        kinds = ["heat_meter"]
+    shared = _shared_words(points)
+    flags = _device_flags(points)
+    points = [
+        msgspec.structs.replace(
+            point,
+            flags=point.flags | flags,
+            unknown={word: weight for word, weight in point.unknown.items() if word not in shared},
+        )
+        for point in points
+    ]
+    return Device((*kinds, *(other for kind in kinds for other in FALLBACK.get(kind, ()))), points)
+
+
+def _guess(points: Sequence[Described]) -> str | None:
+    votes = Counter(TELLING[concept] for point in points for concept in point.support if concept in TELLING)
+    leader = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
+    return leader[0][0] if leader and leader[0][1] > 1 else None
+
+
+def _shared_words(points: Sequence[Described]) -> frozenset[str]:
+    """Return unknown words that many points carry: the name of a program or a folder, which tells no two apart."""
+    often = Counter(word for point in points for word in point.unknown)
+    return frozenset(word for word, times in often.items() if times > 3 and times > len(points) / 5)
+
+
+def _device_flags(points: Sequence[Described]) -> frozenset[str]:
+    """Return what the neighbours say of every point: two directions of energy are metered, a control loop is tuned."""
+    found = set()
+    energy = {concept for point in points if "#energy" in point.flags for concept in point.support}
+    if {"import_", "export_"} & energy:
+        found.add("#metering")
+    if any({"gain", "autotune"} & set(point.support) for point in points):
+        found.add("#loop")
+    return frozenset(found)
+
+
+def _described(point: Point, kinds: Sequence[str]) -> Described:
+    path, name, remark = _texts(point)
+    quantity = _quantity(point.unit)
+    parsed, described = parse(name, quantity, kinds), parse(remark, quantity, kinds)
+    if not quantity:
+        quantity = next((q for text in (*parsed.brackets, *described.brackets) if (q := _quantity(text))), "")
+        if quantity:
+            parsed, described = parse(name, quantity, kinds), parse(remark, quantity, kinds)
+    evidence = _Evidence()
+    opaque = not _says_something(parsed)
+    chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
+    if opaque or (chinese and _says_something(described)):
+        long = len(remark) > 90
+        evidence.add(described, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
+        evidence.add(parsed, 0.8, 0.3, 0.0 if opaque else 0.3)
+    else:
+        long = len(remark.split()) > 6
+        evidence.add(parsed, 1.0, 1.0, 1.0)
+        evidence.add(described, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5)
+    for distance, segment in enumerate(reversed(path[-3:])):
+        near = 0.6 / (1 + distance)
+        evidence.add(parse(segment, "", kinds), near, near / 4, near / 4)
+    for text in parsed.brackets:
+        evidence.add(parse(text, quantity, kinds), 0.6, 0.3, 0.2)
+    if "current" in evidence.support and _current_means_present(set(evidence.support), quantity):
+        evidence.forget("current")
+    for broad, fine in (("outlet", "output"), ("inlet", "input")):
+        if {broad, fine} <= evidence.support.keys():
+            evidence.against.pop(broad, None)
+    return Described(
+        point=point,
+        support=evidence.support,
+        against=evidence.against,
+        implied=_implied(quantity, evidence),
+        flags=_flags(point, quantity, set(evidence.support), parsed.enumerated or described.enumerated),
+        unknown=evidence.unknown,
+        unit_quantity=quantity,
+    )
+
+
+def _implied(quantity: str, evidence: _Evidence) -> frozenset[str]:
+    """Return what the unit adds; nothing where the text names another quantity (a speed given in Hz)."""
+    implied = frozenset(IMPLIED.get(quantity, ()))
+    named = {concept for concept, weight in evidence.against.items() if concept in MEASURED and weight >= 0.5}
+    return frozenset() if named and not named & implied else implied
+
+
+class _Evidence:
+    """Adds up what the texts of a point say; of what two texts say the stronger counts."""
+
+    def __init__(self) -> None:
+        self.support: dict[str, float] = {}
+        self.against: dict[str, float] = {}
+        self.unknown: dict[str, float] = {}
+
+    def add(self, parsed: Parsed, support: float, against: float, unknown: float) -> None:
+        classes = load_lexicon().class_of
+        for concept in parsed.concepts:
+            name = classes[concept]
+            # A set-point or a limit is one wherever it is said.
+            heavy = max(against, min(0.6, support)) if concept in DECISIVE else against
+            self.support[concept] = max(self.support.get(concept, 0.0), support * CLASS_WEIGHT[name])
+            self.against[concept] = max(self.against.get(concept, 0.0), heavy * AGAINST[name])
+        for word in parsed.unknown:
+            self.unknown[word] = max(self.unknown.get(word, 0.0), unknown)
+
+    def forget(self, concept: str) -> None:
+        self.support.pop(concept, None)
+        self.against.pop(concept, None)
+
+
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
+
+
+def _texts(point: Point) -> tuple[list[str], str, str]:
+    """Return (the segments of the browse path above the point, its own name, its description)."""
+    name, remark, path = point.name.strip(), _first_sentence(point.description), []
+    address = _PATH_ADDRESS.fullmatch(point.address.strip())
+    if address and re.search(r"[A-Za-z]{3}", address[1]):
+        path = re.split(r"/" if "/" in address[1] else r"\.", address[1])
+    elif " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
+        path = re.split(r"[./]", remark)
+    if " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
+        remark = ""
+    if not name:
+        name = path[-1] if path else ""
+    segments = [part for part in re.split(r"[./\\]|::", name) if part]
+    if len(segments) == 1 and name.count("_") > 3:
+        segments = name.split("_")
+    if len(segments) > 1 and " " not in name and sum(letter.isalpha() for letter in segments[-1]) > 1:
+        path, name = segments, segments[-1]
+    path = [re.sub(r"^\w*Type$|^ParameterSet$|<[^>]*>|\[\d*\]", "", part) for part in path]
+    path = [part for part in path if part][: -1 if path else None]
+    while path and not _says_something(parse(name, "", ())) and len(name) < 30:
+        name = f"{path.pop()} {name}"
+        if _says_something(parse(name, "", ())):
+            break
+    return path, name, remark
+
+
+def _says_something(parsed: Parsed) -> bool:
+    classes = load_lexicon().class_of
+    return any(classes[concept] not in {"filler", "machine"} and concept not in DECISIVE for concept in parsed.concepts)
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[a-z])\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
+
+
+def _quantity(unit: str) -> str:
+    """Return the quantity of a unit as people write it: "" unknown, "percent" for parts of a hundred."""
+    if not unit.strip():
+        return ""
+    code = load_lexicon().unit_code(unit)
+    if code == "P1":
+        return "percent"
+    return load_units()[code].quantity if code else ""
+
+
+def _current_means_present(concepts: set[str], quantity: str) -> bool:
+    """Tell "current tool" and "current speed" from an electric current."""
+    if quantity == "electric_current":
+        return False
+    other = {"voltage", "power", "energy", "frequency", "temperature", "pressure", "flow", "level", "speed", "position"}
+    other |= {
+        "version",
+        "number",
+        "name",
+        "mode",
+        "program",
+        "tool",
+        "time",
+        "state",
+        "order",
+        "part",
+        "fault",
+        "alarm",
+    }
+    other |= {"count", "humidity", "torque", "override", "line", "code", "model", "up_time"}
+    return bool(other & concepts) or quantity not in {"", "percent"}
+
+
+def _flags(point: Point, quantity: str, concepts: set[str], enumerated: bool) -> frozenset[str]:
+    kind = point.datatype.casefold()
+    table = re.match(r"(?i)\s*(coil|discrete)", point.address)
+    boolean = bool(table) or "bool" in kind or kind in {"bit", "digital", "bi", "bo", "开关量", "布尔", "x"}
+    text = any(word in kind for word in ("string", "text", "char", "字符")) and not boolean
+    real = any(word in kind for word in ("float", "real", "double", "浮点"))
+    physical = quantity not in {"", "dimensionless"}
+    scaled = point.scale not in {None, 0.0, 1.0}
+    coded = not (boolean or text or physical or scaled)
+    flags = {
+        "#bool": boolean,
+        "#notbool": not boolean,
+        "#text": text,
+        "#coded": coded,
+        "#enumerated": enumerated,
+        "#flag": boolean or (coded and not real) or enumerated,
+        "#percent": quantity == "percent" or (not physical and "percent" in concepts),
+        "#percent_or_none": quantity in {"percent", ""},
+        "#unitless": not physical,
+        "#hours": quantity == "duration"
+        or bool(re.search(r"(?i)hours?\b|hrs?\b|小时|时数", f"{point.name} {point.description}")),
+        "#writable": "w" in point.access,
+        "#write": point.access == "w",
+        "#metres_per_minute": load_lexicon().unit_code(point.unit) == "2X" if point.unit else False,
+        "#date": "date" in kind or kind in {"time", "nodeid"},
+    }
+    return frozenset({name for name, holds in flags.items() if holds} | {QUANTITY_FLAGS.get(quantity, "#any")})

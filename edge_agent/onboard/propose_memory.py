@@ -1,0 +1,82 @@
+"""Remembers what technicians confirmed, so that the next device of the family is already known.
+
+A small JSON file. A name is kept without its numbers ("Zone 3 temperature" speaks for zone 4 too) under the family of
+the device: its vendor and model, else its kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from unicodedata import normalize
+
+import msgspec
+
+from edge_agent.atomic_file import write_file
+from edge_agent.onboard.point_list import Point, PointList
+from protocols.dictionary.entries import load_dictionary
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+
+class Memory(msgspec.Struct):
+    """`families`: family -> folded name of a point -> confirmed entry, or None where a person said that none fits."""
+
+    families: dict[str, dict[str, str | None]] = {}
+
+    def recall(self, device: PointList, point: Point) -> tuple[bool, str | None]:
+        """Return (known, the entry confirmed for a point of this name on a device of this family)."""
+        names = self.families.get(_family(device), {})
+        name = _folded(point)
+        return name in names, names.get(name)
+
+    def confirm(self, device: PointList, answers: Mapping[str, str | None]) -> int:
+        """Take over `answers`, address -> entry or None; return how many points they spoke for.
+
+        Raises ConfigError for an address that `device` has not and for an entry that the dictionary has not.
+        """
+        points = {point.address: point for point in device.points}
+        dictionary = load_dictionary()
+        for address, code in answers.items():
+            if address not in points:
+                raise ConfigError(
+                    Text("is no address of the point list", "点表中没有此地址"),
+                    Text("confirm with the point list it was proposed for", "请使用提出建议时的同一份点表"),
+                    key=address,
+                )
+            if code is not None:
+                dictionary.entry(code, key=address)
+        names = self.families.setdefault(_family(device), {})
+        for address, code in answers.items():
+            names[_folded(points[address])] = code
+        return len(answers)
+
+
+def load_memory(path: Path) -> Memory:
+    """Return what is remembered in `path`; an absent file remembers nothing. Raises ConfigError for a spoilt one."""
+    if not path.exists():
+        return Memory()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Memory)
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            Text(f"is no file of confirmations: {error}", f"不是确认记录文件:{error}"),
+            Text("restore it or name another file", "请恢复该文件或指定其他文件"),
+            key=str(path),
+        ) from error
+
+
+def save_memory(memory: Memory, path: Path) -> None:
+    """Write `memory` so that a power cut leaves either the old file or the new one."""
+    write_file(path, msgspec.json.format(msgspec.json.encode(memory)) + b"\n")
+
+
+def _family(device: PointList) -> str:
+    told = " ".join(filter(None, (device.vendor, device.model))) or device.kind
+    return normalize("NFKC", told).casefold().strip()
+
+
+def _folded(point: Point) -> str:
+    text = normalize("NFKC", " | ".join((point.name, point.description, point.unit))).casefold()
+    return re.sub(r"\d+", "#", " ".join(text.split()))

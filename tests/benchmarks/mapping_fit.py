@@ -1,0 +1,111 @@
+"""Fits the confidence of proposals: `python -m tests.benchmarks.mapping_fit` writes propose_confidence.toml.
+
+Fitted on the development set, each device several times with some of its words replaced by words of no language: that
+is how a vendor looks whose vocabulary nobody has seen, and it teaches what unknown words are worth.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.onboard.point_list import Point, PointList
+from edge_agent.onboard.propose_concepts import describe
+from edge_agent.onboard.propose_confidence import FEATURES, confidence, features
+from edge_agent.onboard.propose_match import candidates
+from tests.benchmarks.mapping import Labelled, development_set
+
+COPIES = 5
+UNKNOWN_SHARE = 0.12
+RIDGE = 0.02
+STEPS = 30
+OUT = Path("edge_agent/onboard/propose_confidence.toml")
+
+Row = tuple[dict[str, float], bool]
+
+
+def rows_of(labelled: Labelled, copies: int = COPIES) -> list[Row]:
+    """Return (features of the best candidate, whether it is right) of a device, as it is and with words made unknown."""
+    rows: list[Row] = []
+    for copy in range(copies):
+        noise = random.Random(f"{labelled.vendor} {copy}")
+        points = [_noisy(point, noise) if copy else point for point in labelled.points.points]
+        rows += _rows(msgspec.structs.replace(labelled.points, points=points), labelled)
+    return rows
+
+
+def _rows(found: PointList, labelled: Labelled) -> list[Row]:
+    device = describe(found)
+    options = [candidates(point, device) for point in device.points]
+    best: dict[str, float] = {}
+    for listed in options:
+        if listed:
+            best[listed[0].code] = max(best.get(listed[0].code, 0.0), listed[0].score)
+    return [
+        (features(point, device, listed, best), listed[0].code == labelled.gold[point.point.address])
+        for point, listed in zip(device.points, options, strict=True)
+        if listed
+    ]
+
+
+def _noisy(point: Point, noise: random.Random) -> Point:
+    def swap(found: re.Match[str]) -> str:
+        if noise.random() >= UNKNOWN_SHARE:
+            return found[0]
+        return "".join(noise.choice("qxzwvk") for _ in range(7)).capitalize() if found[0].isascii() else "龘靐"
+
+    pattern = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z])|[\u4e00-\u9fff]{2}")
+    return msgspec.structs.replace(
+        point, name=pattern.sub(swap, point.name), description=pattern.sub(swap, point.description)
+    )
+
+
+def fit(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the weights of a ridge-regularised logistic regression by Newton's method."""
+    size = len(FEATURES)
+    weights = dict.fromkeys(FEATURES, 0.0)
+    for _ in range(STEPS):
+        gradient = [RIDGE * len(rows) / 100 * weights[name] for name in FEATURES]
+        hessian = [[RIDGE * len(rows) / 100 * (i == j) for j in range(size)] for i in range(size)]
+        for row, right in rows:
+            vector = [row[name] for name in FEATURES]
+            chance = confidence(row, weights)
+            for i, left in enumerate(vector):
+                gradient[i] += (chance - right) * left
+                for j, other in enumerate(vector):
+                    hessian[i][j] += chance * (1 - chance) * left * other
+        step = _solve(hessian, gradient)
+        for name, change in zip(FEATURES, step, strict=True):
+            weights[name] -= change
+        if math.sqrt(sum(change * change for change in step)) < 1e-9:
+            break
+    return {name: round(weight, 4) for name, weight in weights.items()}
+
+
+def _solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
+    """Solve a linear system by Gauss's elimination with partial pivoting."""
+    rows = [[*line, value] for line, value in zip(matrix, right, strict=True)]
+    size = len(rows)
+    for column in range(size):
+        pivot = max(range(column, size), key=lambda index: abs(rows[index][column]))
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        for index in range(size):
+            if index != column:
+                factor = rows[index][column] / rows[column][column]
+                rows[index] = [a - factor * b for a, b in zip(rows[index], rows[column], strict=True)]
+    return [rows[index][size] / rows[index][index] for index in range(size)]
+
+
+def main(devices: Iterable[Labelled]) -> None:
+    weights = fit([row for labelled in devices for row in rows_of(labelled)])
+    head = "# Written by `python -m tests.benchmarks.mapping_fit`: weights of propose_confidence.FEATURES.\n[weights]\n"
+    OUT.write_text(head + "".join(f"{name} = {weight}\n" for name, weight in weights.items()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(development_set())

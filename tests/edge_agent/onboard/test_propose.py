@@ -1,0 +1,221 @@
+"""Proposals of dictionary entries: small cases by hand, properties that always hold, figures on whole devices."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.onboard.point_list import Point, PointList, read_point_list
+from edge_agent.onboard.propose import NONE_MOST, SURE, propose
+from edge_agent.onboard.propose_concepts import IMPLIED
+from edge_agent.onboard.propose_match import load_readings
+from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
+from edge_agent.onboard.propose_text import CLASSES, atoms, load_lexicon
+from protocols.dictionary.entries import load_dictionary
+from protocols.errors import ConfigError
+from tests.benchmarks.mapping import FOLDER, Figures, Labelled, cross_validated, development_set, figures, naive
+from tests.edge_agent.onboard.unseen_devices import unseen_devices
+
+HERE = Path(__file__).parent
+
+
+def one(
+    name: str, unit: str = "", *, kind: str = "", datatype: str = "", description: str = "", access: str = "r"
+) -> str | None:
+    point = Point("1", name, description, unit, datatype, None, access)
+    return propose(PointList([point], kind=kind))["1"].property
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "kind", "datatype", "entry"),
+    [
+        ("A相电压", "V", "电表", "float", "voltage_l1_n"),
+        ("Ubc", "V", "energy meter", "float", "voltage_l2_l3"),
+        ("Phase 3 current", "A", "energy meter", "float", "current_l3"),
+        ("正向有功总电能", "kWh", "电表", "uint32", "energy_active_import"),
+        ("outputFreq", "Hz", "vfd", "uint16", "output_frequency"),
+        ("给定频率", "Hz", "变频器", "uint16", "frequency_setpoint"),
+        ("DC-Link Voltage", "V", "drive", "uint16", "dc_bus_voltage"),
+        ("shuchudianliu", "A", "", "real", "output_current"),
+        ("spindle_load", "%", "cnc", "float", "spindle_load"),
+        ("快速进给倍率", "%", "数控机床", "int", "rapid_override"),
+        ("保压时间", "s", "注塑机", "real", "holding_time"),
+        ("Clamping force", "kN", "injection moulding", "real", "clamp_force"),
+        ("排气压力", "MPa", "空压机", "uint16", "discharge_pressure"),
+        ("Condenser water inlet temp", "°C", "chiller", "int16", "cooling_water_inlet_temperature"),
+        ("Tempreture setpoint", "℃", "oven", "int16", "temperature_setpoint"),
+        ("故障代码", "", "变频器", "uint16", "fault_code"),
+        ("急停", "", "", "bool", "emergency_stop_active"),
+        ("SOC", "%", "bms", "uint16", "battery_state_of_charge"),
+    ],
+)
+def test_an_entry_is_found_by_its_words(name: str, unit: str, kind: str, datatype: str, entry: str) -> None:
+    assert one(name, unit, kind=kind, datatype=datatype) == entry
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "kind", "datatype"),
+    [
+        ("最大输出频率", "Hz", "变频器", "uint16"),
+        ("Motor rated current", "A", "vfd", "uint16"),
+        ("输出电流百分比", "%", "变频器", "uint16"),
+        ("A相无功功率", "kvar", "电表", "float"),
+        ("B相正向有功电能", "kWh", "电表", "float"),
+        ("当月最大需量", "kW", "电表", "float"),
+        ("High discharge pressure alarm", "", "compressor", "bool"),
+        ("油温传感器故障", "", "空压机", "bool"),
+        ("保压压力设定", "bar", "注塑机", "real"),
+        ("Baud rate", "", "vfd", "uint16"),
+        ("加速时间", "s", "变频器", "uint16"),
+        ("Reserved 3", "", "vfd", "uint16"),
+        ("", "", "", ""),
+    ],
+)
+def test_a_near_miss_is_nothing(name: str, unit: str, kind: str, datatype: str) -> None:
+    assert one(name, unit, kind=kind, datatype=datatype) is None
+
+
+def test_a_unit_of_another_quantity_forbids_an_entry() -> None:
+    assert one("Output frequency", "Hz", kind="vfd") == "output_frequency"
+    assert one("Output frequency", "V", kind="vfd") is None
+
+
+def test_the_browse_path_says_what_the_name_leaves_out() -> None:
+    path = "Objects/Machine/BarrelZones/Zone_3/Temperature"
+    device = PointList(
+        [Point(f"{path}/Actual", "Actual"), Point(f"{path}/SetValue", "SetValue")], kind="injection moulding"
+    )
+    found = propose(device)
+    assert [proposal.property for proposal in found.values()] == ["barrel_zone_temperature", "temperature_setpoint"]
+
+
+def test_neighbours_tell_what_a_total_is() -> None:
+    total = Point("1", "Total energy", "", "kWh")
+    alone = propose(PointList([total], kind="energy meter"))["1"]
+    beside = propose(PointList([total, Point("2", "Import energy", "", "kWh")], kind="energy meter"))
+    assert alone.property == "energy_active_import"
+    assert [found.property for found in beside.values()] == ["energy_active_total", "energy_active_import"]
+
+
+def test_the_reason_is_said_in_both_languages() -> None:
+    points = [Point("1", "输出电流", "", "A"), Point("2", "xyzzy"), Point("3", "最大输出频率", "", "Hz")]
+    found = propose(PointList(points, kind="变频器"))
+    assert found["1"].reason.zh == "含“电流”“输出”;单位 A 相符;变频器常见参数"
+    assert found["1"].reason.en == "says current, output; unit A agrees; usual on: variable-frequency drive"
+    assert "没有可识别的含义" in found["2"].reason.zh
+    assert "left over: maximum" in found["3"].reason.en
+
+
+WORDS = st.sampled_from(
+    ["电流", "A相", "temp", "Set", "_", " ", "1", "(Hz)", "功率", "alarm", "(0:", "）", "/", ".", "L1-L2"]
+)
+TEXTS = st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=8).map("".join))
+POINTS = st.builds(
+    Point,
+    address=st.text(min_size=1, max_size=12),
+    name=TEXTS,
+    description=TEXTS,
+    unit=st.one_of(TEXTS, st.sampled_from(["V", "kWh", "%", "℃"])),
+    datatype=st.one_of(TEXTS, st.sampled_from(["bool", "float", "string"])),
+    scale=st.one_of(st.none(), st.floats(allow_nan=False)),
+    access=st.sampled_from(["", "r", "rw", "w"]),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(points=st.lists(POINTS, max_size=6, unique_by=lambda point: point.address), kind=TEXTS)
+def test_any_text_gives_the_same_answer_in_any_order(points: list[Point], kind: str) -> None:
+    found = propose(PointList(points, kind=kind))
+    assert found == propose(PointList(points[::-1], kind=kind))
+    assert list(found) == [point.address for point in points]
+    for proposal in found.values():
+        assert 0 <= proposal.confidence <= (1 if proposal.property else NONE_MOST)
+        assert proposal.property is None or proposal.property in load_dictionary()
+        assert proposal.reason.en
+        assert proposal.reason.zh
+
+
+def test_what_a_technician_confirmed_comes_first(tmp_path: Path) -> None:
+    device = PointList([Point("1", "Zone 1 foo", "", "℃"), Point("2", "Output current", "", "A")], "Acme", "X", "vfd")
+    memory = Memory()
+    memory.confirm(device, {"1": "process_temperature", "2": None})
+    save_memory(memory, tmp_path / "memory.json")
+    again = PointList([Point("9", "zone 7 FOO", "", "℃"), Point("8", "Output current", "", "A")], "Acme", "X", "vfd")
+    found = propose(again, load_memory(tmp_path / "memory.json"))
+    assert (found["9"].property, found["8"].property) == ("process_temperature", None)
+    assert found["9"].confidence >= SURE
+    other = PointList(again.points, "Other", "Y", "vfd")
+    assert propose(other, memory)["8"].property == "output_current"
+
+
+@pytest.mark.parametrize("answers", [{"7": "oee"}, {"1": "no_such_entry"}])
+def test_a_wrong_confirmation_changes_nothing(answers: dict[str, str | None]) -> None:
+    memory = Memory()
+    with pytest.raises(ConfigError):
+        memory.confirm(PointList([Point("1", "a")]), answers)
+    assert memory == Memory()
+
+
+def test_a_spoilt_memory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "memory.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"memory\.json"):
+        load_memory(tmp_path / "memory.json")
+
+
+def test_the_data_files_agree_with_each_other() -> None:
+    lexicon, dictionary = load_lexicon(), load_dictionary()
+    readings = load_readings()
+    assert {reading.code for reading in readings} == set(dictionary)
+    used = {concept for reading in readings for some in reading.required for concept in some}
+    used |= {concept for reading in readings for concept in reading.optional | reading.forbidden}
+    assert used <= lexicon.class_of.keys()
+    assert {concept for concepts in IMPLIED.values() for concept in concepts} <= lexicon.class_of.keys()
+
+
+def test_no_spelling_means_two_things() -> None:
+    tables = tomllib.loads(files("edge_agent.onboard").joinpath("propose_lexicon.toml").read_text(encoding="utf-8"))
+    seen: dict[tuple[str, ...], str] = {}
+    for concept, spellings in ((c, w) for name in CLASSES for c, w in tables[name].items()):
+        for spelling in spellings.split(","):
+            assert seen.setdefault(atoms(spelling), concept) == concept, spelling
+    assert not {spelling for spelling in tables["compound"] if atoms(spelling) in seen}
+
+
+def judged(labelled: list[Labelled]) -> Figures:
+    answers = [(one, {a: (p.property, p.confidence) for a, p in propose(one.points).items()}) for one in labelled]
+    return figures(answers)
+
+
+def test_devices_of_vendors_nobody_tuned_for() -> None:
+    found = judged([Labelled(name, points, gold) for name, points, gold in unseen_devices()])
+    assert found.top1 >= 0.93
+    assert found.sure_right >= 0.95
+    assert found.false_mapping <= 0.1
+
+
+@pytest.mark.parametrize("name", ["meter_zh", "drive_en", "moulder_zh"])
+def test_point_lists_as_integrators_write_them(name: str) -> None:
+    path = HERE / f"{name}.csv"
+    rows = [row for row in csv.reader(path.read_text(encoding="utf-8").splitlines()) if len(row) > 3]
+    place = next(i for i, head in enumerate(rows[0]) if head in {"地址", "寄存器地址", "Register"})
+    found = judged([Labelled(name, read_point_list(path), {row[place]: row[-1] for row in rows[1:]})])
+    assert found.top1 >= 0.9
+    assert found.false_mapping == 0
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the development set (../shared/data/device-maps) is not here")
+def test_development_set_cross_validated_by_vendor() -> None:
+    devices = development_set()
+    found = figures(cross_validated(devices))
+    assert found.top1 >= 0.94
+    assert found.sure_right >= 0.97
+    assert found.false_mapping <= 0.05
+    peer = figures([(labelled, naive(labelled.points)) for labelled in devices])
+    assert peer.top1 < found.top1
+    assert peer.false_mapping > found.false_mapping
