@@ -9,12 +9,12 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer import Buffer, unusable
 from edge_agent.cloud_link import CloudLink
 from edge_agent.collect import Collector
 from edge_agent.config import Config, InspectionConfig
@@ -54,7 +54,10 @@ async def run_agent(config: Config, language: Language) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     state_dir = config.agent.state_dir
-    async with _opened(state_dir, config, language) as buffer, CloudLink(config.cloud.url) as link:
+    async with (
+        CloudLink(config.cloud.url, config.cloud.ca) as link,
+        _opened(state_dir, config, language) as buffer,
+    ):
         collectors = [
             Collector(device, Normaliser(device, await buffer.marks(device.name)), buffer.add_readings, buffer.announce)
             for device in config.devices
@@ -116,21 +119,30 @@ async def _run_until(stop: asyncio.Event, parts: Sequence[Awaitable[None]]) -> N
 
 
 async def _supervise(name: str, work: Callable[[], Awaitable[None]], announce: Announce) -> None:
-    """Run `work`; restart it after an error nobody foresaw. One part's failure never ends another."""
+    """Run `work`; restart it after an error nobody foresaw. One part's failure never ends another.
+
+    What keeps failing for the same reason is said once.
+    """
     restarts: deque[float] = deque(maxlen=RESTARTS)
     clock = asyncio.get_running_loop().time
+    said: Text | None = None
     while True:
+        begun = clock()
+        unforeseen: Exception | None = None
         try:
             await work()
         except SunmaoError as error:
-            announce(name, "part_failed", Text(error.explain("en"), error.explain("zh")))
+            reason = Text(error.explain("en"), error.explain("zh"))
         except Exception as error:
-            _log.exception("%s", name)
-            announce(
-                name, "part_failed", Text(f"stopped by an internal error: {error!r}", f"因内部错误停止：{error!r}")
-            )
+            unforeseen = error
+            reason = Text(f"stopped by an internal error: {error!r}", f"因内部错误停止：{error!r}")
         else:
             return
+        if reason != said or clock() - begun > REST_S:
+            if unforeseen is not None:
+                _log.error("%s", name, exc_info=unforeseen)
+            announce(name, "part_failed", reason)
+            said = reason
         restarts.append(clock())
         if len(restarts) == RESTARTS and restarts[-1] - restarts[0] < RESTARTS_WITHIN_S:
             await asyncio.sleep(REST_S)
@@ -140,17 +152,31 @@ async def _supervise(name: str, work: Callable[[], Awaitable[None]], announce: A
 async def _opened(state_dir: Path, config: Config, language: Language) -> AsyncIterator[Buffer]:
     """Open the buffer for this agent alone, and close it with everything on disk."""
     buffer = Buffer(state_dir, config.buffer, language)
-    await buffer.open()
-    lock = os.open(state_dir / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with _alone(state_dir):
+        await buffer.open()
+        try:
+            yield buffer
+        finally:
+            await buffer.close()
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory's lock; raises ConfigError if another agent does or the directory cannot be used."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield buffer
-    except BlockingIOError as error:
-        raise ConfigError(
-            Text(f"another agent is running on {state_dir}", f"已有代理在使用 {state_dir}"),
-            Text("stop it, or give this one its own state_dir", "请先停止它，或为本代理另设 state_dir"),
-            key="agent.state_dir",
-        ) from error
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state_dir / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unusable(state_dir, error.strerror or str(error)) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                Text(f"another agent is running on {state_dir}", f"已有代理在使用 {state_dir}"),
+                Text("stop it, or give this one its own state_dir", "请先停止它，或为本代理另设 state_dir"),
+                key="agent.state_dir",
+            ) from error
+        yield
     finally:
-        await buffer.close()
         os.close(lock)

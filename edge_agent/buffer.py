@@ -71,10 +71,10 @@ class Buffer:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             await self._run(BufferFile.stats)
         except OSError as error:
-            raise _unusable(self._path.parent, error.strerror or str(error)) from error
+            raise unusable(self._path.parent, error.strerror or str(error)) from error
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-                raise _unusable(self._path.parent, str(error)) from error
+                raise unusable(self._path.parent, str(error)) from error
             raise Refused(
                 Text(f"{self._path}: {error}", f"{self._path}:{error}"),
                 Text("free some space on this disk", "请在该磁盘上腾出空间"),
@@ -313,7 +313,8 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in wrong
 
 
-def _unusable(folder: Path, why: str) -> ConfigError:
+def unusable(folder: Path, why: str) -> ConfigError:
+    """Return what to say of a state directory that cannot be used."""
     return ConfigError(
         Text(f"the folder {folder} cannot be used: {why}", f"文件夹 {folder} 无法使用：{why}"),
         Text("make it writable for this user or name another", "请为当前用户开放写权限，或另选文件夹"),

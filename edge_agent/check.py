@@ -85,7 +85,7 @@ async def _device(device: DeviceConfig) -> Finding:
 
 
 async def _cloud(config: Config) -> AsyncIterator[Finding]:
-    async with CloudLink(config.cloud.url) as link:
+    async with CloudLink(config.cloud.url, config.cloud.ca) as link:
         login = Login(config.agent.state_dir, link)
         try:
             await login.token()

@@ -97,7 +97,7 @@ def enrol(
     with _explained(language):
         loaded = _load(config)
         url = validate(CloudConfig, {"url": cloud}, "--cloud").url if cloud else loaded.cloud.url
-        identity = asyncio.run(ask(loaded.agent.state_dir, url, code, loaded.agent.name))
+        identity = asyncio.run(ask(loaded.agent.state_dir, url, code, loaded.agent.name, loaded.cloud.ca))
         say(
             msgspec.to_builtins(identity),
             Text(

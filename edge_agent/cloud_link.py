@@ -5,17 +5,26 @@ Only an answer of the expected type, with status 200, is ever taken as one; a ca
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
 import msgspec
 
-from protocols.errors import Malformed, Refused, Unreachable
+from protocols.errors import ConfigError, Malformed, Refused, Unreachable
 from protocols.reading import now_us
 from protocols.text import Text
 from protocols.uplink.messages import MEDIA_TYPE
 
+PROGRESS_S = 30.0
+"""Longest wait for the next piece to go out or come in: a slow line is no dead one."""
+EXCHANGE_S = 600.0
+"""Longest time for a message and its answer, however steadily they trickle."""
+PIECE_BYTES = 16_384
 LARGEST_REPLY = 1_000_000
 LONGEST_RETRY_AFTER_S = 3600.0
 PROBLEM = "application/problem+json"
@@ -41,11 +50,17 @@ class Rejected(Refused):
 
 
 class CloudLink:
-    """A connection to the cloud at `url`; use as `async with`."""
+    """A connection to the cloud at `url`; use as `async with`.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of the cloud; the certificate of an https address is always checked.
+        ca: PEM file of the authorities trusted for that, instead of the public ones. Raises ConfigError if it is none.
+    """
+
+    def __init__(self, url: str, ca: Path | None = None) -> None:
         self.url = url
-        self._client = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(30.0, connect=10.0))
+        timeout = httpx.Timeout(PROGRESS_S, connect=10.0)
+        self._client = httpx.AsyncClient(base_url=url, timeout=timeout, verify=_trusting(ca) if ca else True)
 
     async def __aenter__(self) -> CloudLink:
         return self
@@ -55,23 +70,30 @@ class CloudLink:
 
     async def post(self, path: str, message: msgspec.Struct, reply: type[Reply], token: str | None = None) -> Reply:
         """Send `message` and return the `reply`. Raises Unreachable (Busy), Refused (Rejected) or Malformed."""
-        headers = {"content-type": MEDIA_TYPE, "accept": MEDIA_TYPE}
+        content = msgspec.msgpack.encode(message)
+        headers = {"content-type": MEDIA_TYPE, "accept": MEDIA_TYPE, "content-length": str(len(content))}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         try:
-            async with self._client.stream(
-                "POST", path, content=msgspec.msgpack.encode(message), headers=headers
-            ) as answer:
+            async with (
+                asyncio.timeout(EXCHANGE_S),
+                self._client.stream("POST", path, content=_pieces(content), headers=headers) as answer,
+            ):
                 body = b""
                 async for chunk in answer.aiter_bytes():
                     body += chunk
                     if len(body) > LARGEST_REPLY:
                         raise self._nonsense(f"an answer of more than {LARGEST_REPLY} bytes")
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
             why = str(error) or type(error).__name__
+            mend = Text("check the address, the network and the time of this box", "请检查地址、网络和本机时间")
+            if "CERTIFICATE_VERIFY_FAILED" in why:
+                mend = Text(
+                    "check the time of this box; name the file of your own certificate authority as cloud.ca",
+                    "请检查本机时间；若使用自建证书颁发机构，请在 cloud.ca 中填写其证书文件",
+                )
             raise Unreachable(
-                Text(f"the cloud {self.url} does not answer: {why}", f"云端 {self.url} 无应答：{why}"),
-                Text("check the address, the network and the time of this box", "请检查地址、网络和本机时间"),
+                Text(f"the cloud {self.url} does not answer: {why}", f"云端 {self.url} 无应答：{why}"), mend
             ) from error
         media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if answer.status_code == httpx.codes.OK and media == MEDIA_TYPE:
@@ -103,6 +125,24 @@ class CloudLink:
             Text(f"{self.url} does not answer as our cloud does ({why})", f"{self.url} 的应答不是本平台的应答({why})"),
             Text("check the address and any proxy or log-in page on the way", "请检查地址以及途中的代理或登录页面"),
         )
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """Yield `content` in pieces, so that the time allowed counts for each of them and not for all."""
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # also ssl.SSLError
+        why = error.strerror or str(error)
+        raise ConfigError(
+            Text(f"{ca} holds no certificate that can be read: {why}", f"{ca} 中没有可读取的证书：{why}"),
+            Text("name a PEM file of your certificate authority", "请填写证书颁发机构的 PEM 证书文件"),
+            key="cloud.ca",
+        ) from error
 
 
 def _detail(media: str, body: bytes) -> str:

@@ -52,12 +52,19 @@ class CloudConfig(_Table):
     """[cloud]: where readings go."""
 
     url: str = Field(description="Address of the cloud, https://host[:port] (http only inside a trusted network).")
+    ca: RelativePath | None = Field(
+        None, description="PEM file of your own certificate authority; the public ones are trusted where absent."
+    )
 
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(url)
+            named = bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 80) > 0
+        except ValueError:  # also UnicodeError
+            named = False
+        if not named or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError(
                 Text(f"'{url}' is not an address like https://host:8000", f"“{url}”不是形如 https://主机:8000 的地址")
             )
@@ -153,13 +160,14 @@ def load_config(path: Path) -> Config:
     tables = _read(path)
     folder = path.resolve().parent
     agent = validate(AgentConfig, tables["agent"], "agent")
+    cloud = validate(CloudConfig, tables["cloud"], "cloud")
     inspections = tuple(
         _placed(validate(InspectionConfig, table, f"inspection[{number}]"), folder)
         for number, table in enumerate(tables["inspection"], 1)
     )
     config = Config(
         agent=agent.model_copy(update={"state_dir": folder / agent.state_dir}),
-        cloud=validate(CloudConfig, tables["cloud"], "cloud"),
+        cloud=cloud.model_copy(update={"ca": folder / cloud.ca if cloud.ca else None}),
         buffer=validate(BufferConfig, tables["buffer"], "buffer"),
         devices=tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1)),
         inspections=inspections,

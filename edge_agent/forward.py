@@ -20,6 +20,8 @@ from protocols.uplink.messages import Delivery, Receipt, Verdict
 
 BATCHES = "/api/v1/uplink/batches"
 DELIVERY_BYTES = 1_000_000
+LEAST_DELIVERY_BYTES = 16_000
+"""A delivery that fails is tried half as large, down to this: a slow or flickering line passes small ones."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
 TRIES = 3
@@ -49,6 +51,7 @@ class Forwarder:
         self._login = login
         self._state_dir = state_dir
         self._announce = announce
+        self._bytes = DELIVERY_BYTES
         self._singly = 0
         self._refusals: Counter[int] = Counter()
         self._failures = 0
@@ -59,7 +62,7 @@ class Forwarder:
         await self._enrolled()
         while True:
             self._buffer.committed.clear()
-            delivery = await self._buffer.take(1 if self._singly else DELIVERY_BYTES)
+            delivery = await self._buffer.take(1 if self._singly else self._bytes)
             if delivery is None:
                 self._singly = 0
                 await self._buffer.committed.wait()
@@ -110,6 +113,7 @@ class Forwarder:
                 await self._buffer.settle(delivery, Receipt([], [Verdict(seq, error.what.en)]))
                 return
         else:
+            self._bytes = max(self._bytes // 2, LEAST_DELIVERY_BYTES)
             self._down(error)
         await self._buffer.postpone()
         wait = full_jitter(self._failures, FIRST_WAIT_S, LONGEST_WAIT_S)
@@ -119,6 +123,7 @@ class Forwarder:
 
     def _up(self) -> None:
         self._failures = 0
+        self._bytes = min(2 * self._bytes, DELIVERY_BYTES)
         if self.uplink.state == "up":
             return
         if self.uplink.state == "down":

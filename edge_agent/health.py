@@ -90,13 +90,17 @@ class HealthReporter:
                 self._clock_offset,
             )
             with suppress(OSError):  # a full disk is the buffer's to announce
-                write_file(self._state_dir / STATUS_FILE, msgspec.json.encode(status), durable=False)
+                content = msgspec.json.encode(status)
+                await asyncio.to_thread(write_file, self._state_dir / STATUS_FILE, content, durable=False)
             await asyncio.sleep(STATUS_EVERY_S)
 
     async def report(self) -> None:
-        """Report to the cloud until cancelled. Failures are the forwarder's to announce, for it meets the same."""
+        """Report to the cloud until cancelled. Failures are the forwarder's to announce, for it meets the same.
+
+        While the forwarder waits for the cloud, this waits too: what is overloaded is left alone.
+        """
         while True:
-            if load_identity(self._state_dir):
+            if self._uplink().state != "down" and load_identity(self._state_dir):
                 with suppress(SunmaoError):
                     token = await self._login.token()
                     sent = now_us()

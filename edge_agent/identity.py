@@ -61,8 +61,8 @@ def load_identity(state_dir: Path) -> Identity | None:
         raise _unreadable(path, error) from error
 
 
-async def enrol(state_dir: Path, url: str, code: str, name: str) -> Identity:
-    """Enrol this agent with a one-time code and keep who it now is.
+async def enrol(state_dir: Path, url: str, code: str, name: str, ca: Path | None = None) -> Identity:
+    """Enrol this agent with a one-time code and keep who it now is; `url` and `ca` are as for `CloudLink`.
 
     The key is made at the first try and kept, so that an enrolment that broke half-way is repeated with the same key.
     Raises Refused for a code that is wrong, used or expired, Unreachable, Malformed, ConfigError.
@@ -72,7 +72,7 @@ async def enrol(state_dir: Path, url: str, code: str, name: str) -> Identity:
     request = EnrolRequest(
         code, name, key.public_key().public_bytes_raw(), key.sign(b"sunmao-enrol:" + code.encode()), __version__
     )
-    async with CloudLink(url) as link:
+    async with CloudLink(url, ca) as link:
         reply = await link.post(ENROL, request, EnrolReply)
     identity = Identity(reply.agent_id, reply.tenant, reply.site, url)
     write_file(state_dir / "identity.json", msgspec.json.format(msgspec.json.encode(identity)))

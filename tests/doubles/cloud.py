@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ class CloudDouble:
     """Why a batch is refused for good; "" if it is not."""
     chokes_on: Callable[[m.Batch], bool] = lambda batch: False
     """What makes it refuse a whole delivery."""
+    most_bytes: int = 1 << 30
+    """Largest body that the proxy before it lets through."""
+    tls: ssl.SSLContext | None = None
     token_life_s: int = 900
     logins: int = 0
     deliveries: int = 0
@@ -58,7 +62,7 @@ class CloudDouble:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def readings(self) -> list[tuple[m.PointRef, int, float, int]]:
         """Every stored numeric reading: point, source time, value, quality."""
@@ -80,7 +84,7 @@ class CloudDouble:
 
     async def start(self) -> str:
         """Listen, on the same port as before if there was one."""
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
         return self.url
 
@@ -118,6 +122,8 @@ class CloudDouble:
 
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         name = path.rsplit("/", 1)[-1]
+        if len(body) > self.most_bytes:
+            return Answer(413, b"<html>request entity too large")
         if name in ("batches", "health") and headers.get("authorization", "")[7:] not in self.tokens:
             return Answer(401, b'{"title": "token not valid"}', "application/problem+json")
         try:

@@ -58,6 +58,7 @@ def test_a_template_brings_points_and_defaults(tmp_path: Path) -> None:
     assert (device.protocol, device.equipment_class) == ("modbus", template.device.equipment_class)
     assert device.points == template.points
     assert config.agent.state_dir == tmp_path / "state"
+    assert config.cloud.ca is None
     assert config.inspections[0].folder == tmp_path / "pictures"
     assert (config.buffer.limit_mb, config.buffer.group_s, config.inspections[0].keep) == (2048, 0.25, 200)
 
@@ -101,6 +102,7 @@ def test_what_the_sample_shows_commented_out_is_valid_too(tmp_path: Path) -> Non
     config = load_config(write(tmp_path, "\n".join(lines).replace("<base64 Ed25519 public key>", key)))
     assert [device.name for device in config.devices] == ["meter-1", "compressor-1"]
     assert config.inspections[0].device == "camera-1"
+    assert config.cloud.ca == tmp_path / "factory-ca.pem"
 
 
 BAD = [
@@ -113,6 +115,9 @@ BAD = [
     (HEAD + "[buffer]\ngroup_s = 2.0\n" + METER, "buffer.group_s", "1.0 or less", "不大于 1.0"),
     (HEAD + "[buffer]\ngroup = 0.5\n" + METER, "buffer.group", "'group_s'", "“group_s”"),
     (HEAD.replace("http:", "ftp:") + METER, "cloud.url", "https://", "https://"),
+    (HEAD.replace("8000", "80000") + METER, "cloud.url", "https://", "https://"),
+    (HEAD.replace("127.0.0.1", "me:secret@127.0.0.1") + METER, "cloud.url", "https://", "https://"),
+    (HEAD.replace("127.0.0.1", "a" * 70) + METER, "cloud.url", "https://", "https://"),
     (HEAD + "[device]\nname = 'x'\n", "device", "[[device]]", "[[device]]"),
     (HEAD + METER + METER, "device[2].name", "device[1].name", "device[1].name"),
     (HEAD + METER + STATION.replace("camera-1", "meter-1"), "inspection[1].device", "device[1]", "device[1]"),

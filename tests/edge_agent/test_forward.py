@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import stat
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from edge_agent import forward
+from edge_agent import cloud_link, forward
 from edge_agent.buffer import Buffer
 from edge_agent.cloud_link import Busy, CloudLink, Rejected
 from edge_agent.identity import Login, enrol, load_identity
@@ -138,6 +148,81 @@ async def test_a_frame_that_makes_the_cloud_refuse_whole_deliveries_is_found_and
         await until(lambda: len(stored(cloud)) == 90)
         await until(lambda: "frame_refused" in cloud.events())
     assert (await buffer.stats()).state.set_aside == 10
+
+
+async def test_a_backlog_passes_a_line_that_takes_small_deliveries_only(
+    open_buffer: OpenBuffer, cloud: CloudDouble, tmp_path: Path
+) -> None:
+    buffer = await open_buffer()
+    await enrol(tmp_path, cloud.url, CODE, "a")
+    await fill(buffer, 3000)
+    cloud.most_bytes = 20_000
+    async with forwarding(buffer, cloud, tmp_path):
+        await until(lambda: len(stored(cloud)) == 3000)
+    assert stored(cloud) == list(range(3000))
+    assert (await buffer.stats()).state.set_aside == 0
+
+
+async def test_an_answer_that_trickles_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung_up = asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+        hung_up.set()
+
+    monkeypatch.setattr(cloud_link, "EXCHANGE_S", 0.2)
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    async with server, CloudLink(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as link:
+        with pytest.raises(Unreachable):
+            await link.post(forward.BATCHES, ChallengeRequest("x"), ChallengeReply)
+        await asyncio.wait_for(hung_up.wait(), 10)
+
+
+@pytest.fixture
+def own_authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A factory's own certificate, as a file and as a server shows it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "factory")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    ca, pem = tmp_path / "ca.pem", tmp_path / "key.pem"
+    ca.write_bytes(certificate.public_bytes(Encoding.PEM))
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca, pem)
+    return ca, context
+
+
+async def test_a_certificate_is_checked_and_an_authority_of_ones_own_can_be_trusted(
+    own_authority: tuple[Path, ssl.SSLContext], tmp_path: Path
+) -> None:
+    ca, context = own_authority
+    cloud = CloudDouble(tls=context)
+    await cloud.start()
+    with pytest.raises(Unreachable, match=r"cloud\.ca"):
+        await enrol(tmp_path, cloud.url, CODE, "a")
+    assert (await enrol(tmp_path, cloud.url, CODE, "a", ca)).url == cloud.url
+    await cloud.stop()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_that_can_not_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(ConfigError, match=r"ca\.pem") as caught:
+        CloudLink("https://127.0.0.1", tmp_path / "ca.pem")
+    assert caught.value.key == "cloud.ca"
 
 
 async def test_an_agent_enrolled_while_it_runs_begins_to_send(
