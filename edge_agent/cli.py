@@ -9,8 +9,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +18,9 @@ import msgspec
 import typer
 
 from edge_agent.console import (
+    Json,
+    Lang,
+    explained,
     local_time,
     plain,
     print_json,
@@ -30,9 +32,10 @@ from edge_agent.console import (
     progress,
     say,
 )
-from protocols.errors import ConfigError, SunmaoError
+from edge_agent.onboard import cli as onboard
+from protocols.errors import ConfigError
 from protocols.reading import now_us
-from protocols.text import Language, Text, choose_language
+from protocols.text import Text, choose_language
 
 if TYPE_CHECKING:
     from edge_agent.config import Config, DeviceConfig
@@ -45,10 +48,9 @@ app = typer.Typer(
 )
 buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readings. 未上传数据的缓存。")
 app.add_typer(buffer_app, name="buffer")
+onboard.register(app)
 
 Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
 
 DEFAULT = Path("agent.toml")
 STALE_US = 10_000_000
@@ -63,7 +65,7 @@ def init(
 ) -> None:
     """Write a commented sample configuration; an existing file is never touched. 生成带注释的样例配置。"""
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         sample = files("edge_agent").joinpath("sample.toml").read_bytes()
         try:
             with path.open("xb") as file:
@@ -94,7 +96,7 @@ def enrol(
     from protocols.validation import validate
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         loaded = _load(config)
         url = validate(CloudConfig, {"url": cloud}, "--cloud").url if cloud else loaded.cloud.url
         identity = asyncio.run(ask(loaded.agent.state_dir, url, code, loaded.agent.name, loaded.cloud.ca))
@@ -115,7 +117,7 @@ def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = Non
     from edge_agent.agent import run_agent
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         loaded = _load(config)
         _log_to_stderr()
         say(
@@ -133,7 +135,7 @@ def status(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = 
     from edge_agent.health import read_status
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         found = read_status(_load(config).agent.state_dir)
         running = found is not None and now_us() - found.health.time < STALE_US
         if as_json:
@@ -158,7 +160,7 @@ def read(
     from edge_agent.check import read_device
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         chosen = _device(_load(config), device)
         names = [known.name for known in chosen.points]
         if point is not None and point not in names:
@@ -197,7 +199,7 @@ def check_command(config: Configuration = DEFAULT, as_json: Json = False, lang: 
                 advance()
         return findings
 
-    with _explained(language):
+    with explained(language):
         findings = asyncio.run(look(_load(config)))
         if as_json:
             print_json(
@@ -231,7 +233,7 @@ def buffer_stats(config: Configuration = DEFAULT, as_json: Json = False, lang: L
     from edge_agent.buffer_file import peek
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         loaded = _load(config)
         path = _buffer_path(loaded)
         stats = peek(path)
@@ -260,7 +262,7 @@ def buffer_verify(config: Configuration = DEFAULT, as_json: Json = False, lang: 
     from edge_agent.buffer_file import verify
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         path = _buffer_path(_load(config))
         with progress(None, Text("verifying", "校验中").to(language), as_json) as advance:
             wrong = verify(path, lambda done, total: advance(total))
@@ -294,7 +296,7 @@ def simulate_command(
     from edge_agent.simulate import simulate
 
     language = choose_language(lang)
-    with _explained(language):
+    with explained(language):
         simulate(
             device, port=port, seed=seed, start=start, load=load or [], tick=tick, as_json=as_json, language=language
         )
@@ -303,21 +305,6 @@ def simulate_command(
 def main() -> None:
     """Run the command line."""
     app()
-
-
-@contextmanager
-def _explained(language: Language) -> Iterator[None]:
-    """End with one line on standard error and the right exit status whatever foreseeable goes wrong within."""
-    try:
-        yield
-    except SunmaoError as error:
-        line, code = error.explain(language), error.exit_code
-    except OSError as error:
-        line, code = f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2
-    else:
-        return
-    sys.stderr.write(line + "\n")
-    raise typer.Exit(code)
 
 
 def _load(path: Path) -> Config:

@@ -6,19 +6,40 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from protocols.dictionary.units import load_units
+from protocols.errors import SunmaoError
 from protocols.text import Language, Text
 
 if TYPE_CHECKING:
     from edge_agent.health import Status
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
+
+
+@contextmanager
+def explained(language: Language) -> Iterator[None]:
+    """End with one line on standard error and the right exit status whatever foreseeable goes wrong within."""
+    try:
+        yield
+    except SunmaoError as error:
+        line, code = error.explain(language), error.exit_code
+    except OSError as error:
+        line, code = f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2
+    else:
+        return
+    sys.stderr.write(line + "\n")
+    raise typer.Exit(code)
 
 
 def plain(text: str) -> str:

@@ -15,6 +15,8 @@ from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
+from pymodbus.pdu.other_message import ReportDeviceIdRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from protocols.errors import Malformed, SunmaoError, Unreachable
@@ -28,6 +30,9 @@ _REQUESTS: dict[int, type[ModbusPDU]] = {
     4: ReadInputRegistersRequest,
 }
 
+
+REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION = 0x11, 0x2B
+"""Functions whose answers tell their own length (V1.1b3, 6.13 and 6.21)."""
 
 _LONGEST_FRAME = 260
 """Bytes of the longest Modbus TCP frame (MODBUS Messaging on TCP/IP V1.0b, 4.1); a serial one has at most 256."""
@@ -50,6 +55,8 @@ class Answer(ModbusPDU):  # type: ignore[misc]
         """Return the length of the serial frame that begins with `data`: an exception's, or by its byte count."""
         if data[1] & 0x80:
             return 5
+        if data[1] == READ_DEVICE_IDENTIFICATION:
+            return int(ReadDeviceInformationResponse.calculateRtuFrameSize(data))
         return data[2] + 5
 
 
@@ -58,7 +65,8 @@ class AnswerDecoder(DecodePDU):  # type: ignore[misc]
 
     def lookupPduClass(self, data: bytes) -> type[ModbusPDU] | None:  # noqa: N802
         """Return the class that knows the length of a serial frame; None skips a byte that can not begin one."""
-        return Answer if data[1] & 0x7F in _REQUESTS else None
+        known = data[1] & 0x7F
+        return Answer if known in _REQUESTS or known in {REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION} else None
 
     def decode(self, frame: bytes) -> ModbusPDU:
         """Return `frame`, function code and data, as an `Answer`."""
@@ -111,6 +119,23 @@ class ModbusLink:
 
         Raises Unreachable or Malformed, and drops the connection with it.
         """
+        unit = self._connection.unit_id
+        return await self._ask(_REQUESTS[function_code](address=address, count=count, dev_id=unit), size)
+
+    async def server_id(self) -> bytes | int:
+        """Return what Report Server ID answers after its function code, or the exception code; raises as `exchange`."""
+        return await self._ask(ReportDeviceIdRequest(dev_id=self._connection.unit_id), None)
+
+    async def device_identification(self, category: int, first: int) -> bytes | int:
+        """Return what Read Device Identification answers after its function code, or the exception code.
+
+        `category` is the Read Device ID code, 1 basic to 3 extended; `first` the object to begin with. Raises as
+        `exchange`.
+        """
+        unit = self._connection.unit_id
+        return await self._ask(ReadDeviceInformationRequest(category, first, dev_id=unit), None)
+
+    async def _ask(self, request: ModbusPDU, size: int | None) -> bytes | int:
         client = self._client
         if client is None or not client.connected:
             await self.close()
@@ -118,7 +143,6 @@ class ModbusLink:
         try:
             if self._stray:
                 raise self._malformed("an answer nobody asked for", "未请求的应答")
-            request = _REQUESTS[function_code](address=address, count=count, dev_id=self._connection.unit_id)
             answer = await client.execute(False, request)
             _end_if_cancelled()
             return self._checked(answer, request, size)
@@ -129,8 +153,11 @@ class ModbusLink:
             await self.close()
             raise
 
-    def _checked(self, answer: Answer, request: ModbusPDU, size: int) -> bytes | int:
-        """Return the data of `answer`, or its exception code, once it is sure to belong to `request`."""
+    def _checked(self, answer: Answer, request: ModbusPDU, size: int | None) -> bytes | int:
+        """Return the data of `answer`, or its exception code, once it is sure to belong to `request`.
+
+        Without `size`, all that follows the function code is returned.
+        """
         asked = request.function_code
         if answer.dev_id != request.dev_id or answer.transaction_id != request.transaction_id:
             raise self._malformed("the answer to another request", "对其他请求的应答")
@@ -142,6 +169,8 @@ class ModbusLink:
                 f"function {answer.function_code} where {asked} was asked for",
                 f"功能码 {answer.function_code} 的应答，而请求的是 {asked}",
             )
+        if size is None:
+            return body
         if len(body) != size + 1 or body[0] != size:
             raise self._malformed(
                 f"{len(body) - 1} bytes of data (byte count {body[0] if body else 'missing'}) where {size} were asked for",

@@ -106,6 +106,12 @@ class Session:
             raise
         self._maintenance = asyncio.create_task(self._maintain(client), name=f"opcua-maintain-{self._device}")
 
+    async def offered_endpoints(self) -> list[Any]:
+        """Return the server's endpoints, without a session. Raises Unreachable or Malformed."""
+        silence("asyncua.client", "asyncua.uaprotocol", "asyncua.crypto")
+        with self.failures_named():
+            return list(await self._new_client().connect_and_get_server_endpoints())
+
     async def close(self) -> None:
         """Say good-bye where the server still listens, and drop the connection."""
         if self._maintenance is not None:

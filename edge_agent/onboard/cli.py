@@ -1,0 +1,333 @@
+"""The commands of onboarding: `sunmao-edge discover`, `identify` and `decode`; all of them only read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from protocols.errors import ConfigError
+from protocols.text import Language, Text, choose_language
+
+if TYPE_CHECKING:
+    from edge_agent.onboard.decode import Proposal, Snapshots
+    from edge_agent.onboard.discover import Found
+    from edge_agent.onboard.identify import Identified
+    from protocols.modbus.config import ModbusConnection, Table
+
+Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Most requests per second. 每秒最多请求数。")]
+Timeout = Annotated[float, typer.Option(min=0.05, max=60, help="Longest wait for an answer, seconds. 应答超时（秒）。")]
+Address = Annotated[str, typer.Argument(help="HOST or HOST:PORT of the device. 设备地址。")]
+Unit = Annotated[int, typer.Option(min=0, max=255, help="Modbus unit id. 从站号。")]
+Framing = Annotated[str, typer.Option(help='"tcp" or "rtu-over-tcp". 帧格式。')]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("discover")(discover_command)
+    app.command("identify")(identify_command)
+    app.command("decode")(decode_command)
+
+
+def discover_command(
+    *,
+    ranges: Annotated[
+        list[str],
+        typer.Option(
+            "--range", help="Where to look, e.g. 192.168.1.20-40:502; may be repeated. 搜索范围，可多次给出。"
+        ),
+    ],
+    units: Annotated[str, typer.Option(help="Modbus unit ids to ask for, e.g. 1-10. 要询问的从站号。")] = "1",
+    rate: Rate = 20.0,
+    timeout: Timeout = 1.0,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Look for devices in the named ranges, gently and reading only. 在指定范围内搜索设备（只读）。"""
+    from edge_agent.onboard.discover import discover, parse_places
+
+    language = choose_language(lang)
+
+    async def look() -> list[Found]:
+        places = list(dict.fromkeys(place for text in ranges for place in parse_places(text)))
+        with progress(len(places), Text("looking", "搜索中").to(language), as_json) as advance:
+            found = discover(places, _units(units), rate=rate, timeout_s=timeout, advance=advance)
+            return [device async for device in found]
+
+    with explained(language):
+        devices = asyncio.run(look())
+        if as_json:
+            print_json([_found(device, language) for device in devices])
+        else:
+            heads = (
+                Text("address", "地址"),
+                Text("protocol", "协议"),
+                Text("units", "从站"),
+                Text("says of itself", "设备自报"),
+                Text("endpoints and specifications", "端点与配套规范"),
+                Text("note", "说明"),
+            )
+            print_table(heads, [_row(device, language) for device in devices], language)
+        raise typer.Exit(0 if any(device.protocol != "unknown" for device in devices) else 1)
+
+
+def _found(device: Found, language: Language) -> dict[str, Any]:
+    return {
+        "address": str(device.place),
+        "protocol": device.protocol,
+        "units": device.units,
+        "identity": dict(device.identity),
+        **device.details,
+        "note": device.note.to(language) if device.note else None,
+    }
+
+
+def _row(device: Found, language: Language) -> list[str]:
+    ways = [f"{end['policy']}/{end['mode']}" for end in device.details.get("endpoints", ())]
+    cells = (
+        str(device.place),
+        device.protocol,
+        ", ".join(map(str, device.units)),
+        ", ".join(filter(None, device.identity.values())),
+        "; ".join([*ways, *device.details.get("companions", ())]),
+        device.note.to(language) if device.note else "",
+    )
+    return [plain(cell) for cell in cells]
+
+
+def identify_command(
+    *,
+    address: Address,
+    unit: Unit = 1,
+    framing: Framing = "tcp",
+    timeout: Timeout = 1.0,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Find which device of the library this is; an opc.tcp:// address tells what it is itself. 识别设备型号。"""
+    language = choose_language(lang)
+    with explained(language):
+        if address.startswith("opc.tcp://"):
+            _describe(address, timeout, language, as_json)
+            return
+        found = asyncio.run(_identify(address, _connection(address, unit, framing, timeout), language, as_json))
+        if as_json:
+            print_json(
+                {
+                    "identity": found.identity,
+                    "matches": [
+                        {
+                            "template": match.template,
+                            "name": match.name.to(language),
+                            "score": match.score,
+                            "reasons": [reason.to(language) for reason in match.reasons],
+                        }
+                        for match in found.matches
+                    ],
+                }
+            )
+        else:
+            for key, value in found.identity.items():
+                print_line(f"{key}: {value}")
+            heads = (Text("score", "得分"), Text("template", "模板"), Text("name", "名称"), Text("reasons", "依据"))
+            separator = Text("; ", "；").to(language)
+            print_table(
+                heads,
+                [
+                    (
+                        f"{match.score:.2f}",
+                        match.template,
+                        plain(match.name.to(language)),
+                        plain(separator.join(reason.to(language) for reason in match.reasons)),
+                    )
+                    for match in found.matches[:5]
+                ],
+                language,
+            )
+        raise typer.Exit(0 if found.matches and found.matches[0].score >= 0.5 else 1)
+
+
+async def _identify(device: str, connection: ModbusConnection, language: Language, hidden: bool) -> Identified:
+    from edge_agent.onboard.identify import identify, modbus_templates
+
+    with progress(
+        1 + len(modbus_templates()), Text("trying templates", "逐个比对模板").to(language), hidden
+    ) as advance:
+        return await identify(device, connection, advance)
+
+
+def _describe(endpoint: str, timeout: float, language: Language, as_json: bool) -> None:
+    from protocols.opcua.description import describe_server
+
+    server = asyncio.run(describe_server(endpoint, timeout))
+    if as_json:
+        print_json({**server._asdict(), "companions": server.companions})
+        return
+    rows = [
+        (Text("application", "应用").to(language), server.application),
+        *server.build.items(),
+        *(
+            (Text("endpoint", "端点").to(language), f"{e.policy}/{e.mode} {', '.join(e.users)}")
+            for e in server.endpoints
+        ),
+        *((Text("specification", "配套规范").to(language), name) for name in server.companions),
+    ]
+    print_table((Text("", ""), Text("", "")), [(plain(key), plain(value)) for key, value in rows], language)
+
+
+def decode_command(
+    *,
+    address: Address,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", help="Registers, e.g. input:0x1000-0x10FF; may be repeated. 寄存器范围，可多次给出。"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=86400, help="How long to sample. 采样时长（秒）。")] = 120.0,
+    period: Annotated[float, typer.Option(min=0.05, help="Seconds between samples. 采样间隔（秒）。")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="Write the proposed points as TOML. 将建议的点写入 TOML。")] = None,
+    unit: Unit = 1,
+    framing: Framing = "tcp",
+    rate: Rate = 20.0,
+    timeout: Timeout = 1.0,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Propose how to read a device nobody has a template of, from its live registers. 推断未知设备的寄存器含义。"""
+    from edge_agent.onboard.decode import decode, point_toml
+
+    language = choose_language(lang)
+    with explained(language):
+        connection = _connection(address, unit, framing, timeout)
+        found = _sample(
+            address,
+            connection,
+            ranges or [],
+            rate=rate,
+            language=language,
+            hidden=as_json,
+            seconds=seconds,
+            period=period,
+        )
+        proposals = decode(asyncio.run(found))
+        if out is not None:
+            with out.open("x", encoding="utf-8") as file:
+                file.write("\n".join(point_toml(proposal, language) for proposal in proposals))
+        if as_json:
+            print_json([_proposal(proposal, language) for proposal in proposals])
+        else:
+            _print_proposals(proposals, language)
+        raise typer.Exit(0 if proposals else 1)
+
+
+async def _sample(
+    device: str,
+    connection: ModbusConnection,
+    ranges: list[str],
+    *,
+    rate: float,
+    language: Language,
+    hidden: bool,
+    seconds: float,
+    period: float,
+) -> dict[Table, Snapshots]:
+    """Find the registers of a device in `ranges` and sample them."""
+    from edge_agent.onboard.decode_sample import DEFAULT_RANGES, RegisterSampler, parse_range
+
+    wanted = [parse_range(text) for text in ranges] or list(DEFAULT_RANGES)
+    sampler = RegisterSampler(device, connection, rate)
+    await sampler.open()
+    try:
+        places: dict[Table, list[int]] = {}
+        total = sum(part.last + 1 - part.first for part in wanted)
+        with progress(total, Text("finding registers", "查找寄存器").to(language), hidden) as advance:
+            for part in wanted:
+                known = places.setdefault(part.table, [])
+                known[:] = sorted({*known, *await sampler.explore(part, advance)})
+        places = {table: addresses for table, addresses in places.items() if addresses}
+        with progress(round(seconds / period), Text("sampling", "采样中").to(language), hidden) as advance:
+            shots = await sampler.sample(places, seconds, period, advance) if places else {}
+    finally:
+        await sampler.close()
+    return dict(shots)
+
+
+def _proposal(proposal: Proposal, language: Language) -> dict[str, Any]:
+    point = proposal.point
+    return {
+        "name": point.name,
+        "table": point.table,
+        "address": point.address,
+        "type": point.type,
+        "order": point.order,
+        "scale": point.scale,
+        "unit": point.unit,
+        "kind": proposal.kind,
+        "quantity": proposal.quantity.to(language),
+        "value": proposal.value,
+        "confidence": round(proposal.confidence, 3),
+        "scale_confidence": round(proposal.scale_confidence, 3),
+        "scales": proposal.scales,
+        "reasons": [reason.to(language) for reason in proposal.reasons],
+    }
+
+
+def _print_proposals(proposals: list[Proposal], language: Language) -> None:
+    heads = (
+        Text("register", "寄存器"),
+        Text("type", "类型"),
+        Text("scale", "比例"),
+        Text("value", "当前值"),
+        Text("what", "可能含义"),
+        Text("sure of type / scale", "把握：类型 / 比例"),
+        Text("reasons", "依据"),
+    )
+    separator = Text("; ", "；").to(language)
+    print_table(
+        heads,
+        [
+            (
+                f"{proposal.point.table}:{proposal.point.address}",
+                f"{proposal.point.type} {proposal.point.order}",
+                f"{proposal.point.scale:g}",
+                f"{proposal.value:.6g} {proposal.point.unit or ''}",
+                plain(proposal.quantity.to(language)),
+                f"{proposal.confidence:.0%} / {proposal.scale_confidence:.0%}",
+                plain(separator.join(reason.to(language) for reason in proposal.reasons)),
+            )
+            for proposal in proposals
+        ],
+        language,
+    )
+
+
+def _connection(address: str, unit: int, framing: str, timeout: float) -> ModbusConnection:
+    from edge_agent.onboard.discover import MODBUS_PORT, parse_places
+    from protocols.modbus.config import ModbusConnection
+    from protocols.validation import validate
+
+    places = parse_places(address if ":" in address else f"{address}:{MODBUS_PORT}")
+    if len(places) != 1:
+        raise ConfigError(
+            Text(f"'{address}' is more than one device", f"“{address}”不是单个设备"),
+            Text("write HOST:PORT", "请写成 主机:端口"),
+        )
+    table = {"host": places[0].host, "port": places[0].port, "unit_id": unit, "framing": framing, "timeout_s": timeout}
+    return validate(ModbusConnection, table, "connection")
+
+
+def _units(text: str) -> range:
+    first, _, last = text.partition("-")
+    try:
+        found = range(int(first), int(last or first) + 1)
+    except ValueError:
+        found = range(0)
+    if not found or found[0] < 0 or found[-1] > 255:
+        raise ConfigError(
+            Text(f"'{text}' is not a range of unit ids", f"“{text}”不是有效的从站号范围"),
+            Text("write e.g. 1 or 1-10", "请写成 1 或 1-10"),
+            key="--units",
+        )
+    return found

@@ -1,0 +1,44 @@
+"""Decoding the unknown: live numeric points of the development maps read rightly after 120 samples at 1 Hz.
+
+`python -m tests.benchmarks.decode` prints the figures per device and in all, for five seeds; `-v` names the points that
+were missed. "coherent": values move together as physics has them; "apart": every point by itself, as
+`protocols.library.physics` gives it where it has no model of the machine, so that no law can tell a scale.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.edge_agent.onboard_decode.unknown_devices import Score, devices, judge
+
+SEEDS = range(1, 6)
+
+
+def main(verbose: bool) -> None:
+    table = Table("device", "values", "live points", "type + order", "sign, too", "and scale", "%", box=None)
+    for kind in ("coherent", "apart"):
+        total = Score()
+        for device in devices():
+            score = Score()
+            for seed in SEEDS:
+                values = device.workshop(seed) if kind == "coherent" else device.library(seed)
+                score += judge(device, device.snapshots(values))
+            total += score
+            table.add_row(device.id, kind, *figures(score))
+            if verbose:
+                for line in dict.fromkeys(score.wrong):
+                    sys.stdout.write(f"{device.id}: {line}\n")
+        table.add_row("all", kind, *figures(total), style="bold")
+    Console().print(table)
+
+
+def figures(score: Score) -> tuple[str, ...]:
+    share = f"{100 * score.right / score.live:.1f}" if score.live else "-"
+    return str(score.live), str(score.layout), str(score.strict), str(score.right), share
+
+
+if __name__ == "__main__":
+    main("-v" in sys.argv[1:])
