@@ -250,6 +250,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
             key="--port",
         ) from error
     url = f"http://{host}:{listening.getsockname()[1]}"
+    cloud = create_app(here.dsn, here.secrets)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -257,7 +258,11 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
             said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪：{url}(按 Ctrl-C 停止)")
             _answer(as_json, {"url": url}, said, language)
 
-    config = uvicorn.Config(create_app(here.dsn, here.secrets), log_level="warning", timeout_graceful_shutdown=3)
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            cloud.state.telemetry.end_streams()
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(cloud, log_level="warning", timeout_graceful_shutdown=3)
     await Server(config).serve(sockets=[listening])
 
 

@@ -30,6 +30,7 @@ class Listener:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.closing = False
 
     async def run(self) -> None:
         """Listen until cancelled. A lost connection is made again; all are woken then, as something may have passed."""
@@ -62,6 +63,11 @@ class Listener:
             waiters.discard(event)
             if not waiters:
                 self._waiting.pop(str(scope.tenant_id), None)
+
+    def close(self) -> None:
+        """Wake all, for the last time: `closing` then tells them to end."""
+        self.closing = True
+        self._wake_all()
 
     def _wake(self, tenant: str) -> None:
         for event in self._waiting.get(tenant, ()):

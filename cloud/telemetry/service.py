@@ -141,7 +141,7 @@ class Telemetry:
     async def changes(
         self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None
     ) -> AsyncIterator[Change]:
-        """Yield what changes, for ever: first all latest values, or what changed since position `after`.
+        """Yield what changes, until `end_streams`: first all latest values, or what changed since position `after`.
 
         Every change of a series is followed by a yield of its latest value; changes within 0.2 s come together. Nothing
         is lost over a reconnection or a restart, as `after` is a position in the database; one that is too old, or of
@@ -157,7 +157,7 @@ class Telemetry:
                     values = [_latest(row) for row in rows]
             sent = {value.series_id: value for value in values}
             yield Change(position=position, values=values)
-            while True:
+            while not self._listener.closing:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
                     await asyncio.sleep(_SPACING_S)
@@ -168,6 +168,10 @@ class Telemetry:
                 news = [value for value in values if sent.get(value.series_id) != value]
                 sent.update({value.series_id: value for value in news})
                 yield Change(position=position, values=news)
+
+    def end_streams(self) -> None:
+        """End all streams of changes: whoever follows one would keep the cloud from stopping."""
+        self._listener.close()
 
     async def stats(self, scope: TenantScope) -> Stats:
         """Return what is stored; reads every reading of the tenant, for one caller at a time."""

@@ -48,9 +48,11 @@ async def _json(*arguments: str, stdin: bytes = b"") -> dict[str, Any]:
     return answer
 
 
-async def _serve(*arguments: str) -> tuple[Process, str]:
+async def _serve(*arguments: str, stderr: int | None = None) -> tuple[Process, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from cloud.cli import main; main()", "serve", "--json", *arguments, stdout=PIPE
+        *(sys.executable, "-c", "from cloud.cli import main; main()", "serve", "--json", *arguments),
+        stdout=PIPE,
+        stderr=stderr,
     )
     assert process.stdout is not None
     async with asyncio.timeout(60):
@@ -115,6 +117,24 @@ async def test_a_user_made_on_the_command_line_can_sign_in_and_nothing_secret_is
     assert await process.wait() == 0
     assert not (folder / "postgres" / "postmaster.pid").exists(), "the database has been stopped"
     assert stat.S_IMODE(os.stat(folder / "secrets.json").st_mode) == 0o600
+
+
+async def test_who_follows_a_stream_does_not_keep_the_cloud_from_stopping(folder: Path) -> None:
+    data = ("--data", str(folder))
+    await _json("tenant", "create", "--name", "T", *data)
+    made = await _json("user", "create", "--email", "a@example.com", "--generate", *data)
+    process, url = await _serve("--port", "0", *data, stderr=PIPE)
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60) as http:
+        session = await http.post("/sessions", json={"email": made["email"], "password": made["password"]})
+        headers = {"Authorization": f"Bearer {session.json()['token']}"}
+        async with http.stream("GET", "/changes", headers=headers) as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            process.send_signal(signal.SIGTERM)
+            async for line in lines:
+                assert line in {":", ""}
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
 
 
 async def test_a_port_in_use_is_one_line(folder: Path) -> None:
