@@ -33,6 +33,7 @@ from edge_agent.console import (
     say,
 )
 from edge_agent.onboard import cli as onboard
+from edge_agent.onboard import library_cli
 from protocols.errors import ConfigError
 from protocols.reading import now_us
 from protocols.text import Text, choose_language
@@ -49,6 +50,7 @@ app = typer.Typer(
 buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readings. 未上传数据的缓存。")
 app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
+app.add_typer(library_cli.app, name="library")
 
 Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]
 
@@ -193,7 +195,7 @@ def check_command(config: Configuration = DEFAULT, as_json: Json = False, lang: 
 
     async def look(loaded: Config) -> list[Finding]:
         findings = []
-        with progress(len(loaded.devices) + 3, Text("checking", "检查中").to(language), as_json) as advance:
+        with progress(len(loaded.devices) + len(loaded.inspections) + 3, Text("checking", "检查中").to(language), as_json) as advance:
             async for finding in check(loaded):
                 findings.append(finding)
                 advance()
