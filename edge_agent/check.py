@@ -1,19 +1,23 @@
-"""Looks whether all is in order before and while the agent runs: devices, cloud, clock, disk, room for an outage."""
+"""Looks whether all is in order before and while the agent runs: devices, models, cloud, clock, room for an outage."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from edge_agent.buffer import FILE
 from edge_agent.buffer_file import peek
 from edge_agent.cloud_link import CloudLink
-from edge_agent.config import Config, DeviceConfig
+from edge_agent.config import Config, DeviceConfig, InspectionConfig
 from edge_agent.identity import Login
 from edge_agent.normalise import Normaliser
+from models.errors import ModelError
 from protocols.errors import SunmaoError
 from protocols.reading import Reading, Severity
 from protocols.text import Text
@@ -50,6 +54,8 @@ async def check(config: Config) -> AsyncIterator[Finding]:
     """Yield what was found, as it is found."""
     for device in config.devices:
         yield await _device(device)
+    for inspection in config.inspections:
+        yield await asyncio.to_thread(_inspection, inspection)
     async for finding in _cloud(config):
         yield finding
     yield _room(config)
@@ -84,6 +90,32 @@ async def _device(device: DeviceConfig) -> Finding:
     )
 
 
+def _inspection(inspection: InspectionConfig) -> Finding:
+    try:
+        from edge_agent.inspect.runtime import load_detector  # noqa: PLC0415 - onnxruntime only where it is used
+    except ModuleNotFoundError as error:
+        return Finding(
+            inspection.device,
+            False,
+            Text(f"inspection needs the package '{error.name}'", f"视觉检测缺少软件包“{error.name}”"),
+            Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
+        )
+    try:
+        card = load_detector(inspection.bundle, inspection.trust).card
+    except ModelError as error:
+        mend = Text("fit, sign or copy the bundle again", "请重新训练、签名或复制模型包")
+        return Finding(inspection.device, False, Text(error.en, error.zh), mend)
+    if not os.access(_existing(inspection.folder), os.R_OK | os.W_OK | os.X_OK):
+        return Finding(
+            inspection.device,
+            False,
+            Text(f"{inspection.folder} cannot be written", f"{inspection.folder} 无法写入"),
+            Text("make the folder writable for this user", "请为当前用户开放该文件夹的写权限"),
+        )
+    found = f"{card.name} {card.version}"
+    return Finding(inspection.device, True, Text(f"{found} passes its trial run", f"{found} 试运行通过"))
+
+
 async def _cloud(config: Config) -> AsyncIterator[Finding]:
     async with CloudLink(config.cloud.url, config.cloud.ca) as link:
         login = Login(config.agent.state_dir, link)
@@ -92,7 +124,10 @@ async def _cloud(config: Config) -> AsyncIterator[Finding]:
         except SunmaoError as error:
             yield Finding("cloud", False, error.what, error.mend or Text("", ""))
             return
-    yield Finding("cloud", True, Text(f"{config.cloud.url} lets us in", f"{config.cloud.url} 登录成功"))
+    url = config.cloud.url
+    plain = url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost")
+    secrecy = Text(", without encryption", "，未加密") if plain else Text("", "")
+    yield Finding("cloud", True, Text(f"{url} lets us in{secrecy.en}", f"{url} 登录成功{secrecy.zh}"))
     offset = (login.clock_offset_us or 0) / 1e6
     yield Finding(
         "clock",
@@ -108,7 +143,10 @@ def _room(config: Config) -> Finding:
     path = state_dir / FILE
     used, per_row = 0.0, BYTES_PER_ROW
     if path.exists():
-        stats = peek(path)
+        try:
+            stats = peek(path)
+        except SunmaoError as error:
+            return Finding("buffer", False, error.what, error.mend or Text("", ""))
         used = stats.bytes
         if stats.rows > 10_000:
             per_row = stats.bytes / stats.rows

@@ -9,6 +9,7 @@ Polled, because neither network shares nor FTP servers tell of changes.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -76,10 +77,16 @@ class PictureFolder:
         return sorted(settled, key=lambda picture: (picture.taken_ns, picture.path.name))[:most]
 
     def read(self, picture: Picture) -> bytes:
-        """Return the file's bytes, one more than `MAX_BYTES` at most; raises OSError."""
+        """Return the file's bytes, one more than `MAX_BYTES` at most.
+
+        Raises OSError; FileNotFoundError also if the camera has put another picture in its place.
+        """
         descriptor = os.open(picture.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
+            if not _is(picture, os.fstat(file.fileno())):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(picture.path))
+            return content
 
     def judged(self, picture: Picture, identifier: str) -> None:
         """Move a judged picture to done/ and drop the oldest there beyond `keep`; raises OSError."""
@@ -93,8 +100,15 @@ class PictureFolder:
         self._move(picture, "bad", identifier)
 
     def _move(self, picture: Picture, to: str, identifier: str) -> None:
+        """Move the picture, unless the camera has put another in its place, which waits to be judged itself."""
+        if not _is(picture, picture.path.lstat()):
+            return
         name = f"{identifier}-{picture.part}{picture.path.suffix}"
         picture.path.replace(self.folder / to / name.encode()[:250].decode("utf-8", "ignore"))
+
+
+def _is(picture: Picture, status: os.stat_result) -> bool:
+    return (status.st_size, status.st_mtime_ns) == (picture.size, picture.taken_ns)
 
 
 def picture_id(device: str, picture: Picture, content: bytes) -> str:

@@ -117,6 +117,25 @@ def test_check_lists_everything_and_fails(edge: Edge, configured: Path) -> None:
     assert "下一步" in table
 
 
+def test_check_tries_the_model_and_goes_on_after_a_damaged_buffer(edge: Edge, configured: Path) -> None:
+    station = """
+[[inspection]]
+device = "camera-1"
+folder = "pictures"
+bundle = "none"
+trust = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
+"""
+    (configured / "agent.toml").write_text(DEVICE + station)
+    (configured / "state").mkdir()
+    (configured / "state" / "buffer.db").write_bytes(b"nonsense" * 1000)
+    findings = {finding["what"]: finding for finding in json.loads(edge("check", "--json").stdout)}
+    assert dict.fromkeys(("meter", "camera-1", "cloud", "buffer"), False) == {
+        name: finding["ok"] for name, finding in findings.items()
+    }
+    assert "none" in findings["camera-1"]["found"]
+    assert all(finding["mend"] for finding in findings.values())
+
+
 def test_a_damaged_buffer_is_no_traceback(edge: Edge, configured: Path) -> None:
     (configured / "state").mkdir()
     (configured / "state" / "buffer.db").write_bytes(b"nonsense" * 1000)

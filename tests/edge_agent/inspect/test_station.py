@@ -207,6 +207,25 @@ async def test_done_keeps_the_latest(start_bench: StartBench) -> None:
     assert len([one for batch in await bench.batches() for one in batch.inspections]) == 8
 
 
+def test_a_picture_put_in_the_place_of_another_is_never_taken_for_it(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path, 10)
+    folder.prepare()
+    drop(tmp_path, "latest.png", 1)
+    folder.arrived(10)
+    (first,) = folder.arrived(10)
+    content = folder.read(first)
+    drop(tmp_path, "latest.png", 2)
+    with pytest.raises(FileNotFoundError):
+        folder.read(first)
+    folder.judged(first, picture_id("camera-1", first, content))
+    folder.set_aside(first, picture_id("camera-1", first, content))
+    folder.arrived(10)
+    (second,) = folder.arrived(10)
+    assert folder.read(second) != content
+    folder.judged(second, picture_id("camera-1", second, b""))
+    assert len(list((tmp_path / "done").iterdir())) == 1
+
+
 def test_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
     folder = PictureFolder(tmp_path, 10)
     folder.prepare()
