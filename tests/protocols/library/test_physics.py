@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError
 from protocols.library.physics import Compressor, EnergyMeter, Moulder, behaviour
+from protocols.library.physics.drive import COS_PHI, RATED_HZ, Drive
 from protocols.library.physics.load import Load
 from protocols.library.physics.meter import Workshop
 from protocols.library.physics.moulding import CAVITIES, CYCLES_PER_BLOCK, DEFECTS, PARTS_PER_DEFECT
+from protocols.library.physics.solar import SolarInverter
+from protocols.library.physics.thermal import Chiller, Furnace
 from protocols.library.templates import Template, load_template, parse_template
 
 START = 1_700_000_000_000_000
@@ -305,3 +308,47 @@ def test_processes_agree_without_talking() -> None:
 def test_seeds_differ() -> None:
     one, two = (behaviour(TEMPLATES["demo-injection-moulder"], seed, START)(START + HOUR) for seed in (1, 2))
     assert one != two
+
+
+@given(seeds, instants)
+def test_a_single_phase_meter_measures_every_load_on_its_phase(seed: int, now: int) -> None:
+    values = {code: number(value) for code, value in EnergyMeter(seed, START, phases=1).values(now).items()}
+    power = values["voltage_l1_n"] * values["current_l1"] * values["power_factor_l1"] / 1000
+    assert isclose(power, values["active_power_total"], rel_tol=1e-9)
+    assert "voltage_l2_n" not in values
+    assert "voltage_l1_l2" not in values
+
+
+@given(seeds, instants)
+def test_a_drive_obeys_its_motor(seed: int, now: int) -> None:
+    values = {code: number(value) for code, value in Drive(seed, START).values(now).items()}
+    electrical = sqrt(3) * values["output_voltage"] * values["output_current"] * COS_PHI / 1000
+    assert isclose(electrical, values["output_power"], rel_tol=1e-9)
+    assert values["motor_speed"] < 30 * values["output_frequency"] < 1500
+    torque, speed = values["motor_torque_percent"] / 100, values["output_frequency"] / RATED_HZ
+    assert isclose(values["motor_power_percent"] / 100, torque * speed, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+@given(seed=seeds, now=instants)
+def test_a_solar_inverter_gives_less_than_it_gets(phases: int, seed: int, now: int) -> None:
+    values = {code: number(value) for code, value in SolarInverter(seed, START, phases).values(now).items()}
+    assert isclose(values["dc_voltage"] * values["dc_current"] / 1000, values["dc_power"], rel_tol=1e-9)
+    assert values["active_power_total"] < values["dc_power"]
+    apparent = sum(values[f"voltage_l{k}_n"] * values[f"current_l{k}"] for k in range(1, phases + 1)) / 1000
+    assert isclose(apparent, values["apparent_power_total"], rel_tol=1e-9)
+    assert isclose(hypot(values["active_power_total"], values["reactive_power_total"]), apparent, rel_tol=1e-6)
+
+
+@given(seeds, instants)
+def test_a_temperature_loop_holds_its_setpoint_and_works_against_the_disturbance(seed: int, now: int) -> None:
+    for loop in (Furnace(seed, START), Chiller(seed, START)):
+        values = {code: number(value) for code, value in loop.values(now).items()}
+        off = values["process_temperature"] - values["temperature_setpoint"]
+        assert abs(off) < 1
+        assert (values["control_output_percent"] - 45) * off <= 0
+
+
+def test_a_simulated_device_shows_the_signs_of_its_type() -> None:
+    template = load_template("carlo-gavazzi-em24-e1")
+    assert behaviour(template, 1, START)(START)["identification_code"] == 1648

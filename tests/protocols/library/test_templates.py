@@ -75,8 +75,8 @@ def changed(*replacements: tuple[str, str]) -> str:
         (
             changed(('"modbus"', '"profinet"')),
             "protocol",
-            "unknown protocol 'profinet' - choose one of: modbus, opcua",
-            "未知协议“profinet” - 可选：modbus, opcua",
+            "unknown protocol 'profinet' - choose one of: modbus",
+            "未知协议“profinet” - 可选：modbus",
         ),
         (
             changed(("max_registers", "max_register")),
