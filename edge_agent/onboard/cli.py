@@ -1,4 +1,4 @@
-"""The commands of onboarding: `sunmao-edge discover`, `identify` and `decode`; all of them only read."""
+"""The commands of onboarding: `sunmao-edge discover`, `identify`, `decode` and `propose`; all of them only read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("discover")(discover_command)
     app.command("identify")(identify_command)
     app.command("decode")(decode_command)
+    app.command("propose")(propose_command)
 
 
 def discover_command(
@@ -331,3 +333,51 @@ def _units(text: str) -> range:
             key="--units",
         )
     return found
+
+
+def propose_command(
+    *,
+    points: Annotated[Path, typer.Option(help="Point list: .csv, .xlsx or .json. 点表文件。")],
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the proposals here; - for standard output. 建议写入的文件。")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What the device is, e.g. 变频器, if the list does not say. 设备类型。")
+    ] = None,
+    memory: Annotated[Path | None, typer.Option(help="File of earlier confirmations. 已确认记录文件。")] = None,
+    learn: Annotated[
+        Path | None,
+        typer.Option(help="Answers a technician confirmed, kept in --memory for the next time. 技术人员已确认的结果。"),
+    ] = None,
+    lang: Lang = None,
+) -> None:
+    """Propose what each point of a list is; no device is touched. 根据点表建议每个点对应的字典条目。"""
+    from edge_agent.onboard.point_list import read_point_list
+    from edge_agent.onboard.propose import propose, read_answers
+    from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
+    from edge_agent.onboard.propose_show import print_proposals, to_json
+
+    language = choose_language(lang)
+    with explained(language):
+        if learn is not None and memory is None:
+            raise ConfigError(
+                Text("nowhere to keep the answers", "没有保存位置"),
+                Text("name a file with --memory", "请用 --memory 指定文件"),
+                key="--learn",
+            )
+        found = read_point_list(points)
+        if kind is not None:
+            found = msgspec.structs.replace(found, kind=kind)
+        remembered = load_memory(memory) if memory is not None else Memory()
+        if learn is not None and memory is not None:
+            remembered.confirm(found, read_answers(learn))
+            save_memory(remembered, memory)
+        proposals = propose(found, remembered)
+        if json_out is None:
+            print_proposals(found, proposals, language)
+            return
+        written = to_json(proposals, language)
+        if str(json_out) == "-":
+            print_line(written)
+        else:
+            json_out.write_text(written + "\n", encoding="utf-8")

@@ -155,7 +155,7 @@ def _from_json(path: Path) -> PointList:
         whole = msgspec.convert({"points": raw} if isinstance(raw, list) else raw, _JsonList)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            Text(f"is no point list in JSON: {error}", f"不是 JSON 点表:{error}"),
+            Text(f"is no point list in JSON: {error}", f"不是 JSON 点表：{error}"),
             Text(
                 'write {"points": [{"address": "...", "name": "..."}]}',
                 '应为 {"points": [{"address": "...", "name": "..."}]}',
@@ -188,7 +188,7 @@ def _csv_rows(path: Path) -> list[list[str]]:
         return list(csv.reader(io.StringIO(text.replace("\0", "")), delimiter=delimiter))
     except csv.Error as error:
         raise ConfigError(
-            Text(f"is no CSV: {error}", f"不是有效的 CSV:{error}"),
+            Text(f"is no CSV: {error}", f"不是有效的 CSV：{error}"),
             Text("save it as UTF-8 CSV again", "请重新另存为 UTF-8 编码的 CSV"),
             key=str(path),
         ) from error
@@ -205,7 +205,7 @@ def _sheet_rows(path: Path) -> list[list[str]]:
             ]
     except (CalamineError, ValueError) as error:
         raise ConfigError(
-            Text(f"is no workbook: {error}", f"不是有效的工作簿:{error}"),
+            Text(f"is no workbook: {error}", f"不是有效的工作簿：{error}"),
             Text("save it as .xlsx again", "请重新另存为 .xlsx"),
             key=str(path),
         ) from error
@@ -224,7 +224,7 @@ def _from_rows(rows: Sequence[Sequence[str]], path: Path) -> list[Point]:
             Text("has no row of column names with an address and a name", "没有包含“地址”和“名称”的表头行"),
             Text(
                 "name the columns: address, name, description, unit, type, scale, access",
-                "请注明列名:地址、名称、描述、单位、类型、倍率、读写",
+                "请注明列名：地址、名称、描述、单位、类型、倍率、读写",
             ),
             key=str(path),
         )
@@ -299,8 +299,8 @@ def _check_addresses(points: Sequence[Point], path: Path) -> None:
     if twice:
         listed = ", ".join(dict.fromkeys(twice[:5]))
         raise ConfigError(
-            Text(f"has addresses more than once: {listed}", f"地址重复:{listed}"),
-            Text("give each point its own address, e.g. 100.3 for a bit", "每个点须有唯一地址,按位的点可写成 100.3"),
+            Text(f"has addresses more than once: {listed}", f"地址重复：{listed}"),
+            Text("give each point its own address, e.g. 100.3 for a bit", "每个点须有唯一地址，按位的点可写成 100.3"),
             key=str(path),
         )
 
@@ -312,9 +312,9 @@ def _refuse(wrong: Sequence[tuple[int, Text]], path: Path, what: Text) -> None:
     shown = wrong[:5]
     more = len(wrong) - len(shown)
     en = "; ".join(f"{what.en} {number}: {problem.en}" for number, problem in shown)
-    zh = ";".join(f"{what.zh} {number} {ends}:{problem.zh}" for number, problem in shown)
+    zh = "；".join(f"{what.zh} {number} {ends}：{problem.zh}" for number, problem in shown)
     raise ConfigError(
-        Text(en + (f"; and {more} more" if more else ""), zh + (f";另有 {more} 处" if more else "")),
+        Text(en + (f"; and {more} more" if more else ""), zh + (f"；另有 {more} 处" if more else "")),
         Text("mend these rows", "请改正以上各行"),
         key=str(path),
     )

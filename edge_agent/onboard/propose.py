@@ -80,7 +80,7 @@ def read_answers(path: Path) -> dict[str, str | None]:
         raw = msgspec.json.decode(path.read_bytes(), type=dict[str, _Answer | str | None])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            Text(f"holds no answers: {error}", f"不是有效的确认结果:{error}"),
+            Text(f"holds no answers: {error}", f"不是有效的确认结果：{error}"),
             Text('write {"address": "code or null"}', '应为 {"地址": "条目代码或 null"}'),
             key=str(path),
         ) from error
@@ -118,22 +118,22 @@ def _reason(point: Described, device: Device, best: Candidate) -> Text:
         en.append(f"usual on: {kind.en.lower()}")
         zh.append(f"{kind.zh}常见参数")
     unclear = _unclear(point, best)
-    return Text("; ".join([*en, *filter(None, [unclear.en])]), ";".join([*zh, *filter(None, [unclear.zh])]))
+    return Text("; ".join([*en, *filter(None, [unclear.en])]), "；".join([*zh, *filter(None, [unclear.zh])]))
 
 
 def _rejected(point: Described, best: Candidate) -> Text:
     entry = load_dictionary()[best.code]
     unclear = _unclear(point, best)
     en = f"nearest is {entry.name.en}, but it is not clear enough"
-    zh = f"最接近“{entry.name.zh}”,但依据不足"
-    return Text(f"{en}; {unclear.en}" if unclear.en else en, f"{zh};{unclear.zh}" if unclear.zh else zh)
+    zh = f"最接近“{entry.name.zh}”，但依据不足"
+    return Text(f"{en}; {unclear.en}" if unclear.en else en, f"{zh}；{unclear.zh}" if unclear.zh else zh)
 
 
 def _nothing(point: Described) -> Text:
     said = tuple(sorted(concept for concept, weight in point.against.items() if weight >= 0.3))
     if not said:
         return Text("the texts say nothing the dictionary knows", "文字中没有可识别的含义")
-    return Text(f"{_says(said).en}; no entry of the dictionary is that", f"{_says(said).zh};字典中没有对应条目")
+    return Text(f"{_says(said).en}; no entry of the dictionary is that", f"{_says(said).zh}；字典中没有对应条目")
 
 
 def _says(concepts: Sequence[str]) -> Text:
@@ -148,4 +148,4 @@ def _unclear(point: Described, best: Candidate) -> Text:
     words = sorted(word for word, weight in point.unknown.items() if weight >= 0.3)[:5]
     en = [concept_name(concept, "en") for concept in best.left] + words
     zh = [concept_name(concept, "zh") for concept in best.left] + words
-    return Text("left over: " + ", ".join(en), "未能解释:" + "、".join(zh)) if en else Text("", "")
+    return Text("left over: " + ", ".join(en), "未能解释：" + "、".join(zh)) if en else Text("", "")

@@ -107,17 +107,8 @@ TELLING: Mapping[str, str] = {
 
 DECISIVE = frozenset(
     {
-        "setpoint",
-        "limit",
-        "nominal",
-        "demand",
-        "delay",
-        "offset",
-        "hysteresis",
-        "minimum",
-        "ramp",
-        "harmonic",
-        "imbalance",
+        *("setpoint", "limit", "nominal", "demand", "delay", "offset", "hysteresis", "minimum", "ramp", "harmonic"),
+        *("imbalance", "tariff", "loading_phase", "insulation", "sequence", "reason"),
     }
 )
 """Concepts that make another thing of a point, whoever says them."""

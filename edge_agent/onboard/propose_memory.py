@@ -61,7 +61,7 @@ def load_memory(path: Path) -> Memory:
         return msgspec.json.decode(path.read_bytes(), type=Memory)
     except msgspec.DecodeError as error:
         raise ConfigError(
-            Text(f"is no file of confirmations: {error}", f"不是确认记录文件:{error}"),
+            Text(f"is no file of confirmations: {error}", f"不是确认记录文件：{error}"),
             Text("restore it or name another file", "请恢复该文件或指定其他文件"),
             key=str(path),
         ) from error

@@ -23,6 +23,7 @@ from protocols.dictionary.units import load_units
 CLASSES = ("quantity", "subject", "qualifier", "role", "machine", "filler")
 """The tables of the lexicon that hold concepts."""
 
+NUMERALS = "一二三四五六七八九十"
 LONGEST = 8
 """Atoms in the longest spelling that is tried."""
 
@@ -60,10 +61,10 @@ class Lexicon:
         whole = {"".join(key) for key in self._meaning if all(atom.isalpha() and atom.isascii() for atom in key)}
         self._words = frozenset(word for word in whole if len(word) > 2)
         self._parts = {"".join(key): key for key in self._meaning if all(atom.isascii() for atom in key)}
-        self.jargon = tables["jargon"]
+        self.jargon: Mapping[str, Mapping[str, str]] = tables["jargon"]
         self.names = {concept: _names(words) for table in spelled.values() for concept, words in table.items()}
         self._repaired: dict[str, tuple[str, ...] | None] = {}
-        self.units = {_folded(word): code for code, words in tables["unit"].items() for word in words.split(",")}
+        self.units: dict[str, str] = {_folded(word): code for code, words in tables["unit"].items() for word in words.split(",")}
         self.devices = {atoms(word): kind for kind, words in tables["device"].items() for word in words.split(",")}
 
     def mark(self, *concepts: str) -> str:
@@ -104,7 +105,7 @@ class Lexicon:
                 at += 1
 
     def _unspelled(self, atom: str) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-        if atom.isdigit() or (len(atom) == 1 and atom.isascii()):
+        if atom.isdigit() or (len(atom) == 1 and (atom.isascii() or atom in NUMERALS)):
             return
         pieces = self._repair(atom) if atom.isascii() else None
         if pieces is None:

@@ -106,7 +106,7 @@ def test_neighbours_tell_what_a_total_is() -> None:
 def test_the_reason_is_said_in_both_languages() -> None:
     points = [Point("1", "输出电流", "", "A"), Point("2", "xyzzy"), Point("3", "最大输出频率", "", "Hz")]
     found = propose(PointList(points, kind="变频器"))
-    assert found["1"].reason.zh == "含“电流”“输出”;单位 A 相符;变频器常见参数"
+    assert found["1"].reason.zh == "含“电流”“输出”；单位 A 相符；变频器常见参数"
     assert found["1"].reason.en == "says current, output; unit A agrees; usual on: variable-frequency drive"
     assert "没有可识别的含义" in found["2"].reason.zh
     assert "left over: maximum" in found["3"].reason.en
