@@ -28,6 +28,7 @@ class Nodes:
         self._session = session
         self._machine = machine
         self._found: dict[str, ua.NodeId] = {}
+        self._browsed: dict[ua.NodeId, list[tuple[str, ua.NodeId]]] = {}
 
     def node(self, point: OpcuaPoint) -> ua.NodeId | None:
         """Return the node of `point`; None if the server lacks its namespace, or its place when last looked for."""
@@ -37,53 +38,50 @@ class Nodes:
 
     async def find(self, points: Sequence[OpcuaPoint]) -> None:
         """Look for the places of `points` in the server's address space."""
-        children: dict[ua.NodeId, list[tuple[str, ua.NodeId]]] = {}
+        self._browsed = {}
         objects = ua.NodeId(ua.ObjectIds.ObjectsFolder)
         machines: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-        for parts in {tuple(point.path.split("/")) for point in points if point.path is not None}:
-            first = parts.index(ANY) if ANY in parts else len(parts)
-            machines.setdefault(parts[:first], []).append(parts[first + 1 :])
-            if first == len(parts):
-                self._keep(parts, await self._descend(objects, parts, children))
+        for path in {point.path for point in points if point.path is not None}:
+            parts = tuple(path.split("/"))
+            if ANY in parts:
+                first = parts.index(ANY)
+                machines.setdefault(parts[:first], []).append(parts[first + 1 :])
+            elif (node := await self._descend(objects, parts)) is not None:
+                self._found[path] = node
         for before, rests in machines.items():
-            parent = await self._descend(objects, before, children)
-            if parent is None:
-                continue
-            best: dict[tuple[str, ...], ua.NodeId] = {}
-            for name, machine in await self._children(parent, children):
-                if self._machine in {None, name}:
-                    below = {rest: await self._descend(machine, rest, children) for rest in rests}
-                    found = {rest: node for rest, node in below.items() if node is not None}
-                    best = max(best, found, key=len)
-            for rest, node in best.items():
-                self._keep((*before, ANY, *rest), node)
+            parent = await self._descend(objects, before)
+            best = await self._machine_below(parent, rests) if parent is not None else {}
+            self._found |= {"/".join((*before, ANY, *rest)): node for rest, node in best.items()}
 
-    def _keep(self, parts: Sequence[str], node: ua.NodeId | None) -> None:
-        if node is not None:
-            self._found["/".join(parts)] = node
+    async def _machine_below(
+        self, parent: ua.NodeId, rests: Sequence[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], ua.NodeId]:
+        """Return what the named machine, or the one that has most of `rests`, has of them."""
+        best: dict[tuple[str, ...], ua.NodeId] = {}
+        for name, machine in await self._children(parent):
+            if self._machine in {None, name}:
+                below = {rest: await self._descend(machine, rest) for rest in rests}
+                best = max(best, {rest: node for rest, node in below.items() if node is not None}, key=len)
+        return best
 
-    async def _descend(
-        self, node: ua.NodeId, parts: Sequence[str], children: dict[ua.NodeId, list[tuple[str, ua.NodeId]]]
-    ) -> ua.NodeId | None:
+    async def _descend(self, node: ua.NodeId, parts: Sequence[str]) -> ua.NodeId | None:
         if not parts:
             return node
-        for name, child in await self._children(node, children):
+        for name, child in await self._children(node):
             if parts[0] in {ANY, name}:
-                found = await self._descend(child, parts[1:], children)
+                found = await self._descend(child, parts[1:])
                 if found is not None:
                     return found
         return None
 
-    async def _children(
-        self, node: ua.NodeId, children: dict[ua.NodeId, list[tuple[str, ua.NodeId]]]
-    ) -> list[tuple[str, ua.NodeId]]:
+    async def _children(self, node: ua.NodeId) -> list[tuple[str, ua.NodeId]]:
         """Return names and nodes one level below; asked for once in a search, nothing beyond `MAX_BROWSED`."""
-        if node not in children and len(children) >= MAX_BROWSED:
+        if node not in self._browsed and len(self._browsed) >= MAX_BROWSED:
             return []
-        if node not in children:
+        if node not in self._browsed:
             (found,) = await references(self._session, [node])
-            children[node] = [
+            self._browsed[node] = [
                 (reference.BrowseName.Name, ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex))
                 for reference in found
             ]
-        return children[node]
+        return self._browsed[node]
