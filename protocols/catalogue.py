@@ -16,6 +16,7 @@ from protocols.text import Text
 
 BUILT_IN = {
     "modbus": ("protocols.modbus.driver:ModbusDriver", "protocols.modbus.simulator:ModbusSimulator"),
+    "mqtt": ("protocols.mqtt.driver:MqttDriver", "protocols.mqtt.simulator:MqttSimulator"),
     "opcua": ("protocols.opcua.driver:OpcuaDriver", "protocols.opcua.simulator:OpcuaSimulator"),
 }
 

@@ -39,6 +39,7 @@ BROKEN = {
     "shipped code never imports tests or deploy": ("cloud/planted.py", "import tests"),
     "asyncua lives in protocols.opcua": ("edge_agent/planted.py", "import asyncua"),
     "pymodbus lives in protocols.modbus": ("protocols/planted.py", "from pymodbus.client import AsyncModbusTcpClient"),
+    "paho-mqtt lives in protocols.mqtt": ("edge_agent/planted_mqtt.py", "import paho.mqtt.client"),
     "SQL lives in cloud.core and the store of each domain": ("cloud/web/planted.py", "import psycopg"),
     "the web framework lives in the cloud": ("edge_agent/planted_page.py", "import fastapi"),
     "pages live in cloud.web": ("cloud/fleet/planted.py", "import nicegui"),

@@ -25,6 +25,7 @@ class DriverCase:
     connection: the fields of a connection to such an address.
     refused_connections, refused_points: fields the models or the driver must refuse before any network is touched.
     nonsense: what a peer sends that does not speak the protocol, in answer to anything.
+    program: one the simulator needs; where it is not installed, tests with a simulator are skipped.
     simulator_options: passed to the simulator; it must show new values at once and take `port`.
     """
 
@@ -39,6 +40,7 @@ class DriverCase:
     refused_connections: Sequence[Mapping[str, Any]]
     refused_points: Sequence[Mapping[str, Any]]
     nonsense: bytes
+    program: str | None = None
     simulator_options: Mapping[str, Any] = field(default_factory=dict)
 
     def simulator(self, values: Values, port: int = 0) -> Simulator:

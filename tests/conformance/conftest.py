@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 async def plant(case: DriverCase) -> AsyncIterator[Plant]:
+    if case.program is not None and shutil.which(case.program) is None:
+        pytest.skip(f"{case.program} is not installed")
     plant = Plant(case)
     await plant.start()
     yield plant

@@ -28,8 +28,8 @@ def test_nothing_is_loaded_before_it_is_asked_for() -> None:
 def test_an_unknown_protocol_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         driver_class("profinet")
-    assert str(caught.value) == "protocol: unknown protocol 'profinet' - choose one of: modbus, opcua"
-    assert caught.value.explain("zh") == "protocol: 未知协议“profinet” - 可选：modbus, opcua"
+    assert str(caught.value) == "protocol: unknown protocol 'profinet' - choose one of: modbus, mqtt, opcua"
+    assert caught.value.explain("zh") == "protocol: 未知协议“profinet” - 可选：modbus, mqtt, opcua"
 
 
 WITHOUT_PYMODBUS = """
@@ -62,6 +62,6 @@ def test_a_third_party_plugs_its_protocol_in(tmp_path: Path, monkeypatch: pytest
         "[sunmao.protocols]\nabacus = abacus_bus:Driver\n[sunmao.simulators]\nabacus = abacus_bus:Simulator\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert protocol_names() == ["abacus", "modbus", "opcua"]
+    assert protocol_names() == ["abacus", "modbus", "mqtt", "opcua"]
     assert driver_class("abacus").__name__ == "Driver"
     assert simulator_class("abacus").__name__ == "Simulator"

@@ -1,0 +1,1 @@
+"""The MQTT driver: plain JSON topics and Sparkplug B."""

@@ -1,0 +1,257 @@
+"""Publishes points over real MQTT, for tests, demos and training."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from protocols.errors import ConfigError
+from protocols.mqtt.broker import Broker
+from protocols.mqtt.codec import write_time
+from protocols.mqtt.config import JsonPath, MqttConnection, MqttPoint
+from protocols.mqtt.edge_node import BIRTH_SEQUENCE, NAMESPACE, REBIRTH
+from protocols.mqtt.link import Link, Message, Will
+from protocols.mqtt.sparkplug import DataType, Metric, decode_payload, encode_payload, value_metric
+from protocols.reading import Value, now_us
+from protocols.text import Text
+
+
+class MqttSimulator:
+    """A device that exists in software only, with a broker of its own unless one is given.
+
+    JSON topics are published when a value in them has changed, and retained. Sparkplug nodes give birth at the start and
+    when asked to, send what has changed under its alias, and leave their death with the broker. A value of None is
+    null.
+
+    Args:
+        points: what to publish.
+        values: gives the present engineering values by point name, at each tick.
+        port: of the broker it starts on 127.0.0.1; 0 takes a free one.
+        tick_s: seconds between two calls of `values`.
+        broker: "host:port" of a broker to publish to, instead of its own.
+    """
+
+    def __init__(
+        self,
+        points: Sequence[MqttPoint],
+        values: Callable[[], Mapping[str, Value]],
+        *,
+        port: int = 0,
+        tick_s: float = 1.0,
+        broker: str | None = None,
+    ) -> None:
+        self._values = values
+        self._port = port
+        self._tick_s = tick_s
+        self._given = broker
+        self._broker: Broker | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        topics: dict[str, list[MqttPoint]] = defaultdict(list)
+        nodes: dict[str, list[MqttPoint]] = defaultdict(list)
+        for point in points:
+            if point.topic is not None:
+                topics[point.topic].append(point)
+            else:
+                nodes["/".join((point.sparkplug or "").split("/")[:2])].append(point)
+        # One connection each: a node's death is the will of its own connection.
+        self._publishers: list[_Topics | _Node] = [_Node(name, its) for name, its in nodes.items()]
+        self._publishers += [_Topics(topics)] if topics else []
+
+    async def start(self) -> str:
+        """Start the broker and publish; returns "host:port". Raises ConfigError if the port or a value cannot be used."""
+        address = self._given
+        if address is None:
+            self._broker = Broker(self._port)
+            await self._broker.start()
+            address = f"127.0.0.1:{self._broker.port}"
+        host, _, port = address.rpartition(":")
+        connection = MqttConnection.model_validate(
+            {"host": host, "port": int(port), "security": "none", "timeout_s": 10.0}
+        )
+        try:
+            values = self._values()
+            for publisher in self._publishers:
+                await publisher.start(connection, values)
+        except BaseException:
+            await self.stop()
+            raise
+        self._ticking = asyncio.create_task(self._tick(), name="mqtt-simulator")
+        return address
+
+    async def stop(self) -> None:
+        """Leave the broker without a word, as a device does that loses its power, and end the simulator's own."""
+        ticking, self._ticking = self._ticking, None
+        if ticking is not None:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+        for publisher in self._publishers:
+            await publisher.stop()
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.stop()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_s)
+            values = self._values()
+            for publisher in self._publishers:
+                publisher.publish(values)
+
+
+class _Topics:
+    """All JSON topics, over one connection."""
+
+    def __init__(self, topics: Mapping[str, Sequence[MqttPoint]]) -> None:
+        self._topics = topics
+        self._link: Link | None = None
+        self._sent: dict[str, list[Value]] = {}
+
+    async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
+        self._sent = {}
+        self._link = Link("simulator", connection, lambda _: None)
+        await self._link.open()
+        self.publish(values)
+        await self._link.ping()  # the broker has it all
+
+    def publish(self, values: Mapping[str, Value]) -> None:
+        if self._link is None:
+            return
+        for topic, points in self._topics.items():
+            present = [_raw(point, values.get(point.name)) for point in points]
+            if present != self._sent.get(topic):
+                self._sent[topic] = present
+                self._link.publish(topic, _message(points, present, now_us()), retain=True)
+
+    async def stop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.drop()
+
+
+class _Node:
+    """One Sparkplug edge node and its devices, over a connection of its own."""
+
+    def __init__(self, name: str, points: Sequence[MqttPoint]) -> None:
+        self._group, _, self._node = name.partition("/")
+        self._points = {point.name: (alias, point) for alias, point in enumerate(points, start=1)}
+        self._devices: dict[str, list[str]] = {"": []}
+        for point in points:
+            self._devices.setdefault((point.sparkplug or "").removeprefix(name).removeprefix("/"), []).append(
+                point.name
+            )
+        self._types: dict[str, DataType] = {}
+        self._sent: dict[str, Value] = {}
+        self._seq = 0
+        self._births = 0
+        self._link: Link | None = None
+        self._reborn = False
+
+    async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
+        will = Will(self._topic("NDEATH"), encode_payload(now_us() // 1000, None, [self._birth_sequence()]))
+        self._types = {name: _type_of(values.get(name)) for name in self._points}
+        self._link = Link("simulator", connection, self._take, will)
+        await self._link.open()
+        await self._link.subscribe([self._topic("NCMD")])
+        self._give_birth(values)
+        await self._link.ping()
+
+    def publish(self, values: Mapping[str, Value]) -> None:
+        if self._reborn:
+            self._give_birth(values)
+        for device, names in self._devices.items():
+            changed = [name for name in names if self._value(name, values) != self._sent[name]]
+            if changed:
+                self._send("DATA", device, [self._metric(name, values, named=False) for name in changed])
+
+    async def stop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.drop()
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            with suppress(ValueError):
+                metrics = decode_payload(message.payload).metrics
+                self._reborn |= any(metric.name == REBIRTH and metric.raw == 1 for metric in metrics)
+
+    def _give_birth(self, values: Mapping[str, Value]) -> None:
+        self._reborn, self._seq = False, 0
+        for device, names in self._devices.items():
+            metrics = [self._metric(name, values, named=True) for name in names]
+            if not device:
+                rebirth = value_metric(REBIRTH, None, DataType.BOOLEAN, False, now_us() // 1000)
+                metrics = [self._birth_sequence(), rebirth, *metrics]
+            self._send("BIRTH", device, metrics)
+
+    def _send(self, kind: str, device: str, metrics: Sequence[Metric]) -> None:
+        if self._link is not None:
+            payload = encode_payload(now_us() // 1000, self._seq, metrics)
+            self._link.publish(self._topic(("D" if device else "N") + kind, device), payload)
+            self._seq = (self._seq + 1) % 256
+
+    def _metric(self, name: str, values: Mapping[str, Value], *, named: bool) -> Metric:
+        alias, point = self._points[name]
+        value = self._sent[name] = self._value(name, values)
+        metric = value_metric(point.metric or "", alias, self._types[name], value, now_us() // 1000)
+        return metric if named else metric._replace(name=None, data_type=None)
+
+    def _value(self, name: str, values: Mapping[str, Value]) -> Value:
+        value = _raw(self._points[name][1], values.get(name))
+        return float(value) if self._types[name] is DataType.DOUBLE and isinstance(value, int) else value
+
+    def _birth_sequence(self) -> Metric:
+        return value_metric(BIRTH_SEQUENCE, None, DataType.INT64, self._births, now_us() // 1000)
+
+    def _topic(self, kind: str, device: str = "") -> str:
+        return "/".join(part for part in (NAMESPACE, self._group, kind, self._node, device) if part)
+
+
+def _raw(point: MqttPoint, value: Value) -> Value:
+    """Return what the device sends for the engineering value `value`."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    raw = point.raw(value)
+    return int(raw) if isinstance(value, int) and float(raw).is_integer() else raw
+
+
+def _type_of(value: Value) -> DataType:
+    if isinstance(value, bool):
+        return DataType.BOOLEAN
+    if isinstance(value, str):
+        return DataType.STRING
+    return DataType.INT64 if isinstance(value, int) else DataType.DOUBLE
+
+
+def _message(points: Sequence[MqttPoint], values: Sequence[Value], now: int) -> bytes:
+    """Return the JSON message of one topic."""
+    message: dict[str, Any] = {}
+    for point, value in zip(points, values, strict=True):
+        value_path, time_path, quality_path = point.paths
+        said = str(value) if point.numeric_text and isinstance(value, (int, float)) else value
+        message = _put(message, value_path, said)
+        if time_path is not None:
+            message = _put(message, time_path, write_time(now, point.time_format))
+        if quality_path is not None:
+            message = _put(message, quality_path, point.good[0])
+    return msgspec.json.encode(message)
+
+
+def _put(message: Any, path: JsonPath, value: object) -> Any:
+    """Return `message` with `value` at `path`; keys that are numbers make lists."""
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if key.isdigit() and (not message or isinstance(message, list)):
+        index = int(key)
+        if index > 1000:
+            raise ConfigError(Text(f"a list of {index} places", f"列表过长（{index}）"), key="value")
+        listed = list(message or []) + [None] * (index + 1 - len(message or []))
+        listed[index] = _put(listed[index], rest, value)
+        return listed
+    return {**(message or {}), key: _put((message or {}).get(key), rest, value)}
