@@ -31,7 +31,7 @@ from protocols.uplink.messages import Delivery, Event, Inspection, PointRef, Rec
 MAX_PENDING = 50_000
 RETRY_S = 1.0
 QUIET_S = 3600.0
-"""Dropping is announced again when there was none for so long."""
+"""Dropping, or refusal for the same reason, is announced again when there was none for so long."""
 FILE = "buffer.db"
 
 Result = TypeVar("Result")
@@ -59,6 +59,7 @@ class Buffer:
         self.failing = False
         """True while the disk does not take what was collected."""
         self._dropped_at = -QUIET_S
+        self._refused, self._refused_at = "", -QUIET_S
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self.committed = asyncio.Event()
@@ -121,14 +122,17 @@ class Buffer:
         refused = [verdict for verdict in receipt.refused if verdict.seq in sent]
         await self._insist(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
         for verdict in refused:
-            self.announce(
-                "",
-                "frame_refused",
-                Text(
-                    f"the cloud refused batch {verdict.seq}, it was set aside: {verdict.reason}",
-                    f"云端拒收批次 {verdict.seq}，已另行保存：{verdict.reason}",
-                ),
-            )
+            now = asyncio.get_running_loop().time()
+            if verdict.reason != self._refused or now - self._refused_at > QUIET_S:
+                self.announce(
+                    "",
+                    "frame_refused",
+                    Text(
+                        f"the cloud refused batch {verdict.seq}, it was set aside: {verdict.reason}",
+                        f"云端拒收批次 {verdict.seq}，已另行保存：{verdict.reason}",
+                    ),
+                )
+            self._refused, self._refused_at = verdict.reason, now
 
     async def postpone(self) -> None:
         """Count all that waits as backlog, so that new values are sent before it."""

@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent import _supervise
 from edge_agent.buffer import FILE
 from edge_agent.buffer_file import peek
 from edge_agent.health import read_status
 from protocols.catalogue import simulator_class
+from protocols.errors import ConfigError
 from protocols.library.physics import behaviour
 from protocols.library.templates import load_template
 from protocols.reading import BAD_NO_COMMUNICATION, now_us
+from protocols.text import Text
 from tests.doubles.cloud import CODE, CloudDouble
 from tests.edge_agent.conftest import OpenBuffer, forwarding, until
 
@@ -136,6 +139,51 @@ async def test_counts_close_over_a_kill_and_a_dead_device(
     assert len({(point, time) for point, time, _, _ in rows}) == len(rows)
     lost = [point.name for point, _, _, quality in rows if point.device == "nobody" and quality == BAD_NO_COMMUNICATION]
     assert sorted(lost) == sorted([point.name for point in load_template("demo-air-compressor").points] * 2)
+
+
+async def test_sigterm_ends_an_agent_whose_devices_and_cloud_hang(
+    start: Start, cloud: CloudDouble, tmp_path: Path
+) -> None:
+    waiting: list[asyncio.StreamWriter] = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waiting.append(writer)
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    devices = {
+        "moulder": (
+            "demo-injection-moulder",
+            f'endpoint = "opc.tcp://127.0.0.1:{port}"\nsecurity = "none"\ntimeout_s = 60.0',
+        ),
+        "meter": ("demo-energy-meter", f'host = "127.0.0.1"\nport = {port}\ntimeout_s = 60.0'),
+        "nobody": ("demo-air-compressor", 'host = "127.0.0.1"\nport = 1'),
+    }
+    config = write_config(tmp_path, cloud.url, devices)
+    assert (await done(await start("enrol", CODE, "-c", config)))[0] == 0
+    config = write_config(tmp_path, f"http://127.0.0.1:{port}", devices)
+    agent = await start("run", "-c", config)
+    await until(lambda: len(waiting) >= 3 and states(tmp_path).get("nobody") == "down")
+    agent.send_signal(signal.SIGTERM)
+    code, _, err = await done(agent)
+    assert (code, "Traceback" in err) == (0, False)
+    assert peek(tmp_path / "state" / FILE).rows == len(load_template("demo-air-compressor").points)
+    server.close()
+    for writer in waiting:
+        writer.close()
+
+
+async def test_what_fails_again_for_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    outcomes: list[Exception | None] = [ConfigError(Text("a", "甲")), ConfigError(Text("a", "甲")), KeyError("b"), None]
+    said = []
+
+    async def work() -> None:
+        if (outcome := outcomes.pop(0)) is not None:
+            raise outcome
+
+    await _supervise("part", work, lambda device, kind, text: said.append(text.en))
+    assert said == ["a", "stopped by an internal error: KeyError('b')"]
+    assert "Traceback" in caplog.text
 
 
 async def test_commands_against_a_running_agent(serve: Serve, start: Start, cloud: CloudDouble, tmp_path: Path) -> None:

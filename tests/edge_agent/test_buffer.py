@@ -213,6 +213,22 @@ async def test_a_refused_frame_is_set_aside_counted_and_the_queue_moves(open_buf
     assert [event.kind for batch in await batches(buffer) for event in batch.events] == ["frame_refused"]
 
 
+async def test_refusals_for_one_reason_are_said_once(open_buffer: OpenBuffer) -> None:
+    buffer = await open_buffer()
+    for number in range(4):
+        buffer.add_readings(numbered(number, 1))
+        await buffer.flush()
+    delivery = await buffer.take(1_000_000)
+    assert delivery is not None
+    reasons = ["clock", "clock", "clock", "unit"]
+    verdicts = [Verdict(frame.seq, reason) for frame, reason in zip(delivery.frames, reasons, strict=True)]
+    await buffer.settle(delivery, Receipt([], verdicts))
+    await buffer.flush()
+    assert (await buffer.stats()).state.frames_set_aside == 4
+    said = [event.text_en for batch in await batches(buffer) for event in batch.events]
+    assert [reason in line for line, reason in zip(said, ("clock", "unit"), strict=True)] == [True, True]
+
+
 async def test_the_limit_holds_and_every_dropped_reading_is_counted(open_buffer: OpenBuffer, tmp_path: Path) -> None:
     buffer = await open_buffer(limit_mb=2)
     generator = random.Random(5)
