@@ -76,7 +76,8 @@ def find_power(gauges: Sequence[Signal], factors: Sequence[Signal], ties: Ties) 
     cosines = [(f, e) for f in factors if not f.code for e in exponents(f, "power_factor")]
     found: list[tuple[float, str, int, _Branch, Signal | None]] = []
     for branch in _branches(gauges):
-        j = power_of_ten(branch.ratios, branch.tolerance)
+        # Measured at one instant, S = U I is exact but for rounding.
+        j = power_of_ten(branch.ratios, branch.tolerance - 0.002)
         if j is not None and branch.u.code and branch.p.spread > 4 * branch.tolerance:
             found.append((_misfit(branch.ratios, j), "apparent_power", branch.u_exponent - j, branch, None))
             continue

@@ -143,7 +143,7 @@ def _tie_strings(strings: Sequence[Signal], p: Signal, j: int, ties: Ties) -> No
         return
     clue = law_holds("P = U × I", *strings, p)
     for k, signal in enumerate(strings):
-        name_signal(signal, "current" if k % 2 else "dc_voltage", clue)
+        name_signal(signal, "string_current" if k % 2 else "string_voltage", clue)
         ties.tie(signal, strings[k % 2], 0)
     name_signal(p, "power", clue)
 

@@ -56,9 +56,15 @@ def _settle(group: Sequence[Signal], ties: Ties) -> None:
     scores: dict[int, float] = {}
     choices: dict[int, list[str]] = {}
     for free in range(-9, 10):
-        best = [best_quantity(signal, free + ties.offset(signal)[1]) for signal in group]
-        scores[free] = sum(bits for _, bits in best)
-        choices[free] = [code for code, _ in best]
+        # Three phases of one quantity, or P, Q and S, are one choice of the maker's: it is counted once.
+        habits: dict[tuple[str, int], float] = {}
+        choices[free] = []
+        for signal in group:
+            code, bits = best_quantity(signal, free + ties.offset(signal)[1])
+            choices[free].append(code)
+            key = "power" if code.endswith("_power") else code, ties.offset(signal)[1]
+            habits[key] = min(bits, habits.get(key, bits))
+        scores[free] = sum(habits.values())
     order = sorted(scores, key=lambda free: -scores[free])
     free = order[0]
     margin = scores[free] - scores[order[1]]

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from edge_agent.onboard.decode_layout import Layout
@@ -33,6 +34,7 @@ class Quantity(NamedTuple):
         ranges: where its values lie, in that unit.
         likely: bits for or against it before anything is seen.
         shares: exponent of ten -> share of manuals that scale whole numbers so.
+        long_shares: the same for values of 32 bits and more, which have room for finer steps; `shares` where empty.
         steadiness: largest believable (high - low) / mean within two minutes.
     """
 
@@ -42,9 +44,11 @@ class Quantity(NamedTuple):
     likely: float
     shares: Mapping[int, float]
     steadiness: float = math.inf
+    long_shares: Mapping[int, float] = MappingProxyType({})
 
 
 _POWER_SHARES = {-1: 0.15, 0: 0.35, 1: 0.2, 2: 0.2, 3: 0.1}
+_LONG_POWER_SHARES = {0: 0.36, -1: 0.34, -2: 0.15, -3: 0.05, 1: 0.05, 2: 0.05}
 
 QUANTITIES: Mapping[str, Quantity] = {
     "voltage": Quantity(
@@ -61,18 +65,38 @@ QUANTITIES: Mapping[str, Quantity] = {
     "dc_voltage": Quantity(
         Text("DC bus voltage", "直流母线电压"), "VLT", ((500.0, 620.0),), -3.0, {0: 0.5, -1: 0.5}, 0.1
     ),
+    "string_voltage": Quantity(
+        Text("DC voltage", "直流电压"), "VLT", ((12.0, 1500.0),), -4.0, {-1: 0.75, 0: 0.15, -2: 0.1}
+    ),
+    "string_current": Quantity(
+        Text("DC current", "直流电流"), "AMP", ((0.1, 400.0),), -4.0, {-1: 0.45, -2: 0.45, -3: 0.05, 0: 0.05}
+    ),
     "temperature": Quantity(
         Text("temperature", "温度"), "CEL", ((8.0, 99.0),), 1.5, {-1: 0.72, 0: 0.25, -2: 0.03}, 0.2
     ),
     "percent": Quantity(Text("percentage", "百分比"), "P1", ((0.5, 110.0),), 1.0, {-1: 0.55, 0: 0.3, -2: 0.15}),
-    "current": Quantity(Text("current", "电流"), "AMP", ((0.1, 400.0),), 0.0, {-2: 0.5, -1: 0.25, -3: 0.25}),
-    "power": Quantity(Text("active power", "有功功率"), "WTT", ((20.0, 4e5),), -0.5, _POWER_SHARES),
-    "apparent_power": Quantity(Text("apparent power", "视在功率"), "D46", ((20.0, 4e5),), -4.0, _POWER_SHARES),
-    "reactive_power": Quantity(Text("reactive power", "无功功率"), "D44", ((5.0, 4e5),), -4.0, _POWER_SHARES),
+    "current": Quantity(
+        Text("current", "电流"),
+        "AMP",
+        ((0.1, 400.0),),
+        0.0,
+        {-2: 0.5, -1: 0.25, -3: 0.25},
+        math.inf,
+        {-3: 0.55, -2: 0.3, -1: 0.1, 0: 0.05},
+    ),
+    "power": Quantity(
+        Text("active power", "有功功率"), "WTT", ((20.0, 4e5),), -0.5, _POWER_SHARES, math.inf, _LONG_POWER_SHARES
+    ),
+    "apparent_power": Quantity(
+        Text("apparent power", "视在功率"), "D46", ((20.0, 4e5),), -4.0, _POWER_SHARES, math.inf, _LONG_POWER_SHARES
+    ),
+    "reactive_power": Quantity(
+        Text("reactive power", "无功功率"), "D44", ((5.0, 4e5),), -4.0, _POWER_SHARES, math.inf, _LONG_POWER_SHARES
+    ),
     "power_factor": Quantity(
         Text("power factor", "功率因数"), "C62", ((0.5, 1.0),), -3.0, {-3: 0.65, -2: 0.3, -4: 0.05}, 0.3
     ),
-    "energy": Quantity(Text("energy", "电能"), "KWH", ((0.1, 1e8),), 0.0, {0: 0.3, -1: 0.2, -2: 0.25, -3: 0.25}),
+    "energy": Quantity(Text("energy", "电能"), "KWH", ((0.1, 1e8),), 0.0, {0: 0.3, -1: 0.3, -2: 0.25, -3: 0.15}),
     "speed": Quantity(Text("rotational speed", "转速"), "RPM", ((500.0, 3600.0),), -3.0, {0: 0.92, -1: 0.08}),
     "drive_frequency": Quantity(
         Text("output frequency", "输出频率"), "HTZ", ((3.0, 62.0),), -4.0, {-2: 0.65, -1: 0.3, -3: 0.05}
@@ -177,7 +201,8 @@ def likelihood(signal: Signal, code: str, exponent: int) -> float:
 
 def _share(signal: Signal, quantity: Quantity, exponent: int) -> float:
     if signal.whole or signal.scaled_float:
-        return quantity.shares.get(exponent, 0.001)
+        shares = quantity.long_shares if quantity.long_shares and signal.layout.width > 1 else quantity.shares
+        return shares.get(exponent, 0.001)
     if exponent == 0:
         return 0.9
     return 0.25 if exponent == 3 and quantity.unit in {"WTT", "D46", "D44"} else 0.002

@@ -58,7 +58,7 @@ def best_quantity(signal: Signal, exponent: int) -> tuple[str, float]:
     counts = signal.kind == "counter" and signal.layout.width > 1
     codes = [signal.code] if signal.code else ["energy", "number"] if counts else _GUESSED
     code, bits = max(((code, likelihood(signal, code, exponent)) for code in codes), key=lambda found: found[1])
-    return (code, bits) if bits > IMPOSSIBLE else (signal.code or "number", -30.0)
+    return (code, bits) if bits > IMPOSSIBLE else (signal.code or "number", -30.0 - abs(exponent))
 
 
 def looks(signal: Signal) -> list[float]:
@@ -98,7 +98,7 @@ def name_signal(signal: Signal, code: str, clue: Text, bits: float = _LAW_BITS) 
 
 def exponents(signal: Signal, code: str) -> list[int]:
     """Return the scales at which `signal` may be this quantity, those that manuals use."""
-    scales = {*QUANTITIES[code].shares, 0}
+    scales = {*QUANTITIES[code].shares, *QUANTITIES[code].long_shares, 0}
     return [e for e in EXPONENTS if e in scales and likelihood(signal, code, e) > IMPOSSIBLE]
 
 

@@ -81,6 +81,7 @@ async def test_what_answers_strangely_is_left_alone_and_named() -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" * 8)
             await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
