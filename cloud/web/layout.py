@@ -81,7 +81,8 @@ def _links(visit: Visit) -> None:
     for place in PLACES:
         here = path == place.path or (place.path != "/" and path.startswith(place.path))
         here = here or (place.path == "/" and path.startswith("/equipment"))
-        with box("here" if here else "", "a", href=place.path):
+        current = {"aria_current": "page"} if here else {}
+        with box("here" if here else "", "a", href=place.path, **current):
             icon(place.icon)
             Words(visit.say(place.name))
 

@@ -67,7 +67,10 @@ class _Row:
 
     def refresh(self, point: Point, now: datetime) -> None:
         self._point = point
-        self._value.show(point.shown(self._visit.language))
+        shown = point.shown(self._visit.language)
+        if isinstance(point.value, str):
+            self._value.props["title"] = shown  # a text may be longer than its cell
+        self._value.show(shown)
         self._quality.show(quality_mark(point.quality))
         since = age((now - point.latest.time).total_seconds()) if point.latest else None
         self._age.show(self._visit.say(since) if since else NOTHING)

@@ -113,12 +113,16 @@ async def _history_card(visit: Visit, points: Sequence[Point]) -> History:
         if not await visit.may_still(Scope.READ):
             return
         for other, button in buttons.items():
+            button.props["aria-pressed"] = str(other == span).lower()
             button.classes(remove="here", add="here" if other == span else "")
         await history.show(length=span.length)
 
     with choices:
         for span in SPANS:
-            with box("here" if span == SPANS[0] else "", "button", type="button") as buttons[span]:
+            pressed = span == SPANS[0]
+            with box("here" if pressed else "", "button", type="button", aria_pressed=str(pressed).lower()) as buttons[
+                span
+            ]:
                 Words(visit.say(span.name))
             buttons[span].on("click", lambda _, span=span: choose(span))
     await history.show(point=first, length=SPANS[0].length)
