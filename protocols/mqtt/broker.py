@@ -42,7 +42,7 @@ class Broker:
         program = find_mosquitto()
         if program is None:
             raise ConfigError(
-                Text("simulating MQTT needs the broker mosquitto", "模拟 MQTT 需要安装消息服务器 mosquitto"),
+                Text("simulating MQTT needs the broker mosquitto", "模拟 MQTT 需要安装MQTT 服务器 mosquitto"),
                 Text("install it: apt-get install mosquitto", "请安装：apt-get install mosquitto"),
             )
         try:

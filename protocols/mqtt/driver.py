@@ -94,22 +94,22 @@ class MqttDriver:
 
     async def watch(self) -> None:
         """Wait while the broker lives. Points not heard of in time, or not any more, are delivered as bad once."""
-        connection = self._connection
-        tick = min(connection.keepalive_s / 2, connection.timeout_s, (connection.stale_s or 60.0) / 4)
+        link, connection = self._opened(), self._connection
+        tick = min(link.keepalive_s / 2, connection.timeout_s, (connection.stale_s or 60.0) / 4)
         ping_at = 0.0
         while True:
-            await self._opened().lost(tick)
+            await link.lost(tick)
             now = time.monotonic()
             if now >= ping_at:
-                await self._opened().ping()
-                ping_at = now + connection.keepalive_s / 2
+                await link.ping()
+                ping_at = now + link.keepalive_s / 2
             self._expire()
             self._ask_births()
 
     def browse(self) -> AsyncIterator[BrowsedPoint]:
         """Refuse: a broker does not say what it carries."""
         raise Refused(
-            Text("a broker does not describe its topics", "消息服务器不提供主题清单"),
+            Text("a broker does not describe its topics", "MQTT 服务器不提供主题清单"),
             Text("take topics and metrics from the device's manual", "请从设备手册中查找主题与指标"),
             key=self._device,
         )

@@ -84,6 +84,8 @@ class EdgeNode:
             self._births.clear()
             self.wants_birth = False
             self._birth_sequence = _birth_sequence(message)
+        if device not in self._points:
+            return []
         if kind in ("NBIRTH", "DBIRTH"):
             self._births[device] = _meanings(message)
         found = list(self._values(device, message, arrival))
@@ -91,7 +93,7 @@ class EdgeNode:
             born = {metric.name for metric in message.metrics}
             found += [
                 Heard(Reading(point.name, None, BAD_NODE_ID_UNKNOWN, arrival, arrival))
-                for name, points in self._points.get(device, {}).items()
+                for name, points in self._points[device].items()
                 if name not in born
                 for point in points
             ]
@@ -119,7 +121,7 @@ class EdgeNode:
 
     def _values(self, device: str, message: Payload, arrival: int) -> Iterator[Heard]:
         meanings = self._births.get(device, {})
-        wanted = self._points.get(device, {})
+        wanted = self._points[device]
         for metric in message.metrics:
             name, data_type = _identity(metric, meanings)
             if name is None:

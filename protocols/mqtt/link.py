@@ -173,6 +173,11 @@ class Link(asyncio.Protocol):
         self._paho.connect(connection.host, connection.broker_port, connection.keepalive_s)
         await self._answer("connack", answer)
 
+    @property
+    def keepalive_s(self) -> int:
+        """Longest time in seconds in which nothing is asked of the broker; an MQTT 5 broker may set its own."""
+        return self._paho.keepalive or self._connection.keepalive_s
+
     async def subscribe(self, filters: Sequence[str]) -> list[str]:
         """Have messages of `filters` delivered from now on; returns those the broker does not allow."""
         refused: list[str] = []
@@ -387,4 +392,4 @@ class Link(asyncio.Protocol):
         return Malformed(self._text(en, zh), key=self._device)
 
     def _text(self, en: str, zh: str) -> Text:
-        return Text(f"the broker at {self._connection.address} {en}", f"消息服务器 {self._connection.address} {zh}")
+        return Text(f"the broker at {self._connection.address} {en}", f"MQTT 服务器 {self._connection.address} {zh}")

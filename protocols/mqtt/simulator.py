@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from protocols.errors import ConfigError
+from protocols.dictionary.entries import load_dictionary
+from protocols.errors import ConfigError, SunmaoError
 from protocols.mqtt.broker import Broker
 from protocols.mqtt.codec import write_time
 from protocols.mqtt.config import JsonPath, MqttConnection, MqttPoint
@@ -19,6 +21,20 @@ from protocols.mqtt.link import Link, Message, Will
 from protocols.mqtt.sparkplug import DataType, Metric, decode_payload, encode_payload, value_metric
 from protocols.reading import Value, now_us
 from protocols.text import Text
+
+_PING_S = 10.0
+_TYPES = {
+    "BOOLEAN": DataType.BOOLEAN,
+    "INTEGER_COUNT": DataType.INT64,
+    "REAL_MEASURE": DataType.DOUBLE,
+    "STRING": DataType.STRING,
+}
+_CONVERSIONS: Mapping[DataType, Callable[[Any], Value]] = {
+    DataType.BOOLEAN: bool,
+    DataType.INT64: round,
+    DataType.DOUBLE: float,
+    DataType.STRING: str,
+}
 
 
 class MqttSimulator:
@@ -88,7 +104,7 @@ class MqttSimulator:
         ticking, self._ticking = self._ticking, None
         if ticking is not None:
             ticking.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, SunmaoError):
                 await ticking
         for publisher in self._publishers:
             await publisher.stop()
@@ -97,19 +113,39 @@ class MqttSimulator:
             await broker.stop()
 
     async def _tick(self) -> None:
+        due = 0.0
         while True:
             await asyncio.sleep(self._tick_s)
-            values = self._values()
+            values, now = self._values(), time.monotonic()
             for publisher in self._publishers:
                 publisher.publish(values)
+                if now >= due:
+                    await publisher.ping()  # a broker drops who says nothing while nothing changes
+            due = now + _PING_S if now >= due else due
 
 
-class _Topics:
-    """All JSON topics, over one connection."""
+class _Publisher:
+    """One connection of the simulated device."""
+
+    def __init__(self) -> None:
+        self._link: Link | None = None
+
+    async def ping(self) -> None:
+        if self._link is not None:
+            await self._link.ping()
+
+    async def stop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.drop()
+
+
+class _Topics(_Publisher):
+    """All JSON topics."""
 
     def __init__(self, topics: Mapping[str, Sequence[MqttPoint]]) -> None:
+        super().__init__()
         self._topics = topics
-        self._link: Link | None = None
         self._sent: dict[str, list[Value]] = {}
 
     async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
@@ -128,16 +164,12 @@ class _Topics:
                 self._sent[topic] = present
                 self._link.publish(topic, _message(points, present, now_us()), retain=True)
 
-    async def stop(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            await link.drop()
 
-
-class _Node:
-    """One Sparkplug edge node and its devices, over a connection of its own."""
+class _Node(_Publisher):
+    """One Sparkplug edge node and its devices."""
 
     def __init__(self, name: str, points: Sequence[MqttPoint]) -> None:
+        super().__init__()
         self._group, _, self._node = name.partition("/")
         self._points = {point.name: (alias, point) for alias, point in enumerate(points, start=1)}
         self._devices: dict[str, list[str]] = {"": []}
@@ -148,13 +180,13 @@ class _Node:
         self._types: dict[str, DataType] = {}
         self._sent: dict[str, Value] = {}
         self._seq = 0
-        self._births = 0
-        self._link: Link | None = None
+        self._session = 0
         self._reborn = False
 
     async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
+        self._session += 1
         will = Will(self._topic("NDEATH"), encode_payload(now_us() // 1000, None, [self._birth_sequence()]))
-        self._types = {name: _type_of(values.get(name)) for name in self._points}
+        self._types = {name: _type_of(point, values.get(name)) for name, (_, point) in self._points.items()}
         self._link = Link("simulator", connection, self._take, will)
         await self._link.open()
         await self._link.subscribe([self._topic("NCMD")])
@@ -168,11 +200,6 @@ class _Node:
             changed = [name for name in names if self._value(name, values) != self._sent[name]]
             if changed:
                 self._send("DATA", device, [self._metric(name, values, named=False) for name in changed])
-
-    async def stop(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            await link.drop()
 
     def _take(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -203,10 +230,10 @@ class _Node:
 
     def _value(self, name: str, values: Mapping[str, Value]) -> Value:
         value = _raw(self._points[name][1], values.get(name))
-        return float(value) if self._types[name] is DataType.DOUBLE and isinstance(value, int) else value
+        return None if value is None else _CONVERSIONS[self._types[name]](value)
 
     def _birth_sequence(self) -> Metric:
-        return value_metric(BIRTH_SEQUENCE, None, DataType.INT64, self._births, now_us() // 1000)
+        return value_metric(BIRTH_SEQUENCE, None, DataType.INT64, self._session, now_us() // 1000)
 
     def _topic(self, kind: str, device: str = "") -> str:
         return "/".join(part for part in (NAMESPACE, self._group, kind, self._node, device) if part)
@@ -216,16 +243,25 @@ def _raw(point: MqttPoint, value: Value) -> Value:
     """Return what the device sends for the engineering value `value`."""
     if value is None or isinstance(value, (bool, str)):
         return value
-    raw = point.raw(value)
+    try:
+        raw = point.raw(value)
+    except ValueError:  # a code the device does not have
+        return None
     return int(raw) if isinstance(value, int) and float(raw).is_integer() else raw
 
 
-def _type_of(value: Value) -> DataType:
-    if isinstance(value, bool):
-        return DataType.BOOLEAN
-    if isinstance(value, str):
-        return DataType.STRING
-    return DataType.INT64 if isinstance(value, int) else DataType.DOUBLE
+def _type_of(point: MqttPoint, value: Value) -> DataType:
+    """Return the type a device would use: as the dictionary says of the property, else as the value is."""
+    if point.property is not None:
+        kind = _TYPES[load_dictionary().entry(point.property).data_type]
+    elif isinstance(value, bool):
+        kind = DataType.BOOLEAN
+    elif isinstance(value, str):
+        kind = DataType.STRING
+    else:
+        kind = DataType.INT64 if isinstance(value, int) else DataType.DOUBLE
+    scaled = point.scale != 1.0 or point.offset != 0.0
+    return DataType.DOUBLE if scaled and kind is DataType.INT64 else kind
 
 
 def _message(points: Sequence[MqttPoint], values: Sequence[Value], now: int) -> bytes:

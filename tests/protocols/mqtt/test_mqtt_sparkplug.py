@@ -269,7 +269,7 @@ def test_the_sequence_runs_through_the_devices_and_round() -> None:
         assert told(n, "DDATA", data(seq % 256, 3, seq), "d1" if seq % 2 else "other") == (
             [("a", seq, GOOD)] if seq % 2 else []
         )
-        n.wants_birth = False  # the other device's birth is nobody's concern
+    assert not n.wants_birth  # the other device's birth is nobody's concern
 
 
 def test_an_old_birth_is_not_believed_after_a_gap() -> None:
