@@ -1,24 +1,22 @@
-"""One connection to one broker; the place where paho's and asyncio's failures end.
-
-paho speaks MQTT, asyncio holds the socket: paho's own connecting blocks, its TLS handshake as well, and its loop wants
-a thread. So paho is given a socket that is asyncio's transport on the one side and a buffer on the other.
-"""
+"""One connection to one broker; the place where paho's and asyncio's failures end."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from paho.mqtt.client import Client, MQTTMessage, error_string
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import MQTTMessage, error_string
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
 from protocols.mqtt.config import MqttConnection
+from protocols.mqtt.transport import Paho, Pipe
 from protocols.reading import now_us
 from protocols.text import Text
 
@@ -29,7 +27,6 @@ MAX_FILTERS = 100
 """Topic filters in one request; brokers bound the size of a packet."""
 
 _CONNACK = 0x20
-_VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 _TRANSIENT = {0x88, 0x89, 0x97, 0x9F}
 """Reasons that pass (MQTT 5, 2.4): unavailable, busy, quota exceeded, too many connections just now."""
 
@@ -49,66 +46,6 @@ class Will(NamedTuple):
 
     topic: str
     payload: bytes
-
-
-class _Paho(Client):
-    """paho's client on a socket it did not make."""
-
-    def __init__(self, socket: Any, answered: Callable[[], None], client_id: str, version: str) -> None:
-        super().__init__(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=_VERSIONS[version], reconnect_on_failure=False
-        )
-        self._given = socket
-        self._answered = answered
-
-    def _create_socket(self) -> Any:
-        return self._given
-
-    def _handle_pingresp(self) -> MQTTErrorCode:
-        self._answered()
-        return super()._handle_pingresp()
-
-    def ping(self) -> None:
-        """Ask the broker for a sign of life."""
-        self._send_pingreq()
-
-    @property
-    def announced_bytes(self) -> int:
-        """Size of the packet that is being received."""
-        return self._in_packet["remaining_length"]
-
-
-class _Pipe:
-    """The socket paho is given: it reads what asyncio has received, and what it writes asyncio sends."""
-
-    def __init__(self) -> None:
-        self.received = bytearray()
-        self.transport: asyncio.Transport | None = None
-
-    def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes; raises BlockingIOError where there are none yet."""
-        if not self.received:
-            raise BlockingIOError
-        data = bytes(self.received[:size])
-        del self.received[:size]
-        return data
-
-    def send(self, data: bytes | bytearray) -> int:
-        """Hand `data` to asyncio and return its length."""
-        if self.transport is None or self.transport.is_closing():
-            raise ConnectionError
-        self.transport.write(data)
-        return len(data)
-
-    def fileno(self) -> int:
-        """Return that there is no file descriptor."""
-        return -1
-
-    def setblocking(self, flag: bool) -> None:
-        """Do nothing; it never blocks."""
-
-    def close(self) -> None:
-        """Do nothing; the link closes its transport."""
 
 
 class Link(asyncio.Protocol):
@@ -131,10 +68,10 @@ class Link(asyncio.Protocol):
         self._device = device
         self._connection = connection
         self._receive = receive
-        self._pipe = _Pipe()
+        self._pipe = Pipe()
         # A client without a name is refused by some brokers of 3.1.1.
         name = connection.client_id or f"sunmao-{secrets.token_hex(8)}"
-        self._paho = _Paho(self._pipe, self._on_pong, name, connection.version)
+        self._paho = Paho(self._pipe, self._on_pong, name, connection.version)
         if connection.user is not None:
             password = connection.password.get_secret_value() if connection.password else None
             self._paho.username_pw_set(connection.user, password)
@@ -167,7 +104,8 @@ class Link(asyncio.Protocol):
         except ConnectionResetError as error:
             raise self._hung_up() from error
         except OSError as error:
-            why = error.strerror or str(error)
+            # asyncio's own wording repeats the address; a name that is not known has no error number of the system.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
             raise self._unreachable(f"cannot be reached: {why}", f"无法连接：{why}") from error
         answer = self._expect("connack")
         self._paho.connect(connection.host, connection.broker_port, connection.keepalive_s)
