@@ -54,7 +54,8 @@ class Damaged(Exception):
 class State(msgspec.Struct):
     """Identity and counters, changed in the transaction that makes them true.
 
-    collected = rows the cloud acknowledged + rows waiting + `dropped` + `set_aside`.
+    collected = rows the cloud acknowledged + `rows` waiting + `dropped` + `set_aside`. What waits, `frames` and `rows`, is
+    counted here because counting frames takes long after a long outage.
     """
 
     epoch: str
@@ -65,6 +66,8 @@ class State(msgspec.Struct):
     frames_set_aside: int = 0
     inspections: int = 0
     events: int = 0
+    frames: int = 0
+    rows: int = 0
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -123,6 +126,8 @@ class BufferFile:
             elif self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN:
                 _check(self._db)
             self.state = _read_state(self._db)
+            frames, rows = self._db.execute("SELECT count(*), total(rows) FROM frame").fetchone()
+            self.state.frames, self.state.rows = frames, int(rows)
         except BaseException:
             self._db.close()
             raise
@@ -186,16 +191,14 @@ class BufferFile:
         """Forget the frames the cloud has stored, set aside those it refused; return the rows set aside."""
         with self._transaction() as state:
             before = state.set_aside
-            self._db.executemany("DELETE FROM frame WHERE seq = ?", [(seq,) for seq in stored])
-            for seq, reason in ((verdict.seq, verdict.reason) for verdict in refused):
-                found = self._db.execute("SELECT rows, payload FROM frame WHERE seq = ?", (seq,)).fetchone()
-                if found:
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?)", (seq, found[0], reason, found[1])
-                    )
-                    self._db.execute("DELETE FROM frame WHERE seq = ?", (seq,))
-                    state.set_aside += found[0]
-                    state.frames_set_aside += 1
+            for seq in stored:
+                self._remove(state, seq)
+            for verdict in refused:
+                state.frames_set_aside += self._db.execute(
+                    "INSERT OR REPLACE INTO aside SELECT seq, rows, ?, payload FROM frame WHERE seq = ?",
+                    (verdict.reason, verdict.seq),
+                ).rowcount
+                state.set_aside += self._remove(state, verdict.seq)
             return state.set_aside - before
 
     def marks(self, device: str) -> dict[str, Mark]:
@@ -247,11 +250,23 @@ class BufferFile:
         """Add a frame. Its number is never used again in this epoch, whatever becomes of the frame."""
         state.seq += 1
         state.collected += rows
+        state.frames += 1
+        state.rows += rows
         payload, time = encode(batch), now_us()
         self._db.execute(
             "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
             (state.seq, lane, rows, time, len(payload), _crc(state.seq, lane, rows, time, payload), payload),
         )
+
+    def _remove(self, state: State, seq: int) -> int:
+        """Delete a frame, if it is there, and return its rows."""
+        found = self._db.execute("SELECT rows FROM frame WHERE seq = ?", (seq,)).fetchone()
+        if found is None:
+            return 0
+        self._db.execute("DELETE FROM frame WHERE seq = ?", (seq,))
+        state.frames -= 1
+        state.rows -= found[0]
+        return int(found[0])
 
     def _take_id(self, inspection: str) -> bool:
         """Remember an inspection's id; False if it was taken before."""
@@ -277,27 +292,20 @@ class BufferFile:
         return chosen
 
     def _make_room(self, state: State) -> int:
-        """Drop what may be dropped, oldest first - refused frames, telemetry, events, quality - until the file fits."""
+        """Drop until the file fits: refused frames, then the oldest of the last lane that holds any (`LANES`)."""
         before = state.dropped
         while self._used_pages() > self._allowed_pages:
             if self._db.execute("DELETE FROM aside WHERE seq = (SELECT min(seq) FROM aside)").rowcount:
                 continue
-            oldest = next(
-                filter(None, (self._oldest(lane) for lane in (_TELEMETRY, _EVENTS, _QUALITY))),
-                None,
-            )
+            (oldest,) = self._db.execute(
+                "SELECT min(seq) FROM frame WHERE lane = (SELECT max(lane) FROM frame)"
+            ).fetchone()
             if oldest is None:
                 break
-            self._db.execute("DELETE FROM frame WHERE seq = ?", (oldest[0],))
-            state.dropped += oldest[1]
+            state.dropped += self._remove(state, oldest)
         if self._pragma("page_count") > self._allowed_pages:
             self._db.execute("PRAGMA incremental_vacuum(256)").fetchall()
         return state.dropped - before
-
-    def _oldest(self, lane: int) -> tuple[int, int] | None:
-        return self._db.execute(  # type: ignore[no-any-return]
-            "SELECT seq, rows FROM frame WHERE lane = ? ORDER BY seq LIMIT 1", (lane,)
-        ).fetchone()
 
     def _used_pages(self) -> int:
         return int(self._pragma("page_count") - self._pragma("freelist_count"))
@@ -346,11 +354,11 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _stats(db: sqlite3.Connection, state: State, limit: int) -> Stats:
-    frames, rows, oldest = db.execute("SELECT count(*), total(rows), coalesce(min(time), 0) FROM frame").fetchone()
+    first = db.execute("SELECT time FROM frame ORDER BY seq LIMIT 1").fetchone()
     pages, free, page = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return Stats(state, frames, int(rows), (pages - free) * page, limit, oldest)
+    return Stats(state, state.frames, state.rows, (pages - free) * page, limit, first[0] if first else 0)
 
 
 def _read_state(db: sqlite3.Connection) -> State:

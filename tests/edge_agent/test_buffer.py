@@ -246,6 +246,9 @@ async def test_the_limit_holds_and_every_dropped_reading_is_counted(open_buffer:
         await buffer.settle(delivery, Receipt([frame.seq for frame in delivery.frames]))
     found = [decode(frame.payload) for frame in frames]
     rows = len(numbers_in(frames))
+    assert (state.frames, state.rows) == (len(frames), rows)
+    emptied = (await buffer.stats()).state
+    assert (emptied.frames, emptied.rows) == (0, 0)
     assert state.dropped > 0
     assert rows + state.dropped == state.collected == 400_000
     assert [item.id for batch in found for item in batch.inspections] == ["kept"]
