@@ -61,13 +61,13 @@ def propose(
             best_of_code[listed[0].code] = max(best_of_code.get(listed[0].code, 0.0), listed[0].score)
     chosen = weights or load_weights()
     proposals = {}
-    for point, listed in zip(device.points, options, strict=True):
-        known, code = (memory or Memory()).recall(found, point.point)
+    for written, point, listed in zip(found.points, device.points, options, strict=True):
+        known, code = (memory or Memory()).recall(found, written)
         if known:
-            proposals[point.point.address] = _confirmed(code)
+            proposals[written.address] = _confirmed(code)
             continue
         chance = confidence(features(point, device, listed, best_of_code), chosen) if listed else 0.0
-        proposals[point.point.address] = _proposal(point, device, listed, chance)
+        proposals[written.address] = _proposal(point, device, listed, chance)
     return proposals
 
 

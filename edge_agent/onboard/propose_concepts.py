@@ -149,10 +149,11 @@ def describe(found: PointList) -> Device:
     lexicon = load_lexicon()
     said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
     kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
-    points = [_described(point, kinds) for point in found.points]
+    listed = _without_tag(found.points)
+    points = [_described(point, kinds) for point in listed]
     if not kinds and (guessed := _guess(points)):
         kinds = [guessed]
-        points = [_described(point, kinds) for point in found.points]
+        points = [_described(point, kinds) for point in listed]
     if kinds == ["sensor"] and any({"heat", "energy"} <= point.support.keys() for point in points):
         kinds = ["heat_meter"]
     shared = _shared_words(points)
@@ -166,6 +167,17 @@ def describe(found: PointList) -> Device:
         for point in points
     ]
     return Device((*kinds, *(other for kind in kinds for other in FALLBACK.get(kind, ()))), points)
+
+
+def _without_tag(points: Sequence[Point]) -> Sequence[Point]:
+    """Return the points without the short mark that most of their names carry in front (sv_, HMI_), which says nothing."""
+    tags = Counter(tag[1] for point in points if (tag := _TAG.search(point.name)))
+    common = {tag for tag, times in tags.items() if times > 3 and times > len(points) / 2}
+
+    def cut(found: re.Match[str]) -> str:
+        return "" if found[1] in common else found[0]
+
+    return [msgspec.structs.replace(point, name=_TAG.sub(cut, point.name)) for point in points] if common else points
 
 
 def _guess(points: Sequence[Described]) -> str | None:
@@ -214,7 +226,7 @@ def _described(point: Point, kinds: Sequence[str]) -> Described:
         near = 0.6 / (1 + distance)
         evidence.add(parse(segment, "", kinds), near, near / 4, near / 4)
     for text in parsed.brackets:
-        evidence.add(parse(text, quantity, kinds), 0.6, 0.3, 0.2)
+        evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
     if "current" in evidence.support and _current_means_present(set(evidence.support), quantity):
         evidence.forget("current")
     for broad, fine in (("outlet", "output"), ("inlet", "input")):
@@ -262,6 +274,7 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
+_TAG = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,4})_(?=\w*\w[^./]*$)")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
 

@@ -28,6 +28,7 @@ LONGEST = 8
 """Atoms in the longest spelling that is tried."""
 
 ELECTRICAL = frozenset({"energy_meter", "inverter", "ups"})
+ELECTRIC = frozenset({"electric_voltage", "electric_current", "power", "reactive_power", "apparent_power", "energy"})
 PHASES = ("l1", "l2", "l3", "l12", "l23", "l31")
 _PRIVATE = 0xE000
 
@@ -64,7 +65,9 @@ class Lexicon:
         self.jargon: Mapping[str, Mapping[str, str]] = tables["jargon"]
         self.names = {concept: _names(words) for table in spelled.values() for concept, words in table.items()}
         self._repaired: dict[str, tuple[str, ...] | None] = {}
-        self.units: dict[str, str] = {_folded(word): code for code, words in tables["unit"].items() for word in words.split(",")}
+        self.units: dict[str, str] = {
+            _folded(word): code for code, words in tables["unit"].items() for word in words.split(",")
+        }
         self.devices = {atoms(word): kind for kind, words in tables["device"].items() for word in words.split(",")}
 
     def mark(self, *concepts: str) -> str:
@@ -194,10 +197,14 @@ _SUFFIX_MEANS = (*("l12", "l23", "l31", "l1", "l2", "l3"), "dc", "battery", "bus
 
 _PLC_OPERAND = re.compile(r"[:：]\s*%?[IQMVDT][BWDX]?\d+(?:\.\d+)?(?!\w)")
 _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|us|st|[bridwsxnfelu])(?=[A-Z][a-z])")
+_LETTER_AT_END = re.compile(r"(?:(?i:phs?)\s?|(?<![A-Za-z]))(AB|BC|CA|[ABC])\s*$")
+_LETTERS: Mapping[str, str] = dict(zip(("AB", "BC", "CA", "A", "B", "C"), (*PHASES[3:], *PHASES[:3]), strict=True))
+
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
-    r"(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w", re.IGNORECASE
+    r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w",
+    re.IGNORECASE,
 )
 _CODED_STATE = re.compile(r"[^\W\d_]+\s?0x[0-9a-f]{1,4}(?![0-9a-f])", re.IGNORECASE)
 
@@ -248,6 +255,8 @@ def _marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) -
     text = _SIGN.sub(sign, text)
     for phase, pattern in _RULES:
         text = pattern.sub(lexicon.mark(phase), text)
+    if electrical and unit_quantity in ELECTRIC:
+        text = _LETTER_AT_END.sub(lambda found: lexicon.mark(_LETTERS[found[1].upper()]), text)
     return text
 
 
