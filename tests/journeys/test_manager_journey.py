@@ -10,8 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from protocols.reading import now_us
-from tests.doubles.plant import inspection_of
+from protocols.reading import GOOD, Reading, now_us
+from protocols.uplink.codec import columns_of
+from protocols.uplink.messages import Batch, PointRef
+from tests.doubles.plant import Plant, inspection_of
 
 pytestmark = pytest.mark.chromium
 
@@ -152,8 +154,6 @@ def test_a_stranger_sees_none_of_it(open_browser, ours, theirs, delivered) -> No
 
 def test_from_nothing_to_the_first_value(open_browser, found, cloud: str) -> None:
     """An administrator makes a code on the empty page; the page fills itself once a gateway has used it."""
-    from tests.doubles.plant import Plant
-
     page = open_browser("zh", "phone", company=found("newcomer"))
     page.locator(".steps button").click()
     code = page.locator(".code").inner_text()
@@ -163,6 +163,26 @@ def test_from_nothing_to_the_first_value(open_browser, found, cloud: str) -> Non
         plant.enrol(code)
         plant.deliver_values([now_us()])
     expect(page.locator(".tile")).to_have_count(3)
+
+
+@pytest.mark.parametrize("name", ["L" * 200, "一号车间三楼东侧注塑机二百八十吨" * 12])
+def test_long_names_and_texts_fit_a_phone(open_browser, found, cloud: str, name: str) -> None:
+    company = found(f"long-{ord(name[0])}")
+    refs = [PointRef(name, "P", "active_power_total", "KWT"), PointRef(name, "x" * 200, "", "C62")]
+    values: list[float | str] = [1e12, name * 5]
+    with httpx.Client(base_url=cloud) as client:
+        plant = Plant(client)
+        plant.enrol(company.code(), "G" * 120)
+        now = now_us()
+        rows = [(ref, Reading(ref.name, value, GOOD, now, now)) for ref, value in zip(refs, values, strict=True)]
+        columns, texts = columns_of(rows)
+        plant.deliver(Batch(columns=columns, texts=texts))
+    page = open_browser("zh", "phone", company=company)
+    expect(page.locator(".chart canvas").first).to_be_visible()
+    assert fits_the_screen(page)
+    page.locator(".tile").click()
+    expect(page.locator(".points tbody tr")).to_have_count(2)
+    assert fits_the_screen(page)
 
 
 def test_log_in_and_out(open_browser, ours) -> None:
