@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from cloud.core.embedded import EmbeddedPostgres
+from cloud.core.migrate import migrate
 from protocols.errors import ConfigError
 
 
@@ -63,6 +64,20 @@ def test_a_folder_that_admits_another_user_admits_us_again(folder: Path) -> None
     _run(data)
     (data / "pg_ident.conf").write_text("sunmao somebody-else postgres\n")
     _run(data)
+
+
+def test_the_roles_password_is_in_no_log_of_the_server(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        dsn = server.start()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET log_statement = 'all'")
+            connection.execute("SELECT pg_reload_conf()")
+        migrate(dsn, "canary" * 7)
+    finally:
+        server.stop()
+    log = (folder / "postgres" / "log").read_text()
+    assert ("ALTER ROLE" in log, "canary" in log) == (True, False)
 
 
 def test_a_long_path_is_no_obstacle(folder: Path) -> None:
