@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.decode` prints the figures per device and in all, for five seeds; `-v` names the points that
 were missed. "coherent": values move together as physics has them; "apart": every point by itself, as
-`protocols.library.physics` gives it where it has no model of the machine, so that no law can tell a scale.
+`protocols.library.physics` gives it where it has no model of the machine, so that no law can tell a scale. "library":
+the real devices of the library as `sunmao-edge simulate` serves them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.edge_agent.onboard_decode.unknown_devices import Score, devices, judge
+from edge_agent.onboard.identify import modbus_templates
+from tests.edge_agent.onboard_decode.unknown_devices import Score, devices, judge, judge_template
 
 SEEDS = range(1, 6)
 
@@ -32,6 +34,15 @@ def main(verbose: bool) -> None:
                 for line in dict.fromkeys(score.wrong):
                     sys.stdout.write(f"{device.id}: {line}\n")
         table.add_row("all", kind, *figures(total), style="bold")
+    total = Score()
+    for template in modbus_templates():
+        score = sum((judge_template(template, seed) for seed in SEEDS), Score())
+        total += score
+        table.add_row(template.device.id, "library", *figures(score))
+        if verbose:
+            for line in dict.fromkeys(score.wrong):
+                sys.stdout.write(f"{line}\n")
+    table.add_row("all", "library", *figures(total), style="bold")
     Console().print(table)
 
 

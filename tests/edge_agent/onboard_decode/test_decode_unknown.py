@@ -8,11 +8,12 @@ import tomllib
 import pytest
 
 from edge_agent.onboard.decode import Snapshots, decode, point_toml
+from edge_agent.onboard.identify import modbus_templates
 from protocols.library.physics import behaviour
 from protocols.library.templates import load_template
 from protocols.modbus.codec import encode
 from protocols.modbus.config import ModbusPoint, Table
-from tests.edge_agent.onboard_decode.unknown_devices import MAPS, Score, devices, judge
+from tests.edge_agent.onboard_decode.unknown_devices import MAPS, Score, devices, judge, judge_template
 
 
 def meter_snapshots(seconds: int = 120) -> dict[Table, Snapshots]:
@@ -88,4 +89,11 @@ def test_devices_of_the_development_maps_are_read_rightly() -> None:
         total += judge(device, device.snapshots(device.workshop(3)))
     assert total.live > 150
     assert total.layout / total.live >= 0.97
+    assert total.right / total.live >= 0.85, total.wrong
+
+
+def test_devices_of_the_library_are_read_rightly_as_if_unknown() -> None:
+    total = sum((judge_template(template, 2) for template in modbus_templates()), Score())
+    assert total.live > 400
+    assert total.layout / total.live >= 0.97, total.wrong
     assert total.right / total.live >= 0.85, total.wrong

@@ -17,9 +17,11 @@ from typing import Any
 
 from edge_agent.onboard.decode import Proposal, Snapshots, decode
 from protocols.dictionary.entries import load_dictionary
+from protocols.library.physics import behaviour
 from protocols.library.physics.meter import EnergyMeter
 from protocols.library.physics.plausible import plausible_value
 from protocols.library.physics.seeded import drift, unit_interval
+from protocols.library.templates import Template
 from protocols.modbus.codec import encode
 from protocols.modbus.config import ModbusPoint, Table
 from protocols.reading import Value
@@ -70,11 +72,7 @@ class UnknownDevice:
         tables: dict[Table, dict[int, int]] = {}
         present = values(seconds)
         for point in self.points:
-            try:
-                data = encode(point, present[point.name])
-            except ValueError:
-                data = bytes(2 * point.width)
-            words = struct.unpack(f">{point.width}H", data)
+            words = struct.unpack(f">{point.width}H", _encoded(point, present[point.name]))
             tables.setdefault(point.table, {}).update(enumerate(words, point.address))
         return tables
 
@@ -200,6 +198,56 @@ def _same_scale(device: UnknownDevice, point: ModbusPoint, proposal: Proposal) -
     power = proposal.point.unit in {*kilo, "WTT", "D44", "D46"}
     wanted = point.scale * (written.get(device.units[point.name], 1.0) if power else 1.0)
     return math.isclose(found, wanted, rel_tol=0.01)
+
+
+def judge_template(template: Template, seed: int) -> Score:
+    """Decode two minutes of a device of the library, with the values its simulator serves, as if nothing were known."""
+    values = behaviour(template, seed, 10**9)
+    points = [p for p in template.points if isinstance(p, ModbusPoint) and p.table in {"holding", "input"}]
+    points.sort(key=lambda p: p.bit is not None)
+    shots: dict[Table, list[tuple[float, dict[int, int]]]] = {}
+    for second in range(120):
+        present = values(10**9 + second * 10**6)
+        tables: dict[Table, dict[int, int]] = {}
+        for point in points:
+            held = tables.setdefault(point.table, {})
+            words = struct.unpack(f">{point.width}H", _encoded(point, present[point.name]))
+            if point.bit is not None:
+                words = (words[0] | held.get(point.address, 0),)
+            held.update(enumerate(words, point.address))
+        for table, held in tables.items():
+            shots.setdefault(table, []).append((float(second), held))
+    found = {(p.point.table, p.point.address): p for p in decode(dict(shots))}
+    score = Score()
+    for point in points:
+        columns = {tuple(held[point.address + i] for i in range(point.width)) for _, held in shots[point.table]}
+        if point.type in {"bool", "string"} or len(columns) == 1:
+            continue
+        proposal = found.get((point.table, point.address))
+        layout = proposal is not None and _same_layout(point, proposal, columns)
+        right = layout and proposal is not None and _same_size(point, proposal.point)
+        score += Score(
+            1, int(layout), int(layout and found[point.table, point.address].point.type == point.type), right
+        )
+        if not right:
+            score.wrong.append(f"{template.device.id} {point.name}: {proposal.point if proposal else None}")
+    return score
+
+
+def _encoded(point: ModbusPoint, value: Value) -> bytes:
+    try:
+        return encode(point, value)
+    except ValueError:
+        return bytes(2 * point.width)
+
+
+def _same_size(wanted: ModbusPoint, found: ModbusPoint) -> bool:
+    """Whether both scales give the same quantity; where either has no unit, the bare scales are compared."""
+    size = {"KWT": 1e3, "KVA": 1e3, "KVR": 1e3, "WHR": 1e-3, "MWH": 1e3, "4K": 1e-3, "2Z": 1e-3, "KVT": 1e3}
+    factors = (1.0, 1.0)
+    if wanted.unit and found.unit:
+        factors = size.get(wanted.unit, 1.0), size.get(found.unit, 1.0)
+    return math.isclose(found.scale * factors[1], wanted.scale * factors[0], rel_tol=0.01)
 
 
 def _meter_value(gold: str, unit: str, label: str, seed: int, seconds: float) -> Value:
