@@ -49,7 +49,7 @@ _TOO_MANY = (uaerrors.BadTooManyOperations, uaerrors.BadEncodingLimitsExceeded, 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("sunmao.opcua")
 
 
 class Session:
@@ -194,7 +194,8 @@ class Session:
 
     async def _security_policy(self, security: str) -> Any:
         connection, policy = self._connection, _POLICIES[security]
-        identity = own_identity(connection.certificate, connection.key, "edge")
+        # In a thread, for a new key takes a small box seconds, in which other devices want to be read.
+        identity = await asyncio.to_thread(own_identity, connection.certificate, connection.key, "edge")
         self._identity = identity
         remaining = identity.certificate.not_valid_after_utc - datetime.now(UTC)
         if remaining < timedelta(days=30):
