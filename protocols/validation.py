@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from protocols.errors import ConfigError
@@ -60,7 +60,9 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Text, Text | 
     if kind not in _EXPECTED:
         return Text(error["msg"], error["msg"]), None
     expected = _EXPECTED[kind]
-    got = _shown(error["input"])
+    field = model.model_fields.get(str(next(iter(error["loc"]), "")))
+    secret = field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
+    got = "***" if secret else _shown(error["input"])
     return (
         Text(f"{got} is not {expected.en.format(**context)}", f"{got} 不是{expected.zh.format(**context)}"),
         Text("correct the value", "请改正此值"),

@@ -87,6 +87,16 @@ def test_a_template_of_ones_own_is_found_beside_the_configuration(tmp_path: Path
     assert len(config.devices[0].points) == len(load_template("demo-energy-meter").points)
 
 
+def test_a_password_of_the_wrong_type_is_not_shown(tmp_path: Path) -> None:
+    machine = METER.replace("demo-energy-meter", "demo-injection-moulder")
+    machine = machine[: machine.index("[device.connection]")]
+    connection = '[device.connection]\nendpoint = "opc.tcp://h"\nsecurity = "none"\nuser = "u"\npassword = 271828\n'
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, HEAD + machine + connection))
+    assert caught.value.key == "device[1].connection.password"
+    assert "271828" not in caught.value.explain("en") + caught.value.explain("zh")
+
+
 def test_the_sample_is_valid(tmp_path: Path) -> None:
     sample = files("edge_agent").joinpath("sample.toml").read_text(encoding="utf-8")
     assert [device.name for device in load_config(write(tmp_path, sample)).devices] == ["meter-1"]
@@ -118,6 +128,7 @@ BAD = [
     (HEAD.replace("8000", "80000") + METER, "cloud.url", "https://", "https://"),
     (HEAD.replace("127.0.0.1", "me:secret@127.0.0.1") + METER, "cloud.url", "https://", "https://"),
     (HEAD.replace("127.0.0.1", "a" * 70) + METER, "cloud.url", "https://", "https://"),
+    ("inspection = [1]\n" + HEAD + METER, "inspection[1]", "a table", "表"),
     (HEAD + "[device]\nname = 'x'\n", "device", "[[device]]", "[[device]]"),
     (HEAD + METER + METER, "device[2].name", "device[1].name", "device[1].name"),
     (HEAD + METER + STATION.replace("camera-1", "meter-1"), "inspection[1].device", "device[1]", "device[1]"),
