@@ -78,7 +78,6 @@ TELLING: Mapping[str, str] = {
     "melt": "injection_moulding",
     "clamp_force": "injection_moulding",
     "spindle": "cnc",
-    "feed": "cnc",
     "cutting": "cnc",
     "rapid": "cnc",
     "work_coordinate": "cnc",
@@ -229,6 +228,9 @@ def _described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
     if "current" in evidence.support and _current_means_present(set(evidence.support), quantity):
         evidence.forget("current")
+    if quantity == "temperature":
+        # Where the value is in degrees, a probe is how it is measured and no sensor alarm.
+        evidence.against.pop("sensor", None)
     for broad, fine in (("outlet", "output"), ("inlet", "input")):
         if {broad, fine} <= evidence.support.keys():
             evidence.against.pop(broad, None)

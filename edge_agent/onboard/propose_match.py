@@ -34,6 +34,9 @@ SUPPORT = 0.5
 OTHER_CLASS = 0.88
 """Preference of an entry of another equipment class than the device's."""
 
+PARTS = {"chiller": frozenset({"compressor", "pump"}), "injection_moulding": frozenset({"pump", "furnace"})}
+"""Equipment that is a part of another kind."""
+
 ANY_UNIT = frozenset(
     {
         "analog_input_value",
@@ -126,14 +129,13 @@ def candidates(point: Described, device: Device) -> list[Candidate]:
     best: dict[str, Candidate] = {}
     if "#date" in point.flags:
         return []
+    usual = {"generic", "sensor", *device.kinds}.union(*(PARTS.get(kind, ()) for kind in device.kinds))
     for reading in load_readings():
         entry = dictionary[reading.code]
         found = _fit(reading, point, device) if _may_be(entry, point) else None
         if found is None:
             continue
-        factor = (
-            1.0 if entry.equipment_class in {"generic", "sensor", *device.kinds} or not device.kinds else OTHER_CLASS
-        )
+        factor = 1.0 if entry.equipment_class in usual or not device.kinds else OTHER_CLASS
         found = msgspec.structs.replace(found, score=round(found.score * factor, 6))
         if reading.code not in best or (found.score, found.evidence) > (
             best[reading.code].score,
@@ -179,7 +181,18 @@ def _fit(reading: Reading, point: Described, device: Device) -> Candidate | None
 def _holds(flag: str, point: Described, device: Device) -> bool:
     if flag[0] == "!":
         return not _holds(flag[1:], point, device)
+    if flag == "#alone":
+        return _alone(point)
     return flag[1:] in device.kinds if flag[0] == "@" else flag in point.flags
+
+
+def _alone(point: Described) -> bool:
+    """Return whether nothing narrows a general word: "alarm" of the device, not "pump alarm" or "antifreeze alarm"."""
+    classes = load_lexicon().class_of
+    named = any(
+        weight >= 0.35 and classes[c] in {"subject", "quantity"} for c, weight in point.against.items() if c != "state"
+    )
+    return not named and sum(point.unknown.values()) < 0.3
 
 
 def _may_be(entry: Entry, point: Described) -> bool:

@@ -288,7 +288,7 @@ def _split(word: str, known: frozenset[str]) -> tuple[str, ...]:
 
 def _nearest(word: str, known: frozenset[str]) -> tuple[str, ...]:
     """Return the one known word that differs by one letter (two in long words) and begins alike."""
-    if len(word) < 6:
+    if len(word) < 7:
         return ()
     allowed = 1 if len(word) < 11 else 2
     alike = sorted(

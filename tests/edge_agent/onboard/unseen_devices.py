@@ -1,4 +1,7 @@
-"""Point lists of devices of no vendor in the development set, written down from general knowledge of such devices."""
+"""Point lists of devices of vendors that the development set has not, written down from general knowledge of them.
+
+What they found missing has entered the lexicon since: they guard what works and are no measure of the unseen.
+"""
 
 from __future__ import annotations
 
