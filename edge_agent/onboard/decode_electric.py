@@ -16,8 +16,10 @@ from edge_agent.onboard.decode_ties import (
     law_holds,
     looks,
     name_signal,
+    nearest,
     power_of_ten,
     quotients,
+    scale_between,
     windows,
 )
 from protocols.text import Text
@@ -73,7 +75,8 @@ class _Branch(NamedTuple):
 
 def find_power(gauges: Sequence[Signal], factors: Sequence[Signal], ties: Ties) -> None:
     """Find P = U I cos phi with cos phi among `factors`, and S = U I, phase by phase."""
-    cosines = [(f, e) for f in factors if not f.code for e in exponents(f, "power_factor")]
+    cosines = [f for f in factors if not f.code and exponents(f, "power_factor")]
+    near = {id(s): [(f, e) for f in nearest(s, cosines) for e in exponents(f, "power_factor")] for s in gauges}
     found: list[tuple[float, str, int, _Branch, Signal | None]] = []
     for branch in _branches(gauges):
         # Measured at one instant, S = U I is exact but for rounding.
@@ -81,11 +84,18 @@ def find_power(gauges: Sequence[Signal], factors: Sequence[Signal], ties: Ties) 
         if j is not None and branch.u.code and branch.p.spread > 4 * branch.tolerance:
             found.append((_misfit(branch.ratios, j), "apparent_power", branch.u_exponent - j, branch, None))
             continue
-        for f, f_exponent in cosines:
-            ratios = quotients(branch.ratios, looks(f))
-            j = power_of_ten(ratios, branch.tolerance + 2 * grain(f))
+        for f, f_exponent in near[id(branch.u)]:
+            j = scale_between(branch.ratios, looks(f), branch.tolerance + 2 * grain(f))
             if j is not None and f not in (branch.u, branch.i, branch.p):
-                found.append((_misfit(ratios, j), "power", branch.u_exponent + f_exponent - j, branch, f))
+                found.append(
+                    (
+                        _misfit(quotients(branch.ratios, looks(f)), j),
+                        "power",
+                        branch.u_exponent + f_exponent - j,
+                        branch,
+                        f,
+                    )
+                )
     # Many products come near a power of ten by chance: the exactest is believed first, and binds its members.
     for _, code, difference, branch, factor in sorted(found, key=lambda entry: entry[0]):
         if _tie_power(branch, code, difference, ties) and factor is not None:
@@ -103,13 +113,12 @@ def _branches(gauges: Sequence[Signal]) -> Iterator[_Branch]:
     voltages = [(s, e) for s in levels for e in exponents(s, "voltage")]
     varying = [s for s in gauges if not s.code and s.low * s.high > 0 and s.spread >= 0.004]
     for u, u_exponent in voltages:
-        for i in varying:
-            if i is u or i.low < 0:
-                continue
+        near = nearest(u, varying)
+        for i in [s for s in near if s.low > 0]:
             products = [a * b for a, b in zip(looks(u), looks(i), strict=True)]
-            for p in varying:
+            for p in near:
                 tolerance = 0.003 + 2 * grain(u, i, p)
-                if p is i or p is u or tolerance > 0.02:
+                if p is i or tolerance > 0.02:
                     continue
                 ratios = quotients(looks(p), products)
                 if max(ratios) <= 1.5 * min(ratios):
@@ -167,7 +176,9 @@ def find_totals(gauges: Sequence[Signal], ties: Ties) -> None:
 
 def find_triangle(gauges: Sequence[Signal], factors: Sequence[Signal], ties: Ties) -> None:
     """Find the sides of S^2 = P^2 + Q^2, with cos phi = P / S among `factors`."""
-    for p, q in permutations([s for s in gauges if s.low * s.high > 0 and s.spread >= 0.004], 2):
+    factors = [f for f in factors if exponents(f, "power_factor")]
+    varying = [s for s in gauges if s.low * s.high > 0 and s.spread >= 0.004]
+    for p, q in ((one, other) for one in varying for other in nearest(one, varying)):
         if p.code in {"", "power"} and not q.code and p.low > 0 and p.layout.width == q.layout.width:
             _reactive_by_cosine(p, q, factors, ties)
     for p in [s for s in gauges if s.code == "power"]:
@@ -187,7 +198,8 @@ def _reactive_by_cosine(p: Signal, q: Signal, factors: Sequence[Signal], ties: T
         known = f.code == "power_factor" and p.code == "power"
         if f in (p, q) or not (known or (not f.code and f.spread >= 0.003)):
             continue
-        if power_of_ten(quotients(cosines, looks(f)), 0.002) in exponents(f, "power_factor") and ties.tie(p, q, 0):
+        j = scale_between(cosines, looks(f), 0.002)
+        if j is not None and j in exponents(f, "power_factor") and ties.tie(p, q, 0):
             clue = law_holds("cos φ = P / √(P² + Q²)", p, q, f)
             for signal, code in ((p, "power"), (q, "reactive_power"), (f, "power_factor")):
                 name_signal(signal, code, clue)
@@ -199,7 +211,7 @@ def _right_angle(p: Signal, free: Sequence[Signal], ties: Ties) -> None:
         if not 0.15 * s.mean < abs(q.mean) < s.mean or abs(p.mean) >= s.mean:
             continue
         hypotenuses = [math.hypot(a, b) for a, b in zip(looks(p), looks(q), strict=True)]
-        fits = power_of_ten(quotients(hypotenuses, looks(s)), 0.001 + grain(p, q, s)) == 0
+        fits = scale_between(hypotenuses, looks(s), 0.001 + grain(p, q, s)) == 0
         if fits and ties.tie(q, p, 0) and ties.tie(s, p, 0):
             clue = law_holds("S² = P² + Q²", p, q, s)
             name_signal(q, "reactive_power", clue)
@@ -211,7 +223,7 @@ def _apparent_by_cosine(p: Signal, s: Signal, factors: Sequence[Signal], ties: T
     shares = quotients(looks(p), looks(s))
     for f in factors:
         scales = exponents(f, "power_factor") if f.code in {"", "power_factor"} and f not in (p, s) else []
-        j = power_of_ten(quotients(shares, looks(f)), 0.002 + grain(p, s, f)) if scales and s is not p else None
+        j = scale_between(shares, looks(f), 0.002 + grain(p, s, f)) if scales and s is not p else None
         if j is not None and ties.tie(s, p, j - scales[0]):
             clue = law_holds("cos φ = P / S", p, s, f)
             name_signal(s, "apparent_power", clue)
@@ -224,6 +236,6 @@ def _reactive_by_apparent(p: Signal, s: Signal, free: Sequence[Signal], ties: Ti
     if min(squares) <= 0:
         return
     for q in [q for q in free if not q.code]:
-        j = power_of_ten(quotients([math.sqrt(square) for square in squares], looks(q)), 0.01 + grain(q))
+        j = scale_between([math.sqrt(square) for square in squares], looks(q), 0.01 + grain(q))
         if j is not None and ties.tie(q, p, j):
             name_signal(q, "reactive_power", law_holds("S² = P² + Q²", p, q, s))

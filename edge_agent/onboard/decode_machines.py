@@ -20,8 +20,10 @@ from edge_agent.onboard.decode_ties import (
     looks,
     mantissa,
     name_signal,
+    nearest,
     power_of_ten,
     quotients,
+    scale_between,
     windows,
 )
 from protocols.text import Text
@@ -126,11 +128,11 @@ def find_direct_current(gauges: Sequence[Signal], ties: Ties) -> None:
         products = [
             sum(row[k] * row[k + 1] for k in range(0, len(row), 2)) for row in zip(*map(looks, strings), strict=True)
         ]
-        for p in free:
+        for p in nearest(strings[0], free):
             if p.code or p in strings or p.spread < 0.01 or any(s.code for s in strings):
                 continue
             tolerance = 0.002 + grain(*strings, p)
-            j = power_of_ten(quotients(looks(p), products), tolerance)
+            j = scale_between(looks(p), products, tolerance)
             if j is not None and p.spread > 4 * tolerance:
                 _tie_strings(strings, p, j, ties)
                 _inverted(p, gauges, ties)

@@ -24,6 +24,8 @@ IMPOSSIBLE = -math.inf
 
 MOST_STATES = 6
 
+_LOOKS = 12
+
 
 class Quantity(NamedTuple):
     """A quantity a register may hold.
@@ -120,6 +122,8 @@ class Signal:
         exponent: engineering value = raw value x 10^exponent.
         bits: how much better the chosen scale is than the next, from the relations found.
         clues: why, in words.
+        looks: the values at a dozen instants, evenly spread, at which a law has to hold.
+        grain: relative uncertainty that rounding leaves in the value.
         scaled_float: a float on a device that is known to scale its floats.
     """
 
@@ -137,12 +141,16 @@ class Signal:
     high: float = field(init=False)
     mean: float = field(init=False)
     whole: bool = field(init=False)
+    looks: tuple[float, ...] = field(init=False)
+    grain: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.values = self.layout.values
         self.low, self.high = min(self.values), max(self.values)
         self.mean = sum(self.values) / len(self.values)
         self.whole = all(value == int(value) for value in self.values)
+        self.looks = tuple(self.values[(len(self.values) - 1) * i // (_LOOKS - 1)] for i in range(_LOOKS))
+        self.grain = 0.5 * self.quantum / max(abs(self.mean), 1e-12)
         self.kind = _kind(self)
 
     @property

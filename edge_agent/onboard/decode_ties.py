@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from edge_agent.onboard.decode_quantities import EXPONENTS, IMPOSSIBLE, QUANTITIES, Signal, likelihood
 from protocols.text import Text
 
-_LOOKS = 12
-"""Instants, evenly spread, at which a law has to hold."""
-
-
 _LAW_BITS = 12.0
+
+_NEIGHBOURS = 48
+"""Points among which the partners of one are looked for: makers keep together what belongs together, and the number of
+triples in a large device grows with the third power."""
 
 
 _GUESSED = [code for code, quantity in QUANTITIES.items() if quantity.likely > -2.5]
@@ -61,25 +61,32 @@ def best_quantity(signal: Signal, exponent: int) -> tuple[str, float]:
     return (code, bits) if bits > IMPOSSIBLE else (signal.code or "number", -30.0 - abs(exponent))
 
 
-def looks(signal: Signal) -> list[float]:
+def looks(signal: Signal) -> tuple[float, ...]:
     """Return the raw values at the instants at which a law has to hold."""
-    count = len(signal.values)
-    return [signal.values[(count - 1) * i // (_LOOKS - 1)] for i in range(_LOOKS)]
+    return signal.looks
+
+
+def scale_between(above: Sequence[float], below: Sequence[float], tolerance: float) -> int | None:
+    """Return j where |above| is |below| x 10^j at every look within `tolerance` (relative), else None."""
+    if not above[0] or not below[0]:
+        return None
+    j = round(math.log10(abs(above[0] / below[0])))
+    level = 10.0**j
+    # Nearly all pairs fail at the first look, and there are very many pairs.
+    for a, b in zip(above, below, strict=True):
+        if not b or abs(abs(a / b) / level - 1) > tolerance:
+            return None
+    return j
 
 
 def power_of_ten(ratios: Sequence[float], tolerance: float) -> int | None:
     """Return j where all `ratios` are 10^j within `tolerance` (relative), else None."""
-    first = ratios[0]
-    if first <= 0:
-        return None
-    j = round(math.log10(first))
-    level = 10.0**j
-    return j if all(abs(ratio / level - 1) <= tolerance for ratio in ratios) else None
+    return scale_between(ratios, (1.0,) * len(ratios), tolerance)
 
 
 def grain(*signals: Signal) -> float:
     """Return the relative uncertainty that rounding leaves in a product of these signals."""
-    return sum(0.5 * signal.quantum / max(abs(signal.mean), 1e-12) for signal in signals)
+    return sum(signal.grain for signal in signals)
 
 
 def quotients(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -111,6 +118,12 @@ def windows(signals: Sequence[Signal]) -> Iterator[tuple[Signal, Signal, Signal]
         second, third = following
         if second and third and second.layout.width == third.layout.width == width:
             yield signal, second, third
+
+
+def nearest(signal: Signal, signals: Sequence[Signal]) -> list[Signal]:
+    """Return the signals of the same table nearest to `signal`, at most `_NEIGHBOURS`, without itself."""
+    here = [s for s in signals if s.table == signal.table and s is not signal]
+    return sorted(here, key=lambda s: abs(s.layout.address - signal.layout.address))[:_NEIGHBOURS]
 
 
 def law_holds(law: str, *signals: Signal) -> Text:
