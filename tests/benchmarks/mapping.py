@@ -94,7 +94,7 @@ def naive(points: PointList) -> Mapped:
         words = set(atoms(f"{point.name} {point.description}"))
         scored = [(2 * len(words & own) / (len(words) + len(own)), code) for code, own in entries if words & own]
         score, code = max(scored, default=(0.0, None))
-        return (code, score) if score >= 0.5 else (None, score)
+        return (code, score) if score >= 0.45 else (None, score)
 
     return {point.address: best(point) for point in points.points}
 
