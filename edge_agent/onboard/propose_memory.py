@@ -1,13 +1,14 @@
 """Remembers what technicians confirmed, so that the next device of the family is already known.
 
 A small JSON file. A name is kept without its numbers ("Zone 3 temperature" speaks for zone 4 too) under the family of
-the device: its vendor and model, else its kind.
+the device: its vendor and model, else its kind, else the set of its points.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from unicodedata import normalize
 
@@ -74,6 +75,10 @@ def save_memory(memory: Memory, path: Path) -> None:
 
 def _family(device: PointList) -> str:
     told = " ".join(filter(None, (device.vendor, device.model))) or device.kind
+    if not told.strip():
+        # Nobody said what it is: only a device of the very same points is of its family.
+        names = "\n".join(sorted({_folded(point) for point in device.points}))
+        return f"points {sha256(names.encode()).hexdigest()[:16]}"
     return normalize("NFKC", told).casefold().strip()
 
 

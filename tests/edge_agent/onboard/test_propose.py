@@ -152,6 +152,10 @@ def test_what_a_technician_confirmed_comes_first(tmp_path: Path) -> None:
     assert found["9"].confidence >= SURE
     other = PointList(again.points, "Other", "Y", "vfd")
     assert propose(other, memory)["8"].property == "output_current"
+    nameless = PointList(device.points)
+    memory.confirm(nameless, {"2": None})
+    assert propose(nameless, memory)["2"].property is None
+    assert propose(PointList(device.points[1:]), memory)["2"].property == "output_current"
 
 
 @pytest.mark.parametrize("answers", [{"7": "oee"}, {"1": "no_such_entry"}])
