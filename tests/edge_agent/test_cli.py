@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer
 
 from edge_agent.cli import app
 from edge_agent.config import load_config
@@ -165,7 +166,10 @@ def test_interrupting_a_command_is_no_traceback(configured: Path) -> None:
 
 
 def test_every_command_speaks_json_and_both_languages() -> None:
-    groups = [app, *(group.typer_instance for group in app.registered_groups)]
-    for command in [command for group in groups if group for command in group.registered_commands]:
-        assert command.callback is not None
-        assert {"as_json", "lang"} <= set(command.callback.__annotations__), command.name
+    groups = [typer.main.get_command(app)]
+    while groups:
+        for name, command in groups.pop().commands.items():  # type: ignore[attr-defined]
+            if hasattr(command, "commands"):
+                groups.append(command)
+            else:
+                assert {"--json", "--lang"} <= {text for option in command.params for text in option.opts}, name
