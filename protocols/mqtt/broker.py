@@ -70,8 +70,9 @@ class Broker:
         """End it and wait for its end."""
         process, self._process = self._process, None
         if process is not None:
+            # It has nothing to save, and a SIGTERM in the moment it starts is lost on it.
             with suppress(ProcessLookupError):
-                process.terminate()
+                process.kill()
             await process.wait()
         if self._folder is not None:
             self._folder.cleanup()

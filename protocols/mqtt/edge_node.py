@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from protocols.mqtt.codec import measured
@@ -73,22 +73,19 @@ class EdgeNode:
             message = decode_payload(payload)
         except ValueError:
             self._forget()
-            return list(self._all(device, BAD_DECODING_ERROR, arrival))
+            return list(self._all(self._points if kind == "NDEATH" else [device], BAD_DECODING_ERROR, arrival))
         if kind == "NDEATH":
             return self._node_death(message, arrival)
         self._follow(kind, message)
         if kind == "DDEATH":
             self._births.pop(device, None)
-            return list(self._all(device, BAD_NO_COMMUNICATION, arrival))
-        if kind == "NBIRTH":
-            self._births.clear()
-            self.wants_birth = False
-            self._birth_sequence = _birth_sequence(message)
+            return list(self._all([device], BAD_NO_COMMUNICATION, arrival))
+        found = list(self._node_birth(message, arrival)) if kind == "NBIRTH" else []
         if device not in self._points:
-            return []
+            return found
         if kind in ("NBIRTH", "DBIRTH"):
             self._births[device] = _meanings(message)
-        found = list(self._values(device, message, arrival))
+        found += self._values(device, message, arrival)
         if kind in ("NBIRTH", "DBIRTH"):
             born = {metric.name for metric in message.metrics}
             found += [
@@ -111,13 +108,21 @@ class EdgeNode:
         self._births.clear()
         self.wants_birth = True
 
+    def _node_birth(self, message: Payload, arrival: int) -> Iterator[Heard]:
+        """Begin anew. The devices of another session are gone until their own births (the same one only repeats)."""
+        self._births.clear()
+        self.wants_birth = False
+        before, self._birth_sequence = self._birth_sequence, _birth_sequence(message)
+        if None not in (before, self._birth_sequence) and before != self._birth_sequence:
+            yield from self._all([device for device in self._points if device], BAD_NO_COMMUNICATION, arrival)
+
     def _node_death(self, message: Payload, arrival: int) -> list[Heard]:
         said = _birth_sequence(message)
         if None not in (said, self._birth_sequence) and said != self._birth_sequence:
             return []  # the will of a session before the present one
         self._births.clear()
         self._next_seq = None
-        return [heard for device in self._points for heard in self._all(device, BAD_NO_COMMUNICATION, arrival)]
+        return list(self._all(self._points, BAD_NO_COMMUNICATION, arrival))
 
     def _values(self, device: str, message: Payload, arrival: int) -> Iterator[Heard]:
         meanings = self._births.get(device, {})
@@ -137,10 +142,11 @@ class EdgeNode:
                 raw, quality = metric_value(metric, data_type or 0)
                 yield Heard(measured(point, raw, quality, source, arrival), metric.historical)
 
-    def _all(self, device: str, quality: Quality, arrival: int) -> Iterator[Heard]:
-        for points in self._points.get(device, {}).values():
-            for point in points:
-                yield Heard(Reading(point.name, None, quality, arrival, arrival))
+    def _all(self, devices: Iterable[str], quality: Quality, arrival: int) -> Iterator[Heard]:
+        for device in devices:
+            for points in self._points.get(device, {}).values():
+                for point in points:
+                    yield Heard(Reading(point.name, None, quality, arrival, arrival))
 
 
 def _identity(metric: Metric, meanings: dict[int | str, tuple[str, int | None]]) -> tuple[str | None, int | None]:

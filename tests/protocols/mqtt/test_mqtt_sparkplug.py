@@ -297,6 +297,15 @@ def test_deaths_are_bad_and_old_wills_are_not_believed() -> None:
     assert told(n, "NDEATH", present) == [("a", None, BAD_NO_COMMUNICATION), ("d", None, BAD_NO_COMMUNICATION)]
 
 
+def test_devices_of_another_session_are_gone_until_they_are_born() -> None:
+    n = node("a", device="d")
+    n.take("NBIRTH", "", birth(session=4), NOW)
+    assert told(n, "DBIRTH", birth(1, a=31), "d") == [("a", 31, GOOD)]
+    assert told(n, "NBIRTH", birth(session=4)) == []
+    assert told(n, "NBIRTH", birth(session=5)) == [("a", None, BAD_NO_COMMUNICATION)]
+    assert told(n, "NDEATH", b"\x08") == [("a", None, BAD_DECODING_ERROR)]
+
+
 def test_history_is_marked_and_keeps_its_time() -> None:
     n = node("a")
     n.take("NBIRTH", "", birth(a=31), NOW)
