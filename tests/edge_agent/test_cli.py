@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 import typer
+import typer.core
+import typer.main
 
 from edge_agent.cli import app
 from edge_agent.config import load_config
