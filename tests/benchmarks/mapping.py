@@ -1,8 +1,10 @@
 """How well points are mapped to the dictionary: `python -m tests.benchmarks.mapping` prints one table.
 
 Development set: real point lists with their entries known (`gold`, "none" where nothing fits). What is fitted (the
-confidence) is cross-validated: each vendor is judged with weights fitted on the others. The lexicon is general
-knowledge and the same for all. The peer is naive: the entry whose name shares the most words with the point's.
+confidence) is cross-validated: each vendor is judged with weights fitted on the others. The lexicon was enlarged by
+hand with these devices in sight, so that the table says how well they are covered, not how a new vendor would fare: lists
+written before the lexicon knew them (`tests/edge_agent/onboard/unseen.csv`) reached 79 % of points that have an entry,
+93 % right when sure, and 14 % false on none at first sight. The peer is naive: the entry whose name shares the most words with the point's.
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ def main() -> int:
 
     for labelled, answer in mapped:
         row(f"{labelled.vendor} {labelled.points.model}"[:44], figures([(labelled, answer)]))
-    row("ALL, cross-validated by vendor", figures(mapped))
+    row("ALL, confidence cross-validated by vendor", figures(mapped))
     row("peer: overlap of words", figures([(labelled, naive(labelled.points)) for labelled in devices]))
     row("bar", Figures(0.85, 0.95, 0.0, 0.05, 0, 1, 1))
     console.print(table)
