@@ -58,17 +58,30 @@ def _whole_number(value: Any) -> Any:
 
 
 class ModbusConnection(ConnectionConfig):
-    """How to reach one Modbus device over TCP."""
+    """How to reach one Modbus device: over TCP (`host`, `port`) or on a serial port (`serial` and what follows it)."""
 
-    host: str = Field(min_length=1, description="IP address or host name of the device or of its gateway.")
+    host: str | None = Field(None, min_length=1, description="IP address or host name of the device or of its gateway.")
     port: int = Field(502, ge=1, le=65535, description="TCP port.")
     unit_id: int = Field(
         1, ge=0, le=255, description="Unit (slave) address; behind a gateway it chooses the device on the serial line."
     )
-    framing: Literal["tcp", "rtu-over-tcp"] = Field(
+    framing: Literal["tcp", "rtu-over-tcp", "rtu"] = Field(
         "tcp",
-        description='"tcp": Modbus TCP; "rtu-over-tcp": serial frames with CRC through a transparent serial server.',
+        description=(
+            '"tcp": Modbus TCP; "rtu-over-tcp": serial frames with CRC through a transparent serial server; '
+            '"rtu": the same on a serial port of this computer.'
+        ),
     )
+    serial: str | None = Field(
+        None,
+        pattern=r"^/[!-~]+$",
+        description='Serial port: "/dev/ttyUSB0", or better its lasting name under /dev/serial/by-id.',
+    )
+    baudrate: int = Field(9600, ge=300, le=4_000_000, description="Bits per second on the serial port.")
+    parity: Literal["N", "E", "O"] = Field(
+        "N", description='Parity on the serial port: "N" none, "E" even, "O" odd; there are always 8 data bits.'
+    )
+    stopbits: Literal[1, 2] = Field(1, description="Stop bits on the serial port.")
     max_registers: int = Field(
         125,
         ge=1,
@@ -86,8 +99,8 @@ class ModbusConnection(ConnectionConfig):
 
     @field_validator("host")
     @classmethod
-    def _host_is_an_address_or_a_name(cls, host: str) -> str:
-        if _HOST_NAME.fullmatch(host):
+    def _host_is_an_address_or_a_name(cls, host: str | None) -> str | None:
+        if host is None or _HOST_NAME.fullmatch(host):
             return host
         try:
             return str(ip_address(host))
@@ -98,8 +111,23 @@ class ModbusConnection(ConnectionConfig):
             ) from None
 
     @model_validator(mode="after")
+    def _one_way_to_the_device(self) -> ModbusConnection:
+        if self.framing == "rtu" and (self.serial is None or self.host is not None):
+            raise _wrong(
+                'framing "rtu" speaks on a serial port: give serial = "/dev/ttyUSB0" and no host',
+                'framing "rtu" 使用串口：请写 serial = "/dev/ttyUSB0"，并去掉 host',
+            )
+        if self.framing != "rtu" and (self.host is None or self.serial is not None):
+            raise _wrong(
+                f'framing "{self.framing}" speaks over the network: give host and no serial; '
+                'for a serial port set framing = "rtu"',
+                f'framing "{self.framing}" 使用网络：请写 host，并去掉 serial；使用串口时请写 framing = "rtu"',
+            )
+        return self
+
+    @model_validator(mode="after")
     def _unit_answers(self) -> ModbusConnection:
-        if self.framing == "rtu-over-tcp" and self.unit_id == 0:
+        if self.framing != "tcp" and self.unit_id == 0:
             raise _wrong(
                 "unit_id 0 is the broadcast address of a serial line, which nobody answers; use 1..247",
                 "unit_id 0 是串行总线的广播地址，没有设备会应答；请使用 1..247",

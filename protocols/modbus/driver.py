@@ -72,7 +72,7 @@ class _Schedule:
 
 
 class ModbusDriver:
-    """Talks to one unit over Modbus TCP or over serial frames in TCP. See `protocols.driver.Driver` for the promises.
+    """Talks to one unit over Modbus TCP, serial frames in TCP or a serial port. See `protocols.driver.Driver` for the promises.
 
     A refused block is split until the refused points are found; these are left out for a while and the others are read
     on. At most one of them is tried again per call of `read`; when it answers, all are planned afresh.
@@ -94,11 +94,11 @@ class ModbusDriver:
         return plan_reads(points, self._connection.max_registers, self._connection.max_gap)
 
     async def open(self) -> None:
-        """Connect; raises Unreachable."""
+        """Connect; raises Unreachable, and Refused for a serial port that can not be used."""
         await self._link.open()
 
     async def read(self, points: Sequence[ModbusPoint]) -> list[Reading]:
-        """Read `points` once; one Reading each, in their order. Raises Unreachable or Malformed."""
+        """Read `points` once; one Reading each, in their order. Raises Unreachable, Malformed or Refused."""
         names = tuple([point.name for point in points])
         schedule = self._schedules.get(names)
         if schedule is None:

@@ -1,5 +1,8 @@
 """One connection to a Modbus device: sends a read request and hands back the bytes of its answer.
 
+A serial port is taken for one request and let go after it, so that all devices on its line have their turn. Who has it
+is known to the operating system, which locks it (flock), be the next device in this program or in another.
+
 pymodbus builds the frames and finds them in what comes back. It does not compare an answer with its request beyond
 unit and transaction id (and lets a transaction id of 0 pass), so the rest is compared here: nothing that is not the
 exact answer gets through. After any failure the connection is dropped, so that a late answer finds nobody to hurt.
@@ -10,16 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from time import monotonic
 
 from pymodbus import FramerType, ModbusException
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
 from pymodbus.pdu.other_message import ReportDeviceIdRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
-from protocols.errors import Malformed, SunmaoError, Unreachable
+from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
+from protocols.modbus import serial_port
 from protocols.modbus.config import ModbusConnection
 from protocols.text import Text
 
@@ -30,7 +36,6 @@ _REQUESTS: dict[int, type[ModbusPDU]] = {
     4: ReadInputRegistersRequest,
 }
 
-
 REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION = 0x11, 0x2B
 """Functions whose answers tell their own length (V1.1b3, 6.13 and 6.21)."""
 
@@ -39,6 +44,12 @@ _LONGEST_FRAME = 260
 
 _LARGEST_READ = 1 << 18
 """Bytes that an asyncio transport hands over at once."""
+
+_TURNS = 10
+"""How long a request waits for its turn on a serial port, in timeouts: those of silent devices that come before it."""
+
+_LOOK_S = 0.005
+"""How often it looks whether the serial port is free, in seconds. Who has just had it waits twice as long."""
 
 
 class Answer(ModbusPDU):  # type: ignore[misc]
@@ -82,37 +93,88 @@ class ModbusLink:
     def __init__(self, device: str, connection: ModbusConnection) -> None:
         self._device = device
         self._connection = connection
-        self._place = f"{connection.host}:{connection.port}"
-        self._client: AsyncModbusTcpClient | None = None
+        self._place = connection.serial or f"{connection.host}:{connection.port}"
+        self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
+        self._port: int | None = None
         self._heard = self._stray = False
 
     async def open(self) -> None:
-        """Connect; raises Unreachable."""
+        """Connect; raises Unreachable, and Refused for a serial port that can not be used."""
         # What pymodbus would log comes back as an error of ours; a level the operator has set is respected.
         logger = logging.getLogger("pymodbus")
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.CRITICAL)
-        client = AsyncModbusTcpClient(
-            self._connection.host,
-            port=self._connection.port,
-            framer=FramerType.SOCKET if self._connection.framing == "tcp" else FramerType.RTU,
-            timeout=self._connection.timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            trace_packet=self._on_packet,
-            trace_connect=self._on_connect,
-        )
-        client.ctx.framer.decoder = AnswerDecoder(False)
-        client.ctx.max_buffer_size = 2 * _LARGEST_READ  # pymodbus would drop unseen what is longer than a frame
-        self._client = client
-        self._heard = self._stray = False
-        connected = await client.connect()
-        _end_if_cancelled()
-        if not connected:
-            await self.close()
+        if self._connection.serial is not None:
+            self._port = serial_port.hold(self._device, self._connection.serial)
+        elif not await self._connect():
             raise self._unreachable(
                 "nobody answers", "无应答", Text("check power, cable, host and port", "请检查电源、网线、host 与 port")
             )
+
+    async def _connect(self) -> bool:
+        """Return whether the connection, or the serial port, could be had."""
+        client = self._client = self._new_client()
+        client.ctx.framer.decoder = AnswerDecoder(False)
+        client.ctx.max_buffer_size = 2 * _LARGEST_READ  # pymodbus would drop unseen what is longer than a frame
+        self._heard = self._stray = False
+        try:
+            connected = await client.connect()
+        except serial_port.SETTING_ERRORS as error:
+            raise self._refused(
+                f"the serial port can not be set as configured ({error})",
+                f"串口无法按配置设置({error})",
+                Text("check baudrate, parity and stopbits", "请检查 baudrate、parity 与 stopbits"),
+            ) from error
+        _end_if_cancelled()
+        if not connected:
+            await self._hang_up()
+        return bool(connected)
+
+    def _new_client(self) -> AsyncModbusTcpClient | AsyncModbusSerialClient:
+        connection = self._connection
+        framer = FramerType.SOCKET if connection.framing == "tcp" else FramerType.RTU
+        options = {
+            "framer": framer,
+            "timeout": connection.timeout_s,
+            "retries": 0,
+            "reconnect_delay": 0,
+            "trace_packet": self._on_packet,
+            "trace_connect": self._on_connect,
+        }
+        if connection.serial is None:
+            return AsyncModbusTcpClient(connection.host, port=connection.port, **options)
+        return AsyncModbusSerialClient(
+            connection.serial,
+            baudrate=connection.baudrate,
+            parity=connection.parity,
+            stopbits=connection.stopbits,
+            **options,
+        )
+
+    async def _take_turn(self, path: str) -> None:
+        """Have the serial port `path` for one request, once nobody else has it and the line is silent."""
+        deadline = monotonic() + _TURNS * self._connection.timeout_s
+        await asyncio.sleep(2 * _LOOK_S)
+        while not await self._connect():
+            os.close(serial_port.hold(self._device, path))  # says so if the port is not taken but gone
+            if monotonic() > deadline:
+                raise self._refused(
+                    "another program keeps the serial port",
+                    "串口一直被其他程序占用",
+                    Text(
+                        f"end it (fuser -v {path} shows it), or have one program read the whole line",
+                        f"请结束该程序(fuser -v {path} 可查看)，或只用一个程序读取整条总线",
+                    ),
+                )
+            await asyncio.sleep(_LOOK_S)
+        while True:
+            self._heard = False
+            await asyncio.sleep(serial_port.silence_s(self._connection.baudrate))
+            if not self._heard:
+                break
+            if monotonic() > deadline:
+                raise self._malformed("what nobody asked for, without end", "持续不断的未请求数据")
+        self._stray = False  # what came before the request was late for another one
 
     async def exchange(self, function_code: int, address: int, count: int, size: int) -> bytes | int:
         """Ask for `count` registers or bits at `address`; return the `size` bytes of data, or the exception code.
@@ -136,15 +198,18 @@ class ModbusLink:
         return await self._ask(ReadDeviceInformationRequest(category, first, dev_id=unit), None)
 
     async def _ask(self, request: ModbusPDU, size: int | None) -> bytes | int:
-        client = self._client
-        if client is None or not client.connected:
-            await self.close()
-            raise self._unreachable("the connection is closed", "连接已关闭")
         try:
+            if self._port is not None and self._connection.serial is not None:
+                await self._take_turn(self._connection.serial)
+            client = self._client
+            if client is None or not client.connected:
+                raise self._unreachable("the connection is closed", "连接已关闭")
             if self._stray:
                 raise self._malformed("an answer nobody asked for", "未请求的应答")
             answer = await client.execute(False, request)
             _end_if_cancelled()
+            if self._port is not None:
+                await self._hang_up()
             return self._checked(answer, request, size)
         except (ConnectionError, ModbusException) as error:
             await self.close()
@@ -179,7 +244,13 @@ class ModbusLink:
         return body[1:]
 
     async def close(self) -> None:
-        """Drop the connection; the socket is closed when this returns."""
+        """Drop the connection; the socket, or the serial port, is closed when this returns."""
+        port, self._port = self._port, None
+        if port is not None:
+            os.close(port)
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         client, self._client = self._client, None
         if client is None:
             return
@@ -213,13 +284,20 @@ class ModbusLink:
 
     def _failure(self, error: Exception) -> SunmaoError:
         if isinstance(error, ConnectionError):
+            if self._connection.serial is not None:
+                return self._unreachable("the serial port has gone", "串口已断开", Text("plug it in", "请重新插好"))
             return self._unreachable("the device has closed the connection", "设备关闭了连接")
         if self._heard:
             return self._malformed("no Modbus frame", "的不是 Modbus 帧")
         return self._unreachable(
             f"no answer from unit {self._connection.unit_id} within {self._connection.timeout_s:g} s",
             f"从站 {self._connection.unit_id} 在 {self._connection.timeout_s:g} 秒内无应答",
-            Text("check unit_id and framing", "请检查 unit_id 与 framing"),
+            Text("check unit_id and framing", "请检查 unit_id 与 framing")
+            if self._connection.serial is None
+            else Text(
+                "check unit_id, baudrate, parity, power and the two wires (A and B)",
+                "请检查 unit_id、baudrate、parity、电源与两根信号线(A、B)",
+            ),
         )
 
     def unit_absent(self) -> Unreachable:
@@ -238,8 +316,14 @@ class ModbusLink:
         where = f"{self._device} ({self._place})"
         return Malformed(
             Text(f"{where}: it sent {en}", f"{where}：收到{zh}"),
-            Text("check framing and that this is a Modbus device", "请检查 framing,并确认这是 Modbus 设备"),
+            Text("check framing and that this is a Modbus device", "请检查 framing,并确认这是 Modbus 设备")
+            if self._connection.serial is None
+            else Text("check baudrate, parity and stopbits", "请检查 baudrate、parity 与 stopbits"),
         )
+
+    def _refused(self, en: str, zh: str, mend: Text) -> Refused:
+        where = f"{self._device} ({self._place})"
+        return Refused(Text(f"{where}: {en}", f"{where}：{zh}"), mend)
 
 
 def _end_if_cancelled() -> None:

@@ -152,6 +152,22 @@ async def test_libmodbus_on_a_serial_line_behind_a_serial_server(libmodbus_serve
                     assert [reading.value for reading in readings] == [*POINTS.values(), None, None]
 
 
+async def test_libmodbus_on_a_serial_port(libmodbus_server: Path, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    lines = [f"PTY,raw,echo=0,link={pty}" for pty in (ours, theirs)]
+    async with program(needed("socat"), *lines):
+        await appearing(ours)
+        await appearing(theirs)
+        async with program(libmodbus_server, "rtu", theirs) as output:
+            await line_with(output, "ready")
+            connection = ModbusConnection(serial=str(ours), framing="rtu", baudrate=115200, unit_id=7, timeout_s=5)
+            points = [*POINTS, *ABSENT]
+            async with opened(ModbusDriver("peer", connection, points)) as driver:
+                for _ in range(2):
+                    readings = await driver.read(points)
+                    assert [reading.value for reading in readings] == [*POINTS.values(), None, None]
+
+
 async def test_pymodbustcp(pymodbustcp_port: int) -> None:
     await check(pymodbustcp_port, [])
 

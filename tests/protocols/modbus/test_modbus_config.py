@@ -11,6 +11,7 @@ from protocols.errors import ConfigError
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
 from protocols.text import Text
+from protocols.validation import validate
 
 
 def test_addresses_are_numbers_or_hexadecimal_text() -> None:
@@ -67,6 +68,35 @@ def test_a_serial_line_has_no_unit_0() -> None:
     assert ModbusConnection(host="h", unit_id=0).unit_id == 0
     with pytest.raises(ValidationError, match="broadcast"):
         ModbusConnection(host="h", unit_id=0, framing="rtu-over-tcp")
+    with pytest.raises(ValidationError, match="broadcast"):
+        ModbusConnection(serial="/dev/ttyUSB0", unit_id=0, framing="rtu")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "give host and no serial"),
+        ({"host": "h", "serial": "/dev/ttyUSB0"}, "give host and no serial"),
+        ({"serial": "/dev/ttyUSB0"}, 'for a serial port set framing = "rtu"'),
+        ({"framing": "rtu"}, "and no host"),
+        ({"framing": "rtu", "host": "h"}, "and no host"),
+        ({"framing": "rtu", "host": "h", "serial": "/dev/ttyUSB0"}, "and no host"),
+    ],
+)
+def test_a_device_is_on_the_network_or_on_a_serial_port(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(ModbusConnection, fields, "device[1].connection")
+    assert words in caught.value.what.en
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in caught.value.what.zh)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"serial": "COM 3"}, {"serial": ""}, {"baudrate": 0}, {"parity": "even"}, {"stopbits": 3}, {"unit_id": 256}],
+)
+def test_wrong_settings_of_a_serial_port_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ModbusConnection.model_validate({"framing": "rtu", "serial": "/dev/ttyUSB0", **fields})
 
 
 def test_a_value_wider_than_a_request_is_refused_by_the_driver() -> None:
