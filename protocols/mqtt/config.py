@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import ssl
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import (
     Field,
-    SecretStr,
     StrictBool,
     StrictInt,
     StrictStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from protocols.driver import ConnectionConfig, PointConfig
+from protocols.driver import PointConfig
 from protocols.errors import ConfigError
+from protocols.secured import FilePath, SecuredConnection
 from protocols.text import Text
 
 TimeFormat = Literal["iso8601", "s", "ms", "us"]
 JsonPath = tuple[str, ...]
 
 
-class MqttConnection(ConnectionConfig):
+class MqttConnection(SecuredConnection):
     """One broker. Paths are relative to the folder of the configuration file."""
+
+    advised_security = "tls"
 
     host: str = Field(min_length=1, pattern=r"^[^\s/@]+$", description="Name or IP address of the broker.")
     port: int | None = Field(None, ge=1, le=65535, description="TCP port; 8883 with TLS and 1883 without where absent.")
@@ -35,14 +35,14 @@ class MqttConnection(ConnectionConfig):
         description='"tls" (encrypted, the broker\'s certificate is checked), or "none": everybody on the network can'
         " read and change what is sent. There is no default."
     )
-    ca: Path | None = Field(
+    ca: FilePath | None = Field(
         None,
         description="Certificates (PEM) of the authorities that may vouch for the broker; the system's where absent.",
     )
-    certificate: Path | None = Field(None, description="This agent's client certificate (PEM), where the broker asks.")
-    key: Path | None = Field(None, description="Private key of the client certificate (PEM).")
-    user: str | None = Field(None, min_length=1, description="User name; anonymous where absent.")
-    password: SecretStr | None = Field(None, description="Password of the user.")
+    certificate: FilePath | None = Field(
+        None, description="This agent's client certificate (PEM), where the broker asks."
+    )
+    key: FilePath | None = Field(None, description="Private key of the client certificate (PEM).")
     client_id: str | None = Field(
         None,
         min_length=1,
@@ -62,36 +62,8 @@ class MqttConnection(ConnectionConfig):
         description="Ask a Sparkplug node for its birth certificate where it is needed; nothing else is ever published.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _security_is_chosen(cls, data: Any) -> Any:
-        # A mistyped key is left to the check for unknown keys, which says more.
-        if isinstance(data, dict) and "security" not in data and data.keys() <= cls.model_fields.keys():
-            raise ConfigError(
-                Text("the security of the connection is not chosen", "未选择连接的安全方式"),
-                Text(
-                    'write security = "tls"; or, knowing that everybody on the network can read and change what is'
-                    ' sent, security = "none"',
-                    '请写 security = "tls"；若接受网络上任何人都能读取和篡改数据，可写 security = "none"',
-                ),
-                key="security",
-            )
-        return data
-
-    @field_validator("ca", "certificate", "key")
-    @classmethod
-    def _in_the_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        folder = (info.context or {}).get("folder")
-        return Path(folder, path) if path is not None and folder is not None else path
-
     @model_validator(mode="after")
     def _parts_belong_together(self) -> MqttConnection:
-        if self.password is not None and self.user is None:
-            raise ConfigError(
-                Text("there is a password but no user", "有密码但没有用户名"),
-                Text("add user, or remove password", "请添加 user，或删除 password"),
-                key="user",
-            )
         if (self.certificate is None) != (self.key is None):
             raise ConfigError(
                 Text("certificate and key go together", "certificate 与 key 必须同时填写"),

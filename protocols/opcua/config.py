@@ -4,48 +4,46 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from protocols.driver import ConnectionConfig, PointConfig
+from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.opcua.codec import NodeAddress, parse_node
+from protocols.secured import FilePath, SecuredConnection
 from protocols.text import Text
 
 Security = Literal["none", "basic256sha256", "aes128sha256rsaoaep", "aes256sha256rsapss"]
 """A security policy of Part 7, always used as SignAndEncrypt; "none" only by that word."""
 
 
-class OpcuaConnection(ConnectionConfig):
-    """One OPC UA server.
+class OpcuaConnection(SecuredConnection):
+    """One OPC UA server. Paths are relative to the folder of the configuration file."""
 
-    Paths are relative to the folder of the configuration file, which `protocols.validation.validate` passes on.
-    """
+    advised_security = "basic256sha256"
 
     endpoint: str = Field(description="Address of the server: opc.tcp://<host>:<port>[/<path>]; port 4840 if absent.")
     security: Security = Field(
         description='"basic256sha256", "aes128sha256rsaoaep" or "aes256sha256rsapss" (signed and encrypted), or "none":'
         " everybody on the network can read and change what is sent. There is no default."
     )
-    certificate: Path = Field(
+    certificate: FilePath = Field(
         Path("pki/own/certificate.der"),
         description="This agent's application certificate (DER or PEM); made with its key on first use.",
         validate_default=True,
     )
-    key: Path = Field(
+    key: FilePath = Field(
         Path("pki/own/private-key.pem"),
         description="Private key of the certificate (PEM), readable by its owner only.",
         validate_default=True,
     )
-    trust_dir: Path = Field(
+    trust_dir: FilePath = Field(
         Path("pki/trusted"),
         description="A server is trusted when its certificate lies here; unknown ones are saved to `rejected` beside it.",
         validate_default=True,
     )
-    user: str | None = Field(None, min_length=1, description="User name; anonymous where absent.")
-    password: SecretStr | None = Field(None, description="Password of the user.")
     mode: Literal["subscribe", "poll"] = Field(
         "subscribe", description="Have changes sent by the server, or read every point each period."
     )
@@ -74,22 +72,6 @@ class OpcuaConnection(ConnectionConfig):
         description="The server says at least this often that it is alive; three misses end the connection.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _security_is_chosen(cls, data: Any) -> Any:
-        # A mistyped key is left to the check for unknown keys, which says more.
-        if isinstance(data, dict) and "security" not in data and data.keys() <= cls.model_fields.keys():
-            raise ConfigError(
-                Text("the security of the connection is not chosen", "未选择连接的安全方式"),
-                Text(
-                    'write security = "basic256sha256"; or, knowing that everybody on the network can read and change'
-                    ' what is sent, security = "none"',
-                    '请写 security = "basic256sha256";若接受网络上任何人都能读取和篡改数据，可写 security = "none"',
-                ),
-                key="security",
-            )
-        return data
-
     @field_validator("endpoint")
     @classmethod
     def _endpoint_is_an_address(cls, endpoint: str) -> str:
@@ -111,22 +93,6 @@ class OpcuaConnection(ConnectionConfig):
             )
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"opc.tcp://{host}:{port}{parts.path}"
-
-    @field_validator("certificate", "key", "trust_dir")
-    @classmethod
-    def _in_the_folder(cls, path: Path, info: ValidationInfo) -> Path:
-        folder = (info.context or {}).get("folder")
-        return Path(folder, path) if folder is not None else path
-
-    @model_validator(mode="after")
-    def _password_has_a_user(self) -> OpcuaConnection:
-        if self.password is not None and self.user is None:
-            raise ConfigError(
-                Text("there is a password but no user", "有密码但没有用户名"),
-                Text("add user, or remove password", "请添加 user,或删除 password"),
-                key="user",
-            )
-        return self
 
 
 class OpcuaPoint(PointConfig):
