@@ -7,6 +7,7 @@ import tomllib
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -155,9 +156,15 @@ _TABLES: Mapping[str, Literal["table", "array"]] = {
 def load_config(path: Path) -> Config:
     """Return the configuration in `path`, complete and checked as far as is possible without a network.
 
+    It may name no device yet: a fresh agent runs, enrols and waits for its first one.
     Raises ConfigError naming the key (arrays counted from 1: `device[2].connection.port`) and how to mend it.
     """
-    tables = _read(path)
+    return parse_config(read_config(path), path)
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """Return the configuration `text` as if `path` held it; raises ConfigError as `load_config` does."""
+    tables = _tables(text, path)
     folder = path.resolve().parent
     agent = validate(AgentConfig, tables["agent"], "agent")
     cloud = validate(CloudConfig, tables["cloud"], "cloud")
@@ -176,9 +183,10 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> str:
+    """Return the text of the file; raises ConfigError if there is none or it cannot be read."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
             Text("there is no such file", "没有这个文件"),
@@ -189,12 +197,28 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"), key=str(path)
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}"),
-            Text("correct that place", "请改正该处"),
-            key=str(path),
-        ) from error
+    except UnicodeDecodeError as error:
+        raise _not_toml(error, path) from error
+
+
+def version_of(text: str) -> str:
+    """Return the version of a configuration: the first 12 hex digits of the SHA-256 of the file."""
+    return sha256(text.encode("utf-8")).hexdigest()[:12]
+
+
+def _not_toml(error: ValueError, path: Path) -> ConfigError:
+    return ConfigError(
+        Text(f"not valid TOML: {error}", f"不是有效的 TOML:{error}"),
+        Text("correct that place", "请改正该处"),
+        key=str(path),
+    )
+
+
+def _tables(text: str, path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(error, path) from error
     for name, table in tables.items():
         if name not in _TABLES:
             raise ConfigError(*unknown_key(name, list(_TABLES)), key=name)
@@ -305,9 +329,3 @@ def _check_names(config: Config) -> None:
                 key=key,
             )
         keys[name] = key
-    if not named:
-        raise ConfigError(
-            Text("there is no [[device]] and no [[inspection]]", "既没有 [[device]] 也没有 [[inspection]]"),
-            Text("add the first device", "请添加第一台设备"),
-            key="device",
-        )

@@ -46,6 +46,7 @@ BROKEN = {
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
     "the agent's way out is edge_agent.cloud_link": ("edge_agent/inspect/planted_http.py", "import httpx"),
     "workbooks are read in edge_agent.onboard.point_list": ("edge_agent/planted_sheet.py", "import python_calamine"),
+    "configurations are edited in edge_agent.config_edit": ("edge_agent/planted_edit.py", "import tomlkit"),
     "batches are compressed in protocols.uplink": ("edge_agent/planted_zstd.py", "import zstandard"),
     "passwords, tokens and public ids are made by identity and fleet": ("cloud/web/planted_jwt.py", "import joserfc"),
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),

@@ -118,7 +118,6 @@ def test_what_the_sample_shows_commented_out_is_valid_too(tmp_path: Path) -> Non
 BAD = [
     ("[agent\n", "agent.toml", "TOML", "TOML"),
     (METER, "agent.name", "missing", "缺少"),
-    (HEAD, "device", "[[device]]", "[[device]]"),
     (HEAD + "[cluod]\n", "cluod", "'cloud'", "“cloud”"),
     (HEAD + "[buffer]\nlimit_mb = 0\n" + METER, "buffer.limit_mb", "1 or more", "不小于 1"),
     (HEAD + "[buffer]\nlimit_mb = 'big'\n" + METER, "buffer.limit_mb", "whole number", "整数"),
@@ -184,3 +183,8 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "none.toml")
     assert "sunmao-edge init" in caught.value.explain("zh")
+
+
+def test_a_fresh_agent_needs_no_device_yet(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, HEAD))
+    assert (config.devices, config.inspections) == ((), ())
