@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/python -P -m deploy.demo.demo
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup
 	@$(BIN)/ruff format --check .

@@ -32,7 +32,8 @@ def announcer(add_event: Callable[[Event], None], language: Language) -> Announc
     """Return what logs a sentence in `language` and adds it, in both languages, as an event."""
 
     def announce(device: str, kind: str, text: Text) -> None:
-        _log.warning("%s%s", f"{device}: " if device else "", text.to(language))
-        add_event(Event(uuid7(), device, now_us(), kind, _storable(text.en), _storable(text.zh)))
+        said = Text(_storable(text.en), _storable(text.zh))
+        _log.warning("%s%s", f"{device}: " if device else "", said.to(language))
+        add_event(Event(uuid7(), device, now_us(), kind, said.en, said.zh))
 
     return announce
