@@ -8,7 +8,7 @@ in `catalogue.py` and nowhere else. `tests/conformance` runs every driver throug
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -115,6 +115,9 @@ class BrowsedPoint(BaseModel):
     data_type: str = Field(description="Type as the device names it.")
     description: str = ""
     unit: str | None = Field(None, description="UN/ECE Rec 20 code where the device states its unit.")
+    range: tuple[float, float] | None = Field(
+        None, description="Least and greatest value in normal operation, in its unit, where the device states them."
+    )
     value: Value = None
 
 
@@ -161,6 +164,29 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Let go of the device."""
+
+
+@runtime_checkable
+class Observed(Protocol):
+    """What a driver may have besides: an account of how its device is doing. Both may be called at any time."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what this driver has counted since it was made, such as changes the device's queue had no room for."""
+
+    def notices(self) -> Sequence[Text]:
+        """Return what a person should know though the device works; the agent says each sentence once."""
+
+
+@runtime_checkable
+class Historian(Protocol):
+    """What a driver may have besides: the past of its points, where the device has kept it."""
+
+    def history(self, points: Sequence[Any], start: int, end: int) -> AsyncIterator[Sequence[Reading]]:
+        """Yield what the device has kept of `points` from `start` to `end` (microseconds UTC, source times), in pages.
+
+        Each point's readings come in the order of their source times; points without history yield nothing. May be
+        called while `watch` or `read` waits. Raises Unreachable, Refused or Malformed.
+        """
 
 
 class Simulator(Protocol):

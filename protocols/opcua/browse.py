@@ -9,13 +9,14 @@ from typing import NamedTuple
 from asyncua import ua
 
 from protocols.driver import BrowsedPoint
-from protocols.opcua.codec import node_address, plain_value, unit_code
+from protocols.opcua.codec import node_address, plain_value, unit_code, value_range
 from protocols.opcua.session import Session
 
 MAX_NODES = 100_000
 """Nodes visited in one walk; an address space may be endless (a server may invent nodes as they are asked for)."""
 
 _BATCH = 500
+_DESCRIBING = (_UNIT, _RANGE) = ("EngineeringUnits", "EURange")
 
 
 class _Place(NamedTuple):
@@ -28,7 +29,7 @@ async def browse(session: Session) -> AsyncIterator[BrowsedPoint]:
     """Yield every variable below the Objects folder, breadth first, at most `MAX_NODES` nodes deep into it.
 
     What the standard itself puts there (Server, Aliases, Locations) and properties of variables are left out; the
-    property EngineeringUnits becomes the point's unit.
+    properties EngineeringUnits and EURange (Part 8, 5.3.2.3) become the point's unit and range.
     """
     objects = ua.NodeId(ua.ObjectIds.ObjectsFolder)
     waiting = deque([_Place(objects, "", False)])
@@ -36,19 +37,19 @@ async def browse(session: Session) -> AsyncIterator[BrowsedPoint]:
     type_names: dict[ua.NodeId, str] = {}
     while waiting:
         batch = [waiting.popleft() for _ in range(min(_BATCH, len(waiting)))]
-        units: dict[ua.NodeId, ua.NodeId] = {}
+        properties: dict[tuple[ua.NodeId, str], ua.NodeId] = {}
         for place, below in zip(batch, await references(session, [p.node for p in batch]), strict=True):
             for reference in below:
                 # Not ExpandedNodeId: the same node has to compare equal however it was found.
                 node = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex)
                 if reference.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty):
-                    if reference.BrowseName.Name == "EngineeringUnits":
-                        units[place.node] = node
+                    if reference.BrowseName.Name in _DESCRIBING:
+                        properties[place.node, reference.BrowseName.Name] = node
                 elif node not in seen and len(seen) < MAX_NODES and not (place.node == objects and _standard(node)):
                     seen.add(node)
                     path = f"{place.path}/{reference.BrowseName.Name}".lstrip("/")
                     waiting.append(_Place(node, path, reference.NodeClass == ua.NodeClass.Variable))
-        for point in await _describe(session, [p for p in batch if p.variable], units, type_names):
+        for point in await _describe(session, [p for p in batch if p.variable], properties, type_names):
             yield point
 
 
@@ -85,16 +86,17 @@ async def references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[
 async def _describe(
     session: Session,
     places: Sequence[_Place],
-    units: dict[ua.NodeId, ua.NodeId],
+    properties: dict[tuple[ua.NodeId, str], ua.NodeId],
     type_names: dict[ua.NodeId, str],
 ) -> list[BrowsedPoint]:
     nodes = [place.node for place in places]
     values = await session.read(nodes)
     types = await session.read(nodes, ua.AttributeIds.DataType)
     texts = await session.read(nodes, ua.AttributeIds.Description)
-    with_unit = [node for node in nodes if node in units]
-    informations = await session.read([units[node] for node in with_unit])
-    codes = {node: unit_code(data.Value.Value) for node, (data, _) in zip(with_unit, informations, strict=True)}
+    said = {
+        key: data.Value.Value
+        for key, (data, _) in zip(properties, await session.read(list(properties.values())), strict=True)
+    }
     await _name_types(session, [data.Value.Value for data, _ in types], type_names)
     points = []
     for place, (value, _), (kind, _), (text, _) in zip(places, values, types, texts, strict=True):
@@ -107,7 +109,8 @@ async def _describe(
                 path=place.path,
                 data_type=type_names.get(kind.Value.Value, "") + ("[]" if value.Value.is_array else ""),
                 description=(text.Value.Value.Text or "") if text.Value.Value is not None else "",
-                unit=codes.get(place.node),
+                unit=unit_code(said.get((place.node, _UNIT))),
+                range=value_range(said.get((place.node, _RANGE))),
                 value=plain_value(value.Value)[0] if value.StatusCode.is_good() else None,
             )
         )

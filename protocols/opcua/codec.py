@@ -201,6 +201,13 @@ def unit_code(information: Any) -> str | None:
     return code if code.isascii() and code.isalnum() else None
 
 
+def value_range(range_: Any) -> tuple[float, float] | None:
+    """Return low and high of a Range (Part 8, 5.6.2); None for anything else, also for one that is empty or no number."""
+    if not isinstance(range_, ua.Range) or not range_.Low < range_.High:
+        return None
+    return (range_.Low, range_.High) if math.isfinite(range_.High - range_.Low) else None
+
+
 def unit_information(code: str) -> ua.EUInformation:
     """Return the EUInformation of the UN/ECE Rec 20 code `code`; the inverse of `unit_code`."""
     return ua.EUInformation(

@@ -116,6 +116,7 @@ async def test_values_types_limits_and_faults(endpoint: str) -> None:
     ours = {path: point for path, point in found.items() if path.startswith("Line/")}
     assert len(ours) == len(TAGS) + len(names)  # Temperature for Absent
     assert ours["Line/Temperature"].unit == "CEL"
+    assert ours["Line/Temperature"].range == (0.0, 100.0)
     assert ours["Line/Curve"].data_type == "Double[]"
     assert ours["Line/Serial"].address == {"node": "nsu=urn:peer:plant;s=Line.Serial"}
 
