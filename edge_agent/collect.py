@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from edge_agent.backfill import Backfill
 from edge_agent.backoff import full_jitter
 from edge_agent.config import DeviceConfig
 from edge_agent.events import Announce
 from edge_agent.normalise import Mark, Normaliser
-from protocols.driver import Driver, PointConfig
+from protocols.driver import Driver, Historian, Observed, PointConfig
 from protocols.errors import ConfigError, Malformed, Refused, SunmaoError, Unreachable
 from protocols.reading import BAD_NO_COMMUNICATION, Reading, now_us
 from protocols.text import Text
@@ -18,6 +20,8 @@ from protocols.uplink.messages import DeviceReport, PointRef
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
+OBSERVE_S = 10.0
+"""How often a driver is asked for notices, besides right after the first readings."""
 STABLE_S = 10.0
 """A connection that lasted so long was a good one; its end is no reason to wait longer than after a first failure."""
 
@@ -48,6 +52,10 @@ class Collector:
         self._since = now_us()
         self._reason = Text("", "")
         self._failures = 0
+        self._backfill = Backfill(device, normalise, lambda readings: add(readings, ()), announce)
+        self._observed: Observed | None = None
+        self._counted: Counter[str] = Counter()
+        self._noticed: set[Text] = set()
 
     async def run(self) -> None:
         """Collect until cancelled; returns only if the device's configuration proves wrong."""
@@ -57,7 +65,7 @@ class Collector:
             begun = clock()
             try:
                 await driver.open()
-                await self._collect(driver)
+                await self._serve(driver)
             except ConfigError as error:
                 self._lost(error)
                 return
@@ -72,6 +80,9 @@ class Collector:
                 raise
             finally:
                 await driver.close()
+                if isinstance(driver, Observed):
+                    self._observed = None
+                    self._counted += Counter(driver.counters())
             await asyncio.sleep(wait)
 
     def report(self) -> DeviceReport:
@@ -88,7 +99,37 @@ class Collector:
             unmapped=sum(point.property is None for point in device.points),
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
+            counters=self._counters(),
         )
+
+    def _counters(self) -> dict[str, int]:
+        counted = self._counted + Counter(self._observed.counters() if self._observed else {})
+        return dict(counted + Counter(history=self._backfill.filled))
+
+    async def _serve(self, driver: Driver) -> None:
+        """Collect, and beside it fetch what the last outage left out and listen to what the driver has to say."""
+        if isinstance(driver, Historian):
+            self._backfill.begin()
+        self._observed = driver if isinstance(driver, Observed) else None
+        beside = asyncio.gather(self._fill(driver), self._observe(driver))
+        try:
+            await self._collect(driver)
+        finally:
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside
+
+    async def _fill(self, driver: Driver) -> None:
+        if isinstance(driver, Historian):
+            await self._backfill.fill(driver)
+
+    async def _observe(self, driver: Driver) -> None:
+        while isinstance(driver, Observed):
+            for notice in driver.notices():
+                if notice not in self._noticed:
+                    self._noticed.add(notice)
+                    self._announce(self.device.name, "device_notice", notice)
+            await asyncio.sleep(OBSERVE_S)
 
     async def _collect(self, driver: Driver) -> None:
         groups: dict[float, list[PointConfig]] = defaultdict(list)
@@ -122,6 +163,7 @@ class Collector:
             if self._state == "down":
                 self._announce(self.device.name, "device_back", Text("answers again", "恢复通信"))
             self._become("up", Text("", ""))
+        self._backfill.see(readings)
         self._add(*self._normalise(readings))
 
     def _lost(self, error: SunmaoError) -> None:

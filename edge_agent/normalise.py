@@ -142,3 +142,21 @@ class Normaliser:
             point.stored = time
             kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
         return kept, marks
+
+    def last_times(self) -> dict[str, int]:
+        """Return the source time of the latest reading by point, of the points whose device gives source times."""
+        return {name: point.last.source_time for name, point in self._points.items() if point.last.source_time >= 0}
+
+    def past(self, readings: Sequence[Reading]) -> list[tuple[PointRef, Reading]]:
+        """Return readings of a device's own history with its source times; what has no possible time is left out."""
+        kept = []
+        for reading in readings:
+            point = self._points[reading.point]
+            value, quality = reading.value, reading.quality
+            if reading.source_time != plausible_time(reading.source_time, reading.arrival_time):
+                continue
+            if isinstance(value, str) and not _storable(value):
+                value, quality = None, _at_least(BAD_DECODING_ERROR, quality)
+            value, quality = point.meaning(value, quality)
+            kept.append((point.ref, Reading(reading.point, value, quality, reading.source_time, reading.arrival_time)))
+        return kept

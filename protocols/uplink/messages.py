@@ -204,7 +204,11 @@ class TokenReply(msgspec.Struct, frozen=True):
 
 
 class DeviceReport(msgspec.Struct, frozen=True):
-    """One device as the agent sees it. `state`: "up", "down" or "waiting"; `since`: microseconds UTC."""
+    """One device as the agent sees it. `state`: "up", "down" or "waiting"; `since`: microseconds UTC.
+
+    `counters`: what the driver counted since the agent started, such as "overflows" (see `protocols.driver.Observed`),
+    and "history", the readings of outages that were fetched from the device afterwards.
+    """
 
     name: str
     protocol: str
@@ -216,6 +220,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     unmapped: int
     reason_en: str = ""
     reason_zh: str = ""
+    counters: dict[str, int] = {}
 
 
 class Health(msgspec.Struct, frozen=True):
