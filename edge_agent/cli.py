@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from edge_agent import point_cli
 from edge_agent.console import (
     Json,
     Lang,
@@ -39,7 +40,7 @@ from protocols.reading import now_us
 from protocols.text import Text, choose_language
 
 if TYPE_CHECKING:
-    from edge_agent.config import Config, DeviceConfig
+    from edge_agent.config import Config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +51,7 @@ app = typer.Typer(
 buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readings. 未上传数据的缓存。")
 app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
+point_cli.register(app)
 app.add_typer(library_cli.app, name="library")
 
 Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]
@@ -163,7 +165,7 @@ def read(
 
     language = choose_language(lang)
     with explained(language):
-        chosen = _device(_load(config), device)
+        chosen = _load(config).device(device)
         names = [known.name for known in chosen.points]
         if point is not None and point not in names:
             raise _unknown("point", "点", point, names)
@@ -314,13 +316,6 @@ def _load(path: Path) -> Config:
     from edge_agent.config import load_config
 
     return load_config(path)
-
-
-def _device(config: Config, name: str) -> DeviceConfig:
-    for device in config.devices:
-        if device.name == name:
-            return device
-    raise _unknown("device", "设备", name, [device.name for device in config.devices])
 
 
 def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:

@@ -132,6 +132,17 @@ class Config(_Table):
     devices: tuple[DeviceConfig, ...]
     inspections: tuple[InspectionConfig, ...]
 
+    def device(self, name: str) -> DeviceConfig:
+        """Return the device `name`; raises ConfigError naming those there are."""
+        for device in self.devices:
+            if device.name == name:
+                return device
+        listed = ", ".join(device.name for device in self.devices)
+        raise ConfigError(
+            Text(f"there is no device '{name}'", f"没有名为“{name}”的设备"),
+            Text(f"there are: {listed}", f"现有：{listed}"),
+        )
+
 
 class _DeviceTable(_Table):
     """A [[device]] as written: either a template, or a protocol with its points."""

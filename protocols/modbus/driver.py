@@ -38,6 +38,12 @@ _QUALITY = {
 }
 """Quality of points answered by an exception (V1.1b3, 7); any other code is a failure of the device."""
 
+
+def exception_quality(code: int) -> Quality:
+    """Return the quality of points for which a device answers the exception `code`."""
+    return _QUALITY.get(code, BAD_DEVICE_FAILURE)
+
+
 _BUSY = {0x05, 0x06}
 _GATEWAY = {0x0A, 0x0B}
 """Gateway path unavailable; gateway target device failed to respond."""
@@ -124,7 +130,7 @@ class ModbusDriver:
         if answer in _GATEWAY:
             await self._link.close()
             raise self._link.unit_absent()
-        quality = _QUALITY.get(answer, BAD_DEVICE_FAILURE)
+        quality = exception_quality(answer)
         if answer in _BUSY:
             block.fail(quality, time, readings)
             return

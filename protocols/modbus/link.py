@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from time import monotonic
 
 from pymodbus import FramerType, ModbusException
@@ -28,6 +29,9 @@ from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
 from protocols.modbus import serial_port
 from protocols.modbus.config import ModbusConnection
 from protocols.text import Text
+
+Trace = Callable[[bool, bytes], None]
+"""Is shown what goes over the wire: whether it is sent, and the bytes; those received so far each time more come."""
 
 _REQUESTS: dict[int, type[ModbusPDU]] = {
     1: ReadCoilsRequest,
@@ -88,11 +92,12 @@ class AnswerDecoder(DecodePDU):  # type: ignore[misc]
 
 
 class ModbusLink:
-    """A connection to one unit."""
+    """A connection to one unit; `trace` is shown every frame."""
 
-    def __init__(self, device: str, connection: ModbusConnection) -> None:
+    def __init__(self, device: str, connection: ModbusConnection, trace: Trace | None = None) -> None:
         self._device = device
         self._connection = connection
+        self._trace = trace
         self._place = connection.serial or f"{connection.host}:{connection.port}"
         self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
         self._port: int | None = None
@@ -266,6 +271,8 @@ class ModbusLink:
         What comes in is all that has come since the last frame; more than a frame can hold ends the request.
         """
         self._heard = not sending
+        if self._trace is not None:
+            self._trace(sending, data)
         if not sending and self._client is not None:
             self._stray = self._stray or self._client.ctx.response_future.done()
             if len(data) > _LONGEST_FRAME:

@@ -1,0 +1,102 @@
+"""The commands about one point: `sunmao-edge test`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table
+from protocols.text import Language, Text, choose_language
+
+if TYPE_CHECKING:
+    from edge_agent.point_test import Candidate, PointTest
+
+Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("test")(try_point)
+
+
+def try_point(
+    *,
+    device: Annotated[str, typer.Argument(help="Name of the device. 设备名称。")],
+    point: Annotated[str, typer.Argument(help="Name of the point. 点名称。")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show implausible readings, too. 也显示不合理的读法。")
+    ] = False,
+    config: Configuration = Path("agent.toml"),
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Read one point and show frames, registers and every way of reading them. 测试一个点：报文、寄存器与各种读法。"""
+    from edge_agent.config import load_config
+    from edge_agent.point_test import test_point
+
+    language = choose_language(lang)
+    with explained(language):
+        chosen = load_config(config).device(device)
+        found = asyncio.run(test_point(chosen, point))
+        if as_json:
+            print_json(_spoken(found, language))
+        else:
+            _print(found, everything, language)
+        raise typer.Exit(3 if not found.reached else 0 if found.quality == "Good" else 1)
+
+
+def _spoken(found: PointTest, language: Language) -> dict[str, Any]:
+    """Return `found` as plain data, its sentences in `language`."""
+    return msgspec.to_builtins(found) | {  # type: ignore[no-any-return]
+        "found": found.found.to(language),
+        "frames": [msgspec.to_builtins(each) | {"words": each.words.to(language)} for each in found.frames],
+        "candidates": [msgspec.to_builtins(each) | {"why": each.why.to(language)} for each in found.candidates],
+    }
+
+
+def _print(found: PointTest, everything: bool, language: Language) -> None:
+    print_line(f"{found.device} / {found.point}: {found.found.to(language)}")
+    pairs = [(Text("quality", "质量"), found.quality)]
+    if found.round_trip_ms is not None:
+        pairs.append((Text("round trip", "往返时间"), f"{found.round_trip_ms:g} ms"))
+    if found.registers:
+        shown = " ".join(f"{register:04X}" for register in found.registers)
+        pairs.append((Text("registers (hex)", "寄存器(十六进制)"), shown))
+    print_pairs(pairs, language)
+    arrows = {"sent": "→", "received": "←"}
+    heads = (Text("", ""), Text("frame", "报文"), Text("in words", "含义"))
+    rows = [(arrows[each.direction], each.hex, plain(each.words.to(language))) for each in found.frames]
+    print_table(heads, rows, language)
+    shown_candidates = [each for each in found.candidates if everything or each.plausible or each.configured]
+    if not shown_candidates:
+        return
+    print_candidates(shown_candidates, language)
+
+
+def print_candidates(candidates: Sequence[Candidate], language: Language) -> None:
+    """Print ways of reading a point's registers, one a line; the configured one is marked by an arrow."""
+    heads = (
+        Text("", ""),
+        Text("value", "值"),
+        Text("type", "类型"),
+        Text("order", "字节序"),
+        Text("address", "地址"),
+        Text("why", "理由"),
+    )
+    rows = [
+        (
+            "[green]✓[/]" if each.plausible else "[red]✗[/]",
+            plain(str(each.value)),
+            each.type if each.bit is None else f"{each.type} {each.bit}",
+            each.order,
+            f"{each.address}{' ←' if each.configured else ''}",
+            plain(each.why.to(language)),
+        )
+        for each in candidates
+    ]
+    print_table(heads, rows, language)
