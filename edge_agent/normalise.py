@@ -46,7 +46,7 @@ class _Point:
         self.text = None if entry is None else entry.data_type == "STRING"
         self.factor, self.offset = entry.conversion_from(unit) if entry and not self.text else (1.0, 0.0)
         self.convert = (self.factor, self.offset) != (1.0, 0.0)
-        self.low, self.high = _plausible(entry)
+        self.low, self.high = _plausible(config, entry, self.factor, self.offset)
         self.timed = mark is not None
         self.stored = 0
         self.last = mark or Mark(-1, None, 0)
@@ -69,12 +69,12 @@ class _Point:
         return number, quality
 
 
-def _plausible(entry: Entry | None) -> tuple[float, float]:
-    if entry is None:
-        return -inf, inf
-    if entry.data_type == "BOOLEAN":
-        return 0.0, 1.0
-    low, high = entry.typical_min, entry.typical_max
+def _plausible(config: PointConfig, entry: Entry | None, factor: float, offset: float) -> tuple[float, float]:
+    """Return the bounds in the canonical unit: the point's own, for its device knows better, else the entry's."""
+    low, high = (None if bound is None else bound * factor + offset for bound in (config.low, config.high))
+    if entry is not None:
+        of_entry = (0.0, 1.0) if entry.data_type == "BOOLEAN" else (entry.typical_min, entry.typical_max)
+        low, high = of_entry[0] if low is None else low, of_entry[1] if high is None else high
     return -inf if low is None else low, inf if high is None else high
 
 

@@ -55,6 +55,12 @@ class PointConfig(BaseModel):
     period_s: float | None = Field(
         None, gt=0, description="Reading or sampling period in seconds; the device's own where absent."
     )
+    low: float | None = Field(
+        None,
+        description="Least plausible engineering value, in the unit the device delivers; the dictionary entry's where"
+        " absent. A value beyond is kept with uncertain quality.",
+    )
+    high: float | None = Field(None, description="Greatest plausible engineering value; see low.")
     description: str = Field("", description="What the device's manual says of the point.")
 
     @field_validator("scale")
@@ -69,6 +75,14 @@ class PointConfig(BaseModel):
         if self.codes is not None and (not self.codes or self.scale != 1.0 or self.offset != 0.0):
             raise ValueError(
                 Text("codes need entries and no scale or offset", "codes 不能为空，且不能与 scale、offset 同用")
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _range_has_an_inside(self) -> PointConfig:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(
+                Text(f"low {self.low:g} is not below high {self.high:g}", f"low {self.low:g} 不小于 high {self.high:g}")
             )
         return self
 

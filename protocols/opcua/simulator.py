@@ -167,6 +167,10 @@ class OpcuaSimulator:
                 await node.add_property(
                     ua.NodeId(0, index), ua.QualifiedName("EngineeringUnits", 0), unit_information(unit)
                 )
+            if point.low is not None and point.high is not None:
+                await node.add_property(
+                    ua.NodeId(0, index), ua.QualifiedName("EURange", 0), ua.Range(Low=point.low, High=point.high)
+                )
             nodes[node_id] = node
             self._nodes[point.name] = (node_id, kind)
 

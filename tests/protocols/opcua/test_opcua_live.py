@@ -23,7 +23,7 @@ from tests.protocols.opcua.opcua_stand import DEADLINE_S, NAMESPACE, Inbox, open
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MANY = [point(f"Line.Tag{number}") for number in range(230)]
-TEMPERATURE = point("Barrel.Zone1.Temperature", unit="CEL", description="Barrel, zone 1")
+TEMPERATURE = point("Barrel.Zone1.Temperature", unit="CEL", low=0, high=400.0, description="Barrel, zone 1")
 SENSOR = point("Sensor")
 LOG = point("Log")
 CLOCK = point("Clock", "i=2258")
@@ -227,8 +227,8 @@ async def test_browse_tells_path_type_unit_and_address(plant: Plant) -> None:
     temperature = found["Barrel/Zone1/Temperature"]
     assert temperature.address == {"node": f"nsu={NAMESPACE};s=Barrel.Zone1.Temperature"}
     assert (temperature.data_type, temperature.unit, temperature.value) == ("Double", "CEL", 21.5)
-    assert temperature.description == "Barrel, zone 1"
-    assert found["Line/Tag17"].unit is None
+    assert (temperature.range, temperature.description) == ((0.0, 400.0), "Barrel, zone 1")
+    assert (found["Line/Tag17"].unit, found["Line/Tag17"].range) == (None, None)
 
 
 async def test_a_walk_is_bounded(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
