@@ -1,15 +1,11 @@
 """Reads a point list (点表): what a device's points are called, as its maker, an integrator or a browser wrote it down.
 
-Three forms are read: CSV (UTF-8 or GB 18030, parted by comma, semicolon or tab), XLSX (first sheet that has a head)
-and JSON, an object with `points` or a bare list of them. Column names are recognised in English and Chinese. No device
-is touched.
+Three forms are read: CSV, workbooks (first sheet that has a head; see `list_file`) and JSON, an object with `points` or
+a bare list of them. Column names are recognised in English and Chinese. No device is touched.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from unicodedata import normalize
 
 import msgspec
 
+from edge_agent.onboard.list_file import MAX_BYTES, Rows, Spoilt, number, read_cells
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -72,17 +69,26 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("access", "rw", "r/w", "read/write", "mode", "permission"),
         *("读写", "读/写", "读写属性", "访问", "权限", "属性", "操作", "读写权限", "访问权限"),
     ),
+    "low": ("low", "min", "minimum", "range low", "lower limit", "下限", "最小值", "量程下限"),
+    "high": ("high", "max", "maximum", "range high", "upper limit", "上限", "最大值", "量程上限"),
+    "property": ("property", "entry", "dictionary entry", "字典条目", "条目", "条目代码"),
+    "value": ("value", "present value", "live value", "当前值", "实时值"),
+    "why": ("why", "reason", "依据", "理由"),
 }
 """What a column may be called, in folded form (see `_folded`)."""
 
 HEAD_ROWS = 20
 """A title and notes may stand above the head; it is looked for in so many rows."""
 
-MAX_BYTES = 32 << 20
+EMPTY = frozenset({"", "-", "/", "--", "—"})
+"""What people write into a cell to say that it is empty."""
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One point. `scale`: engineering value per raw unit; `access`: any of r, w, rw; all but `address` may be empty."""
+    """One point. `scale`: engineering value per raw unit; `access`: any of r, w, rw; all but `address` may be empty.
+
+    `low` and `high` are the range in normal operation, in `unit`; `value` is what a browser saw.
+    """
 
     address: str
     name: str = ""
@@ -91,6 +97,9 @@ class Point(msgspec.Struct, frozen=True):
     datatype: str = ""
     scale: float | None = None
     access: str = ""
+    low: float | None = None
+    high: float | None = None
+    value: str = ""
 
 
 class PointList(msgspec.Struct, frozen=True):
@@ -102,16 +111,29 @@ class PointList(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class _JsonPoint(msgspec.Struct, frozen=True):
-    """A point as JSON writes it: whatever else it carries is not read."""
+class Row(msgspec.Struct, frozen=True):
+    """One row as written: its number as the spreadsheet counts, and its cells by field of `COLUMNS` or folded head."""
 
-    address: str | int
-    name: str | None = None
-    description: str | None = None
-    unit: str | None = None
-    datatype: str | None = None
-    scale: float | None = None
-    access: str | None = None
+    number: int
+    cells: Mapping[str, str]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A point list as written. `counted` says what `Row.number` counts; `columns` in the order of the file."""
+
+    rows: Sequence[Row]
+    columns: Sequence[str]
+    counted: Text
+    vendor: str = ""
+    model: str = ""
+    kind: str = ""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong in one row."""
+
+    row: int
+    what: Text
 
 
 class _JsonList(msgspec.Struct, frozen=True):
@@ -126,6 +148,16 @@ def read_point_list(path: Path) -> PointList:
 
     Raises ConfigError naming the file and each wrong row, OSError where the file cannot be read.
     """
+    listed = read_rows(path)
+    found, faults = understand(listed)
+    if faults:
+        raise refusal(faults, listed.counted, path)
+    _check_addresses(found.points, path)
+    return found
+
+
+def read_rows(path: Path) -> Listed:
+    """Return the rows of the list in `path`, whatever they say; raises ConfigError where it is no list."""
     ending = path.suffix.lower()
     if path.stat().st_size > MAX_BYTES:
         raise ConfigError(
@@ -134,22 +166,52 @@ def read_point_list(path: Path) -> PointList:
             key=str(path),
         )
     if ending == ".json":
-        found = _from_json(path)
-    elif ending in {".csv", ".tsv", ".txt"}:
-        found = PointList(_from_rows(_csv_rows(path), path))
-    elif ending in {".xlsx", ".xlsm", ".xls", ".ods"}:
-        found = PointList(_from_rows(_sheet_rows(path), path))
-    else:
-        raise ConfigError(
-            Text("is no known form of a point list", "不是可识别的点表格式"),
-            Text("save it as .csv, .xlsx or .json", "请另存为 .csv、.xlsx 或 .json"),
-            key=str(path),
-        )
-    _check_addresses(found.points, path)
-    return found
+        return _from_json(path)
+    if ending in {".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods"}:
+        return _from_cells(read_cells(path, _columns_found), path)
+    raise ConfigError(
+        Text("is no known form of a point list", "不是可识别的点表格式"),
+        Text("save it as .csv, .xlsx or .json", "请另存为 .csv、.xlsx 或 .json"),
+        key=str(path),
+    )
 
 
-def _from_json(path: Path) -> PointList:
+def understand(listed: Listed) -> tuple[PointList, list[Fault]]:
+    """Return the points of all rows that can be understood, and what is wrong in the others."""
+    points, faults = [], []
+    for row in listed.rows:
+        point = _point(row.cells)
+        if isinstance(point, Point):
+            points.append(point)
+        else:
+            faults += [Fault(row.number, what) for what in point]
+    return PointList(points, listed.vendor, listed.model, listed.kind), faults
+
+
+def refusal(faults: Sequence[Fault], counted: Text, path: Path) -> ConfigError:
+    """Return the one line that names the first faults of a list and counts the others."""
+    shown, more = faults[:5], len(faults) - len(faults[:5])
+    en = "; ".join(f"{counted.en} {fault.row}: {fault.what.en}" for fault in shown)
+    zh = "；".join(f"第 {fault.row} {counted.zh}：{fault.what.zh}" for fault in shown)
+    return ConfigError(
+        Text(en + (f"; and {more} more" if more else ""), zh + (f"；另有 {more} 处" if more else "")),
+        Text("mend these rows", "请改正以上各行"),
+        key=str(path),
+    )
+
+
+def number_in(cells: Mapping[str, str], field: str) -> float | int | None:
+    """Return the number in a cell, None where it is empty; raises ValueError(Text) as `list_file.number`."""
+    written = cells.get(field, "")
+    return None if written in EMPTY else number(written.lstrip("×xX*") if field == "scale" else written)
+
+
+def folded(label: str) -> str:
+    """Return the head of a column without what people write differently: case, width, blanks, brackets of a unit."""
+    return " ".join(normalize("NFKC", label).casefold().replace("_", " ").split()).strip(" *:")
+
+
+def _from_json(path: Path) -> Listed:
     try:
         raw = msgspec.json.decode(path.read_bytes())
         whole = msgspec.convert({"points": raw} if isinstance(raw, list) else raw, _JsonList)
@@ -162,62 +224,27 @@ def _from_json(path: Path) -> PointList:
             ),
             key=str(path),
         ) from error
-    points, wrong = [], []
-    for number, item in enumerate(whole.points, 1):
-        try:
-            point = msgspec.convert(item, _JsonPoint)
-        except msgspec.ValidationError as error:
-            wrong.append((number, Text(str(error), str(error))))
+    rows, faults = [], []
+    columns: dict[str, None] = {}
+    for place, item in enumerate(whole.points, 1):
+        if not isinstance(item, dict) or not isinstance(item.get("address"), (str, int)):
+            faults.append(Fault(place, Text("is no object with an address", "不是带 address 的对象")))
             continue
-        fields = {key: value for key, value in msgspec.structs.asdict(point).items() if value is not None}
-        points.append(Point(**fields | {"address": str(point.address)}))
-    _refuse(wrong, path, Text("point", "点"))
-    return PointList(points, whole.vendor or "", whole.model or "", whole.kind or "")
+        rows.append(Row(place, {key: _json_text(value) for key, value in item.items()}))
+        columns.update(dict.fromkeys(item))
+    counted = Text("point", "个点")
+    if faults:
+        raise refusal(faults, counted, path)
+    return Listed(rows, list(columns), counted, whole.vendor or "", whole.model or "", whole.kind or "")
 
 
-def _csv_rows(path: Path) -> list[list[str]]:
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # What a spreadsheet saves as "CSV" on a Chinese Windows.
-        text = raw.decode("gb18030", errors="replace")
-    head = text[:4096]
-    delimiter = max(",;\t", key=head.count)
-    try:
-        return list(csv.reader(io.StringIO(text.replace("\0", "")), delimiter=delimiter))
-    except csv.Error as error:
-        raise ConfigError(
-            Text(f"is no CSV: {error}", f"不是有效的 CSV：{error}"),
-            Text("save it as UTF-8 CSV again", "请重新另存为 UTF-8 编码的 CSV"),
-            key=str(path),
-        ) from error
+def _json_text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _sheet_rows(path: Path) -> list[list[str]]:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only workbooks need it
-
-    try:
-        with CalamineWorkbook.from_path(str(path)) as book:
-            sheets = [
-                [[_cell(cell) for cell in row] for row in book.get_sheet_by_name(name).to_python()]
-                for name in book.sheet_names
-            ]
-    except (CalamineError, ValueError) as error:
-        raise ConfigError(
-            Text(f"is no workbook: {error}", f"不是有效的工作簿：{error}"),
-            Text("save it as .xlsx again", "请重新另存为 .xlsx"),
-            key=str(path),
-        ) from error
-    return next((rows for rows in sheets if _find_head(rows) is not None), sheets[0] if sheets else [])
-
-
-def _cell(cell: object) -> str:
-    """Return a cell as a person sees it: the spreadsheet's 4126.0 is the address 4126."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
-
-
-def _from_rows(rows: Sequence[Sequence[str]], path: Path) -> list[Point]:
+def _from_cells(rows: Rows, path: Path) -> Listed:
     found = _find_head(rows)
     if found is None:
         raise ConfigError(
@@ -229,53 +256,68 @@ def _from_rows(rows: Sequence[Sequence[str]], path: Path) -> list[Point]:
             key=str(path),
         )
     start, columns = found
-    points, wrong = [], []
-    for number, row in enumerate(rows[start + 1 :], start + 2):
-        cells = {field: row[place].strip() for field, place in columns.items() if place < len(row)}
-        if not any(cells.values()):
-            continue
-        problem, scale = _row_problem(cells)
-        if problem:
-            wrong.append((number, problem))
-            continue
-        given = {field: cells.get(field, "") for field in COLUMNS if field != "scale"}
-        points.append(Point(**given | {"access": _access(given["access"])}, scale=scale))
-    _refuse(wrong, path, Text("row", "第"))
-    return points
+    listed = []
+    for place, row in enumerate(rows[start:], start + 1):
+        cells = {field: row[column] for field, column in columns.items() if column < len(row)}
+        if any(cells.values()):
+            listed.append(Row(place, cells))
+    return Listed(listed, sorted(columns, key=lambda field: columns[field]), Text("row", "行"))
 
 
-def _row_problem(cells: Mapping[str, str]) -> tuple[Text | None, float | None]:
+def _point(cells: Mapping[str, str]) -> Point | list[Text]:
+    """Return the point in `cells`, or all that is wrong with them."""
+    faults = [cell.why for field in COLUMNS if isinstance(cell := cells.get(field, ""), Spoilt)]
     if not cells.get("address"):
-        return Text("no address", "缺少地址"), None
+        faults.append(Text("no address", "缺少地址"))
     if not (cells.get("name") or cells.get("description")):
-        return Text("no name", "缺少名称"), None
-    written = cells.get("scale", "")
-    try:
-        scale = float(written.lstrip("×xX*").replace(",", ".")) if written not in {"", "-", "/", "--"} else None
-    except ValueError:
-        scale = math.nan
-    if scale is not None and not math.isfinite(scale):
-        return Text(f"scale '{written}' is no number", f"倍率“{written}”不是数字"), None
-    return None, scale
+        faults.append(Text("no name", "缺少名称"))
+    numbers: dict[str, float | int | None] = {}
+    for field in ("scale", "low", "high"):
+        try:
+            numbers[field] = number_in(cells, field)
+        except ValueError as error:
+            # What a maker writes for a range ("see note") is no reason to refuse a list; an import looks closer.
+            if field == "scale":
+                faults.append(Text(f"scale {error.args[0].en}", f"倍率{error.args[0].zh}"))
+    if faults:
+        return faults
+    texts = {field: cells.get(field, "") for field in ("address", "name", "description", "unit", "datatype", "value")}
+    return Point(**texts, **numbers, access=_access(cells.get("access", "")))  # type: ignore[arg-type]
 
 
-def _find_head(rows: Sequence[Sequence[str]]) -> tuple[int, dict[str, int]] | None:
-    """Return (index of the head's row, column of each field); None where no row names an address and a name."""
+def _columns_found(rows: Rows) -> int:
+    found = _find_head(rows)
+    return len(found[1]) if found else 0
+
+
+def _find_head(rows: Rows) -> tuple[int, dict[str, int]] | None:
+    """Return (index of the first row below the head, column of each field); None where no head names address and name.
+
+    A head may take two rows, groups above ("register") and their parts below ("address", "type"), with cells that
+    reach over both.
+    """
     for index, row in enumerate(rows[:HEAD_ROWS]):
-        columns: dict[str, int] = {}
-        for place, cell in enumerate(row):
-            label = _folded(str(cell))
-            for field, spellings in COLUMNS.items():
-                if label in spellings and field not in columns:
-                    columns[field] = place
-                    break
-        if "address" in columns and ("name" in columns or "description" in columns):
-            return index, columns
+        for height in (1, 2):
+            labels = list(row)
+            if height == 2 and index + 1 < len(rows):
+                below = rows[index + 1]
+                width = max(len(row), len(below))
+                pairs = zip([*row, *[""] * (width - len(row))], [*below, *[""] * (width - len(below))], strict=True)
+                labels = [lower or upper for upper, lower in pairs]
+            columns = _columns([folded(label) for label in labels])
+            if "address" in columns and ("name" in columns or "description" in columns):
+                return index + height, columns
     return None
 
 
-def _folded(label: str) -> str:
-    return " ".join(normalize("NFKC", label).casefold().replace("_", " ").replace("\n", " ").split()).strip(" *:")
+def _columns(labels: Sequence[str]) -> dict[str, int]:
+    """Return the column of each field: those of `COLUMNS` by their spellings, all others by their own label."""
+    columns: dict[str, int] = {}
+    for place, label in enumerate(labels):
+        field = next((field for field, spellings in COLUMNS.items() if label in spellings), label)
+        if label and field not in columns:
+            columns[field] = place
+    return columns
 
 
 def _access(written: str) -> str:
@@ -303,18 +345,3 @@ def _check_addresses(points: Sequence[Point], path: Path) -> None:
             Text("give each point its own address, e.g. 100.3 for a bit", "每个点须有唯一地址，按位的点可写成 100.3"),
             key=str(path),
         )
-
-
-def _refuse(wrong: Sequence[tuple[int, Text]], path: Path, what: Text) -> None:
-    if not wrong:
-        return
-    ends = "行" if what.zh == "第" else ""
-    shown = wrong[:5]
-    more = len(wrong) - len(shown)
-    en = "; ".join(f"{what.en} {number}: {problem.en}" for number, problem in shown)
-    zh = "；".join(f"{what.zh} {number} {ends}：{problem.zh}" for number, problem in shown)
-    raise ConfigError(
-        Text(en + (f"; and {more} more" if more else ""), zh + (f"；另有 {more} 处" if more else "")),
-        Text("mend these rows", "请改正以上各行"),
-        key=str(path),
-    )
