@@ -34,7 +34,7 @@ from edge_agent.console import (
     say,
 )
 from edge_agent.onboard import cli as onboard
-from edge_agent.onboard import library_cli
+from edge_agent.onboard import library_cli, list_cli
 from protocols.errors import ConfigError
 from protocols.reading import now_us
 from protocols.text import Text, choose_language
@@ -52,6 +52,7 @@ buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readin
 app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
 point_cli.register(app)
+list_cli.register(app)
 app.add_typer(library_cli.app, name="library")
 
 Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
+from edge_agent.onboard.point_address import BIT_TABLES, Numbering, is_node, is_unclear, parse_address, unclear
 from edge_agent.onboard.point_list import Point, PointList
 from edge_agent.onboard.propose import SURE, propose
 from edge_agent.onboard.propose_text import load_lexicon
@@ -14,15 +14,6 @@ from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError
 from protocols.library.templates import parse_template
 from protocols.text import Text
-
-Numbering = Literal["plain", "modicon"]
-
-_MODBUS = re.compile(
-    r"(?:(?P<table>holding|input|coil|discrete):)?(?P<number>0x[0-9a-f]+|[0-9a-f]+h|\d+)(?:[.:](?P<bit>\d+)(?::1)?)?",
-    re.IGNORECASE,
-)
-_OPCUA = re.compile(r"(?:nsu=[^;]+;|ns=\d+;)?[isgb]=.+", re.DOTALL)
-_MODICON_TABLES = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 
 _TYPES: Mapping[str, tuple[str, ...]] = {
     "uint16": ("uint16", "u16", "word", "ushort", "uint", "unsigned", "unsigned short", "无符号整数", "无符号16位"),
@@ -44,13 +35,11 @@ def draft_template(found: PointList, head: Mapping[str, str], numbering: Numberi
     Args:
         found: the point list.
         head: id, manufacturer, model, equipment_class and source of the template.
-        numbering: what plain Modbus numbers mean: "plain" are addresses as sent, of holding registers; "modicon" are
-            30001, 40001, 400001 and the like, counted from 1, whose first digit is the table.
+        numbering: what plain Modbus numbers mean.
 
     Raises ConfigError naming each address that cannot be understood, or asking for the numbering where it is not clear.
     """
-    opcua = [_OPCUA.fullmatch(point.address.strip()) is not None for point in found.points]
-    protocol = "opcua" if all(opcua) else "modbus"
+    protocol = "opcua" if all(is_node(point.address) for point in found.points) else "modbus"
     if protocol == "modbus":
         _check_modbus(found.points, numbering)
     proposals = propose(found)
@@ -80,8 +69,12 @@ def draft_template(found: PointList, head: Mapping[str, str], numbering: Numberi
 
 
 def _check_modbus(points: Sequence[Point], numbering: Numbering | None) -> None:
-    matches = {point.address: _MODBUS.fullmatch(point.address.strip()) for point in points}
-    wrong = [address for address, match in matches.items() if match is None]
+    wrong = []
+    for point in points:
+        try:
+            parse_address("modbus", point.address)
+        except ConfigError:
+            wrong.append(point.address)
     if wrong:
         listed, more = ", ".join(wrong[:5]), f" (+{len(wrong) - 5})" if len(wrong) > 5 else ""
         raise ConfigError(
@@ -92,36 +85,16 @@ def _check_modbus(points: Sequence[Point], numbering: Numbering | None) -> None:
             ),
             key="address",
         )
-    plain = [match["number"] for match in matches.values() if match and match["table"] is None]
-    if numbering is None and plain and all(re.fullmatch(r"[134]\d{4,5}", number) for number in plain):
-        raise ConfigError(
-            Text(
-                f"{plain[0]} is either an address as sent or register {plain[0]} of a manual that counts from 1",
-                f"{plain[0]} 可能是报文中的地址，也可能是说明书里从 1 计数的编号",
-            ),
-            Text(
-                "say which: --numbering plain or --numbering modicon",
-                "请指明：--numbering plain 或 --numbering modicon",
-            ),
-            key="address",
-        )
+    plain = [point.address for point in points if ":" not in point.address]
+    if numbering is None and plain and all(is_unclear(address) for address in plain):
+        raise unclear(plain[0])
 
 
 def _register(point: Point, numbering: Numbering, notes: list[Text]) -> dict[str, Any]:
-    match = _MODBUS.fullmatch(point.address.strip())
-    if match is None:
-        raise ValueError(point.address)
-    written = match["number"].lower()
-    number = int(written[:-1], 16) if written.endswith("h") else int(written, 0 if written.startswith("0x") else 10)
-    table = (match["table"] or "holding").lower()
-    if numbering == "modicon" and match["table"] is None and len(written) >= 5 and written[0] in _MODICON_TABLES:
-        table, number = _MODICON_TABLES[written[0]], int(written[1:]) - 1
-    fields: dict[str, Any] = {"table": table, "address": number}
-    if table in {"coil", "discrete"}:
+    fields = parse_address("modbus", point.address, numbering)
+    if fields["table"] in BIT_TABLES or "bit" in fields:
         return fields
-    if match["bit"] is not None:
-        return fields | {"bit": int(match["bit"])}
-    kind = _TYPE_OF.get(point.datatype.strip().casefold().replace("_", " "))
+    kind = type_named(point.datatype)
     if kind == "bool":
         notes.append(Text(f"{point.address}: bit taken as 0", f"{point.address}：按第 0 位处理"))
         return fields | {"bit": 0}
@@ -131,6 +104,11 @@ def _register(point: Point, numbering: Numbering, notes: list[Text]) -> dict[str
             Text(f"{point.address}: type '{said}' taken as uint16", f"{point.address}：类型“{said}”按 uint16 处理")
         )
     return fields | {"type": kind or "uint16"}
+
+
+def type_named(written: str) -> str | None:
+    """Return the Modbus type that a list calls `written` ("REAL", "无符号整数"); None where it is not known."""
+    return _TYPE_OF.get(written.strip().casefold().replace("_", " "))
 
 
 def _meaning(point: Point, code: str | None, confidence: float, notes: list[Text]) -> dict[str, Any]:

@@ -139,8 +139,6 @@ def _unquoted(cell: str) -> str:
         return _seen(text[2:-1])
     if text.startswith("'") and len(text) > 1 and text[1] in "".join(_GUARDED):
         text = text[1:]
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('""', '"')
     return _seen(text)
 
 
