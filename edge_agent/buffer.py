@@ -146,6 +146,11 @@ class Buffer:
         """Return the counters and what waits."""
         return await self._insist(BufferFile.stats)
 
+    async def configure(self, config: BufferConfig) -> None:
+        """Take other limits from now on; a smaller file is made at the next commit."""
+        self._limit, self._group_s = config.limit_mb * 1_000_000, config.group_s
+        await self._insist(lambda file: file.set_limit(self._limit))
+
     async def close(self) -> None:
         """Commit what was added, if the disk takes it, and close the file. May be called more than once."""
         if self._closed:

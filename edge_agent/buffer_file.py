@@ -9,7 +9,7 @@ One thread at a time. Sizes in bytes, times in microseconds UTC; "rows" are read
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from protocols.text import Text
 from protocols.uplink.codec import columns_of, encode
 from protocols.uplink.messages import LANES, Batch, Event, Frame, Inspection, PointRef, Verdict
 
-ROWS_PER_FRAME = 5_000
-PICTURE_BYTES_PER_FRAME = 512 * 1024
+ROWS_PERFRAME = 5_000
+PICTURE_BYTES_PERFRAME = 512 * 1024
 TAKEN_REMEMBERED = 100_000
 """How many ids of inspections are remembered, so that the file stays bounded."""
 
@@ -42,7 +42,8 @@ CREATE TABLE mark (device TEXT, point TEXT, packed BLOB NOT NULL, PRIMARY KEY (d
 CREATE TABLE taken (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 PRAGMA user_version = 1;
 """
-_FRAME = "seq, lane, rows, time, payload, crc"
+FRAME = "seq, lane, rows, time, payload, crc"
+"""The columns that `intact` judges."""
 _CHECKED_AT_OPEN = 64 * 1024 * 1024
 """Files up to this size are checked wholly when opened; larger ones are found damaged where they are touched."""
 
@@ -108,7 +109,6 @@ class BufferFile:
     """
 
     def __init__(self, path: Path, limit: int) -> None:
-        self._limit = limit
         # What an agent killed in mid-commit left unsynced will be read as committed: first make that true.
         with suppress(FileNotFoundError):
             sync(Path(f"{path}-wal"))
@@ -118,14 +118,12 @@ class BufferFile:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._page = int(self._pragma("page_size"))
-            # Nine tenths for the file and a twentieth for the log leave room for one group.
-            self._allowed_pages = limit * 9 // 10 // self._page
-            self._db.execute(f"PRAGMA wal_autocheckpoint = {min(max(limit // 20 // self._page, 16), 1000)}")
+            self.set_limit(limit)
             if self._pragma("user_version") == 0:
                 self._create()
             elif self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN:
                 _check(self._db)
-            self.state = _read_state(self._db)
+            self.state = read_state(self._db)
             frames, rows = self._db.execute("SELECT count(*), total(rows) FROM frame").fetchone()
             self.state.frames, self.state.rows = frames, int(rows)
         except BaseException:
@@ -138,8 +136,8 @@ class BufferFile:
         with self._transaction() as state:
             state.collected += group.lost
             state.dropped += group.lost
-            for start in range(0, len(group.readings), ROWS_PER_FRAME):
-                part = group.readings[start : start + ROWS_PER_FRAME]
+            for start in range(0, len(group.readings), ROWS_PERFRAME):
+                part = group.readings[start : start + ROWS_PERFRAME]
                 columns, texts = columns_of(part)
                 self._insert(state, _TELEMETRY, len(part), Batch(columns=columns, texts=texts))
             for inspections in _by_size([item for item in group.inspections if self._take_id(item[0].id)]):
@@ -172,10 +170,10 @@ class BufferFile:
             room -= sum(more.values())
         frames, broken = [], []
         for seq in sorted(chosen):
-            row = self._db.execute(f"SELECT {_FRAME} FROM frame WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 - our own text
+            row = self._db.execute(f"SELECT {FRAME} FROM frame WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 - our own text
             if row is None:
                 raise Damaged(f"frame {seq} is in the index only")
-            if _intact(row):
+            if intact(row):
                 frames.append(Frame(seq, row[4]))
             else:
                 broken.append(Verdict(seq, "damaged on disk"))
@@ -212,6 +210,13 @@ class BufferFile:
     def stats(self) -> Stats:
         """Return the counters and what waits."""
         return _stats(self._db, self.state, self._limit)
+
+    def set_limit(self, limit: int) -> None:
+        """Keep to another largest size on disk from the next write on."""
+        self._limit = limit
+        # Nine tenths for the file and a twentieth for the log leave room for one group.
+        self._allowed_pages = limit * 9 // 10 // self._page
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {min(max(limit // 20 // self._page, 16), 1000)}")
 
     def close(self) -> None:
         """Close the file; SQLite folds the write-ahead log into it."""
@@ -314,8 +319,8 @@ class BufferFile:
 def peek(path: Path) -> Stats:
     """Return the statistics of a buffer another process may be using; raises SunmaoError if it is damaged."""
     try:
-        with _reading(path) as db:
-            return _stats(db, _read_state(db), 0)
+        with reading(path) as db:
+            return _stats(db, read_state(db), 0)
     except (sqlite3.Error, Damaged) as error:
         raise SunmaoError(
             Text(f"the buffer cannot be read: {error}", f"无法读取缓存：{error}"),
@@ -324,28 +329,9 @@ def peek(path: Path) -> Stats:
         ) from error
 
 
-def verify(path: Path, progress: Callable[[int, int], None]) -> list[str]:
-    """Check structure and every frame of a buffer another process may be using; return what is wrong, in English.
-
-    `progress(done, total)` is called for every frame.
-    """
-    try:
-        with _reading(path) as db:
-            wrong = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            _read_state(db)
-            total = db.execute("SELECT count(*) FROM frame").fetchone()[0]
-            frames = db.execute(f"SELECT {_FRAME} FROM frame ORDER BY seq")  # noqa: S608 - our own text
-            for done, row in enumerate(frames, 1):
-                if not _intact(row):
-                    wrong.append(f"frame {row[0]}: content does not match its CRC")
-                progress(done, total)
-            return wrong
-    except (sqlite3.Error, Damaged) as error:
-        return [str(error)]
-
-
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a buffer for reading only; another process may be using it."""
     db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
     try:
         yield db
@@ -361,7 +347,8 @@ def _stats(db: sqlite3.Connection, state: State, limit: int) -> Stats:
     return Stats(state, state.frames, state.rows, (pages - free) * page, limit, first[0] if first else 0)
 
 
-def _read_state(db: sqlite3.Connection) -> State:
+def read_state(db: sqlite3.Connection) -> State:
+    """Return identity and counters; raises Damaged if they are not as they were written."""
     row = db.execute("SELECT packed, crc FROM state").fetchone()
     if row is None or not isinstance(row[0], bytes) or crc32(row[0]) != row[1]:
         raise Damaged("the state row does not match its CRC")
@@ -378,8 +365,8 @@ def _crc(seq: int, lane: int, rows: int, time: int, payload: bytes) -> int:
     return crc32(payload, crc32(b"%d %d %d %d" % (seq, lane, rows, time)))
 
 
-def _intact(row: tuple[Any, ...]) -> bool:
-    """Whether the columns `_FRAME` of a row are as they were written."""
+def intact(row: tuple[Any, ...]) -> bool:
+    """Whether the columns `FRAME` of a row are as they were written."""
     seq, lane, rows, time, payload, crc = row
     if not all(isinstance(number, int) for number in (seq, lane, rows, time)):
         raise Damaged(f"frame {seq} is not a frame")
@@ -393,7 +380,7 @@ def _by_size(
     for item in inspections:
         part.append(item)
         size += len(item[0].picture) + len(item[0].heatmap)
-        if size >= PICTURE_BYTES_PER_FRAME:
+        if size >= PICTURE_BYTES_PERFRAME:
             yield part
             part, size = [], 0
     if part:

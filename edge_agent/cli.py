@@ -131,7 +131,7 @@ def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = Non
             language,
             as_json,
         )
-        asyncio.run(run_agent(loaded, language))
+        asyncio.run(run_agent(loaded, config, language))
 
 
 @app.command()
@@ -265,7 +265,7 @@ def buffer_stats(config: Configuration = DEFAULT, as_json: Json = False, lang: L
 @buffer_app.command("verify")
 def buffer_verify(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
     """Check the buffer's structure and every frame's checksum. 校验缓存结构与每个数据帧。"""
-    from edge_agent.buffer_file import verify
+    from edge_agent.buffer_care import verify
 
     language = choose_language(lang)
     with explained(language):

@@ -61,9 +61,10 @@ class Collector:
         """Collect until cancelled; returns only if the device's configuration proves wrong."""
         clock = asyncio.get_running_loop().time
         while True:
-            driver = self.device.driver()
             begun = clock()
+            driver: Driver | None = None
             try:
+                driver = self.device.driver()
                 await driver.open()
                 await self._serve(driver)
             except ConfigError as error:
@@ -79,7 +80,8 @@ class Collector:
                 self._lost(Malformed(Text(f"internal error: {error!r}", f"内部错误：{error!r}")))
                 raise
             finally:
-                await driver.close()
+                if driver is not None:
+                    await driver.close()
                 if isinstance(driver, Observed):
                     self._observed = None
                     self._counted += Counter(driver.counters())

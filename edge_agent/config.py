@@ -124,8 +124,9 @@ class InspectionConfig(_Table):
 
 
 class Config(_Table):
-    """The whole file."""
+    """The whole file. `version` names its content (`version_of`)."""
 
+    version: str
     agent: AgentConfig
     cloud: CloudConfig
     buffer: BufferConfig
@@ -184,6 +185,7 @@ def parse_config(text: str, path: Path) -> Config:
         for number, table in enumerate(tables["inspection"], 1)
     )
     config = Config(
+        version=version_of(text),
         agent=agent.model_copy(update={"state_dir": folder / agent.state_dir}),
         cloud=cloud.model_copy(update={"ca": folder / cloud.ca if cloud.ca else None}),
         buffer=validate(BufferConfig, tables["buffer"], "buffer"),

@@ -29,6 +29,23 @@ STATUS_EVERY_S = 2.0
 STATUS_FILE = "status.json"
 
 
+class ConfigState(msgspec.Struct, frozen=True):
+    """The configuration in force.
+
+    Attributes:
+        version: of the file in force (`config.version_of`).
+        state: "applied", or "failed" where the file was changed since and is not used.
+        reason_en, reason_zh: why it is not used; for an applied one what takes effect only after a restart.
+        since: when it came into this state, microseconds UTC.
+    """
+
+    version: str
+    state: str
+    reason_en: str = ""
+    reason_zh: str = ""
+    since: int = 0
+
+
 class Status(msgspec.Struct, frozen=True):
     """What the status file holds. `clock_offset_us`: cloud's clock minus this box's, None while unknown."""
 
@@ -39,6 +56,7 @@ class Status(msgspec.Struct, frozen=True):
     uplink: Uplink
     missed_cycles: dict[str, int]
     clock_offset_us: int | None
+    config: ConfigState = ConfigState("", "applied")
 
 
 class HealthReporter:
@@ -51,6 +69,7 @@ class HealthReporter:
         devices: gives the devices as they are now.
         uplink: gives the way to the cloud as it is now.
         missed: gives the missed poll cycles by device.
+        config: gives the state of the configuration.
     """
 
     def __init__(
@@ -64,6 +83,7 @@ class HealthReporter:
         devices: Callable[[], Sequence[DeviceReport]],
         uplink: Callable[[], Uplink],
         missed: Callable[[], dict[str, int]],
+        config: Callable[[], ConfigState],
     ) -> None:
         self._name = name
         self._state_dir = state_dir
@@ -73,6 +93,7 @@ class HealthReporter:
         self._devices = devices
         self._uplink = uplink
         self._missed = missed
+        self._config = config
         self._started = now_us()
         self._clock_offset: int | None = None
 
@@ -88,6 +109,7 @@ class HealthReporter:
                 self._uplink(),
                 self._missed(),
                 self._clock_offset,
+                self._config(),
             )
             with suppress(OSError):  # a full disk is the buffer's to announce
                 content = msgspec.json.encode(status)

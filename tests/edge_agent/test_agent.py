@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import _supervise
 from edge_agent.buffer import FILE
 from edge_agent.buffer_file import peek
 from edge_agent.health import read_status
+from edge_agent.parts import supervise
 from protocols.catalogue import simulator_class
 from protocols.errors import ConfigError
 from protocols.library.physics import behaviour
@@ -181,7 +181,7 @@ async def test_what_fails_again_for_the_same_reason_is_said_once(caplog: pytest.
         if (outcome := outcomes.pop(0)) is not None:
             raise outcome
 
-    await _supervise("part", work, lambda device, kind, text: said.append(text.en))
+    await supervise("part", work, lambda device, kind, text: said.append(text.en))
     assert said == ["a", "stopped by an internal error: KeyError('b')"]
     assert "Traceback" in caplog.text
 

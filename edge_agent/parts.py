@@ -1,0 +1,192 @@
+"""What the agent runs for its configuration: one task per device and inspection station, started and stopped singly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from edge_agent.buffer import Buffer
+from edge_agent.collect import Collector
+from edge_agent.config import Config, DeviceConfig, InspectionConfig
+from edge_agent.events import Announce
+from edge_agent.normalise import Normaliser
+from edge_agent.sink import Sink
+from protocols.errors import ConfigError, SunmaoError
+from protocols.text import Text
+from protocols.uplink.messages import DeviceReport
+
+RESTARTS, RESTARTS_WITHIN_S, REST_S = 5, 60.0, 60.0
+"""A part that fails unexpectedly is restarted at once, but at most so often within that time; then it rests."""
+
+_log = logging.getLogger("sunmao.edge")
+
+
+class Part(Protocol):
+    """Something that works until cancelled and stands for one device."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    def report(self) -> DeviceReport:
+        """Return the device as it is now."""
+
+
+class Changes(NamedTuple):
+    """Names of the parts that a new configuration started, stopped, or started anew with other settings."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def sentence(self) -> Text:
+        """Return what was done, for people."""
+        heads = (Text("added", "新增"), Text("changed", "变更"), Text("removed", "移除"))
+        done = [(head, ", ".join(names)) for head, names in zip(heads, self, strict=True) if names]
+        if not done:
+            return Text("nothing to start or stop", "无需启动或停止任何设备")
+        return Text(
+            "; ".join(f"{head.en} {names}" for head, names in done),
+            "；".join(f"{head.zh} {names}" for head, names in done),
+        )
+
+
+@dataclass
+class _Running:
+    settings: DeviceConfig | InspectionConfig
+    part: Part
+    task: asyncio.Task[None]
+    failures: int = 0
+
+
+class Parts:
+    """The devices and inspection stations of the configuration in force; use as `async with`, which ends them all."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self._running: dict[str, _Running] = {}
+
+    async def __aenter__(self) -> Parts:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stop(list(self._running))
+
+    async def become(self, config: Config) -> Changes:
+        """Run what `config` names and nothing else. What is in it unchanged is not touched and goes on meanwhile.
+
+        Raises ConfigError, and changes nothing, if a part cannot be made.
+        """
+        wanted = _wanted(config)
+        changes = self.compared(config)
+        fresh = [*changes.added, *changes.changed]
+        made = {
+            name: station(settings, self._buffer)
+            for name in fresh
+            if isinstance(settings := wanted[name], InspectionConfig)
+        }
+        await self._stop([*changes.removed, *changes.changed])
+        if changes.changed and not self._buffer.failing:
+            await self._buffer.flush()  # the marks of what was just stopped
+        for name in fresh:
+            settings = wanted[name]
+            part = made[name] if isinstance(settings, InspectionConfig) else await self._collector(settings)
+            self._start(name, settings, part)
+        self._running = {name: self._running[name] for name in wanted}
+        return changes
+
+    def compared(self, config: Config) -> Changes:
+        """Return what `become` would change."""
+        wanted = _wanted(config)
+        return Changes(
+            tuple(name for name in wanted if name not in self._running),
+            tuple(name for name in wanted if name in self._running and wanted[name] != self._running[name].settings),
+            tuple(name for name in self._running if name not in wanted),
+        )
+
+    def reports(self) -> list[DeviceReport]:
+        """Return every device as it is now, in the order of the configuration."""
+        return [running.part.report() for running in self._running.values()]
+
+    def missed(self) -> dict[str, int]:
+        """Return the missed poll cycles by device."""
+        return {
+            name: running.part.missed for name, running in self._running.items() if isinstance(running.part, Collector)
+        }
+
+    def failures(self) -> dict[str, int]:
+        """Return how often each part ended by an error since it was started with its present settings."""
+        return {name: running.failures for name, running in self._running.items()}
+
+    async def _collector(self, device: DeviceConfig) -> Collector:
+        buffer = self._buffer
+        normalise = Normaliser(device, await buffer.marks(device.name))
+        return Collector(device, normalise, buffer.add_readings, buffer.announce)
+
+    def _start(self, name: str, settings: DeviceConfig | InspectionConfig, part: Part) -> None:
+        def failed() -> None:
+            running.failures += 1
+
+        work = supervise(name, part.run, self._buffer.announce, failed)
+        running = self._running[name] = _Running(settings, part, asyncio.create_task(work))
+
+    async def _stop(self, names: Sequence[str]) -> None:
+        tasks = [self._running.pop(name).task for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _wanted(config: Config) -> dict[str, DeviceConfig | InspectionConfig]:
+    return {device.name: device for device in config.devices} | {each.device: each for each in config.inspections}
+
+
+def station(inspection: InspectionConfig, sink: Sink) -> Part:
+    """Return the inspection station of `inspection`; raises ConfigError if the inference parts are not installed."""
+    try:
+        from edge_agent.inspect.station import Station  # noqa: PLC0415 - onnxruntime is needed only where it is used
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("edge_agent"):
+            raise
+        raise ConfigError(
+            Text(f"inspection needs the package '{error.name}'", f"视觉检测缺少软件包“{error.name}”"),
+            Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
+            key="inspection",
+        ) from error
+    return Station(inspection, sink)
+
+
+async def supervise(
+    name: str, work: Callable[[], Awaitable[None]], announce: Announce, failed: Callable[[], None] = lambda: None
+) -> None:
+    """Run `work`; restart it after an error nobody foresaw. One part's failure never ends another.
+
+    What keeps failing for the same reason is said once. `failed` is called at every failure.
+    """
+    restarts: deque[float] = deque(maxlen=RESTARTS)
+    clock = asyncio.get_running_loop().time
+    said: Text | None = None
+    while True:
+        begun = clock()
+        unforeseen: Exception | None = None
+        try:
+            await work()
+        except SunmaoError as error:
+            reason = Text(error.explain("en"), error.explain("zh"))
+        except Exception as error:
+            unforeseen = error
+            reason = Text(f"stopped by an internal error: {error!r}", f"因内部错误停止：{error!r}")
+        else:
+            return
+        failed()
+        if reason != said or clock() - begun > REST_S:
+            if unforeseen is not None:
+                _log.error("%s", name, exc_info=unforeseen)
+            announce(name, "part_failed", reason)
+            said = reason
+        restarts.append(clock())
+        if len(restarts) == RESTARTS and restarts[-1] - restarts[0] < RESTARTS_WITHIN_S:
+            await asyncio.sleep(REST_S)
