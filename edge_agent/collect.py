@@ -61,10 +61,13 @@ class Collector:
         """Collect until cancelled; returns only if the device's configuration proves wrong."""
         clock = asyncio.get_running_loop().time
         while True:
-            begun = clock()
-            driver: Driver | None = None
             try:
                 driver = self.device.driver()
+            except ConfigError as error:
+                self._lost(error)
+                return
+            begun = clock()
+            try:
                 await driver.open()
                 await self._serve(driver)
             except ConfigError as error:
@@ -80,8 +83,7 @@ class Collector:
                 self._lost(Malformed(Text(f"internal error: {error!r}", f"内部错误：{error!r}")))
                 raise
             finally:
-                if driver is not None:
-                    await driver.close()
+                await driver.close()
                 if isinstance(driver, Observed):
                     self._observed = None
                     self._counted += Counter(driver.counters())
