@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from protocols.dictionary.entries import load_dictionary
 from protocols.driver import PointConfig
-from protocols.library.templates import Sign, Template, load_template, template_ids
+from protocols.library.templates import Template, load_template, template_ids
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.identification import identification
@@ -103,7 +103,7 @@ def judge(template: Template, values: Mapping[str, Value], identity: Mapping[str
     sense = passed / sum(weights) if alive else 0.0
     score = exists * sense**2
     for sign in template.fingerprint.sign:
-        holds = _holds(sign, values.get(sign.point))
+        holds = sign.holds(values.get(sign.point))
         score = max(score, 0.9) if holds else 0.2 * score
         shown = values.get(sign.point)
         reasons.insert(
@@ -117,14 +117,6 @@ def judge(template: Template, values: Mapping[str, Value], identity: Mapping[str
         reasons.insert(0, named)
         score = max(score, 0.95)
     return Match(template.device.id, template.device.name, round(score, 3), tuple(reasons))
-
-
-def _holds(sign: Sign, value: Value) -> bool:
-    if sign.one_of:
-        return value in sign.one_of
-    low = -math.inf if sign.min is None else sign.min
-    high = math.inf if sign.max is None else sign.max
-    return isinstance(value, (int, float)) and low <= value <= high
 
 
 def _named(template: Template, identity: Mapping[str, str]) -> Text | None:

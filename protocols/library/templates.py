@@ -23,6 +23,7 @@ own come on top, a point instead of the one of its name.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -37,6 +38,7 @@ from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.dictionary.units import unit
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
+from protocols.reading import Value
 from protocols.text import Text
 from protocols.validation import unknown_key, validate
 
@@ -57,22 +59,39 @@ class DeviceType(BaseModel):
 
 
 class Sign(BaseModel):
-    """A value by which a device shows its type: `point` holds one of `one_of`, or lies in `min` to `max`, its unit's."""
+    """A value by which a device shows its type.
+
+    `point` holds one of `one_of`, or a text in which `contains` stands, or lies in `min` to `max`, in its own unit.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     point: str
     one_of: tuple[int | str, ...] = ()
+    contains: str = ""
     min: float | None = None
     max: float | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Sign:
-        if bool(self.one_of) == (self.min is not None or self.max is not None):
+        if bool(self.one_of) + bool(self.contains) + (self.min is not None or self.max is not None) != 1:
             raise ValueError(
-                Text("a sign needs either one_of, or min and max", "特征需要 one_of，或 min 与 max，二者选一")
+                Text(
+                    "a sign needs one of: one_of, contains, or min and max",
+                    "特征需要 one_of、contains 或 min 与 max，三者选一",
+                )
             )
         return self
+
+    def holds(self, value: Value) -> bool:
+        """Return whether `value`, of the sign's point, is what this type shows."""
+        if self.contains:
+            return isinstance(value, str) and self.contains.lower() in value.lower()
+        if self.one_of:
+            return value in self.one_of
+        low = -math.inf if self.min is None else self.min
+        high = math.inf if self.max is None else self.max
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
 class Fingerprint(BaseModel):

@@ -15,12 +15,14 @@ from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.library.physics.compressor import Compressor
 from protocols.library.physics.drive import Drive
+from protocols.library.physics.fluid import FlowMeter, Pump
 from protocols.library.physics.load import Load, elapsed_us
 from protocols.library.physics.meter import EnergyMeter
 from protocols.library.physics.moulding import Moulder, Part
 from protocols.library.physics.plausible import plausible_value
 from protocols.library.physics.seeded import below, drift
 from protocols.library.physics.solar import SolarInverter
+from protocols.library.physics.supply import Ups
 from protocols.library.physics.thermal import Chiller, Furnace
 from protocols.library.templates import Template
 from protocols.reading import Value
@@ -34,19 +36,25 @@ Behaviour = Callable[[int], Mapping[str, Value]]
 _MACHINES: Mapping[str, type[Moulder] | type[Compressor]] = {"injection_moulding": Moulder, "compressor": Compressor}
 """Models whose power a meter can measure."""
 
-_MODELS: Mapping[str, Callable[[int, int], Moulder | Compressor | Drive | Chiller | Furnace]] = {
+_MODELS: Mapping[str, Callable[[int, int], Moulder | Compressor | Drive | Chiller | Furnace | Pump | FlowMeter]] = {
     **_MACHINES,
     "vfd": Drive,
     "chiller": Chiller,
     "furnace": Furnace,
+    "pump": Pump,
+    "sensor": FlowMeter,
 }
+
+_GENERATED = {"dc_power", "energy_generated_total"}
+"""What an inverter measures and an uninterruptible supply, of the same class, does not."""
 
 
 def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Template] = ()) -> Behaviour:
     """Return what a device of this type shows at any instant.
 
     The equipment class chooses the model; properties the model does not know, and classes without one, get believable
-    values of their own. A sign of the template's fingerprint shows the first value it allows. `loads` are the machines whose power an energy
+    values of their own. A sign of the template's fingerprint shows the first value it allows.
+    `loads` are the machines whose power an energy
     meter measures, beside the workshop's own; raises ConfigError for loads without a power model or without a meter.
     """
     kind = template.device.equipment_class
@@ -61,6 +69,8 @@ def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Temp
             Text("give loads to an energy meter only", "只有电能表才能指定负载"),
             key="load",
         )
+    elif kind == "inverter" and "load_percent" in properties and not properties & _GENERATED:
+        values = Ups(seed, start_us, phases).values
     elif kind == "inverter":
         values = SolarInverter(seed, start_us, phases).values
     elif kind in _MODELS:
@@ -68,7 +78,11 @@ def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Temp
     else:
         values = _nothing
 
-    signs: dict[str, Value] = {sign.point: sign.one_of[0] for sign in template.fingerprint.sign if sign.one_of}
+    signs: dict[str, Value] = {
+        sign.point: sign.contains or sign.one_of[0]
+        for sign in template.fingerprint.sign
+        if sign.contains or sign.one_of
+    }
 
     def at(now_us: int) -> dict[str, Value]:
         known = values(now_us)

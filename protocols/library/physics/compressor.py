@@ -64,6 +64,7 @@ class Compressor:
         loaded, pressure, _ = self._air(seconds)
         power = self.power_kw(now_us)
         cos_phi = COS_PHI_LOADED if loaded else 0.55
+        current = power * 1e3 / (3**0.5 * LINE_VOLTAGE * cos_phi)
         hours = 6000 + below(20000, self.seed, "compressor/hours") + seconds / 3600
         demand = self._demand(seconds)
         return {
@@ -77,6 +78,7 @@ class Compressor:
             "alarm_code": 0,
             "fault_code": 0,
             "discharge_pressure": pressure,
+            "gauge_pressure": pressure - 0.2,
             "discharge_temperature": 74 + 14 * demand + 1.2 * self._drift("discharge", seconds, 80.0),
             "oil_temperature": 66 + 12 * demand + 1.0 * self._drift("oil", seconds, 120.0),
             "ambient_temperature": 24 + 1.5 * self._drift("ambient", seconds, 900.0),
@@ -84,7 +86,10 @@ class Compressor:
             "load_percent": 100.0 * loaded,
             "active_power_total": power,
             "energy_active_import": self.energy_kwh(now_us),
-            "motor_current": power * 1e3 / (3**0.5 * LINE_VOLTAGE * cos_phi),
+            "motor_current": current,
+            "output_current": current,
+            "output_voltage": LINE_VOLTAGE,
+            "output_frequency": 50.0,
             "motor_speed": 2960.0 + (0.0 if loaded else 22.0) + 3.0 * self._drift("speed", seconds, 15.0),
             "fan_speed": 1400.0 + 10.0 * self._drift("fan", seconds, 40.0),
             "operating_hours_total": hours,

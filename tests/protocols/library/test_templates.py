@@ -179,7 +179,12 @@ def test_a_fingerprint_is_never_inherited() -> None:
         (sister('only = ["curent_l1"]'), "only", "choose one of: current_l1", "可选：current_l1"),
         (sister('omit = ["x"]'), "omit", "there is no point 'x'", "没有名为“x”的点"),
         (sister(points='[[fingerprint.sign]]\npoint = "x"\none_of = [1]\n'), "sign[1].point", "no point 'x'", "“x”"),
-        (sister(points='[[fingerprint.sign]]\npoint = "current_l1"\n'), "sign[1]", "either one_of, or", "二者选一"),
+        (
+            sister(points='[[fingerprint.sign]]\npoint = "current_l1"\n'),
+            "sign[1]",
+            "one of: one_of, contains",
+            "三者选一",
+        ),
         (
             sister(points='[[point]]\nname = "a"\naddress = 1\n' * 2),
             "point[19].name",
