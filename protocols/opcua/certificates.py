@@ -26,6 +26,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from protocols.errors import ConfigError, Refused
 from protocols.text import Text
 
+WARN = timedelta(days=60)
+"""How long before its end a certificate is announced: time to plan a visit to the machine that has to trust the next."""
+
 _VALID = timedelta(days=3650)
 _KEY_BITS = 2048
 """Least length of an RSA key in all three supported policies (Part 7, SecurityPolicy facets)."""
@@ -49,17 +52,44 @@ def own_identity(certificate_path: Path, key_path: Path, application: str) -> Id
 
     Raises ConfigError if the files cannot be used or do not belong together.
     """
+    if not certificate_path.exists() and not key_path.exists():
+        _create(certificate_path, key_path, application)
+    certificate, key = load_pair(certificate_path, key_path)
+    uris = _uris(certificate)
+    if not uris:
+        raise ConfigError(
+            Text(
+                f"{certificate_path} is not an OPC UA application certificate",
+                f"{certificate_path} 不是 OPC UA 应用证书",
+            ),
+            Text(
+                "it needs its application URI as a subject alternative name;"
+                " remove it and its key to have new ones made",
+                "证书须在使用者可选名称中包含应用 URI；删除证书与私钥可重新生成",
+            ),
+            key="certificate",
+        )
+    return Identity(certificate, key, uris[0])
+
+
+class Pair(NamedTuple):
+    """A certificate with its private key."""
+
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey
+
+
+def load_pair(certificate_path: Path, key_path: Path) -> Pair:
+    """Return the certificate and the key in these files; raises ConfigError if they are not to be used together."""
     try:
-        if not certificate_path.exists() and not key_path.exists():
-            _create(certificate_path, key_path, application)
         certificate = _load(certificate_path.read_bytes())
         key = load_pem_private_key(key_path.read_bytes(), None)
     except OSError as error:
         raise ConfigError(
             Text(f"{error.filename}: {error.strerror}", f"{error.filename}：{error.strerror}"),
             Text(
-                "certificate and key must both be there, or both be absent to be made new",
-                "证书和私钥须同时存在；若同时不存在，则自动生成",
+                "certificate and key must both be there; those of this agent may both be absent, to be made new",
+                "证书和私钥须同时存在；本机的证书和私钥若同时不存在，则自动生成",
             ),
             key="certificate",
         ) from error
@@ -72,21 +102,28 @@ def own_identity(certificate_path: Path, key_path: Path, application: str) -> Id
             ),
             key="certificate",
         ) from error
-    uris = _uris(certificate)
-    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key() or not uris:
+    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():
         raise ConfigError(
             Text(
-                f"{certificate_path} is not an OPC UA application certificate of the key {key_path}",
-                f"{certificate_path} 不是私钥 {key_path} 对应的 OPC UA 应用证书",
+                f"{certificate_path} is not an RSA certificate for the key {key_path}",
+                f"{certificate_path} 不是 RSA 私钥 {key_path} 对应的证书",
             ),
-            Text(
-                "it needs an RSA key and its application URI as a subject alternative name;"
-                " remove both files to have new ones made",
-                "证书须使用 RSA 密钥，并在使用者可选名称中包含应用 URI；删除这两个文件可重新生成",
-            ),
+            Text("name the files that belong together", "请填写配对的文件"),
             key="certificate",
         )
-    return Identity(certificate, key, uris[0])
+    return Pair(certificate, key)
+
+
+def expiry_notice(certificate: x509.Certificate, path: Path) -> Text | None:
+    """Return what to say of our own certificate at `path` when its end is nearer than `WARN`; None before."""
+    end = certificate.not_valid_after_utc
+    if end - datetime.now(UTC) > WARN:
+        return None
+    return Text(
+        f"this agent's certificate {path} ends on {end:%Y-%m-%d}; in time, remove it and its key to have new ones made,"
+        " and trust the new one at the machine",
+        f"本机证书 {path} 将于 {end:%Y-%m-%d} 到期；请及时删除该证书及其私钥以重新生成，并在设备上信任新证书",
+    )
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

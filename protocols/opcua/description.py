@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from asyncua import ua
-
 from protocols.errors import Refused
 from protocols.opcua.config import OpcuaConnection
 from protocols.opcua.session import Session
@@ -81,27 +79,9 @@ async def describe_server(endpoint: str, timeout_s: float = 2.0) -> ServerDescri
         try:
             await session.open()
             namespaces = tuple(session.namespaces)
-            build = await _build_info(session)
+            build = dict(session.build)
         except Refused:
             pass  # it lets nobody in without a user: the endpoints are all it tells
         finally:
             await session.close()
     return ServerDescription(application, endpoints, build, namespaces)
-
-
-_BUILD_INFO = {
-    "manufacturer": ua.ObjectIds.Server_ServerStatus_BuildInfo_ManufacturerName,
-    "product": ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductName,
-    "product_uri": ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductUri,
-    "software_version": ua.ObjectIds.Server_ServerStatus_BuildInfo_SoftwareVersion,
-    "build_number": ua.ObjectIds.Server_ServerStatus_BuildInfo_BuildNumber,
-}
-
-
-async def _build_info(session: Session) -> dict[str, str]:
-    values = await session.read([ua.NodeId(node) for node in _BUILD_INFO.values()])
-    return {
-        name: str(data.Value.Value)
-        for name, (data, _) in zip(_BUILD_INFO, values, strict=True)
-        if data.StatusCode.is_good() and data.Value.Value
-    }

@@ -8,12 +8,12 @@ from typing import ClassVar
 from protocols.driver import BrowsedPoint, Deliver
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
-from protocols.opcua.codec import decode
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
 from protocols.opcua.paths import Nodes
+from protocols.opcua.read import read_points
 from protocols.opcua.session import Session
 from protocols.opcua.subscription import Subscriptions
-from protocols.reading import BAD_NODE_ID_UNKNOWN, Reading, now_us
+from protocols.reading import Reading
 from protocols.text import Text
 
 
@@ -40,17 +40,8 @@ class OpcuaDriver:
 
     async def read(self, points: Sequence[OpcuaPoint]) -> list[Reading]:
         """Read `points` once, in requests the server allows; a node it does not know is BadNodeIdUnknown."""
-        nodes = [self._nodes.node(point) for point in points]
-        readings = []
         with self._session.failures_named():
-            values = iter(await self._session.read([node for node in nodes if node is not None]))
-            for point, node in zip(points, nodes, strict=True):
-                if node is None:
-                    now = now_us()
-                    readings.append(Reading(point.name, None, BAD_NODE_ID_UNKNOWN, now, now))
-                else:
-                    readings.append(decode(point, *next(values)))
-        return readings
+            return await read_points(self._session, self._nodes, points)
 
     async def subscribe(self, points: Sequence[OpcuaPoint], period_s: float, deliver: Deliver) -> None:
         """Have changes of `points` delivered; raises Refused if the server or the configuration wants polling."""
@@ -69,6 +60,14 @@ class OpcuaDriver:
         with self._session.failures_named():
             async for point in browse(self._session):
                 yield point
+
+    def counters(self) -> dict[str, int]:
+        """Return "overflows": readings before which changes were lost in the server's queue."""
+        return {"overflows": self._subscriptions.overflows}
+
+    def notices(self) -> list[Text]:
+        """Return what a person should know: a certificate that ends soon, deadbands and items the server refuses."""
+        return [*self._session.notices, *self._subscriptions.notices]
 
     async def close(self) -> None:
         """End subscriptions and session."""

@@ -7,11 +7,9 @@ log and retry by themselves, while here a failure has to reach the agent, once, 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from asyncua import Client, ua
@@ -19,9 +17,17 @@ from asyncua.crypto import security_policies
 from asyncua.ua import uaerrors
 
 from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
-from protocols.opcua.certificates import Identity, check_trusted, own_identity, server_certificate
+from protocols.opcua.certificates import (
+    Identity,
+    check_trusted,
+    expiry_notice,
+    load_pair,
+    own_identity,
+    server_certificate,
+)
 from protocols.opcua.config import OpcuaConnection
 from protocols.opcua.failures import fate
+from protocols.opcua.profiles import Profile, profiles, recognise
 from protocols.opcua.transport import MAX_CHUNKS, MAX_MESSAGE_BYTES, Transport, silence
 from protocols.reading import now_us
 from protocols.text import Text
@@ -35,21 +41,30 @@ _POLICIES = {
     "aes256sha256rsapss": security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
 
-Operation = Literal["read", "monitor", "browse"]
+_MODES = {"sign": ua.MessageSecurityMode.Sign, "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt}
+
+Operation = Literal["read", "monitor", "browse", "history"]
 _LIMIT_NODES: dict[Operation, int] = {
     "read": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
     "monitor": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
     "browse": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+    "history": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
 }
 _DEFAULT_LIMIT = 500
 """Operations in one request where the server sets no limit (or 0, which means none)."""
+
+_BUILD_INFO = {
+    "manufacturer": ua.ObjectIds.Server_ServerStatus_BuildInfo_ManufacturerName,
+    "product": ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductName,
+    "product_uri": ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductUri,
+    "software_version": ua.ObjectIds.Server_ServerStatus_BuildInfo_SoftwareVersion,
+    "build_number": ua.ObjectIds.Server_ServerStatus_BuildInfo_BuildNumber,
+}
 
 _TOO_MANY = (uaerrors.BadTooManyOperations, uaerrors.BadEncodingLimitsExceeded, uaerrors.BadResponseTooLarge)
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_LOG = logging.getLogger("sunmao.opcua")
 
 
 class Session:
@@ -57,10 +72,17 @@ class Session:
 
     Attributes:
         namespaces: the server's namespace URIs by index, as read when the session was opened.
+        build: the server's build information, of manufacturer, product, product_uri, software_version and build_number
+            what it gives.
+        profile: what is known of such a server, if anything is.
+        notices: what a person should know of the connection.
     """
 
     def __init__(self, device: str, connection: OpcuaConnection) -> None:
         self.namespaces: list[str] = []
+        self.build: dict[str, str] = {}
+        self.profile: Profile | None = None
+        self.notices: list[Text] = []
         self._device = device
         self._connection = connection
         self._client: Client | None = None
@@ -98,8 +120,7 @@ class Session:
                 await client.send_hello()
                 await client.open_secure_channel()
                 await client.create_session()
-                password = connection.password.get_secret_value() if connection.password else None
-                await client.activate_session(connection.user, password)
+                await self._log_in(client)
                 await self._read_capabilities()
         except BaseException:
             await self._drop()
@@ -197,25 +218,43 @@ class Session:
         # In a thread, for a new key takes a small box seconds, in which other devices want to be read.
         identity = await asyncio.to_thread(own_identity, connection.certificate, connection.key, "edge")
         self._identity = identity
-        remaining = identity.certificate.not_valid_after_utc - datetime.now(UTC)
-        if remaining < timedelta(days=30):
-            _LOG.warning("%s: certificate %s expires in %d days", self._device, connection.certificate, remaining.days)
+        self.check_expiry()
         endpoints = await self._new_client().connect_and_get_server_endpoints()
-        mode = ua.MessageSecurityMode.SignAndEncrypt
+        mode = _MODES[connection.security_mode]
         for endpoint in endpoints:
             if endpoint.SecurityPolicyUri == policy.URI and endpoint.SecurityMode == mode:
                 certificate = server_certificate(endpoint.ServerCertificate)
                 check_trusted(certificate, endpoint.Server.ApplicationUri, connection.trust_dir)
                 return policy(certificate, identity.certificate, identity.key, mode)
-        offered = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in endpoints})
+        offered = sorted(
+            {f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name.removesuffix('_')}" for e in endpoints}
+        )
         raise Refused(
             Text(
-                f"the server does not offer {security} with SignAndEncrypt; it offers {', '.join(offered)}",
-                f"服务器不支持 {security} 的签名并加密方式，仅支持 {', '.join(offered)}",
+                f"the server does not offer {security} with {mode.name}; it offers {', '.join(offered)}",
+                f"服务器不支持 {security}/{mode.name}，仅支持 {', '.join(offered)}",
             ),
             Text("enable it at the server, or choose another security", "请在服务器上启用，或更改 security"),
             key=self._device,
         )
+
+    async def _log_in(self, client: Client) -> None:
+        connection = self._connection
+        if connection.user_certificate is None or connection.user_key is None:
+            password = connection.password.get_secret_value() if connection.password else None
+            await client.activate_session(connection.user, password)
+        else:
+            user = await asyncio.to_thread(load_pair, connection.user_certificate, connection.user_key)
+            client.user_certificate, client.user_private_key = user
+            await client.activate_session(certificate=user.certificate)
+
+    def check_expiry(self) -> None:
+        """Add a notice if this agent's certificate ends within `certificates.WARN`."""
+        if self._identity is None:
+            return
+        notice = expiry_notice(self._identity.certificate, self._connection.certificate)
+        if notice is not None and notice not in self.notices:
+            self.notices.append(notice)
 
     def _new_client(self) -> Client:
         """A client for one connection: asyncua's hang when used a second time."""
@@ -231,11 +270,21 @@ class Session:
 
     async def _read_capabilities(self) -> None:
         await self.refresh_namespaces()
+        build = await self.read([ua.NodeId(node) for node in _BUILD_INFO.values()])
+        self.build = {
+            name: str(data.Value.Value)
+            for name, (data, _) in zip(_BUILD_INFO, build, strict=True)
+            if data.StatusCode.is_good() and data.Value.Value
+        }
+        chosen = self._connection.profile
+        self.profile = recognise(self.build) if chosen is None else profiles().get(chosen)
         limits = await self.read([ua.NodeId(node) for node in _LIMIT_NODES.values()])
+        known = self.profile.nodes_per_call.value if self.profile and self.profile.nodes_per_call else None
         for operation, (limit, _) in zip(_LIMIT_NODES, limits, strict=True):
             value = limit.Value.Value
-            if limit.StatusCode.is_good() and isinstance(value, int) and value > 0:
-                self._limits[operation] = value
+            said = value if limit.StatusCode.is_good() and isinstance(value, int) and value > 0 else None
+            most = min(filter(None, (said, known)), default=_DEFAULT_LIMIT)
+            self._limits[operation] = self._connection.per_request or most
 
     async def _maintain(self, client: Client) -> None:
         lifetime_s = client.secure_channel_timeout / 1000
@@ -243,6 +292,7 @@ class Session:
         while True:
             await asyncio.sleep(min(client.session_timeout / 1000, lifetime_s) / 4)
             await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_State)])
+            self.check_expiry()
             if time.monotonic() - issued > lifetime_s / 2:
                 with self.failures_named():
                     await client.open_secure_channel(renew=True)

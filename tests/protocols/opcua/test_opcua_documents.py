@@ -32,11 +32,12 @@ def test_the_sample_is_valid_and_names_every_option() -> None:
 def test_the_commented_options_are_valid_with_the_defaults_they_show() -> None:
     lines = (ROOM / "sample.toml").read_text(encoding="utf-8").splitlines()
     shown = tomllib.loads("\n".join(line[2:] for line in lines if line.startswith("# ")))
+    user = {name: shown.pop(name) for name in ("user_certificate", "user_key")}
+    OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none", **user})
     connection = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none", **shown})
     default = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none"})
-    assert (
-        connection.model_copy(update={"user": None, "password": None, "sampling_s": None, "machine": None}) == default
-    )
+    examples = ("user", "password", "user_certificate", "user_key", "profile", "per_request", "sampling_s", "machine")
+    assert connection.model_copy(update=dict.fromkeys(examples)) == default
 
 
 def test_paths_are_relative_to_the_file_and_errors_name_their_key(tmp_path: Path) -> None:
