@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from edge_agent.audit import AuditFollower
 from edge_agent.buffer import Buffer, unusable
 from edge_agent.cloud_link import CloudLink
 from edge_agent.config import Config
@@ -56,6 +57,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             config=lambda: reconfigurer.state,
         )
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("audit", AuditFollower(state_dir, buffer).run),
             ("forward", forwarder.run),
             ("configuration", reconfigurer.watch),
             ("status", reporter.write_status),

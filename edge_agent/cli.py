@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -167,9 +166,8 @@ def read(
     language = choose_language(lang)
     with explained(language):
         chosen = _load(config).device(device)
-        names = [known.name for known in chosen.points]
-        if point is not None and point not in names:
-            raise _unknown("point", "点", point, names)
+        if point is not None:
+            chosen.point(point)
         readings = asyncio.run(read_device(chosen, [point] if point else []))
         rows = [
             {
@@ -317,13 +315,6 @@ def _load(path: Path) -> Config:
     from edge_agent.config import load_config
 
     return load_config(path)
-
-
-def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
-    listed = ", ".join(known)
-    return ConfigError(
-        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有：{listed}")
-    )
 
 
 def _buffer_path(config: Config) -> Path:

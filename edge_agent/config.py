@@ -46,6 +46,10 @@ class AgentConfig(_Table):
     """[agent]: who this box is and where it keeps what it must not lose."""
 
     name: Name = Field(description="Name of this agent, shown in the cloud.")
+    allow_writes: bool = Field(
+        False,
+        description="Whether `sunmao-edge write` may write to devices at all; each point needs its own write rule, too.",
+    )
     state_dir: RelativePath = Field(Path("state"), description="Folder of the identity key, the buffer and the status.")
 
 
@@ -94,6 +98,13 @@ class DeviceConfig(_Table):
     connection: SerializeAsAny[ConnectionConfig]
     points: tuple[SerializeAsAny[PointConfig], ...]
 
+    def point(self, name: str) -> PointConfig:
+        """Return the point `name`; raises ConfigError naming those there are."""
+        for point in self.points:
+            if point.name == name:
+                return point
+        raise _unknown("point", "点", name, [point.name for point in self.points])
+
     def driver(self) -> Driver:
         """Return a new driver for this device; nothing is sent yet."""
         return driver_class(self.protocol)(self.name, self.connection, self.points)
@@ -138,11 +149,14 @@ class Config(_Table):
         for device in self.devices:
             if device.name == name:
                 return device
-        listed = ", ".join(device.name for device in self.devices)
-        raise ConfigError(
-            Text(f"there is no device '{name}'", f"没有名为“{name}”的设备"),
-            Text(f"there are: {listed}", f"现有：{listed}"),
-        )
+        raise _unknown("device", "设备", name, [device.name for device in self.devices])
+
+
+def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
+    listed = ", ".join(known)
+    return ConfigError(
+        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有：{listed}")
+    )
 
 
 class _DeviceTable(_Table):
@@ -297,7 +311,9 @@ def _points(
     written: Sequence[Mapping[str, Any]], template: Template | None, model: type[PointConfig], key: str
 ) -> tuple[PointConfig, ...]:
     """Return the template's points, each overridden by the written point of its name, and those only written."""
-    points = {point.name: point for point in template.points} if template else {}
+    # What may be written is decided here, never by a file that others share.
+    shared = template.points if template else ()
+    points = {point.name: point.model_copy(update={"write": None}) if point.write else point for point in shared}
     seen: set[str] = set()
     for number, table in enumerate(written, 1):
         place = f"{key}.point[{number}]"

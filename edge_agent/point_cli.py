@@ -1,4 +1,4 @@
-"""The commands about one point: `sunmao-edge test`."""
+"""The commands about one point: `sunmao-edge test` and `sunmao-edge write`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table
+from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table, say
 from protocols.text import Language, Text, choose_language
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configurati
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("test")(try_point)
+    app.command("write", context_settings={"ignore_unknown_options": True})(write_command)  # "-5" is a value
 
 
 def try_point(
@@ -48,6 +49,32 @@ def try_point(
         else:
             _print(found, everything, language)
         raise typer.Exit(3 if not found.reached else 0 if found.quality == "Good" else 1)
+
+
+def write_command(
+    *,
+    device: Annotated[str, typer.Argument(help="Name of the device. 设备名称。")],
+    point: Annotated[str, typer.Argument(help="Name of the point. 点名称。")],
+    value: Annotated[str, typer.Argument(help="New value in the point's unit. 新值，按该点的单位。")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the record. 写入原因，会被记录。")],
+    config: Configuration = Path("agent.toml"),
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Write one point that the configuration lets be written; recorded and read back. 写入一个允许写入的点（留痕并回读）。"""
+    from edge_agent.config import load_config
+    from edge_agent.point_write import write_point
+
+    language = choose_language(lang)
+    with explained(language):
+        written = asyncio.run(write_point(load_config(config), device, point, value, reason))
+        say(
+            msgspec.to_builtins(written) | {"found": written.found.to(language)},
+            Text(f"{written.device} / {written.found.en}", f"{written.device} / {written.found.zh}"),
+            language,
+            as_json,
+        )
+        raise typer.Exit(written.exit_code)
 
 
 def _spoken(found: PointTest, language: Language) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from edge_agent.point_plausible import Judge, by_law, partners
 from protocols.dictionary.entries import load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.driver import PointConfig
-from protocols.errors import ConfigError, SunmaoError, Unreachable
+from protocols.errors import SunmaoError, Unreachable
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.frames import explain_frame
 from protocols.modbus.trial import LOOK_AGAIN_S, Alternative, try_point
@@ -77,15 +77,7 @@ class PointTest(msgspec.Struct, frozen=True):
 
 async def test_point(device: DeviceConfig, point: str) -> PointTest:
     """Test the point named `point` of `device`; raises ConfigError only if there is no such point."""
-    for known in device.points:
-        if known.name == point:
-            break
-    else:
-        listed = ", ".join(known.name for known in device.points)
-        raise ConfigError(
-            Text(f"there is no point '{point}'", f"没有名为“{point}”的点"),
-            Text(f"there are: {listed}", f"现有：{listed}"),
-        )
+    known = device.point(point)
     if isinstance(device.connection, ModbusConnection) and isinstance(known, ModbusPoint):
         return await _modbus(device, device.connection, known)
     return await _any_driver(device, known)

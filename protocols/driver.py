@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from protocols.errors import ConfigError, Refused
 from protocols.reading import Reading, Value
 from protocols.text import Text
 
@@ -25,6 +26,42 @@ class ConnectionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     timeout_s: float = Field(2.0, gt=0, le=60, description="Longest wait for one answer, in seconds.")
+
+
+class WriteRule(BaseModel):
+    """What may be written to a point: a range, or a list of values; in the point's own unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    min: float | None = Field(None, description="Least value that may be written; with max.")
+    max: float | None = Field(None, description="Greatest value that may be written; with min.")
+    values: tuple[bool | int | float | str, ...] | None = Field(
+        None, min_length=1, description="The only values that may be written, in place of min and max: [true, false]."
+    )
+
+    @model_validator(mode="after")
+    def _range_or_list(self) -> WriteRule:
+        bounds = (self.min is not None) + (self.max is not None)
+        if bounds != (2 if self.values is None else 0):
+            raise ValueError(Text("give min and max, or values", "请写 min 与 max，或写 values"))
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(
+                Text(f"min {self.min:g} is above max {self.max:g}", f"min {self.min:g} 大于 max {self.max:g}")
+            )
+        return self
+
+    def allows(self, value: Value) -> bool:
+        """Return whether `value` may be written; true is not 1 here."""
+        if self.values is not None:
+            return any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.values)
+        if value is None or isinstance(value, (bool, str)) or self.min is None or self.max is None:
+            return False
+        return self.min <= value <= self.max
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return ", ".join(str(value) for value in self.values)
+        return f"{self.min:g} … {self.max:g}"
 
 
 class PointConfig(BaseModel):
@@ -62,6 +99,11 @@ class PointConfig(BaseModel):
     )
     high: float | None = Field(None, description="Greatest plausible engineering value; see low.")
     description: str = Field("", description="What the device's manual says of the point.")
+    write: WriteRule | None = Field(
+        None,
+        description="What `sunmao-edge write` may write to the point, { min = 0, max = 60 } or { values = [0, 1] }; nothing"
+        " where absent. Counts in the agent's own configuration only, never in a template, and needs agent.allow_writes.",
+    )
 
     @field_validator("scale")
     @classmethod
@@ -112,6 +154,24 @@ class PointConfig(BaseModel):
             )
         return value if self.scale == 1.0 and self.offset == 0.0 else (value - self.offset) / self.scale
 
+    def check_write(self, value: Value) -> None:
+        """Raise Refused where nothing may be written to this point, ConfigError where `value` may not."""
+        if self.write is None:
+            raise Refused(
+                Text(f"point '{self.name}' may not be written", f"点“{self.name}”不允许写入"),
+                Text(
+                    "give it write = { min, max } or { values } in the agent's configuration",
+                    "请在代理配置中为该点设置 write = { min, max } 或 { values }",
+                ),
+            )
+        if not self.write.allows(value):
+            raise ConfigError(
+                Text(
+                    f"{value} may not be written to '{self.name}'; allowed: {self.write}",
+                    f"不允许将 {value} 写入“{self.name}”；允许：{self.write}",
+                )
+            )
+
     def span(self) -> tuple[str, int, int] | None:
         """Return the memory the value takes: space, first bit and the bit after the last; None without addresses."""
         return None
@@ -119,6 +179,14 @@ class PointConfig(BaseModel):
     def raw_limits(self) -> tuple[float, float] | None:
         """Return the least and the greatest raw number that can be delivered; None where there is no such limit."""
         return None
+
+
+def not_writable(device: str) -> Refused:
+    """Return the refusal of a driver that writes nothing."""
+    return Refused(
+        Text(f"{device}: this protocol is only read", f"{device}：此协议仅支持读取"),
+        Text("change the value at the device", "请在设备上修改"),
+    )
 
 
 class BrowsedPoint(BaseModel):
@@ -138,7 +206,7 @@ class BrowsedPoint(BaseModel):
 class Driver(Protocol):
     """Talks to one device.
 
-    The agent promises: `__init__` before everything; `open` before `read`, `subscribe`, `browse` and `watch`; one call
+    The agent promises: `__init__` before everything; `open` before `read`, `subscribe`, `write`, `browse` and `watch`; one call
     at a time; cancellation at any await; after any SunmaoError but ConfigError it calls `close`, waits and makes a new
     driver.
 
@@ -147,6 +215,8 @@ class Driver(Protocol):
     * `read` and subscriptions deliver exactly one Reading per wanted point per occasion, named as configured. A value
       that could not be had or decoded has bad quality and value None. It never repeats an old value as a new one.
     * Failures are `Unreachable`, `Refused` or `Malformed` - no exception of a library leaves the room.
+    * `write` writes nothing that `PointConfig.check_write` does not let pass, and never tries twice: after Unreachable or
+      Malformed nobody knows whether the device has taken the value.
     * No wait is longer than the connection's `timeout_s` times the number of requests; cancelling ends within 1 s.
     * `close` may be called at any time and any number of times, and leaves no task, thread or socket behind.
     """
@@ -172,6 +242,13 @@ class Driver(Protocol):
 
     async def watch(self) -> None:
         """Wait while subscriptions are alive; raises Unreachable or Malformed when they no longer are."""
+
+    async def write(self, point: Any, value: Value) -> None:
+        """Write `value`, in the unit of `point`; returns when the device has confirmed it.
+
+        Raises Refused where the device or the protocol says no, ConfigError for a value that may not be written or that
+        the device can not hold.
+        """
 
     def browse(self) -> AsyncIterator[BrowsedPoint]:
         """Yield what the device offers. A protocol without self-description raises Refused."""

@@ -97,6 +97,11 @@ class ModbusConnection(ConnectionConfig):
         ),
     )
 
+    write_multiple: bool = Field(
+        False,
+        description="Write a single coil or register, too, by the functions for many: 15 and 16 in place of 5 and 6.",
+    )
+
     @field_validator("host")
     @classmethod
     def _host_is_an_address_or_a_name(cls, host: str | None) -> str | None:
@@ -211,9 +216,26 @@ class ModbusPoint(PointConfig):
             )
         for value in self.invalid:
             raw_pattern(self.type, value)
+        self._writes_agree()
         if self.codes is not None and "int" not in self.type:
             raise _wrong(f"a {self.type} has no codes", f"{self.type} 不能使用 codes")
         return self
+
+    def _writes_agree(self) -> None:
+        if self.write is None:
+            return
+        if self.table not in {"coil", "holding"}:
+            raise _wrong(f"write: table '{self.table}' can only be read", f"write：数据表“{self.table}”只能读取")
+        if self.type in {"bool", "string"} and self.write.values is None:
+            raise _wrong(
+                f"write: a {self.type} needs values, as in {{ values = [true, false] }}",
+                f"write：{self.type} 需要 values，例如 {{ values = [true, false] }}",
+            )
+        for value in self.write.values or ():
+            if isinstance(value, bool) != (self.type == "bool") or isinstance(value, str) != (self.type == "string"):
+                raise _wrong(
+                    f"write: {value!r} is not a value of a {self.type}", f"write：{value!r} 不是 {self.type} 的值"
+                )
 
     def span(self) -> tuple[str, int, int]:
         """Return the memory the value takes: its table, first bit and the bit after the last."""

@@ -10,8 +10,10 @@ from typing import ClassVar
 from protocols.driver import BrowsedPoint, ConnectionConfig, Deliver, PointConfig
 from protocols.errors import Refused
 from protocols.modbus.config import ModbusConnection, ModbusPoint
+from protocols.modbus.frames import EXCEPTIONS
 from protocols.modbus.link import ModbusLink
 from protocols.modbus.plan import Block, plan_reads
+from protocols.modbus.writing import write_point
 from protocols.reading import (
     BAD_COMMUNICATION_ERROR,
     BAD_CONFIGURATION_ERROR,
@@ -19,6 +21,7 @@ from protocols.reading import (
     BAD_WAITING_FOR_INITIAL_DATA,
     Quality,
     Reading,
+    Value,
     now_us,
 )
 from protocols.text import Text
@@ -142,6 +145,26 @@ class ModbusDriver:
         if not parts:
             block.fail(quality, time, readings)
             schedule.refuse(block, quality)
+
+    async def write(self, point: ModbusPoint, value: Value) -> None:
+        """Write `value` by function 5 or 6, where there is more to it by 16, a bit of a register by 22.
+
+        A device without function 22 has the register read, changed and written back. Raises as the contract says.
+        """
+        point.check_write(value)
+        refused = await write_point(self._link, self._connection, point, value)
+        if refused in _GATEWAY:
+            await self._link.close()
+            raise self._link.unit_absent()
+        if refused is not None:
+            meaning = EXCEPTIONS.get(refused, Text("an unknown failure", "未知故障"))
+            raise Refused(
+                Text(
+                    f"{self._device}: refuses to have '{point.name}' written, exception {refused}: {meaning.en}",
+                    f"{self._device}：拒绝写入“{point.name}”，异常码 {refused}：{meaning.zh}",
+                ),
+                Text("look into its manual whether it can be written now", "请查阅说明书，确认当前是否可写"),
+            )
 
     async def subscribe(self, points: Sequence[ModbusPoint], period_s: float, deliver: Deliver) -> None:
         """Refuse: a Modbus device only answers."""

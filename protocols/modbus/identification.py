@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from protocols.errors import Malformed, Unreachable
 from protocols.modbus.config import ModbusConnection
-from protocols.modbus.link import ModbusLink
+from protocols.modbus.link import MEI_TYPE, ModbusLink
 from protocols.text import Text
 
 OBJECTS = (
@@ -24,7 +24,6 @@ OBJECTS = (
 )
 """Names of the objects 0 to 6 (MODBUS Application Protocol V1.1b3, 6.21)."""
 
-_MEI_TYPE = 0x0E
 _REGULAR = 2
 _GATEWAY = {0x0A, 0x0B}
 _MOST_REQUESTS = 8
@@ -55,7 +54,7 @@ async def _objects(device: str, link: ModbusLink) -> dict[str, str]:
         if isinstance(answer, int):
             break
         # MEI type, read code, conformity, more follows, next object, number of objects
-        if len(answer) < 6 or answer[0] != _MEI_TYPE:
+        if len(answer) < 6 or answer[0] != MEI_TYPE:
             raise _malformed(device)
         more, following, count, place = answer[3], answer[4], answer[5], 6
         for _ in range(count):

@@ -14,16 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import struct
 from collections.abc import Callable
 from time import monotonic
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
-from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
-from pymodbus.pdu.other_message import ReportDeviceIdRequest
-from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 
 from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
 from protocols.modbus import serial_port
@@ -33,15 +31,15 @@ from protocols.text import Text
 Trace = Callable[[bool, bytes], None]
 """Is shown what goes over the wire: whether it is sent, and the bytes; those received so far each time more come."""
 
-_REQUESTS: dict[int, type[ModbusPDU]] = {
-    1: ReadCoilsRequest,
-    2: ReadDiscreteInputsRequest,
-    3: ReadHoldingRegistersRequest,
-    4: ReadInputRegistersRequest,
-}
+_READS = frozenset({1, 2, 3, 4})
 
-REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION = 0x11, 0x2B
+_ECHOED = {5: 4, 6: 4, 15: 4, 16: 4, 22: 6}
+"""Function that writes -> bytes of its request, after the function code, that the answer repeats (V1.1b3, 6)."""
+
+REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION, MEI_TYPE = 0x11, 0x2B, 0x0E
 """Functions whose answers tell their own length (V1.1b3, 6.13 and 6.21)."""
+
+_KNOWN = frozenset({*_READS, *_ECHOED, REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION})
 
 _LONGEST_FRAME = 260
 """Bytes of the longest Modbus TCP frame (MODBUS Messaging on TCP/IP V1.0b, 4.1); a serial one has at most 256."""
@@ -54,6 +52,19 @@ _TURNS = 10
 
 _LOOK_S = 0.005
 """How often it looks whether the serial port is free, in seconds. Who has just had it waits twice as long."""
+
+
+class Request(ModbusPDU):  # type: ignore[misc]
+    """Any request: `body` is what follows the function code."""
+
+    def __init__(self, unit: int, function_code: int, body: bytes) -> None:
+        super().__init__(dev_id=unit)
+        self.function_code = function_code
+        self.body = body
+
+    def encode(self) -> bytes:
+        """Return the bytes after the function code."""
+        return self.body
 
 
 class Answer(ModbusPDU):  # type: ignore[misc]
@@ -70,6 +81,8 @@ class Answer(ModbusPDU):  # type: ignore[misc]
         """Return the length of the serial frame that begins with `data`: an exception's, or by its byte count."""
         if data[1] & 0x80:
             return 5
+        if data[1] in _ECHOED:
+            return 4 + _ECHOED[data[1]]
         if data[1] == READ_DEVICE_IDENTIFICATION:
             return int(ReadDeviceInformationResponse.calculateRtuFrameSize(data))
         return data[2] + 5
@@ -81,7 +94,7 @@ class AnswerDecoder(DecodePDU):  # type: ignore[misc]
     def lookupPduClass(self, data: bytes) -> type[ModbusPDU] | None:  # noqa: N802
         """Return the class that knows the length of a serial frame; None skips a byte that can not begin one."""
         known = data[1] & 0x7F
-        return Answer if known in _REQUESTS or known in {REPORT_SERVER_ID, READ_DEVICE_IDENTIFICATION} else None
+        return Answer if known in _KNOWN else None
 
     def decode(self, frame: bytes) -> ModbusPDU:
         """Return `frame`, function code and data, as an `Answer`."""
@@ -186,12 +199,24 @@ class ModbusLink:
 
         Raises Unreachable or Malformed, and drops the connection with it.
         """
-        unit = self._connection.unit_id
-        return await self._ask(_REQUESTS[function_code](address=address, count=count, dev_id=unit), size)
+        return await self._ask(function_code, struct.pack(">HH", address, count), size)
+
+    async def write(self, function_code: int, body: bytes) -> int | None:
+        """Send a request that writes, `body` after its function code; return None once confirmed, or the exception code.
+
+        Raises as `exchange`; nobody then knows whether the device has written.
+        """
+        answer = await self._ask(function_code, body, None)
+        if isinstance(answer, int):
+            return answer
+        if answer != body[: _ECHOED[function_code]]:
+            await self.close()
+            raise self._malformed("the confirmation of another write", "对其他写入的确认")
+        return None
 
     async def server_id(self) -> bytes | int:
         """Return what Report Server ID answers after its function code, or the exception code; raises as `exchange`."""
-        return await self._ask(ReportDeviceIdRequest(dev_id=self._connection.unit_id), None)
+        return await self._ask(REPORT_SERVER_ID, b"", None)
 
     async def device_identification(self, category: int, first: int) -> bytes | int:
         """Return what Read Device Identification answers after its function code, or the exception code.
@@ -199,10 +224,10 @@ class ModbusLink:
         `category` is the Read Device ID code, 1 basic to 3 extended; `first` the object to begin with. Raises as
         `exchange`.
         """
-        unit = self._connection.unit_id
-        return await self._ask(ReadDeviceInformationRequest(category, first, dev_id=unit), None)
+        return await self._ask(READ_DEVICE_IDENTIFICATION, bytes([MEI_TYPE, category, first]), None)
 
-    async def _ask(self, request: ModbusPDU, size: int | None) -> bytes | int:
+    async def _ask(self, function_code: int, body: bytes, size: int | None) -> bytes | int:
+        request = Request(self._connection.unit_id, function_code, body)
         try:
             if self._port is not None and self._connection.serial is not None:
                 await self._take_turn(self._connection.serial)
@@ -223,7 +248,7 @@ class ModbusLink:
             await self.close()
             raise
 
-    def _checked(self, answer: Answer, request: ModbusPDU, size: int | None) -> bytes | int:
+    def _checked(self, answer: Answer, request: Request, size: int | None) -> bytes | int:
         """Return the data of `answer`, or its exception code, once it is sure to belong to `request`.
 
         Without `size`, all that follows the function code is returned.

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, Deliver
+from protocols.driver import BrowsedPoint, Deliver, not_writable
 from protocols.errors import Refused, SunmaoError, Unreachable
 from protocols.mqtt.codec import read_json
 from protocols.mqtt.config import MqttConnection, MqttPoint
@@ -21,6 +21,7 @@ from protocols.reading import (
     BAD_NO_COMMUNICATION,
     BAD_WAITING_FOR_INITIAL_DATA,
     Reading,
+    Value,
     now_us,
 )
 from protocols.text import Text
@@ -113,6 +114,10 @@ class MqttDriver:
             Text("take topics and metrics from the device's manual", "请从设备手册中查找主题与指标"),
             key=self._device,
         )
+
+    async def write(self, point: MqttPoint, value: Value) -> None:
+        """Refuse: this driver only reads."""
+        raise not_writable(self._device)
 
     async def close(self) -> None:
         """Let go of the broker."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, Deliver
+from protocols.driver import BrowsedPoint, Deliver, not_writable
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
@@ -13,7 +13,7 @@ from protocols.opcua.paths import Nodes
 from protocols.opcua.read import read_points
 from protocols.opcua.session import Session
 from protocols.opcua.subscription import Subscriptions
-from protocols.reading import Reading
+from protocols.reading import Reading, Value
 from protocols.text import Text
 
 
@@ -68,6 +68,10 @@ class OpcuaDriver:
     def notices(self) -> list[Text]:
         """Return what a person should know: a certificate that ends soon, deadbands and items the server refuses."""
         return [*self._session.notices, *self._subscriptions.notices]
+
+    async def write(self, point: OpcuaPoint, value: Value) -> None:
+        """Refuse: this driver only reads."""
+        raise not_writable(self._device)
 
     async def close(self) -> None:
         """End subscriptions and session."""

@@ -42,6 +42,15 @@ def test_wrong_points_are_refused_without_network(case: DriverCase) -> None:
             case.driver(case.address(1), [driver_class(case.protocol).Point.model_validate(fields)])
 
 
+async def test_nothing_is_written_that_is_not_allowed(case: DriverCase) -> None:
+    driver = case.driver(case.address(1))
+    for point in case.points:
+        assert point.write is None, "writing has to be off by default"
+        with pytest.raises(Refused):
+            await driver.write(point, case.other_values[point.name])
+    await driver.close()
+
+
 def test_every_field_is_described(case: DriverCase) -> None:
     kind = driver_class(case.protocol)
     for model in (kind.Connection, kind.Point):

@@ -25,7 +25,7 @@ def test_the_sample_is_valid_and_names_every_option() -> None:
     MqttDriver(device["name"], connection, points)
     for option in MqttConnection.model_fields:
         assert any(line.lstrip("# ").startswith(f"{option} =") for line in SAMPLE.splitlines()), option
-    own = MqttPoint.model_fields.keys() - {"property", "offset", "codes", "period_s", "description"}
+    own = MqttPoint.model_fields.keys() - {"property", "offset", "codes", "period_s", "description", "write"}
     assert own <= {field for table in device["point"] for field in table}
 
 
