@@ -18,8 +18,10 @@ from edge_agent.config import Config
 from edge_agent.forward import Forwarder
 from edge_agent.health import HealthReporter
 from edge_agent.identity import Login
-from edge_agent.parts import Parts, supervise
+from edge_agent.outlets.outlets import Outlets
+from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
+from edge_agent.supervise import supervise
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
 
@@ -38,7 +40,8 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
     async with (
         CloudLink(config.cloud.url, config.cloud.ca) as link,
         _opened(state_dir, config, language) as buffer,
-        Parts(buffer) as devices,
+        Outlets(buffer, state_dir) as outlets,
+        Parts(buffer, outlets) as devices,
     ):
         await devices.become(config)
         reconfigurer = Reconfigurer(path, config, devices, buffer)
@@ -55,6 +58,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             uplink=lambda: forwarder.uplink,
             missed=devices.missed,
             config=lambda: reconfigurer.state,
+            outlets=outlets.states,
         )
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("audit", AuditFollower(state_dir, buffer).run),

@@ -148,7 +148,10 @@ def status(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = 
             print_line(Text("the agent has not run yet", "代理尚未运行过").to(language))
         else:
             print_status(found, running, language)
-        up = found is not None and {found.uplink.state, *(device.state for device in found.health.devices)} == {"up"}
+        states = {found.uplink.state} if found else set()
+        if found:
+            states |= {device.state for device in found.health.devices} | {outlet.state for outlet in found.outlets}
+        up = states == {"up"}
         raise typer.Exit(0 if running and up else 1)
 
 

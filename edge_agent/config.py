@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
+from edge_agent.outlets.config import OutletConfig, read_outlets
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
 from protocols.driver import ConnectionConfig, Driver, PointConfig
@@ -143,6 +144,7 @@ class Config(_Table):
     buffer: BufferConfig
     devices: tuple[DeviceConfig, ...]
     inspections: tuple[InspectionConfig, ...]
+    outlets: tuple[SerializeAsAny[OutletConfig], ...] = ()
 
     def device(self, name: str) -> DeviceConfig:
         """Return the device `name`; raises ConfigError naming those there are."""
@@ -176,6 +178,7 @@ _TABLES: Mapping[str, Literal["table", "array"]] = {
     "buffer": "table",
     "device": "array",
     "inspection": "array",
+    "outlet": "array",
 }
 
 
@@ -198,13 +201,16 @@ def parse_config(text: str, path: Path) -> Config:
         _placed(validate(InspectionConfig, table, f"inspection[{number}]"), folder)
         for number, table in enumerate(tables["inspection"], 1)
     )
+    devices = tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1))
+    named = [*(device.name for device in devices), *(inspection.device for inspection in inspections)]
     config = Config(
         version=version_of(text),
         agent=agent.model_copy(update={"state_dir": folder / agent.state_dir}),
         cloud=cloud.model_copy(update={"ca": folder / cloud.ca if cloud.ca else None}),
         buffer=validate(BufferConfig, tables["buffer"], "buffer"),
-        devices=tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1)),
+        devices=devices,
         inspections=inspections,
+        outlets=read_outlets(tables["outlet"], named, folder),
     )
     _check_names(config)
     return config

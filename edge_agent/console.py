@@ -21,7 +21,9 @@ from protocols.text import Language, Text
 
 if TYPE_CHECKING:
     from edge_agent.health import Status
+    from edge_agent.outlets.outlet import OutletState
 
+_STATE_COLOUR = {"up": "green", "down": "red", "waiting": "yellow"}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
 Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
@@ -145,19 +147,48 @@ def print_status(found: Status, running: bool, language: Language) -> None:
         Text("missed cycles", "错过周期"),
         Text("reason", "原因"),
     )
-    colour = {"up": "green", "down": "red", "waiting": "yellow"}
     print_table(
         heads,
         [
             (
                 plain(device.name),
-                f"[{colour.get(device.state, 'yellow')}]{device.state}[/]",
+                f"[{_STATE_COLOUR.get(device.state, 'yellow')}]{device.state}[/]",
                 local_time(device.since),
                 str(device.points),
                 str(found.missed_cycles.get(device.name, 0)),
                 plain(Text(device.reason_en, device.reason_zh).to(language)),
             )
             for device in health.devices
+        ],
+        language,
+    )
+    if found.outlets:
+        _print_outlets(found.outlets, language)
+
+
+def _print_outlets(outlets: Sequence[OutletState], language: Language) -> None:
+    heads = (
+        Text("outlet", "出口"),
+        Text("state", "状态"),
+        Text("since", "自"),
+        Text("written", "已写出"),
+        Text("waiting", "等待"),
+        Text("dropped", "丢弃"),
+        Text("last failure", "最近故障"),
+    )
+    print_table(
+        heads,
+        [
+            (
+                plain(f"{outlet.name} ({outlet.kind})"),
+                f"[{_STATE_COLOUR[outlet.state]}]{outlet.state}[/]",
+                local_time(outlet.since),
+                f"{outlet.written:,}",
+                f"{outlet.queued:,}",
+                f"{outlet.dropped:,}",
+                plain(Text(outlet.reason_en, outlet.reason_zh).to(language)),
+            )
+            for outlet in outlets
         ],
         language,
     )

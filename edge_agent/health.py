@@ -18,6 +18,7 @@ from edge_agent.buffer_file import Stats
 from edge_agent.cloud_link import CloudLink
 from edge_agent.forward import Uplink
 from edge_agent.identity import Login, load_identity
+from edge_agent.outlets.outlet import OutletState
 from protocols.errors import ConfigError, SunmaoError
 from protocols.reading import now_us
 from protocols.text import Text
@@ -57,6 +58,7 @@ class Status(msgspec.Struct, frozen=True):
     missed_cycles: dict[str, int]
     clock_offset_us: int | None
     config: ConfigState = ConfigState("", "applied")
+    outlets: list[OutletState] = []
 
 
 class HealthReporter:
@@ -70,6 +72,7 @@ class HealthReporter:
         uplink: gives the way to the cloud as it is now.
         missed: gives the missed poll cycles by device.
         config: gives the state of the configuration.
+        outlets: gives the outlets as they are now.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class HealthReporter:
         uplink: Callable[[], Uplink],
         missed: Callable[[], dict[str, int]],
         config: Callable[[], ConfigState],
+        outlets: Callable[[], list[OutletState]],
     ) -> None:
         self._name = name
         self._state_dir = state_dir
@@ -94,6 +98,7 @@ class HealthReporter:
         self._uplink = uplink
         self._missed = missed
         self._config = config
+        self._outlets = outlets
         self._started = now_us()
         self._clock_offset: int | None = None
 
@@ -110,6 +115,7 @@ class HealthReporter:
                 self._missed(),
                 self._clock_offset,
                 self._config(),
+                self._outlets(),
             )
             with suppress(OSError):  # a full disk is the buffer's to announce
                 content = msgspec.json.encode(status)

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
 from edge_agent.config import Config, DeviceConfig, InspectionConfig
-from edge_agent.events import Announce
 from edge_agent.normalise import Normaliser
+from edge_agent.outlets.outlets import Outlets
 from edge_agent.sink import Sink
-from protocols.errors import ConfigError, SunmaoError
+from edge_agent.supervise import supervise
+from protocols.errors import ConfigError
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport
-
-RESTARTS, RESTARTS_WITHIN_S, REST_S = 5, 60.0, 60.0
-"""A part that fails unexpectedly is restarted at once, but at most so often within that time; then it rests."""
-
-_log = logging.getLogger("sunmao.edge")
 
 
 class Part(Protocol):
@@ -63,10 +57,16 @@ class _Running:
 
 
 class Parts:
-    """The devices and inspection stations of the configuration in force; use as `async with`, which ends them all."""
+    """The devices and inspection stations of the configuration in force; use as `async with`, which ends them all.
 
-    def __init__(self, buffer: Buffer) -> None:
+    Args:
+        buffer: remembers what devices said last.
+        outlets: take what is collected, the buffer among them; those of the configuration run as well.
+    """
+
+    def __init__(self, buffer: Buffer, outlets: Outlets) -> None:
         self._buffer = buffer
+        self._outlets = outlets
         self._running: dict[str, _Running] = {}
 
     async def __aenter__(self) -> Parts:
@@ -84,11 +84,16 @@ class Parts:
         changes = self.compared(config)
         fresh = [*changes.added, *changes.changed]
         made = {
-            name: station(settings, self._buffer)
+            name: station(settings, self._outlets)
             for name in fresh
             if isinstance(settings := wanted[name], InspectionConfig)
         }
+        outlets = self._outlets.compared(config.outlets)
+        made_outlets = self._outlets.made(config.outlets, outlets)
         await self._stop([*changes.removed, *changes.changed])
+        for name in (*changes.removed, *changes.changed):
+            self._outlets.forget(name)
+        await self._outlets.become(config.outlets, made_outlets)
         if changes.changed and not self._buffer.failing:
             await self._buffer.flush()  # the marks of what was just stopped
         for name in fresh:
@@ -96,10 +101,10 @@ class Parts:
             part = made[name] if isinstance(settings, InspectionConfig) else await self._collector(settings)
             self._start(name, settings, part)
         self._running = {name: self._running[name] for name in wanted}
-        return changes
+        return Changes(*(parts + ways_out for parts, ways_out in zip(changes, outlets, strict=True)))
 
     def compared(self, config: Config) -> Changes:
-        """Return what `become` would change."""
+        """Return which devices and stations `become` would change."""
         wanted = _wanted(config)
         return Changes(
             tuple(name for name in wanted if name not in self._running),
@@ -124,7 +129,7 @@ class Parts:
     async def _collector(self, device: DeviceConfig) -> Collector:
         buffer = self._buffer
         normalise = Normaliser(device, await buffer.marks(device.name))
-        return Collector(device, normalise, buffer.add_readings, buffer.announce)
+        return Collector(device, normalise, self._outlets.add_readings, buffer.announce)
 
     def _start(self, name: str, settings: DeviceConfig | InspectionConfig, part: Part) -> None:
         def failed() -> None:
@@ -157,36 +162,3 @@ def station(inspection: InspectionConfig, sink: Sink) -> Part:
             key="inspection",
         ) from error
     return Station(inspection, sink)
-
-
-async def supervise(
-    name: str, work: Callable[[], Awaitable[None]], announce: Announce, failed: Callable[[], None] = lambda: None
-) -> None:
-    """Run `work`; restart it after an error nobody foresaw. One part's failure never ends another.
-
-    What keeps failing for the same reason is said once. `failed` is called at every failure.
-    """
-    restarts: deque[float] = deque(maxlen=RESTARTS)
-    clock = asyncio.get_running_loop().time
-    said: Text | None = None
-    while True:
-        begun = clock()
-        unforeseen: Exception | None = None
-        try:
-            await work()
-        except SunmaoError as error:
-            reason = Text(error.explain("en"), error.explain("zh"))
-        except Exception as error:
-            unforeseen = error
-            reason = Text(f"stopped by an internal error: {error!r}", f"因内部错误停止：{error!r}")
-        else:
-            return
-        failed()
-        if reason != said or clock() - begun > REST_S:
-            if unforeseen is not None:
-                _log.error("%s", name, exc_info=unforeseen)
-            announce(name, "part_failed", reason)
-            said = reason
-        restarts.append(clock())
-        if len(restarts) == RESTARTS and restarts[-1] - restarts[0] < RESTARTS_WITHIN_S:
-            await asyncio.sleep(REST_S)

@@ -24,7 +24,7 @@ TimeFormat = Literal["iso8601", "s", "ms", "us"]
 JsonPath = tuple[str, ...]
 
 
-class MqttConnection(SecuredConnection):
+class BrokerConnection(SecuredConnection):
     """One broker. Paths are relative to the folder of the configuration file."""
 
     advised_security = "tls"
@@ -53,17 +53,9 @@ class MqttConnection(SecuredConnection):
     keepalive_s: int = Field(
         30, ge=2, le=65535, description="Longest time in seconds in which nothing is asked of the broker."
     )
-    qos: Literal[0, 1] = Field(1, description="Quality of service asked for: 0 at most once, 1 at least once.")
-    stale_s: float | None = Field(
-        None, gt=0, description="A point unheard of for so many seconds turns bad; never where absent."
-    )
-    rebirth: bool = Field(
-        True,
-        description="Ask a Sparkplug node for its birth certificate where it is needed; nothing else is ever published.",
-    )
 
     @model_validator(mode="after")
-    def _parts_belong_together(self) -> MqttConnection:
+    def _parts_belong_together(self) -> BrokerConnection:
         if (self.certificate is None) != (self.key is None):
             raise ConfigError(
                 Text("certificate and key go together", "certificate 与 key 必须同时填写"),
@@ -110,6 +102,19 @@ class MqttConnection(SecuredConnection):
                 key=key,
             ) from error
         return context
+
+
+class MqttConnection(BrokerConnection):
+    """The broker a device is listened to at."""
+
+    qos: Literal[0, 1] = Field(1, description="Quality of service asked for: 0 at most once, 1 at least once.")
+    stale_s: float | None = Field(
+        None, gt=0, description="A point unheard of for so many seconds turns bad; never where absent."
+    )
+    rebirth: bool = Field(
+        True,
+        description="Ask a Sparkplug node for its birth certificate where it is needed; nothing else is ever published.",
+    )
 
 
 class MqttPoint(PointConfig):

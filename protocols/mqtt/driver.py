@@ -135,7 +135,7 @@ class MqttDriver:
         filters = {self._filter(point): point for point in points}
         new = [topic for topic in filters if topic not in self._filters]
         if new:
-            refused = await self._opened().subscribe(new)
+            refused = await self._opened().subscribe(new, self._connection.qos)
             self._filters.update(new)
             until = time.monotonic() + self._connection.timeout_s
             now = now_us()

@@ -15,7 +15,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocols.errors import Malformed, Refused, SunmaoError, Unreachable
-from protocols.mqtt.config import MqttConnection
+from protocols.mqtt.config import BrokerConnection
 from protocols.mqtt.transport import Paho, Pipe
 from protocols.reading import now_us
 from protocols.text import Text
@@ -61,7 +61,7 @@ class Link(asyncio.Protocol):
     def __init__(
         self,
         device: str,
-        connection: MqttConnection,
+        connection: BrokerConnection,
         receive: Callable[[Sequence[Message]], None],
         will: Will | None = None,
     ) -> None:
@@ -116,10 +116,12 @@ class Link(asyncio.Protocol):
         """Longest time in seconds in which nothing is asked of the broker; an MQTT 5 broker may set its own."""
         return self._paho.keepalive or self._connection.keepalive_s
 
-    async def subscribe(self, filters: Sequence[str]) -> list[str]:
-        """Have messages of `filters` delivered from now on; returns those the broker does not allow."""
+    async def subscribe(self, filters: Sequence[str], qos: int = 1) -> list[str]:
+        """Have messages of `filters` delivered from now on, at least once with `qos` 1 and at most once with 0.
+
+        Returns those the broker does not allow.
+        """
         refused: list[str] = []
-        qos: int = self._connection.qos
         for start in range(0, len(filters), MAX_FILTERS):
             part = filters[start : start + MAX_FILTERS]
             self.check()

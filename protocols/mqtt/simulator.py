@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,19 +16,13 @@ from protocols.errors import ConfigError, SunmaoError
 from protocols.mqtt.broker import Broker
 from protocols.mqtt.codec import write_time
 from protocols.mqtt.config import JsonPath, MqttConnection, MqttPoint
-from protocols.mqtt.edge_node import BIRTH_SEQUENCE, NAMESPACE, REBIRTH
-from protocols.mqtt.link import Link, Message, Will
-from protocols.mqtt.sparkplug import DataType, Metric, decode_payload, encode_payload, value_metric
+from protocols.mqtt.link import Link
+from protocols.mqtt.node_session import NodeSession
+from protocols.mqtt.sparkplug import ENTRY_TYPES, DataType, Metric, value_metric
 from protocols.reading import Value, now_us
 from protocols.text import Text
 
 _PING_S = 10.0
-_TYPES = {
-    "BOOLEAN": DataType.BOOLEAN,
-    "INTEGER_COUNT": DataType.INT64,
-    "REAL_MEASURE": DataType.DOUBLE,
-    "STRING": DataType.STRING,
-}
 _CONVERSIONS: Mapping[DataType, Callable[[Any], Value]] = {
     DataType.BOOLEAN: bool,
     DataType.INT64: round,
@@ -124,11 +118,14 @@ class MqttSimulator:
             due = now + _PING_S if now >= due else due
 
 
-class _Publisher:
+Connected = TypeVar("Connected", Link, NodeSession)
+
+
+class _Publisher(Generic[Connected]):
     """One connection of the simulated device."""
 
     def __init__(self) -> None:
-        self._link: Link | None = None
+        self._link: Connected | None = None
 
     async def ping(self) -> None:
         if self._link is not None:
@@ -140,7 +137,7 @@ class _Publisher:
             await link.drop()
 
 
-class _Topics(_Publisher):
+class _Topics(_Publisher[Link]):
     """All JSON topics."""
 
     def __init__(self, topics: Mapping[str, Sequence[MqttPoint]]) -> None:
@@ -165,7 +162,7 @@ class _Topics(_Publisher):
                 self._link.publish(topic, _message(points, present, now_us()), retain=True)
 
 
-class _Node(_Publisher):
+class _Node(_Publisher[NodeSession]):
     """One Sparkplug edge node and its devices."""
 
     def __init__(self, name: str, points: Sequence[MqttPoint]) -> None:
@@ -179,48 +176,34 @@ class _Node(_Publisher):
             )
         self._types: dict[str, DataType] = {}
         self._sent: dict[str, Value] = {}
-        self._seq = 0
-        self._session = 0
-        self._reborn = False
+        self._sessions = 0
 
     async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
-        self._session += 1
-        will = Will(self._topic("NDEATH"), encode_payload(now_us() // 1000, None, [self._birth_sequence()]))
+        self._sessions += 1
         self._types = {name: _type_of(point, values.get(name)) for name, (_, point) in self._points.items()}
-        self._link = Link("simulator", connection, self._take, will)
-        await self._link.open()
-        await self._link.subscribe([self._topic("NCMD")])
-        self._give_birth(values)
-        await self._link.ping()
+        self._link = session = NodeSession("simulator", connection, self._group, self._node, self._sessions)
+        await session.open()
+        self._give_birth(session, values)
+        await session.ping()
 
     def publish(self, values: Mapping[str, Value]) -> None:
-        if self._reborn:
-            self._give_birth(values)
+        session = self._link
+        if session is None:
+            return
+        if session.wants_birth:
+            self._give_birth(session, values)
         for device, names in self._devices.items():
             changed = [name for name in names if self._value(name, values) != self._sent[name]]
             if changed:
-                self._send("DATA", device, [self._metric(name, values, named=False) for name in changed])
+                session.data(device, [self._metric(name, values, named=False) for name in changed])
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            with suppress(ValueError):
-                metrics = decode_payload(message.payload).metrics
-                self._reborn |= any(metric.name == REBIRTH and metric.raw == 1 for metric in metrics)
-
-    def _give_birth(self, values: Mapping[str, Value]) -> None:
-        self._reborn, self._seq = False, 0
+    def _give_birth(self, session: NodeSession, values: Mapping[str, Value]) -> None:
         for device, names in self._devices.items():
             metrics = [self._metric(name, values, named=True) for name in names]
-            if not device:
-                rebirth = value_metric(REBIRTH, None, DataType.BOOLEAN, False, now_us() // 1000)
-                metrics = [self._birth_sequence(), rebirth, *metrics]
-            self._send("BIRTH", device, metrics)
-
-    def _send(self, kind: str, device: str, metrics: Sequence[Metric]) -> None:
-        if self._link is not None:
-            payload = encode_payload(now_us() // 1000, self._seq, metrics)
-            self._link.publish(self._topic(("D" if device else "N") + kind, device), payload)
-            self._seq = (self._seq + 1) % 256
+            if device:
+                session.device_birth(device, metrics)
+            else:
+                session.node_birth(metrics)
 
     def _metric(self, name: str, values: Mapping[str, Value], *, named: bool) -> Metric:
         alias, point = self._points[name]
@@ -231,12 +214,6 @@ class _Node(_Publisher):
     def _value(self, name: str, values: Mapping[str, Value]) -> Value:
         value = _raw(self._points[name][1], values.get(name))
         return None if value is None else _CONVERSIONS[self._types[name]](value)
-
-    def _birth_sequence(self) -> Metric:
-        return value_metric(BIRTH_SEQUENCE, None, DataType.INT64, self._session, now_us() // 1000)
-
-    def _topic(self, kind: str, device: str = "") -> str:
-        return "/".join(part for part in (NAMESPACE, self._group, kind, self._node, device) if part)
 
 
 def _raw(point: MqttPoint, value: Value) -> Value:
@@ -253,7 +230,7 @@ def _raw(point: MqttPoint, value: Value) -> Value:
 def _type_of(point: MqttPoint, value: Value) -> DataType:
     """Return the type a device would use: as the dictionary says of the property, else as the value is."""
     if point.property is not None:
-        kind = _TYPES[load_dictionary().entry(point.property).data_type]
+        kind = ENTRY_TYPES[load_dictionary().entry(point.property).data_type]
     elif isinstance(value, bool):
         kind = DataType.BOOLEAN
     elif isinstance(value, str):

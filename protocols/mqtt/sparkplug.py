@@ -69,7 +69,10 @@ class ValueField(IntEnum):
 
 
 class Metric(NamedTuple):
-    """One metric as it stands in a payload; None where the payload says nothing. Times are milliseconds UTC."""
+    """One metric as it stands in a payload; None where the payload says nothing. Times are milliseconds UTC.
+
+    `properties` are further texts to write, by key; those of others are not read.
+    """
 
     name: str | None = None
     alias: int | None = None
@@ -80,6 +83,7 @@ class Metric(NamedTuple):
     quality: int | None = None
     field: ValueField | None = None
     raw: int | float | str | None = None
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Payload(NamedTuple):
@@ -297,13 +301,22 @@ _FIELDS: Mapping[int, tuple[ValueField, ...]] = {
 _QUALITY: Mapping[int | None, Quality] = {None: GOOD, 192: GOOD, 500: UNCERTAIN_LAST_USABLE_VALUE}
 
 
+ENTRY_TYPES: Mapping[str, DataType] = {
+    "BOOLEAN": DataType.BOOLEAN,
+    "INTEGER_COUNT": DataType.INT64,
+    "REAL_MEASURE": DataType.DOUBLE,
+    "STRING": DataType.STRING,
+}
+"""The type of a metric that is a value of a dictionary entry, by the entry's data type."""
+
+
 def encode_payload(timestamp: int, seq: int | None, metrics: Sequence[Metric]) -> bytes:
     """Return the payload of `metrics` at `timestamp`, milliseconds UTC."""
     parts = [_number(1, timestamp), *(_content(2, _metric(metric)) for metric in metrics)]
     return b"".join(parts) + (b"" if seq is None else _number(3, seq))
 
 
-def value_metric(name: str, alias: int | None, data_type: DataType, value: Value, timestamp: int) -> Metric:
+def value_metric(name: str | None, alias: int | None, data_type: DataType, value: Value, timestamp: int) -> Metric:
     """Return the metric that carries `value`; None is sent as null."""
     field = _FIELDS[data_type][-1 if data_type in (DataType.INT64, DataType.UINT64) else 0]
     raw: int | float | str | None = int(value) if isinstance(value, bool) else value
@@ -319,9 +332,12 @@ def _metric(metric: Metric) -> bytes:
     numbers = {2: metric.alias, 3: metric.timestamp, 4: metric.data_type}
     parts += [_number(field, number) for field, number in numbers.items() if number is not None]
     parts += [_number(field, 1) for field, said in {5: metric.historical, 7: metric.null}.items() if said]
+    properties = [(key, _number(1, DataType.STRING) + _content(8, text.encode())) for key, text in metric.properties]
     if metric.quality is not None:
-        value = _number(1, DataType.INT32) + _number(3, metric.quality)
-        parts.append(_content(9, _content(1, b"Quality") + _content(2, value)))
+        properties.insert(0, ("Quality", _number(1, DataType.INT32) + _number(3, metric.quality)))
+    if properties:
+        keys = b"".join(_content(1, key.encode()) for key, _ in properties)
+        parts.append(_content(9, keys + b"".join(_content(2, value) for _, value in properties)))
     match metric.field, metric.raw:
         case ValueField.FLOAT, float() | int():
             parts.append(_key(12, FIXED32) + struct.pack("<f", metric.raw))

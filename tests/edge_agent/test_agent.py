@@ -17,7 +17,7 @@ import pytest
 from edge_agent.buffer import FILE
 from edge_agent.buffer_file import peek
 from edge_agent.health import read_status
-from edge_agent.parts import supervise
+from edge_agent.supervise import supervise
 from protocols.catalogue import simulator_class
 from protocols.errors import ConfigError
 from protocols.library.physics import behaviour

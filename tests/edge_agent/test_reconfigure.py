@@ -19,6 +19,7 @@ from edge_agent.buffer import Buffer
 from edge_agent.config import DeviceConfig, load_config
 from edge_agent.config_edit import put_device, remove_device, save_config
 from edge_agent.health import read_status
+from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
 from protocols.catalogue import simulator_class
@@ -86,7 +87,7 @@ async def bench(tmp_path: Path, open_buffer: OpenBuffer, monkeypatch: pytest.Mon
     path.write_text(text, encoding="utf-8")
     buffer = await open_buffer(tmp_path / "state")
     config = load_config(path)
-    async with Parts(buffer) as parts:
+    async with Outlets(buffer, path.parent) as outlets, Parts(buffer, outlets) as parts:
         bench = Bench(path, parts, buffer, Reconfigurer(path, config, parts, buffer), port, [])
         add, announce = buffer.add_readings, buffer.announce
 
