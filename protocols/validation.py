@@ -31,7 +31,28 @@ def validate(model: type[Model], table: Any, key: str, folder: Path | None = Non
         first = next((each for each in found if each["type"] == "extra_forbidden" and len(each["loc"]) == 1), found[0])
         raise ConfigError(*_explain(first, model), key=_place(first, table, key)) from error
     except ConfigError as error:
-        raise ConfigError(error.what, error.mend, key=f"{key}.{error.key}" if error.key else key) from error
+        raise _keyed(error, key) from error
+
+
+def all_faults(model: type[BaseModel], table: Any, key: str) -> list[ConfigError]:
+    """Return everything that `validate` would refuse `table` for, in the order of the model's fields; [] where nothing.
+
+    What concerns several fields together is only looked at once each of them is right by itself.
+    """
+    try:
+        model.model_validate(table)
+    except ValidationError as error:
+        return [
+            ConfigError(*_explain(each, model), key=_place(each, table, key))
+            for each in error.errors(include_url=False)
+        ]
+    except ConfigError as error:
+        return [_keyed(error, key)]
+    return []
+
+
+def _keyed(error: ConfigError, key: str) -> ConfigError:
+    return ConfigError(error.what, error.mend, key=f"{key}.{error.key}" if error.key else key)
 
 
 def _place(error: ErrorDetails, table: Any, key: str) -> str:

@@ -25,8 +25,11 @@ MAX_BYTES = 32 << 20
 _GUARDED = ("=", "+", "-", "@", "'", "\t", "\r")
 """A spreadsheet runs a cell that begins so; it is written with ' before it (CWE-1236), which is taken off again."""
 
+_FAILED = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
+"""What a failed formula leaves in a CSV. (Of workbooks calamine gives such a cell as an empty one.)"""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_UNSEEN = re.compile("[\u200b\u200c\u200d\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f]")
+_UNSEEN = re.compile("[\u200b\u200c\u200d\u2060\ufeff\ufffe\uffff\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Spoilt(str):
@@ -48,8 +51,8 @@ def read_cells(path: Path, is_list: Callable[[Rows], int]) -> Rows:
 
 
 def clean(text: str) -> str:
-    """Return `text` as it is after a journey through a spreadsheet: one kind of blank, nothing unseen, none at its ends."""
-    return " ".join(_UNSEEN.sub("", text).split())
+    """Return `text` as it is after a journey through a spreadsheet: nothing unseen, no blanks at its ends."""
+    return _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def number(text: str) -> float | int:
@@ -57,7 +60,7 @@ def number(text: str) -> float | int:
 
     Raises ValueError(Text) for what is no number, and for 1,234, which is a thousand in one country and one in another.
     """
-    written = clean(normalize("NFKC", text)).replace(" ", "").replace("'", "")
+    written = re.sub(r"[\s']", "", clean(normalize("NFKC", text)))
     said = Text(f"'{text}' is no number", f"“{text}”不是数字")
     if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9][0-9a-fA-F]*[hH]", written):
         return int(written.rstrip("hH"), 16)
@@ -136,10 +139,20 @@ def _unquoted(cell: str) -> str:
     """Take off what was put around a text to keep a spreadsheet from changing it."""
     text = cell.strip()
     if text.startswith('="') and text.endswith('"') and len(text) > 2:
-        return _seen(text[2:-1])
+        return clean(text[2:-1])
     if text.startswith("'") and len(text) > 1 and text[1] in "".join(_GUARDED):
         text = text[1:]
-    return _seen(text)
+    return (
+        _spoilt(text, Text(f"a formula failed here: {text}", f"此处公式出错：{text}"))
+        if text in _FAILED
+        else clean(text)
+    )
+
+
+def _spoilt(cell: object, why: Text) -> Spoilt:
+    spoilt = Spoilt(cell)
+    spoilt.why = why
+    return spoilt
 
 
 def _sheet_rows(path: Path, is_list: Callable[[Rows], int]) -> Rows:
@@ -163,19 +176,11 @@ def _sheet_rows(path: Path, is_list: Callable[[Rows], int]) -> Rows:
 def _cell(cell: object) -> str:
     """Return a cell as a person sees it: the spreadsheet's 4126.0 is the address 4126."""
     if isinstance(cell, (date, datetime, time, timedelta)):
-        spoilt = Spoilt(cell)
-        spoilt.why = Text(
-            f"a spreadsheet turned this into the date {cell}; format the column as text and type it again",
-            f"电子表格已将此内容变为日期 {cell}；请把该列设为文本格式后重新填写",
+        return _spoilt(
+            cell,
+            Text(
+                f"a spreadsheet turned this into the date {cell}; format the column as text and type it again",
+                f"电子表格已将此内容变为日期 {cell}；请把该列设为文本格式后重新填写",
+            ),
         )
-        return spoilt
-    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
-    if re.fullmatch(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)", text):
-        spoilt = Spoilt(text)
-        spoilt.why = Text(f"a formula failed here: {text}", f"此处公式出错：{text}")
-        return spoilt
-    return _seen(text)
-
-
-def _seen(text: str) -> str:
-    return _UNSEEN.sub("", text).strip()
+    return clean(str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell))

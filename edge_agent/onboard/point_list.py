@@ -6,7 +6,7 @@ a bare list of them. Column names are recognised in English and Chinese. No devi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -180,7 +180,7 @@ def understand(listed: Listed) -> tuple[PointList, list[Fault]]:
     """Return the points of all rows that can be understood, and what is wrong in the others."""
     points, faults = [], []
     for row in listed.rows:
-        point = _point(row.cells)
+        point = point_in(row.cells)
         if isinstance(point, Point):
             points.append(point)
         else:
@@ -230,8 +230,9 @@ def _from_json(path: Path) -> Listed:
         if not isinstance(item, dict) or not isinstance(item.get("address"), (str, int)):
             faults.append(Fault(place, Text("is no object with an address", "不是带 address 的对象")))
             continue
-        rows.append(Row(place, {key: _json_text(value) for key, value in item.items()}))
-        columns.update(dict.fromkeys(item))
+        cells = {_field(folded(key)): _json_text(value) for key, value in item.items()}
+        rows.append(Row(place, cells))
+        columns.update(dict.fromkeys(cells))
     counted = Text("point", "个点")
     if faults:
         raise refusal(faults, counted, path)
@@ -264,7 +265,7 @@ def _from_cells(rows: Rows, path: Path) -> Listed:
     return Listed(listed, sorted(columns, key=lambda field: columns[field]), Text("row", "行"))
 
 
-def _point(cells: Mapping[str, str]) -> Point | list[Text]:
+def point_in(cells: Mapping[str, str]) -> Point | list[Text]:
     """Return the point in `cells`, or all that is wrong with them."""
     faults = [cell.why for field in COLUMNS if isinstance(cell := cells.get(field, ""), Spoilt)]
     if not cells.get("address"):
@@ -296,28 +297,49 @@ def _find_head(rows: Rows) -> tuple[int, dict[str, int]] | None:
     A head may take two rows, groups above ("register") and their parts below ("address", "type"), with cells that
     reach over both.
     """
-    for index, row in enumerate(rows[:HEAD_ROWS]):
-        for height in (1, 2):
-            labels = list(row)
-            if height == 2 and index + 1 < len(rows):
-                below = rows[index + 1]
-                width = max(len(row), len(below))
-                pairs = zip([*row, *[""] * (width - len(row))], [*below, *[""] * (width - len(below))], strict=True)
-                labels = [lower or upper for upper, lower in pairs]
-            columns = _columns([folded(label) for label in labels])
-            if "address" in columns and ("name" in columns or "description" in columns):
-                return index + height, columns
+    for index in range(min(HEAD_ROWS, len(rows))):
+        found = [(head, end) for at in (index, index + 1) for head, end in _heads(rows, at) if _names_points(head)]
+        if any(end <= index + 2 for _, end in found):
+            # Of several readings the one that recognises most; a title may stand above, the first point below.
+            head, end = max(found, key=lambda each: (len(COLUMNS.keys() & each[0].keys()), -each[1]))
+            return end, head
     return None
+
+
+def _heads(rows: Rows, index: int) -> Iterator[tuple[dict[str, int], int]]:
+    """Yield the columns that one row names, and that it names together with the next, each with where the points begin."""
+    if index >= len(rows):
+        return
+    upper = [folded(label) for label in rows[index]]
+    yield _columns(upper), index + 1
+    if index + 1 < len(rows):
+        below = [folded(label) for label in rows[index + 1]]
+        width = max(len(upper), len(below))
+        pairs = list(zip([*upper, *[""] * (width - len(upper))], [*below, *[""] * (width - len(below))], strict=True))
+        if all(_is_known(lower) or not _is_known(over) for over, lower in pairs if lower):
+            yield _columns([lower or over for over, lower in pairs]), index + 2
+
+
+def _names_points(head: Mapping[str, int]) -> bool:
+    return "address" in head and ("name" in head or "description" in head)
+
+
+def _is_known(label: str) -> bool:
+    return any(label in spellings for spellings in COLUMNS.values())
 
 
 def _columns(labels: Sequence[str]) -> dict[str, int]:
     """Return the column of each field: those of `COLUMNS` by their spellings, all others by their own label."""
     columns: dict[str, int] = {}
     for place, label in enumerate(labels):
-        field = next((field for field, spellings in COLUMNS.items() if label in spellings), label)
-        if label and field not in columns:
+        if label and (field := _field(label)) not in columns:
             columns[field] = place
     return columns
+
+
+def _field(label: str) -> str:
+    """Return the field of `COLUMNS` that a folded head stands for, else the head itself."""
+    return next((field for field, spellings in COLUMNS.items() if label in spellings), label)
 
 
 def _access(written: str) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from edge_agent.onboard.list_file import clean, csv_bytes
+from edge_agent.onboard.point_cells import cells_of
 from edge_agent.onboard.point_list import COLUMNS, PointList
 from edge_agent.onboard.propose import SURE, Proposal
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.dictionary.units import load_units
+from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
 
@@ -38,11 +40,24 @@ _HEADS: Mapping[str, str] = {
 }
 """What columns are called in Chinese; all others keep the name of their configuration key."""
 
+ALWAYS = frozenset({"address", "name", "description", "unit", "scale", "low", "high", "property"})
+"""Columns that a list has even where they are empty: what a person most often fills in."""
+
 _WIDTHS = {"address": 46, "name": 40, "description": 36, "property": 30, "why": 46}
 
 
-def browsed_sheet(found: PointList, proposals: Mapping[str, Proposal], language: Language) -> Sheet:
-    """Return a browsed list with the entry filled in where the proposal is sure, and why or what else it may be."""
+def browsed_sheet(
+    found: PointList,
+    proposals: Mapping[str, Proposal],
+    language: Language,
+    protocol: str = "",
+    configured: Sequence[PointConfig] = (),
+) -> Sheet:
+    """Return a browsed list with the entry filled in where the proposal is sure, and why or what else it may be.
+
+    Points that the device has `configured` already stand there as configured, with what was seen of them.
+    """
+    known = {cells["address"]: cells for cells in (cells_of(protocol, point) for point in configured)}
     rows = []
     for point in found.points:
         proposal = proposals[point.address]
@@ -50,21 +65,29 @@ def browsed_sheet(found: PointList, proposals: Mapping[str, Proposal], language:
         said = [f"{proposal.confidence:.0%} {proposal.property or '-'}: {proposal.reason.to(language)}"]
         if not sure and proposal.nearest:
             said.append(Text("nearest: ", "相近：").to(language) + ", ".join(proposal.nearest[:3]))
-        rows.append(
-            {
-                "address": point.address,
-                "name": point.name,
-                "description": point.description,
-                "unit": point.unit,
-                "datatype": point.datatype,
-                "low": "" if point.low is None else f"{point.low:g}",
-                "high": "" if point.high is None else f"{point.high:g}",
-                "property": (proposal.property or "") if sure else "",
-                "value": point.value,
-                "why": "; ".join(said),
-            }
-        )
+        row = {
+            "address": point.address,
+            "name": point.name,
+            "description": point.description,
+            "unit": point.unit,
+            "datatype": point.datatype,
+            "low": "" if point.low is None else f"{point.low:g}",
+            "high": "" if point.high is None else f"{point.high:g}",
+            "property": (proposal.property or "") if sure else "",
+            "value": point.value,
+            "why": "; ".join(said),
+        }
+        cells = known.get(point.address, {})
+        rows.append(row | {column: cell for column, cell in cells.items() if cell or column in ALWAYS})
     return rows
+
+
+def configured_sheet(protocol: str, points: Sequence[PointConfig]) -> Sheet:
+    """Return a device's points as configured; columns that none of them uses are left out."""
+    rows = [cells_of(protocol, point) for point in points]
+    used = {column for row in rows for column, cell in row.items() if cell}
+    kept = [column for column in rows[0] if column in used or column in ALWAYS] if rows else []
+    return [{column: row[column] for column in kept} for row in rows]
 
 
 def write_sheet(rows: Sheet, path: Path, language: Language) -> None:
