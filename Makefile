@@ -34,6 +34,7 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -P -m tests.benchmarks.run
+	@$(BIN)/python -P -m tests.benchmarks.gateway
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run
