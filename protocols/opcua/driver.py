@@ -9,6 +9,7 @@ from protocols.driver import BrowsedPoint, Deliver, not_writable
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
+from protocols.opcua.history import read_history
 from protocols.opcua.paths import Nodes
 from protocols.opcua.read import read_points
 from protocols.opcua.session import Session
@@ -60,6 +61,14 @@ class OpcuaDriver:
         with self._session.failures_named():
             async for point in browse(self._session):
                 yield point
+
+    async def history(self, points: Sequence[OpcuaPoint], start: int, end: int) -> AsyncIterator[Sequence[Reading]]:
+        """Yield what the server has kept of `points` from `start` to `end`, at most `history_s` back from `end`."""
+        start = max(start, end - int(self._connection.history_s * 1e6))
+        if start < end:
+            with self._session.failures_named():
+                async for page in read_history(self._session, self._nodes, points, start, end):
+                    yield page
 
     def counters(self) -> dict[str, int]:
         """Return "overflows": readings before which changes were lost in the server's queue."""

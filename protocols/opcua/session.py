@@ -175,18 +175,23 @@ class Session:
         return await self.in_parts("read", nodes, read)
 
     async def in_parts(
-        self, operation: Operation, items: Sequence[T], request: Callable[[Sequence[T]], Awaitable[list[R]]]
+        self,
+        operation: Operation,
+        items: Sequence[T],
+        request: Callable[[Sequence[T]], Awaitable[list[R]]],
+        *,
+        besides: tuple[type[Exception], ...] = (),
     ) -> list[R]:
         """Return the answers to `items`, asked for in requests no larger than the server allows.
 
         A server that allows less than it says (BadTooManyOperations) is asked for half as many from then on. Raises
-        Malformed if an answer has another length than its request.
+        Malformed if an answer has another length than its request; exceptions of asyncua in `besides` pass unchanged.
         """
         answers: list[R] = []
         while len(answers) < len(items):
             part = items[len(answers) : len(answers) + self._limits[operation]]
             try:
-                with self.failures_named(besides=_TOO_MANY if len(part) > 1 else ()):
+                with self.failures_named(besides=(*besides, *_TOO_MANY) if len(part) > 1 else besides):
                     answer = await request(part)
             except _TOO_MANY:
                 self._limits[operation] = len(part) // 2
