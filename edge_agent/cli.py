@@ -34,6 +34,7 @@ from edge_agent.console import (
 )
 from edge_agent.onboard import cli as onboard
 from edge_agent.onboard import library_cli, list_cli
+from edge_agent.ui import cli as ui_cli
 from protocols.errors import ConfigError
 from protocols.reading import now_us
 from protocols.text import Text, choose_language
@@ -52,6 +53,7 @@ app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
 point_cli.register(app)
 list_cli.register(app)
+ui_cli.register(app)
 app.add_typer(library_cli.app, name="library")
 
 Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configuration file. 配置文件。")]

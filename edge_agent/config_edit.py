@@ -61,6 +61,18 @@ def remove_device(text: str, name: str) -> str:
     return f"{before.rstrip()}\n{following}{after}" if before.strip() else f"{following.lstrip()}{after.lstrip()}"
 
 
+def put_values(text: str, table: str, values: Mapping[str, Any]) -> str:
+    """Return the configuration `text` with `values` in [table]; its other keys and all comments stay.
+
+    Raises ConfigError if `text` is not valid TOML.
+    """
+    document = _parsed(text)
+    held = document.setdefault(table, tomlkit.table())
+    for key, value in _present(values).items():
+        held[key] = value
+    return document.as_string()
+
+
 def save_config(path: Path, text: str, *, over: str | None = None) -> None:
     """Check `text` as `load_config` would and put it in place of the file, atomically and durably.
 

@@ -114,17 +114,24 @@ class RegisterSampler:
         return found
 
     async def sample(
-        self, places: Mapping[Table, Sequence[int]], seconds: float, period_s: float, advance: Advance
+        self,
+        places: Mapping[Table, Sequence[int]],
+        seconds: float,
+        period_s: float,
+        advance: Advance,
+        enough: Callable[[], bool] = lambda: False,
     ) -> dict[Table, list[tuple[float, dict[int, int]]]]:
         """Return what `places` held, every `period_s` for `seconds`: table -> (seconds since the start, registers).
 
-        A request the device refuses for once leaves its registers out of that snapshot. A round that takes longer than
+        It ends sooner once `enough` says so. A request the device refuses for once leaves its registers out of that snapshot. A round that takes longer than
         the period is followed by the next at once. Raises Unreachable or Malformed.
         """
         shots: dict[Table, list[tuple[float, dict[int, int]]]] = {table: [] for table in places}
         start = monotonic()
         for turn in range(max(1, round(seconds / period_s))):
             await asyncio.sleep(max(0.0, start + turn * period_s - monotonic()))
+            if turn and enough():
+                break
             for table, addresses in places.items():
                 held: dict[int, int] = {}
                 time = monotonic() - start

@@ -41,8 +41,13 @@ BROKEN = {
     "pymodbus lives in protocols.modbus": ("protocols/planted.py", "from pymodbus.client import AsyncModbusTcpClient"),
     "paho-mqtt lives in protocols.mqtt": ("edge_agent/planted_mqtt.py", "import paho.mqtt.client"),
     "SQL lives in cloud.core and the store of each domain": ("cloud/web/planted.py", "import psycopg"),
-    "the web framework lives in the cloud": ("edge_agent/planted_page.py", "import fastapi"),
-    "pages live in cloud.web": ("cloud/fleet/planted.py", "import nicegui"),
+    "the web framework lives in the cloud and the technician's pages": ("edge_agent/planted_page.py", "import fastapi"),
+    "pages live in cloud.web and edge_agent.ui": ("cloud/fleet/planted.py", "import nicegui"),
+    "QR codes live where a box is enrolled: cloud.web and edge_agent.ui": (
+        "cloud/web/planted_code.py",
+        "import zxingcpp",
+    ),
+    "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
     "the agent's way out is edge_agent.cloud_link": ("edge_agent/inspect/planted_http.py", "import httpx"),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
@@ -54,7 +59,10 @@ BROKEN = {
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
     "ONNX graphs are written in models.vision.export": ("models/planted_onnx.py", "import onnx"),
-    "pictures are opened by models.vision and the inspection station": ("cloud/quality/planted_pil.py", "import PIL"),
+    "pictures are opened by models.vision, inspection and enrolment": (
+        "cloud/quality/planted_pil.py",
+        "import PIL",
+    ),
 }
 """Contract -> a file and the line in it that breaks the contract."""
 

@@ -1,0 +1,1 @@
+"""One file for each page; a page draws what the modules beside this folder know."""
