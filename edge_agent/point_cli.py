@@ -119,7 +119,7 @@ def print_candidates(candidates: Sequence[Candidate], language: Language) -> Non
         (
             "[green]✓[/]" if each.plausible else "[red]✗[/]",
             plain(str(each.value)),
-            each.type if each.bit is None else f"{each.type} {each.bit}",
+            f"{each.type} {each.byte or ('' if each.bit is None else each.bit)}".rstrip(),
             each.order,
             f"{each.address}{' ←' if each.configured else ''}",
             plain(each.why.to(language)),

@@ -91,6 +91,9 @@ class Judge:
 
 def _range(point: PointConfig, entry: Entry | None) -> tuple[float, float, Text]:
     """Return between what values the point is plausible, in its own unit, and who says so."""
+    if point.low is not None or point.high is not None:
+        low, high = -inf if point.low is None else point.low, inf if point.high is None else point.high
+        return low, high, Text("as configured", "按配置")
     if entry is not None:
         low, high = _in_unit_of(entry, point.unit or entry.unit)
         return low, high, Text(f"usual for {entry.name.en}", f"“{entry.name.zh}”的常见范围")

@@ -52,6 +52,7 @@ class Candidate(msgspec.Struct, frozen=True):
     why: Text
     configured: bool = False
     bit: int | None = None
+    byte: str | None = None
 
 
 class PointTest(msgspec.Struct, frozen=True):
@@ -198,7 +199,9 @@ def _result(
 
 def _candidate(point: ModbusPoint, other: Alternative, judge: Judge) -> Candidate:
     plausible, why = judge.judge(other.value, other.later)
-    same = (other.point.type, other.point.address, other.point.bit) == (point.type, point.address, point.bit)
+    same = all(
+        getattr(other.point, field) == getattr(point, field) for field in ("type", "address", "bit", "bits", "byte")
+    )
     return Candidate(
         type=other.point.type,
         order=other.point.order,
@@ -208,6 +211,7 @@ def _candidate(point: ModbusPoint, other: Alternative, judge: Judge) -> Candidat
         why=why,
         configured=same and _same_order(point, other.point),
         bit=other.point.bit,
+        byte=other.point.byte,
     )
 
 

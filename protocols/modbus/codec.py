@@ -2,6 +2,7 @@
 
 The four orders need two steps only. Swapping the two bytes of every register turns BADC into ABCD and CDAB into DCBA,
 for 64 bits as for 32; what remains is plain big-endian (ABCD) or little-endian (DCBA), which `struct` reads by itself.
+The four orders of 64 bits that swap the two halves as well take one step more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from protocols.modbus.config import NUMBER_FORMATS, ModbusPoint, raw_pattern
+from protocols.modbus.config import BCD_LIMITS, HALVES_SWAPPED, NUMBER_FORMATS, ModbusPoint, raw_pattern
 from protocols.reading import BAD_DECODING_ERROR, BAD_NO_DATA, BAD_OUT_OF_RANGE, Quality, Value
 from protocols.text import Text
 
@@ -36,10 +37,14 @@ def register_field(point: ModbusPoint) -> Field:
     """Return how the registers of `point` are laid out; a bool is read as the register that holds it."""
     if point.type == "string":
         return Field(point.order == "BADC", ">", f"{2 * point.width}s")
+    if point.byte is not None:
+        form = NUMBER_FORMATS[point.type]
+        return Field(False, ">", f"{form}x" if point.byte == "high" else f"x{form}")
+    order = HALVES_SWAPPED.get(point.order, point.order)
     return Field(
-        point.order in {"BADC", "CDAB"},
-        "<" if point.order in {"DCBA", "CDAB"} else ">",
-        NUMBER_FORMATS.get(point.type, "H"),
+        order in {"BADC", "CDAB"},
+        "<" if order in {"DCBA", "CDAB"} else ">",
+        "8s" if point.order in HALVES_SWAPPED else NUMBER_FORMATS.get(point.type, "H"),
     )
 
 
@@ -51,15 +56,47 @@ def swap_bytes(data: bytes) -> bytes:
 
 
 def converter(point: ModbusPoint) -> Convert | None:
-    """Return what makes an engineering value of a raw one, or None where the raw value is the engineering value.
+    """Return what makes an engineering value of what `struct` took, or None where that is the engineering value.
 
-    Rules: a listed `invalid` and a float that is not finite are BadNoData; text that is not printable UTF-8 is
-    BadDecodingError; an overflow in scaling and a code that `codes` does not list are BadOutOfRange.
+    Rules: a listed `invalid` and a float that is not finite are BadNoData; text that is not printable UTF-8, and a digit
+    above 9 in binary-coded decimals, are BadDecodingError; an overflow in scaling and a code that `codes` does not list
+    are BadOutOfRange.
     """
     if point.type == "string":
-        return _text
+        return _text(point.byte)
     if point.type == "bool":
         return _bit(point.bit)
+    number, value = _number(point), _value(point)
+    if number is None or value is None:
+        return number or value
+
+    def convert(taken: Any) -> Value | Quality:
+        raw = number(taken)
+        return raw if isinstance(raw, Quality) else value(raw)
+
+    return convert
+
+
+def _number(point: ModbusPoint) -> Convert | None:
+    """Return what makes a number of what `struct` took, or None where it is one."""
+    if point.order in HALVES_SWAPPED:
+        form = struct.Struct(register_field(point).endian + NUMBER_FORMATS[point.type])
+        return lambda taken: form.unpack(taken[4:] + taken[:4])[0]
+    if point.bits is not None and point.bit is not None:
+        bit, mask = point.bit, (1 << point.bits) - 1
+        return lambda taken: taken >> bit & mask
+    if point.type in BCD_LIMITS:
+        return _from_bcd
+    return None
+
+
+def _from_bcd(taken: int) -> int | Quality:
+    digits = f"{taken:x}"
+    return int(digits) if digits.isdecimal() else BAD_DECODING_ERROR
+
+
+def _value(point: ModbusPoint) -> Convert | None:
+    """Return what makes an engineering value of a raw number, or None where it is one."""
     invalid = frozenset(raw_pattern(point.type, value) for value in point.invalid)
     is_float = point.type.startswith("float")
     codes = point.codes
@@ -115,15 +152,41 @@ def decode(point: ModbusPoint, data: bytes) -> Value | Quality:
 def encode(point: ModbusPoint, value: Value) -> bytes:
     """Return the bytes of the registers that hold the engineering value `value` of `point`; `decode` reads it back.
 
-    None becomes the first `invalid` value, or NaN in a float. A bool becomes the register with only its bit set.
-    Raises ValueError(Text) for what the registers can not hold.
+    None becomes the first `invalid` value, or NaN in a float. Bits of the registers that are not the point's are 0; see
+    `own_bits`. Raises ValueError(Text) for what the registers can not hold.
     """
+    return _pack(point, _raw(point, value))
+
+
+def own_bits(point: ModbusPoint) -> bytes | None:
+    """Return the registers of `point` with its own bits set, where others share them; None where all are its own."""
+    if point.type == "string":
+        return None if point.byte is None else (b"\xff\0" if point.byte == "high" else b"\0\xff") * point.width
+    if point.byte is not None:
+        return _pack(point, -1 if point.type == "int8" else 0xFF)
+    if point.bit is not None:
+        return _pack(point, (1 << (point.bits or 1)) - 1)
+    return None
+
+
+def _pack(point: ModbusPoint, raw: float | bytes) -> bytes:
+    """Return the registers that hold the raw value `raw`."""
     field = register_field(point)
-    data = struct.pack(field.endian + field.form, _raw(point, value))
+    if point.bit is not None:
+        raw = int(raw) << point.bit
+    elif point.order in HALVES_SWAPPED:
+        whole = struct.pack(field.endian + NUMBER_FORMATS[point.type], raw)
+        raw = whole[4:] + whole[:4]
+    elif point.type in BCD_LIMITS:
+        raw = int(str(raw), 16)
+    elif isinstance(raw, bytes) and point.byte is not None:
+        raw = b"".join(bytes([byte, 0] if point.byte == "high" else [0, byte]) for byte in raw)
+    data = struct.pack(field.endian + field.form, raw)
     return swap_bytes(data) if field.swapped else data
 
 
-def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
+def _raw(point: ModbusPoint, value: Value) -> float | bytes:
+    """Return the raw value of the engineering value `value`: a number, or the bytes of a text."""
     is_float = point.type.startswith("float")
     if value is None:
         if point.invalid:
@@ -133,13 +196,13 @@ def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
         raise _unfit(point, "'no data'", "“无数据”")
     if point.type == "string":
         text = str(value).encode()
-        if len(text) > 2 * point.width:
+        if len(text) > (point.width if point.byte else 2 * point.width):
             raise _unfit(point, f"'{value}'", f"“{value}”")
         return text
     if isinstance(value, str):
         raise _unfit(point, f"'{value}'", f"“{value}”")
     if point.type == "bool":
-        return bool(value) << (point.bit or 0)
+        return bool(value)
     try:
         raw = point.raw(value)
         if not is_float:
@@ -147,11 +210,16 @@ def _raw(point: ModbusPoint, value: Value) -> int | float | bytes:
         struct.pack(f">{NUMBER_FORMATS[point.type]}", raw)
     except (struct.error, OverflowError) as error:
         raise _unfit(point, str(value), str(value)) from error
+    limits = point.raw_limits()
+    if limits is not None and not limits[0] <= raw <= limits[1]:
+        raise _unfit(point, str(value), str(value))
     return raw
 
 
 def _unfit(point: ModbusPoint, en: str, zh: str) -> ValueError:
-    size = f" of {2 * point.width} bytes" if point.type == "string" else ""
+    size = f" of {point.width if point.byte else 2 * point.width} bytes" if point.type == "string" else ""
+    if point.bits is not None:
+        size = f" in {point.bits} bits"
     return ValueError(
         Text(
             f"point '{point.name}': {en} does not fit a {point.type}{size}",
@@ -160,10 +228,15 @@ def _unfit(point: ModbusPoint, en: str, zh: str) -> ValueError:
     )
 
 
-def _text(raw: bytes) -> Value | Quality:
-    """Return the text up to the first NUL, without the blanks that fill it up."""
-    try:
-        text = raw.partition(b"\0")[0].decode().rstrip(" ")
-    except UnicodeDecodeError:
-        return BAD_DECODING_ERROR
-    return text if text.isprintable() else BAD_DECODING_ERROR
+def _text(byte: str | None) -> Convert:
+    """Return what makes text of bytes, up to the first NUL and without the blanks that fill it up."""
+    half = slice(None) if byte is None else slice(0 if byte == "high" else 1, None, 2)
+
+    def convert(raw: bytes) -> Value | Quality:
+        try:
+            text = raw[half].partition(b"\0")[0].decode().rstrip(" ")
+        except UnicodeDecodeError:
+            return BAD_DECODING_ERROR
+        return text if text.isprintable() else BAD_DECODING_ERROR
+
+    return convert

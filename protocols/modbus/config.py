@@ -19,23 +19,53 @@ from protocols.driver import ConnectionConfig, PointConfig
 from protocols.text import Text
 
 Table = Literal["coil", "discrete", "input", "holding"]
-PointType = Literal["bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "string"]
-Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+PointType = Literal[
+    "bool",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "uint64",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "bcd16",
+    "bcd32",
+    "string",
+]
+Order = Literal["ABCD", "CDAB", "BADC", "DCBA", "EFGHABCD", "CDABGHEF", "FEHGBADC", "DCBAHGFE"]
+
+BCD_LIMITS: Mapping[str, int] = {"bcd16": 9999, "bcd32": 99_999_999}
+"""Greatest number in binary-coded decimals, one digit in four bits."""
 
 _LABEL = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 """RFC 1123, 2.1, and the underscores that container networks allow; an IPv4 address is written in the same letters."""
 
 BIT_TABLES = frozenset({"coil", "discrete"})
+HALVES_SWAPPED: Mapping[str, str] = {"EFGHABCD": "ABCD", "CDABGHEF": "CDAB", "FEHGBADC": "BADC", "DCBAHGFE": "DCBA"}
+"""Orders of 64 bits that become those of the right once their two halves of 32 bits have been swapped.
+
+With the four on the right these are all that come of swapping bytes, registers and halves.
+"""
+
 NUMBER_FORMATS: Mapping[str, str] = {
+    "uint8": "B",
+    "int8": "b",
     "uint16": "H",
     "int16": "h",
     "uint32": "I",
     "int32": "i",
     "uint64": "Q",
     "int64": "q",
+    "float16": "e",
     "float32": "f",
     "float64": "d",
+    "bcd16": "H",
+    "bcd32": "I",
 }
 """Point type -> format character of `struct` (standard sizes)."""
 
@@ -157,11 +187,23 @@ class ModbusPoint(PointConfig):
         "ABCD",
         description=(
             "Order of the bytes of a value on the wire, A the most significant: ABCD big-endian, CDAB registers "
-            "swapped, BADC bytes swapped in each register, DCBA little-endian; 64 bits in the same manner."
+            "swapped, BADC bytes swapped in each register, DCBA little-endian; 64 bits in the same manner, or, with the "
+            "two halves swapped as well, EFGHABCD, CDABGHEF, FEHGBADC, DCBAHGFE."
         ),
     )
-    length: int | None = Field(None, ge=1, le=125, description="Registers of a string, two characters each.")
-    bit: int | None = Field(None, ge=0, le=15, description="Bit of a register, 0 the least significant; type is bool.")
+    length: int | None = Field(
+        None, ge=1, le=125, description="Registers of a string, two characters each, or one where byte is given."
+    )
+    byte: Literal["high", "low"] | None = Field(
+        None,
+        description="The byte of a register that holds a uint8 or int8, or one character of a string in each register.",
+    )
+    bit: int | None = Field(
+        None, ge=0, le=63, description="Bit of a register, 0 the least significant; type is bool unless bits is given."
+    )
+    bits: int | None = Field(
+        None, ge=1, le=63, description="Width of a number that begins at bit within a uint16, uint32 or uint64."
+    )
     invalid: tuple[Annotated[int | float, BeforeValidator(_whole_number)], ...] = Field(
         (),
         description='Raw values by which the device says "no data", as its manual writes them: [32768] or ["0x8000"].',
@@ -172,7 +214,7 @@ class ModbusPoint(PointConfig):
     def _type_follows_table(cls, data: Any) -> Any:
         if not isinstance(data, Mapping) or "type" in data:
             return data
-        is_bool = data.get("table") in BIT_TABLES or data.get("bit") is not None
+        is_bool = data.get("table") in BIT_TABLES or (data.get("bit") is not None and data.get("bits") is None)
         return {**data, "type": "bool"} if is_bool else data
 
     @field_validator("address")
@@ -194,21 +236,13 @@ class ModbusPoint(PointConfig):
                 f"table '{self.table}' holds single bits: leave out type and bit",
                 f"数据表“{self.table}”存放单个位：请去掉 type 与 bit",
             )
-        if not in_bits and (self.type == "bool") != (self.bit is not None):
-            raise _wrong(
-                "a bool in a register needs bit = 0..15, and only a bool has one",
-                "寄存器中的 bool 需要 bit = 0..15，其他类型不能有 bit",
-            )
+        self._bits_agree(in_bits)
         if (self.type == "string") != (self.length is not None):
             raise _wrong(
                 "a string needs length (its number of registers), and only a string has one",
                 "string 需要 length(寄存器个数),其他类型不能有 length",
             )
-        if self.type == "string" and self.order in {"CDAB", "DCBA"}:
-            raise _wrong(
-                'the registers of a string are never swapped: order is "ABCD" or "BADC"',
-                'string 的寄存器不会对调：order 只能是 "ABCD" 或 "BADC"',
-            )
+        self._order_agrees()
         if self.address + self.width > 0x10000:
             raise _wrong(
                 f"{self.type} at {self.address} takes {self.width} registers and ends beyond 65535",
@@ -220,6 +254,39 @@ class ModbusPoint(PointConfig):
         if self.codes is not None and "int" not in self.type:
             raise _wrong(f"a {self.type} has no codes", f"{self.type} 不能使用 codes")
         return self
+
+    def _bits_agree(self, in_bits: bool) -> None:
+        if self.bits is not None:
+            if self.bit is None or self.type not in {"uint16", "uint32", "uint64"}:
+                raise _wrong(
+                    "bits needs bit and a uint16, uint32 or uint64", "bits 需要 bit，且类型为 uint16、uint32 或 uint64"
+                )
+            if self.bit + self.bits > 16 * self.width:
+                raise _wrong(
+                    f"bits {self.bit}..{self.bit + self.bits - 1} are not all within a {self.type}",
+                    f"位 {self.bit}..{self.bit + self.bits - 1} 超出 {self.type}",
+                )
+        elif not in_bits and ((self.type == "bool") != (self.bit is not None) or (self.bit or 0) > 15):
+            raise _wrong(
+                "a bool in a register needs bit = 0..15, and only a bool, or a number with bits, has one",
+                "寄存器中的 bool 需要 bit = 0..15；除带 bits 的数字外，其他类型不能有 bit",
+            )
+
+    def _order_agrees(self) -> None:
+        if self.type == "string" and self.order not in {"ABCD", "BADC"}:
+            raise _wrong(
+                'the registers of a string are never swapped: order is "ABCD" or "BADC"',
+                'string 的寄存器不会对调：order 只能是 "ABCD" 或 "BADC"',
+            )
+        if self.order in HALVES_SWAPPED and (self.type not in {"uint64", "int64", "float64"} or self.bits is not None):
+            raise _wrong(f"order {self.order} is one of 64 bits", f"order {self.order} 仅用于 64 位数")
+        if self.byte is None and self.type in {"uint8", "int8"}:
+            raise _wrong(f'a {self.type} needs byte = "high" or "low"', f'{self.type} 需要 byte = "high" 或 "low"')
+        if self.byte is not None and (self.type not in {"uint8", "int8", "string"} or self.order != "ABCD"):
+            raise _wrong(
+                "byte goes with uint8, int8 and string, and without order",
+                "byte 只用于 uint8、int8 与 string，且不写 order",
+            )
 
     def _writes_agree(self) -> None:
         if self.write is None:
@@ -241,14 +308,20 @@ class ModbusPoint(PointConfig):
         """Return the memory the value takes: its table, first bit and the bit after the last."""
         if self.table in BIT_TABLES:
             return self.table, self.address, self.address + 1
-        first = 16 * self.address + (self.bit or 0)
-        return self.table, first, first + (1 if self.bit is not None else 16 * self.width)
+        first = 16 * self.address
+        if self.bit is not None and self.width == 1:
+            return self.table, first + self.bit, first + self.bit + (self.bits or 1)
+        if self.byte is not None and self.type != "string":
+            return self.table, first + 8 * (self.byte == "high"), first + 8 + 8 * (self.byte == "high")
+        return self.table, first, first + 16 * self.width
 
     def raw_limits(self) -> tuple[float, float] | None:
         """Return the least and the greatest whole number the registers hold; None for other types."""
+        if self.type in BCD_LIMITS:
+            return 0, BCD_LIMITS[self.type]
         if "int" not in self.type:
             return None
-        bits = 16 * self.width
+        bits = self.bits or 8 * struct.calcsize(NUMBER_FORMATS[self.type])
         return (0, (1 << bits) - 1) if self.type.startswith("u") else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
     @property
@@ -256,16 +329,16 @@ class ModbusPoint(PointConfig):
         """Addresses the value takes: registers, or 1 in a table of bits."""
         if self.type == "string":
             return self.length or 1
-        return 1 if self.type == "bool" else struct.calcsize(f">{NUMBER_FORMATS[self.type]}") // 2
+        return 1 if self.type == "bool" else (struct.calcsize(f">{NUMBER_FORMATS[self.type]}") + 1) // 2
 
 
 def raw_pattern(kind: str, value: float) -> float:
     """Return `value`, one of `ModbusPoint.invalid`, as a point of type `kind` decodes it.
 
-    A signed type also takes the unsigned pattern that manuals print (0x8000 for -32768); a float32 is rounded to its
+    A signed type also takes the unsigned pattern that manuals print (0x8000 for -32768); a float16 or float32 is rounded to its
     own precision. Raises a validation error where no registers of that type could ever hold it.
     """
-    if kind in NUMBER_FORMATS:
+    if kind in NUMBER_FORMATS and value <= BCD_LIMITS.get(kind, math.inf):
         form = f">{NUMBER_FORMATS[kind]}"
         bits = 8 * struct.calcsize(form)
         if kind.startswith("int") and 1 << (bits - 1) <= value < 1 << bits:
@@ -274,6 +347,6 @@ def raw_pattern(kind: str, value: float) -> float:
             raw: float = struct.unpack(form, struct.pack(form, value))[0]
         except (struct.error, OverflowError):
             raw = math.nan
-        if raw == value or (kind == "float32" and math.isfinite(raw)):
+        if raw == value or (kind in {"float16", "float32"} and math.isfinite(raw)):
             return raw
     raise _wrong(f"invalid: {value} can not be the raw value of a {kind}", f"invalid:{value} 不可能是 {kind} 的原始值")

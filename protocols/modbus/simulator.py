@@ -14,7 +14,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from protocols.errors import ConfigError
-from protocols.modbus.codec import encode
+from protocols.modbus.codec import encode, own_bits
 from protocols.modbus.config import ModbusPoint
 from protocols.modbus.plan import FUNCTION_CODES
 from protocols.reading import Value
@@ -87,8 +87,8 @@ class ModbusSimulator:
         unit_id: int | None = None,
         tick_s: float = 0.1,
     ) -> None:
-        # A bit is set in its register after the register's own points have been written.
-        self._points = sorted(points, key=lambda point: point.bit is not None)
+        # What shares a register with others is set in it after the register's own points have been written.
+        self._points = sorted(points, key=lambda point: own_bits(point) is not None)
         self._values = values
         self._port = port
         self._framing = framing
@@ -160,7 +160,11 @@ def _store(point: ModbusPoint, value: Value, table: dict[int, int | None]) -> No
         table.update(dict.fromkeys(range(point.address, point.address + point.width)))
         return
     registers = struct.unpack(f">{point.width}H", data)
-    if point.bit is not None:
-        mask = int.from_bytes(encode(point, True), "big")
-        registers = (registers[0] | (table.get(point.address) or 0) & ~mask,)
+    if own := own_bits(point):
+        masks = struct.unpack(f">{point.width}H", own)
+        places = range(point.address, point.address + point.width)
+        registers = tuple(
+            register | (table.get(place) or 0) & ~mask
+            for register, mask, place in zip(registers, masks, places, strict=True)
+        )
     table.update(enumerate(registers, point.address))

@@ -7,7 +7,7 @@ or one before it (where a manual counts from 1), can be looked at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from protocols.errors import SunmaoError
 from protocols.modbus.codec import decode
-from protocols.modbus.config import BIT_TABLES, NUMBER_FORMATS, ModbusConnection, ModbusPoint
+from protocols.modbus.config import BIT_TABLES, HALVES_SWAPPED, ModbusConnection, ModbusPoint
 from protocols.modbus.driver import exception_quality
 from protocols.modbus.link import ModbusLink
 from protocols.modbus.plan import FUNCTION_CODES, Block
@@ -23,6 +23,24 @@ from protocols.reading import Quality, Reading, Value, now_us
 
 WIDEST = 4
 """Registers of the longest number."""
+
+_TWO, _FOUR = ("ABCD", "BADC"), ("ABCD", "CDAB", "BADC", "DCBA")
+_SHAPES: Mapping[str, tuple[str, ...] | None] = {
+    "uint16": _TWO,
+    "int16": _TWO,
+    "uint32": _FOUR,
+    "int32": _FOUR,
+    "float32": _FOUR,
+    "uint64": (*_FOUR, *HALVES_SWAPPED),
+    "int64": (*_FOUR, *HALVES_SWAPPED),
+    "float64": (*_FOUR, *HALVES_SWAPPED),
+    "uint8": None,
+    "int8": None,
+    "float16": _TWO,
+    "bcd16": _TWO,
+    "bcd32": _FOUR,
+}
+"""Type of a number -> the orders that differ for it, usual types first; None where it is one byte of a register."""
 
 LOOK_AGAIN_S = 0.3
 """After this the neighbourhood is read a second time: what is a measurement hardly moves in between."""
@@ -163,9 +181,14 @@ def _readings_of(point: ModbusPoint) -> Iterator[dict[str, Any]]:
     elif point.type == "string":
         yield from ({"order": order} for order in ("ABCD", "BADC"))
     else:
-        for kind, form in NUMBER_FORMATS.items():
-            orders = ("ABCD", "BADC") if form in "Hh" else ("ABCD", "CDAB", "BADC", "DCBA")
-            yield from ({"type": kind, "order": order} for order in orders)
+        for kind, orders in _SHAPES.items():
+            whole = {"type": kind, "bit": None, "bits": None, "byte": None, "order": "ABCD"}
+            if orders is None:
+                yield from (whole | {"byte": byte} for byte in ("high", "low"))
+            else:
+                yield from (whole | {"order": order} for order in orders)
+        if point.bits is not None:
+            yield {}
 
 
 def _value(point: ModbusPoint, registers: dict[int, int]) -> Value:

@@ -6,7 +6,7 @@ import math
 import struct
 
 from protocols.errors import ConfigError
-from protocols.modbus.codec import decode, encode
+from protocols.modbus.codec import decode, encode, own_bits
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.link import ModbusLink
 from protocols.reading import Quality, Value
@@ -27,8 +27,9 @@ async def write_point(link: ModbusLink, connection: ModbusConnection, point: Mod
             return await link.write(15, struct.pack(">HHBB", point.address, 1, 1, on))
         return await link.write(5, struct.pack(">HH", point.address, 0xFF00 if on else 0))
     data = registers_of(point, value)
-    if point.bit is not None:
-        return await _write_bit(link, point, bool(value), many)
+    own = own_bits(point)
+    if own is not None:
+        return await _write_part(link, point, data, own, many)
     return await _write_registers(link, point.address, data, many)
 
 
@@ -62,14 +63,15 @@ async def _write_registers(link: ModbusLink, address: int, data: bytes, many: bo
     return await link.write(16, struct.pack(">HHB", address, len(data) // 2, len(data)) + data)
 
 
-async def _write_bit(link: ModbusLink, point: ModbusPoint, on: bool, many: bool) -> int | None:
-    """Change one bit and no other: by mask where the device can, else by reading, changing and writing back."""
-    field = int.from_bytes(encode(point, True), "big")
-    refused = await link.write(22, struct.pack(">HHH", point.address, ~field & 0xFFFF, field if on else 0))
-    if refused != _ILLEGAL_FUNCTION:
-        return refused
-    present = await link.exchange(3, point.address, 1, 2)
+async def _write_part(link: ModbusLink, point: ModbusPoint, data: bytes, own: bytes, many: bool) -> int | None:
+    """Change the bits in `own` and no others: by mask where the device can, else by reading and writing back."""
+    value, mask = int.from_bytes(data, "big"), int.from_bytes(own, "big")
+    if point.width == 1:
+        refused = await link.write(22, struct.pack(">HHH", point.address, ~mask & 0xFFFF, value))
+        if refused != _ILLEGAL_FUNCTION:
+            return refused
+    present = await link.exchange(3, point.address, point.width, len(data))
     if isinstance(present, int):
         return present
-    others = int.from_bytes(present, "big") & ~field
-    return await _write_registers(link, point.address, (others | (field if on else 0)).to_bytes(2, "big"), many)
+    others = int.from_bytes(present, "big") & ~mask
+    return await _write_registers(link, point.address, (others | value).to_bytes(len(data), "big"), many)

@@ -18,7 +18,7 @@ def test_the_sample_is_valid_and_complete() -> None:
     assert len(ModbusDriver(device["name"], connection, points).plan(points)) == 5
     for name in ModbusConnection.model_fields:
         assert f"{name} =" in SAMPLE
-    own = ModbusPoint.model_fields.keys() - {"property", "offset", "period_s", "description"}
+    own = ModbusPoint.model_fields.keys() - {"property", "offset", "period_s", "description", "low", "high"}
     assert own <= {field for point in device["point"] for field in point}
 
 
