@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +13,8 @@ from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.simulator import ModbusSimulator
 from protocols.reading import BAD_CONFIGURATION_ERROR, BAD_NO_DATA, GOOD
 from tests.conformance.plant import opened
+from tests.peers.modbus.peer_programs import appearing, compiled, line_with, needed, program, serial_server
 
-DEADLINE_S = 20.0
 FLOAT = 229.00999450683594  # 0x4365028F
 POINTS = {
     ModbusPoint.model_validate({"name": name, **fields}): value
@@ -42,66 +37,10 @@ POINTS = {
 ABSENT = [ModbusPoint(name="beyond", address=119), ModbusPoint(name="far", table="input", address=9000)]
 
 
-@asynccontextmanager
-async def program(*command: str | Path, stderr: bool = False) -> AsyncIterator[asyncio.StreamReader]:
-    """Run `command` and yield what it prints; end it, and its children with it."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT if stderr else None
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.communicate(), DEADLINE_S)
-
-
-async def line_with(output: asyncio.StreamReader, word: str) -> str:
-    """Return the next printed line that holds `word`."""
-    while line := (await asyncio.wait_for(output.readline(), DEADLINE_S)).decode():
-        if word in line:
-            return line
-    raise AssertionError(f"ended without printing '{word}'")
-
-
-@asynccontextmanager
-async def serial_server(pty: Path) -> AsyncIterator[int]:
-    """Connect the serial line `pty` to a TCP port, as a transparent serial server does; yield the port."""
-    line = f"PTY,raw,echo=0,link={pty}"
-    async with program(needed("socat"), "-d", "-d", "TCP-LISTEN:0,bind=127.0.0.1", line, stderr=True) as output:
-        yield int((await line_with(output, "listening on")).rpartition(":")[2])
-
-
-async def appearing(pty: Path) -> None:
-    """Wait until socat has made the serial line."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        if await asyncio.to_thread(pty.exists):
-            return
-        assert time.monotonic() < deadline, f"{pty} did not appear"
-        await asyncio.sleep(0.01)
-
-
-def needed(name: str) -> str:
-    """Return where the program `name` is, or skip the test."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: this test against a foreign Modbus peer did NOT run")
-    return found
-
-
 @pytest.fixture(scope="module")
 def libmodbus_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the libmodbus server, compiled."""
-    source = Path(__file__).with_name("libmodbus_server.c")
-    binary = tmp_path_factory.mktemp("peer") / "libmodbus_server"
-    build = [needed("gcc"), "-Wall", "-Werror", "-I/usr/include/modbus", str(source), "-o", str(binary), "-lmodbus"]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    if "modbus.h: No such file" in done.stderr:
-        pytest.skip("libmodbus-dev is not installed: the tests against libmodbus did NOT run")
-    assert done.returncode == 0, done.stderr
-    return binary
+    return compiled("libmodbus_server.c", tmp_path_factory.mktemp("peer"))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 
 import pytest
@@ -13,102 +12,17 @@ from protocols.modbus.codec import converter, decode, encode, own_bits
 from protocols.modbus.config import BIT_TABLES, ModbusPoint
 from protocols.reading import BAD_DECODING_ERROR, BAD_NO_DATA, BAD_OUT_OF_RANGE, Quality
 from tests.protocols.modbus.modbus_strategies import SHAPES, modbus_points
+from tests.protocols.modbus.modbus_vectors import CONVERTED, PUBLISHED, point
 
 
-def point(**fields: object) -> ModbusPoint:
-    return ModbusPoint.model_validate({"name": "p", "address": 0, **fields})
-
-
-@pytest.mark.parametrize(
-    ("kind", "order", "data", "value"),
-    [
-        # 229.01 is 0x4365028F in IEEE 754 binary32
-        ("float32", "ABCD", "4365 028F", 229.00999450683594),
-        ("float32", "CDAB", "028F 4365", 229.00999450683594),
-        ("float32", "BADC", "6543 8F02", 229.00999450683594),
-        ("float32", "DCBA", "8F02 6543", 229.00999450683594),
-        # 0x0123456789ABCDEF = 81985529216486895
-        ("uint64", "ABCD", "0123 4567 89AB CDEF", 81985529216486895),
-        ("uint64", "CDAB", "CDEF 89AB 4567 0123", 81985529216486895),
-        ("uint64", "BADC", "2301 6745 AB89 EFCD", 81985529216486895),
-        ("uint64", "DCBA", "EFCD AB89 6745 2301", 81985529216486895),
-        ("int64", "ABCD", "FFFF FFFF FFFF FFFE", -2),
-        ("int64", "CDAB", "FFFE FFFF FFFF FFFF", -2),
-        # pi is 0x400921FB54442D18 in IEEE 754 binary64
-        ("float64", "ABCD", "4009 21FB 5444 2D18", math.pi),
-        ("float64", "CDAB", "2D18 5444 21FB 4009", math.pi),
-        ("float64", "BADC", "0940 FB21 4454 182D", math.pi),
-        ("float64", "DCBA", "182D 4454 FB21 0940", math.pi),
-        ("uint64", "EFGHABCD", "89AB CDEF 0123 4567", 81985529216486895),
-        ("uint64", "CDABGHEF", "4567 0123 CDEF 89AB", 81985529216486895),
-        ("uint64", "FEHGBADC", "AB89 EFCD 2301 6745", 81985529216486895),
-        ("uint64", "DCBAHGFE", "6745 2301 EFCD AB89", 81985529216486895),
-        ("int64", "EFGHABCD", "FFFF FFFE FFFF FFFF", -2),
-        ("float64", "CDABGHEF", "21FB 4009 2D18 5444", math.pi),
-        # 12.5 is 0x4A40, -2 is 0xC000 in IEEE 754 binary16
-        ("float16", "ABCD", "4A40", 12.5),
-        ("float16", "BADC", "404A", 12.5),
-        ("float16", "CDAB", "C000", -2.0),
-        ("bcd16", "ABCD", "1234", 1234),
-        ("bcd16", "BADC", "3412", 1234),
-        ("bcd16", "ABCD", "0007", 7),
-        ("bcd32", "ABCD", "1234 5678", 12345678),
-        ("bcd32", "CDAB", "5678 1234", 12345678),
-        ("bcd32", "BADC", "3412 7856", 12345678),
-        ("bcd32", "DCBA", "7856 3412", 12345678),
-        ("uint32", "ABCD", "0001 86A0", 100000),
-        ("uint32", "CDAB", "86A0 0001", 100000),
-        ("uint32", "BADC", "0100 A086", 100000),
-        ("uint32", "DCBA", "A086 0100", 100000),
-        ("int32", "ABCD", "FFFE 7960", -100000),
-        ("int32", "CDAB", "7960 FFFE", -100000),
-        ("int16", "ABCD", "FF85", -123),
-        ("int16", "CDAB", "FF85", -123),
-        ("int16", "BADC", "85FF", -123),
-        ("int16", "DCBA", "85FF", -123),
-        ("uint16", "ABCD", "FF85", 65413),
-    ],
-)
-def test_published_patterns(kind: str, order: str, data: str, value: float) -> None:
-    addressed = point(type=kind, order=order)
+@pytest.mark.parametrize(("fields", "data", "value"), PUBLISHED)
+def test_published_patterns(fields: dict[str, object], data: str, value: float) -> None:
+    addressed = point(**fields)
     assert decode(addressed, bytes.fromhex(data)) == value
     assert encode(addressed, value) == bytes.fromhex(data)
 
 
-@pytest.mark.parametrize(
-    ("fields", "data", "value"),
-    [
-        ({"type": "int16", "scale": 0.1}, "FF85", -12.3),
-        ({"type": "uint16", "scale": 0.1, "offset": -40}, "0190", 0.0),
-        ({"type": "uint16", "scale": 0.1}, "0003", 0.3),
-        ({"type": "uint16", "scale": 0.00390625}, "0001", 0.00390625),
-        ({"type": "uint32", "scale": 0.001}, "FFFF FFFF", 4294967.295),
-        ({"type": "uint64", "scale": 0.1}, "0000 0000 0000 0003", 0.3),
-        ({"type": "float32", "scale": 1000}, "3F80 0000", 1000.0),
-        ({"type": "uint8", "byte": "high"}, "FE01", 254),
-        ({"type": "uint8", "byte": "low"}, "01FE", 254),
-        ({"type": "int8", "byte": "high"}, "FE01", -2),
-        ({"type": "int8", "byte": "low", "scale": 0.5}, "01FE", -1.0),
-        ({"bit": 4, "bits": 3}, "0150", 5),
-        ({"bit": 4, "bits": 3, "order": "BADC"}, "5001", 5),
-        ({"bit": 12, "bits": 4, "scale": 0.1}, "F000", 1.5),
-        ({"bit": 14, "bits": 4, "type": "uint32"}, "0002 8000", 10),
-        ({"bit": 14, "bits": 4, "type": "uint32", "order": "CDAB"}, "8000 0002", 10),
-        ({"bit": 0, "bits": 2, "codes": {"2": 7}}, "FF02", 7),
-        ({"type": "bcd16", "scale": 0.01}, "1250", 12.5),
-        ({"type": "string", "length": 5, "byte": "low"}, "0041 0030 0030 0034 0032", "A0042"),
-        ({"type": "string", "length": 6, "byte": "high"}, "4142 3042 3042 3442 3242 0042", "A0042"),
-        ({"bit": 0}, "0001", True),
-        ({"bit": 15}, "8000", True),
-        ({"bit": 14}, "8000", False),
-        ({"bit": 8, "order": "BADC"}, "0001", True),
-        ({"type": "string", "length": 4}, "4130 3034 3200 FFFF", "A0042"),
-        ({"type": "string", "length": 4}, "4130 3034 3220 2020", "A0042"),
-        ({"type": "string", "length": 3, "order": "BADC"}, "3041 3430 2032", "A0042"),
-        ({"type": "string", "length": 3}, "E6B3 B5E4 B880", "泵一"),
-        ({"type": "string", "length": 2}, "0000 4141", ""),
-    ],
-)
+@pytest.mark.parametrize(("fields", "data", "value"), CONVERTED)
 def test_scaled_values_bits_and_text(fields: dict[str, object], data: str, value: object) -> None:
     got = decode(point(**fields), bytes.fromhex(data))
     assert got == value
