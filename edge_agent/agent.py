@@ -21,6 +21,7 @@ from edge_agent.identity import Login
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
+from edge_agent.remote import Remote
 from edge_agent.supervise import supervise
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
@@ -29,9 +30,9 @@ from protocols.text import Language, Text
 async def run_agent(config: Config, path: Path, language: Language) -> None:
     """Run the agent until SIGTERM or SIGINT; what was collected by then is on disk when this returns.
 
-    `config` was read from `path`. While the agent runs the file is followed, at once on SIGHUP (see `reconfigure`).
-    Raises ConfigError if a part cannot be configured or another agent uses the same state directory, Refused if the
-    disk takes nothing.
+    `config` was read from `path`, and the caller holds the state directory (`alone`). While the agent runs the file is
+    followed, at once on SIGHUP (see `reconfigure`), and so is what the cloud wants (see `remote`). Raises ConfigError
+    if a part cannot be configured, Refused if the disk takes nothing.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,11 +60,24 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             missed=devices.missed,
             config=lambda: reconfigurer.state,
             outlets=outlets.states,
+            every_s=config.agent.report_s,
         )
+        remote = Remote(
+            path,
+            config,
+            parts=devices,
+            reconfigurer=reconfigurer,
+            link=link,
+            login=login,
+            announce=buffer.announce,
+            hurry=reporter.hurry,
+        )
+        reporter.follow(remote.report, remote.heard)
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("audit", AuditFollower(state_dir, buffer).run),
             ("forward", forwarder.run),
             ("configuration", reconfigurer.watch),
+            ("desired configuration", remote.run),
             ("status", reporter.write_status),
             ("health", reporter.report),
         ]
@@ -90,18 +104,17 @@ async def _run_until(stop: asyncio.Event, parts: Sequence[Awaitable[None]]) -> N
 
 @asynccontextmanager
 async def _opened(state_dir: Path, config: Config, language: Language) -> AsyncIterator[Buffer]:
-    """Open the buffer for this agent alone, and close it with everything on disk."""
+    """Open the buffer, and close it with everything on disk."""
     buffer = Buffer(state_dir, config.buffer, language)
-    with _alone(state_dir):
-        await buffer.open()
-        try:
-            yield buffer
-        finally:
-            await buffer.close()
+    await buffer.open()
+    try:
+        yield buffer
+    finally:
+        await buffer.close()
 
 
 @contextmanager
-def _alone(state_dir: Path) -> Iterator[None]:
+def alone(state_dir: Path) -> Iterator[None]:
     """Hold the state directory's lock; raises ConfigError if another agent does or the directory cannot be used."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)

@@ -120,12 +120,14 @@ def enrol(
 @app.command()
 def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
     """Run the agent until stopped; logs go to standard error. 运行代理，日志输出到标准错误。"""
-    from edge_agent.agent import run_agent
+    from edge_agent.agent import alone, run_agent
+    from edge_agent.config import load_agent
+    from edge_agent.remote import config_at_start
 
     language = choose_language(lang)
-    with explained(language):
-        loaded = _load(config)
+    with explained(language), alone(load_agent(config).state_dir):
         _log_to_stderr()
+        loaded = config_at_start(config)
         say(
             {"pid": os.getpid(), "name": loaded.agent.name, "state_dir": str(loaded.agent.state_dir)},
             Text(f"{loaded.agent.name} runs; Ctrl-C ends it", f"{loaded.agent.name} 已启动；按 Ctrl-C 结束"),

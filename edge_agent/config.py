@@ -52,6 +52,18 @@ class AgentConfig(_Table):
         description="Whether `sunmao-edge write` may write to devices at all; each point needs its own write rule, too.",
     )
     state_dir: RelativePath = Field(Path("state"), description="Folder of the identity key, the buffer and the status.")
+    report_s: float = Field(
+        10.0,
+        ge=1,
+        le=60,
+        description="Seconds between health reports to the cloud, which also tell what it wants here.",
+    )
+    probation_s: float = Field(
+        60.0,
+        ge=1,
+        le=3600,
+        description="Seconds that a configuration sent by the cloud is watched before it is kept or undone.",
+    )
 
 
 class CloudConfig(_Table):
@@ -195,7 +207,7 @@ def parse_config(text: str, path: Path) -> Config:
     """Return the configuration `text` as if `path` held it; raises ConfigError as `load_config` does."""
     tables = _tables(text, path)
     folder = path.resolve().parent
-    agent = validate(AgentConfig, tables["agent"], "agent")
+    agent = _agent(tables, folder)
     cloud = validate(CloudConfig, tables["cloud"], "cloud")
     inspections = tuple(
         _placed(validate(InspectionConfig, table, f"inspection[{number}]"), folder)
@@ -205,7 +217,7 @@ def parse_config(text: str, path: Path) -> Config:
     named = [*(device.name for device in devices), *(inspection.device for inspection in inspections)]
     config = Config(
         version=version_of(text),
-        agent=agent.model_copy(update={"state_dir": folder / agent.state_dir}),
+        agent=agent,
         cloud=cloud.model_copy(update={"ca": folder / cloud.ca if cloud.ca else None}),
         buffer=validate(BufferConfig, tables["buffer"], "buffer"),
         devices=devices,
@@ -214,6 +226,11 @@ def parse_config(text: str, path: Path) -> Config:
     )
     _check_names(config)
     return config
+
+
+def load_agent(path: Path) -> AgentConfig:
+    """Return [agent] of the file whatever else is in it; raises ConfigError."""
+    return _agent(_tables(read_config(path), path), path.resolve().parent)
 
 
 def read_config(path: Path) -> str:
@@ -264,6 +281,11 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
                 key=name,
             )
     return {name: tables.get(name, [] if kind == "array" else {}) for name, kind in _TABLES.items()}
+
+
+def _agent(tables: Mapping[str, Any], folder: Path) -> AgentConfig:
+    agent = validate(AgentConfig, tables["agent"], "agent")
+    return agent.model_copy(update={"state_dir": folder / agent.state_dir})
 
 
 def _placed(inspection: InspectionConfig, folder: Path) -> InspectionConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +15,7 @@ from edge_agent.atomic_file import write_file
 from edge_agent.config import parse_config, read_config, version_of
 from protocols.errors import ConfigError
 from protocols.text import Text
+from protocols.uplink.configuration import KEPT, SECRET_KEYS, secrets_in, tables_of
 
 
 def put_device(text: str, device: Mapping[str, Any]) -> str:
@@ -100,6 +101,51 @@ def save_config(path: Path, text: str, *, over: str | None = None) -> None:
             Text("make the file and its folder writable for this user", "请为当前用户开放该文件及其文件夹的写权限"),
             key=str(path),
         ) from error
+
+
+def without_secrets(text: str) -> str:
+    """Return a configuration with `KEPT` in place of every secret; raises ConfigError if it is not valid TOML."""
+    document = _parsed(text)
+    places = list(_secrets(document))
+    for table, key, _ in places:
+        table[key] = KEPT
+    return document.as_string() if places else text
+
+
+def with_secrets(text: str, of: str) -> str:
+    """Return a configuration with the secrets of the configuration `of` in place of every `KEPT`.
+
+    Raises ConfigError if there is none to put in.
+    """
+    document = _parsed(text)
+    known = dict(secrets_in(tables_of(of)))
+    changed = False
+    for table, key, path in _secrets(document):
+        if table[key] == KEPT:
+            if path not in known:
+                raise ConfigError(
+                    Text("the box has no secret to keep here", "本机没有可沿用的密码"),
+                    Text("type it on the box itself", "请在本机上填写"),
+                    key=".".join(path),
+                )
+            table[key] = known[path]
+            changed = True
+    return document.as_string() if changed else text
+
+
+def _secrets(
+    table: MutableMapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[MutableMapping[str, Any], str, tuple[str, ...]]]:
+    """Yield the table, the key and the path (see `uplink.configuration.secrets_in`) of every secret."""
+    for key, value in table.items():
+        if isinstance(value, str) and key in SECRET_KEYS:
+            yield table, key, (*path, key)
+        elif isinstance(value, MutableMapping):
+            yield from _secrets(value, (*path, key))
+        elif isinstance(value, list):
+            for number, each in enumerate(value, 1):
+                if isinstance(each, MutableMapping):
+                    yield from _secrets(each, (*path, key, str(each.get("name", number))))
 
 
 def _parsed(text: str) -> tomlkit.TOMLDocument:

@@ -22,10 +22,9 @@ from edge_agent.outlets.outlet import OutletState
 from protocols.errors import ConfigError, SunmaoError
 from protocols.reading import now_us
 from protocols.text import Text
-from protocols.uplink.messages import DeviceReport, Health, HealthReply
+from protocols.uplink.messages import ConfigReport, DeviceReport, Health, HealthReply
 
 HEALTH = "/api/v1/uplink/health"
-REPORT_EVERY_S = 10.0
 STATUS_EVERY_S = 2.0
 STATUS_FILE = "status.json"
 
@@ -73,6 +72,7 @@ class HealthReporter:
         missed: gives the missed poll cycles by device.
         config: gives the state of the configuration.
         outlets: gives the outlets as they are now.
+        every_s: time between reports, seconds.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class HealthReporter:
         missed: Callable[[], dict[str, int]],
         config: Callable[[], ConfigState],
         outlets: Callable[[], list[OutletState]],
+        every_s: float,
     ) -> None:
         self._name = name
         self._state_dir = state_dir
@@ -99,8 +100,20 @@ class HealthReporter:
         self._missed = missed
         self._config = config
         self._outlets = outlets
+        self._every_s = every_s
         self._started = now_us()
         self._clock_offset: int | None = None
+        self._soon = asyncio.Event()
+        self._configuration: Callable[[], ConfigReport] | None = None
+        self._heard: Callable[[HealthReply], None] = lambda reply: None
+
+    def follow(self, configuration: Callable[[], ConfigReport], heard: Callable[[HealthReply], None]) -> None:
+        """Report `configuration` too, and hand the cloud's answers to `heard`."""
+        self._configuration, self._heard = configuration, heard
+
+    def hurry(self) -> None:
+        """Make the next report at once."""
+        self._soon.set()
 
     async def write_status(self) -> None:
         """Keep the status file fresh until cancelled; a full disk only makes it old."""
@@ -128,13 +141,16 @@ class HealthReporter:
         While the forwarder waits for the cloud, this waits too: what is overloaded is left alone.
         """
         while True:
+            self._soon.clear()
             if self._uplink().state != "down" and load_identity(self._state_dir):
                 with suppress(SunmaoError):
                     token = await self._login.token()
                     sent = now_us()
                     reply = await self._link.post(HEALTH, await self._health(), HealthReply, token)
                     self._clock_offset = reply.server_time - (sent + now_us()) // 2
-            await asyncio.sleep(REPORT_EVERY_S)
+                    self._heard(reply)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), self._every_s)
 
     async def _health(self) -> Health:
         stats: Stats = await self._buffer.stats()
@@ -152,6 +168,9 @@ class HealthReporter:
             oldest_unsent=stats.oldest,
             disk_free_bytes=shutil.disk_usage(self._state_dir).free,
             rss_bytes=_rss_bytes(),
+            config=self._configuration() if self._configuration else None,
+            missed_cycles=sum(self._missed().values()),
+            clock_offset_us=self._clock_offset,
         )
 
 

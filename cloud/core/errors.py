@@ -5,6 +5,7 @@ Problem
  +-- Unauthenticated  401  no credential, or one that is not valid (any more)
  +-- Forbidden        403  the credential is valid and does not allow this
  +-- Conflict         409  the thing exists, or has moved on
+ +-- Stale            412  made from a state of the thing that is no longer so; `If-Match` says which
  +-- TooLarge         413  the body is above the stated cap
  +-- Invalid          422  understood and not acceptable
  +-- TooMany          429  asked too often; `Retry-After` says when to come back
@@ -94,6 +95,14 @@ class Conflict(Problem):
     status = 409
     kind = "conflict"
     title = Text("Conflict", "冲突")
+
+
+class Stale(Problem):
+    """Made from a state of the thing that is no longer so (RFC 9110, 13.1.1)."""
+
+    status = 412
+    kind = "stale"
+    title = Text("Changed meanwhile", "已被修改")
 
 
 class TooLarge(Problem):

@@ -5,16 +5,33 @@ from __future__ import annotations
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import Field
 
 from cloud.core.access import PUBLIC, Admin, AgentCaller, Reader, address_of
 from cloud.core.body import message, read_message, speaks
 from cloud.core.instants import Instant
-from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EventPage, NewCode
+from cloud.fleet.schemas import (
+    Agent,
+    Code,
+    CodeRequest,
+    Configuration,
+    ConfigurationDifference,
+    ConfigurationRequest,
+    ConfigurationText,
+    ConfigurationVersion,
+    Equipment,
+    EventPage,
+    NewCode,
+)
 from cloud.fleet.service import Fleet
 from protocols.uplink.messages import (
     ChallengeReply,
     ChallengeRequest,
+    ConfigurationKept,
+    ConfigurationReport,
+    DesiredConfiguration,
+    DesiredRequest,
     EnrolReply,
     EnrolRequest,
     Health,
@@ -32,6 +49,7 @@ def fleet_of(request: Request) -> Fleet:
 
 
 FleetDoor = Annotated[Fleet, Depends(fleet_of)]
+VersionNumber = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 @router.post("/agents/enrol", openapi_extra=PUBLIC | speaks(EnrolRequest, EnrolReply))
@@ -69,6 +87,63 @@ async def list_agents(principal: Reader, fleet: FleetDoor) -> list[Agent]:
 async def revoke_agent(principal: Admin, agent_id: UUID, fleet: FleetDoor) -> None:
     """Revoke an agent: its next request is refused. Its data remain."""
     await fleet.revoke(principal.scope, agent_id, principal.actor)
+
+
+@router.post("/uplink/configuration", openapi_extra=speaks(ConfigurationReport, ConfigurationKept))
+async def report_configuration(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Response:
+    """Tell which configuration is in force at the agent, without its secrets."""
+    return message(await fleet.configurations.reported(agent, await read_message(request, ConfigurationReport)))
+
+
+@router.post("/uplink/configuration/desired", openapi_extra=speaks(DesiredRequest, DesiredConfiguration))
+async def desired_configuration(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Response:
+    """Get the configuration the agent shall have; 404 if there is none it has not settled."""
+    await read_message(request, DesiredRequest)
+    return message(await fleet.configurations.desired(agent))
+
+
+@router.get("/agents/{agent_id}/configuration")
+async def get_configuration(principal: Reader, agent_id: UUID, fleet: FleetDoor, response: Response) -> Configuration:
+    """Which configuration is in force at an agent and which is wanted. The ETag goes into a change's If-Match."""
+    current = await fleet.configurations.current(principal.scope, agent_id)
+    response.headers["ETag"] = current.etag
+    return current
+
+
+@router.put("/agents/{agent_id}/configuration", status_code=202)
+async def put_configuration(
+    principal: Admin,
+    agent_id: UUID,
+    body: ConfigurationRequest,
+    fleet: FleetDoor,
+    if_match: Annotated[str | None, Header()] = None,
+) -> ConfigurationVersion:
+    """Want another configuration at an agent. It fetches it, tries it on probation, and keeps it or goes back."""
+    return await fleet.configurations.want(principal.scope, agent_id, body, etag=if_match, actor=principal.actor)
+
+
+@router.get("/agents/{agent_id}/configuration/versions")
+async def list_configuration_versions(
+    principal: Reader, agent_id: UUID, fleet: FleetDoor
+) -> list[ConfigurationVersion]:
+    """The last 100 versions of an agent's configuration, newest first: who, when, why, and what became of each."""
+    return await fleet.configurations.versions(principal.scope, agent_id)
+
+
+@router.get("/agents/{agent_id}/configuration/versions/{version}")
+async def get_configuration_version(
+    principal: Reader, agent_id: UUID, version: VersionNumber, fleet: FleetDoor
+) -> ConfigurationText:
+    """One version with its text."""
+    return await fleet.configurations.version(principal.scope, agent_id, version)
+
+
+@router.get("/agents/{agent_id}/configuration/difference")
+async def compare_configurations(
+    principal: Reader, agent_id: UUID, before: VersionNumber, after: VersionNumber, fleet: FleetDoor
+) -> ConfigurationDifference:
+    """What one version has other than another, as a unified diff."""
+    return await fleet.configurations.difference(principal.scope, agent_id, before, after)
 
 
 @router.get("/enrolment-codes")

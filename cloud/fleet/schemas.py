@@ -55,6 +55,75 @@ class Agent(BaseModel):
     health: dict[str, Any] | None
 
 
+Outcome = Literal["", "probation", "applied", "failed", "rolled_back"]
+"""What became of a version from the cloud; "" until the agent has said."""
+
+
+class ConfigurationVersion(BaseModel):
+    """One immutable version of an agent's configuration.
+
+    Attributes:
+        version: counted per agent; 0 is what it had when it was first heard.
+        origin: "cloud" if somebody wanted it here, "box" if it was found at the agent.
+        author: who wrote it, "agent:" and a name for the box.
+        base: the version it was made from.
+        hash: names its content.
+        reason_en, reason_zh: why it failed or was rolled back.
+    """
+
+    version: int
+    origin: Literal["box", "cloud"]
+    author: str
+    note: str
+    base: int | None
+    hash: str
+    created_at: datetime
+    outcome: Outcome
+    reason_en: str
+    reason_zh: str
+    settled_at: datetime | None
+
+    def reason(self, language: Language) -> str:
+        """Return why it failed or was rolled back, in `language`."""
+        return self.reason_zh if language == "zh" else self.reason_en
+
+
+class ConfigurationText(ConfigurationVersion):
+    """A version with its content: TOML without [agent] and [cloud], `<kept on the box>` in place of secrets."""
+
+    text: str
+
+
+class Configuration(BaseModel):
+    """Where an agent's configuration stands: what is in force there, and the last version wanted from here, if any."""
+
+    in_force: ConfigurationVersion | None
+    wanted: ConfigurationVersion | None
+
+    @property
+    def etag(self) -> str:
+        """Names this state for `If-Match`; another version in force or wanted is another state."""
+        parts = (self.in_force.version if self.in_force else "-", self.wanted.version if self.wanted else "-")
+        return '"{}.{}"'.format(*parts)
+
+
+class ConfigurationRequest(BaseModel):
+    """A configuration wanted at an agent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(description="TOML, without [agent] and [cloud]; `<kept on the box>` stands for a password there.")
+    note: str = Field("", max_length=500, description="Why; shown with the version.")
+
+
+class ConfigurationDifference(BaseModel):
+    """What one version has other than another, as a unified diff; empty where they are the same."""
+
+    before: int
+    after: int
+    difference: str
+
+
 class Equipment(BaseModel):
     """One device of one agent.
 

@@ -34,6 +34,7 @@ from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet import store
 from cloud.fleet.codes import canonical, new_code
+from cloud.fleet.configurations import Configurations, learn
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, Event, EventPage, NewCode
 from protocols.errors import Malformed
 from protocols.reading import LATEST_US
@@ -77,6 +78,8 @@ class Fleet:
 
     def __init__(self, db: Database, secrets: Secrets) -> None:
         self._db = db
+        self.configurations = Configurations(db)
+        """What the agents shall be configured to do, and what they are."""
         self._lookup_key = secrets.lookup_key.encode()
         self._signing_key = OctKey.import_key(secrets.signing_key.encode())
         self._per_address = RateLimit(burst=30, period_s=2)
@@ -188,7 +191,8 @@ class Fleet:
         async with self._db.tenant(agent.scope) as connection:
             await store.update_health(connection, agent.agent_id, health.agent_version, own)
             await store.upsert_devices(connection, agent.agent_id, health.devices)
-        return HealthReply(time.time_ns() // 1000)
+            desired, wants = await learn(connection, agent.agent_id, health.config)
+        return HealthReply(time.time_ns() // 1000, desired, wants)
 
     async def agents(self, scope: TenantScope) -> list[Agent]:
         """Return the tenant's agents, by name."""

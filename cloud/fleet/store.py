@@ -191,6 +191,117 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
     )
 
 
+_VERSION = "version, origin, author, note, base, hash, created_at, outcome, reason_en, reason_zh, settled_at"
+
+
+async def reported_version(connection: AsyncConnection, agent: UUID, *, lock: bool) -> str | None:
+    """Return the hash of the configuration an agent last reported, "" if none, None if there is no such agent.
+
+    `lock` keeps other changes of the agent out until the transaction ends.
+    """
+    if lock:
+        await connection.execute("SELECT FROM agent WHERE tenant_id = current_tenant() AND id = %s FOR UPDATE", [agent])
+    row = await _one(
+        connection,
+        "SELECT coalesce(health->'config'->>'version', '') AS hash FROM agent"
+        " WHERE tenant_id = current_tenant() AND id = %s",
+        [agent],
+    )
+    return str(row["hash"]) if row else None
+
+
+async def insert_configuration(
+    connection: AsyncConnection,
+    agent: UUID,
+    *,
+    origin: str,
+    author: str,
+    note: str,
+    base: int | None,
+    version_hash: str,
+    body: str,
+) -> Row:
+    """Insert the next version of an agent's configuration and return it; the caller has locked the agent."""
+    row = await _one(
+        connection,
+        f"""
+        INSERT INTO agent_configuration (tenant_id, agent_id, version, origin, author, note, base, hash, body)
+        SELECT current_tenant(), %(agent)s, coalesce(max(version) + 1, 0), %(origin)s, %(author)s, %(note)s, %(base)s,
+               %(hash)s, %(body)s
+        FROM agent_configuration WHERE tenant_id = current_tenant() AND agent_id = %(agent)s
+        RETURNING {_VERSION}
+        """,  # noqa: S608 - our own text
+        {
+            **{"agent": agent, "origin": origin, "author": author, "note": note, "base": base},
+            **{"hash": version_hash, "body": body},
+        },
+    )
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
+    return row
+
+
+async def select_configurations(connection: AsyncConnection, agent: UUID) -> list[Row]:
+    """Return the last 100 versions of an agent's configuration without their text, newest first."""
+    return await _all(
+        connection,
+        f"SELECT {_VERSION} FROM agent_configuration WHERE tenant_id = current_tenant() AND agent_id = %s"  # noqa: S608
+        " ORDER BY version DESC LIMIT 100",
+        [agent],
+    )
+
+
+async def select_configuration(connection: AsyncConnection, agent: UUID, version: int) -> Row | None:
+    """Return one version with its text."""
+    return await _one(
+        connection,
+        f"SELECT {_VERSION}, body AS text FROM agent_configuration"  # noqa: S608 - our own text
+        " WHERE tenant_id = current_tenant() AND agent_id = %s AND version = %s",
+        [agent, version],
+    )
+
+
+async def find_configuration(connection: AsyncConnection, agent: UUID, version_hash: str) -> Row | None:
+    """Return the newest version of this content that did not fail, else the newest that did."""
+    return await _one(
+        connection,
+        f"SELECT {_VERSION} FROM agent_configuration"  # noqa: S608 - our own text
+        " WHERE tenant_id = current_tenant() AND agent_id = %s AND hash = %s"
+        " ORDER BY outcome IN ('failed', 'rolled_back'), version DESC LIMIT 1",
+        [agent, version_hash],
+    )
+
+
+async def newest_wanted(connection: AsyncConnection, agent: UUID) -> Row | None:
+    """Return the newest version that came from the cloud."""
+    return await _one(
+        connection,
+        f"SELECT {_VERSION} FROM agent_configuration"  # noqa: S608 - our own text
+        " WHERE tenant_id = current_tenant() AND agent_id = %s AND origin = 'cloud' ORDER BY version DESC LIMIT 1",
+        [agent],
+    )
+
+
+async def desired_configuration(connection: AsyncConnection, agent: UUID) -> Row | None:
+    """Return the newest version that came from the cloud, if its outcome is still open."""
+    row = await newest_wanted(connection, agent)
+    return row if row and row["outcome"] in ("", "probation") else None
+
+
+async def settle_configuration(
+    connection: AsyncConnection, agent: UUID, version: int, *, outcome: str, reason_en: str, reason_zh: str
+) -> None:
+    """Write down what became of a version that came from the cloud, once it is another than before."""
+    await connection.execute(
+        """
+        UPDATE agent_configuration
+        SET outcome = %(outcome)s, reason_en = %(en)s, reason_zh = %(zh)s, settled_at = now()
+        WHERE tenant_id = current_tenant() AND agent_id = %(agent)s AND version = %(version)s AND origin = 'cloud'
+          AND outcome IN ('', 'probation') AND outcome <> %(outcome)s
+        """,
+        {"agent": agent, "version": version, "outcome": outcome, "en": reason_en, "zh": reason_zh},
+    )
+
+
 async def insert_events(connection: AsyncConnection, agent: UUID, rows: Collection[Collection[Any]]) -> None:
     """Store (id, device, time, kind, text_en, text_zh) rows; an event the tenant has already is left as it is."""
     async with connection.cursor() as cursor:

@@ -5,6 +5,8 @@
     POST /api/v1/agents/token      TokenRequest     -> TokenReply      15-minute bearer token
     POST /api/v1/uplink/batches    Delivery         -> Receipt         exactly-once ingest
     POST /api/v1/uplink/health     Health           -> HealthReply     what the agent is and how it fares
+    POST /api/v1/uplink/configuration          ConfigurationReport -> ConfigurationKept     what is in force at the box
+    POST /api/v1/uplink/configuration/desired  DesiredRequest      -> DesiredConfiguration  what the cloud wants there
 
 Fields are only ever added, with defaults; a receiver ignores what it does not know. A change of meaning is a new
 `WIRE_VERSION`, and the cloud accepts the last two.
@@ -223,8 +225,32 @@ class DeviceReport(msgspec.Struct, frozen=True):
     counters: dict[str, int] = {}
 
 
+class ConfigReport(msgspec.Struct, frozen=True):
+    """What configuration is in force at the box, and what became of the last one the cloud wanted there.
+
+    Attributes:
+        version: of the shared part of the file in force (`uplink.configuration.version_of`); "" if it has none.
+        desired: number of the cloud's version that `outcome` is about, 0 for none.
+        outcome: "" (none yet), "probation", "applied", "failed" or "rolled_back".
+        reason_en, reason_zh: why it failed or was rolled back.
+    """
+
+    version: str
+    desired: int = 0
+    outcome: str = ""
+    reason_en: str = ""
+    reason_zh: str = ""
+
+
 class Health(msgspec.Struct, frozen=True):
-    """The agent's condition. Times in microseconds UTC, sizes in bytes, `oldest_unsent` 0 when nothing waits."""
+    """The agent's condition. Times in microseconds UTC, sizes in bytes, `oldest_unsent` 0 when nothing waits.
+
+    Attributes:
+        missed_cycles: poll cycles left out since the agent started, all devices together.
+        clock_offset_us: the cloud's clock minus the box's; None while unknown.
+        buffer_hours_left: how long the buffer lasts at the present rate without the cloud; None while unknown.
+        at_risk: readings that are only in memory, not yet on disk.
+    """
 
     agent_version: str
     time: int
@@ -239,9 +265,54 @@ class Health(msgspec.Struct, frozen=True):
     oldest_unsent: int
     disk_free_bytes: int
     rss_bytes: int
+    config: ConfigReport | None = None
+    missed_cycles: int = 0
+    clock_offset_us: int | None = None
+    buffer_hours_left: float | None = None
+    at_risk: int = 0
 
 
 class HealthReply(msgspec.Struct, frozen=True):
-    """`server_time`: microseconds UTC, for the agent's clock offset."""
+    """`server_time`: microseconds UTC, for the agent's clock offset.
+
+    Attributes:
+        desired: number of the configuration the cloud wants at the box and has not heard the outcome of; 0 for none.
+        wants_configuration: the cloud does not know the content of the configuration in force.
+    """
 
     server_time: int
+    desired: int = 0
+    wants_configuration: bool = False
+
+
+class ConfigurationReport(msgspec.Struct, frozen=True):
+    """The shared part of the configuration in force (`uplink.configuration`), its secrets left out."""
+
+    text: str
+
+
+class ConfigurationKept(msgspec.Struct, frozen=True):
+    """The number under which the cloud keeps it."""
+
+    version: int
+
+
+class DesiredRequest(msgspec.Struct, frozen=True):
+    """Ask for the configuration the cloud wants at this box."""
+
+
+class DesiredConfiguration(msgspec.Struct, frozen=True):
+    """A configuration to put into force.
+
+    Attributes:
+        version: its number.
+        base: version (`uplink.configuration.version_of`) that must be in force for it to be right.
+        text: the shared part; `configuration.KEPT` stands for a secret that the box has.
+        author, note: who wants it and why.
+    """
+
+    version: int
+    base: str
+    text: str
+    author: str
+    note: str

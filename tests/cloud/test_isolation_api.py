@@ -18,11 +18,18 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/me/language": {"language": "zh"},
     "POST /api/v1/tokens": {"name": "mine"},
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
+    "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
 }
 # Ends the very session the walk uses.
 LAST = "DELETE /api/v1/sessions/current"
-BY_AGENTS = {"/api/v1/uplink/batches", "/api/v1/uplink/health"}
+BY_AGENTS = {
+    "/api/v1/uplink/batches",
+    "/api/v1/uplink/health",
+    "/api/v1/uplink/configuration",
+    "/api/v1/uplink/configuration/desired",
+}
+NUMBERS = ("series_id", "version", "before", "after")
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -68,6 +75,7 @@ async def _ids(company: Company) -> dict[str, str]:
     """Return an id of each kind that belongs to `company`, by the names paths and queries use."""
     async with company.agent() as agent:
         await agent.deliver(frame(1, readings(POWER, [42.25], 1_770_000_000_000_000)))
+        await agent.configured("# theirs alone\n[buffer]\nlimit_mb = 42\n")
     get = company.http.get
     (point,) = (await get("/api/v1/points")).json()
     token = await company.http.post("/api/v1/tokens", json={"name": "theirs"})
@@ -79,13 +87,14 @@ async def _ids(company: Company) -> dict[str, str]:
         "token_id": token.json()["id"],
         "site_id": (await get("/api/v1/sites")).json()[0]["id"],
         "inspection_id": "01999999-0000-7000-8000-000000000000",
+        **dict.fromkeys(("version", "before", "after"), "0"),
     }
 
 
 async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) -> None:
     theirs, ours = await new_company(), await new_company()
     ids = await _ids(theirs)
-    missing = {name: "2147483647" if name == "series_id" else "01999999-0000-7000-8000-00000000ffff" for name in ids}
+    missing = {name: "2147483647" if name in NUMBERS else "01999999-0000-7000-8000-00000000ffff" for name in ids}
     before = await _everything(theirs)
     for method, path, operation in operations(await _document(ours)):
         if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:
@@ -108,7 +117,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
             )
             answers.append(answer)
             assert answer.status_code < 500, (method, path, answer.text)
-            for secret in ("42.25", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
+            for secret in ("42.25", "theirs alone", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
                 assert secret not in answer.text, (method, path, answer.text)
         assert answers[0].status_code == answers[1].status_code or method == "POST", (method, path, answers)
         if "{" in path:
@@ -119,7 +128,11 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
 
 async def _everything(company: Company) -> list[Any]:
     paths = ("equipment", "points", "latest", "agents", "users", "sites", "tokens", "me")
-    return [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
+    found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
+    versions = [
+        (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json() for agent in found[3]
+    ]
+    return [*found, versions]
 
 
 async def test_a_stream_of_changes_shows_ones_own_only(new_company: NewCompany) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -12,15 +12,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocols.reading import GOOD, Quality, Reading
 from protocols.uplink.codec import columns_of, encode
+from protocols.uplink.configuration import version_of
 from protocols.uplink.messages import (
     MEDIA_TYPE,
     Batch,
     ChallengeReply,
     ChallengeRequest,
+    ConfigReport,
+    ConfigurationKept,
+    ConfigurationReport,
     Delivery,
+    DesiredConfiguration,
+    DesiredRequest,
     EnrolReply,
     EnrolRequest,
     Frame,
+    Health,
+    HealthReply,
     PointRef,
     Receipt,
     TokenReply,
@@ -82,6 +90,24 @@ class AgentDouble:
     def token_request(self, nonce: bytes) -> TokenRequest:
         signature = self.key.sign(b"sunmao-login:" + self.agent_id.encode() + nonce)
         return TokenRequest(self.agent_id, nonce, signature)
+
+    async def report(self, config: ConfigReport | None = None) -> HealthReply:
+        """Report health, with `config` in it."""
+        health = Health("0.1.0", 1, 1, [], 0, 0, 0, 0, 0, 0, 0, 0, 0, config=config)
+        return _decoded(await self.post("/uplink/health", health, token=True), HealthReply)
+
+    async def configured(self, shared: str, **outcome: Any) -> HealthReply:
+        """Say that the configuration `shared` is in force, and tell it if the cloud asks."""
+        reply = await self.report(ConfigReport(version_of(shared), **outcome))
+        if reply.wants_configuration:
+            told = await self.post("/uplink/configuration", ConfigurationReport(shared), token=True)
+            _decoded(told, ConfigurationKept)
+        return reply
+
+    async def desired(self) -> DesiredConfiguration:
+        return _decoded(
+            await self.post("/uplink/configuration/desired", DesiredRequest(), token=True), DesiredConfiguration
+        )
 
     async def deliver(self, *frames: Frame) -> Receipt:
         answer = await self.post("/uplink/batches", Delivery(self.epoch, list(frames)), token=True)
