@@ -83,12 +83,12 @@ class OpcuaConnection(SecuredConnection):
         description="How often the server looks at a value, in seconds; a quarter of the points' period where absent, so"
         " that a value that changes once a period loses none. The period itself halves the server's work at least.",
     )
-    queue_size: int = Field(
-        20,
+    queue_size: int | None = Field(
+        None,
         ge=1,
         le=1000,
-        description="Changes of one point the server keeps between two sendings; more are asked for where sampling finds"
-        " more.",
+        description="Changes of one point the server keeps between two sendings; where absent 20, or twice what sampling"
+        " can find.",
     )
     keepalive_s: float = Field(
         2.0,

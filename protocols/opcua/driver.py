@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, Deliver, not_writable
+from protocols.driver import BrowsedPoint, Deliver
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
@@ -14,6 +14,7 @@ from protocols.opcua.paths import Nodes
 from protocols.opcua.read import read_points
 from protocols.opcua.session import Session
 from protocols.opcua.subscription import Subscriptions
+from protocols.opcua.write import write_value
 from protocols.reading import Reading, Value
 from protocols.text import Text
 
@@ -79,8 +80,9 @@ class OpcuaDriver:
         return [*self._session.notices, *self._subscriptions.notices]
 
     async def write(self, point: OpcuaPoint, value: Value) -> None:
-        """Refuse: this driver only reads."""
-        raise not_writable(self._device)
+        """Write `value` to the node of `point`, in the node's type; see `protocols.opcua.write`."""
+        point.check_write(value)
+        await write_value(self._session, self._nodes, self._device, point, value)
 
     async def close(self) -> None:
         """End subscriptions and session."""

@@ -26,6 +26,9 @@ OVERFLOWN = 0x0480
 _SAMPLES = 4
 """Times a value is looked at in one period, so that one that changes once a period loses none to their jitter."""
 
+_QUEUE = 20
+"""Shortest queue asked for: room for a publish answer or two that come late."""
+
 _SHOWN = 3
 
 
@@ -45,7 +48,9 @@ def publishing_ms(connection: OpcuaConnection, profile: Profile | None) -> float
 
 def queue_size(connection: OpcuaConnection, profile: Profile | None, sampling_ms: float, publishing_ms: float) -> int:
     """Return how many changes the server shall keep: those of two sendings at least, no more than it can."""
-    wanted = max(connection.queue_size, math.ceil(2 * publishing_ms / sampling_ms))
+    if connection.queue_size is not None:
+        return connection.queue_size
+    wanted = max(_QUEUE, math.ceil(2 * publishing_ms / sampling_ms))
     return min(wanted, profile.queue_size.value) if profile and profile.queue_size else wanted
 
 

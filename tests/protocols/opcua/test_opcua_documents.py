@@ -25,7 +25,7 @@ def test_the_sample_is_valid_and_names_every_option() -> None:
     for table in device["point"]:
         point = validate(OpcuaPoint, table, "device[1].point")
         assert point.property is None or load_dictionary().entry(point.property)
-    for option in {**OpcuaConnection.model_fields, **OpcuaPoint.model_fields}.keys() - {"write"}:  # it only reads
+    for option in {**OpcuaConnection.model_fields, **OpcuaPoint.model_fields}:
         assert any(line.lstrip("# ").startswith(f"{option} =") for line in text.splitlines()), option
 
 
@@ -36,7 +36,7 @@ def test_the_commented_options_are_valid_with_the_defaults_they_show() -> None:
     OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none", **user})
     connection = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none", **shown})
     default = OpcuaConnection.model_validate({"endpoint": "opc.tcp://plc", "security": "none"})
-    examples = ("user", "password", "user_certificate", "user_key", "profile", "per_request", "sampling_s", "machine")
+    examples = ("user", "password", "profile", "per_request", "sampling_s", "queue_size", "machine")
     assert connection.model_copy(update=dict.fromkeys(examples)) == default
 
 

@@ -174,6 +174,7 @@ async def test_sampling_and_queue_lose_nothing_that_changes_once_a_period() -> N
     assert sampling_ms(plain, open62541, 0.1) == 50
     assert queue_size(slow, open62541, 100, 10_000) == 100
     assert sampling_ms(slow, open62541, 0.1) == 100  # what is configured counts
+    assert queue_size(connection(queue_size=3), open62541, 100, 10_000) == 3
     assert publishing_ms(connection(publishing_s=0.05), open62541) == 100
 
 
