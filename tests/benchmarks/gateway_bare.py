@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from asyncua import Client, ua
@@ -47,13 +48,17 @@ async def bare_opcua(endpoint: str, points: int) -> float:
         values: dict[Any, float]
         count = 0
 
+        def status_change_notification(self, status: Any) -> None:
+            raise AssertionError(status)
+
         def datachange_notification(self, node: Any, val: Any, data: Any) -> None:
             self.values[node] = val
             self.count += 1
 
     handler = Handler()
     handler.values = {}
-    client = Client(endpoint)
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    client = Client(endpoint, timeout=30)
     await client.connect()
     index = await client.get_namespace_index(NAMESPACE)
     subscription = await client.create_subscription(250, handler)
