@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import zxingcpp
 from nicegui import ui
 
 from cloud.core.principal import Scope
@@ -29,6 +30,24 @@ _ADDRESS = Text(
     'The gateway\'s configuration, which "sunmao-edge init" writes, must name this cloud:',
     "网关配置文件（可用 sunmao-edge init 生成）中须填写本平台地址：",
 )
+
+
+_PHOTOGRAPH = Text(
+    "Photograph it with the pages of the box (sunmao-edge ui), or with the phone's own camera.",
+    "请用网关本机页面（sunmao-edge ui）或手机相机拍摄。",
+)
+
+ENROL_PATH = "/enrol"
+"""Where a phone's camera leads; the code stands behind a # and so is never sent, nor written into a log."""
+
+
+def qr_code(text: str) -> str:
+    """Return `text` as the SVG of a QR code, its quiet zone included (ISO/IEC 18004)."""
+    drawn = zxingcpp.write_barcode_to_svg(zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode))
+    svg = drawn[drawn.index("<svg") :]
+    head, _, body = svg.partition(">")
+    size = int(head.partition('width="')[2].partition('"')[0])
+    return f'<svg viewBox="0 0 {size} {size}" role="img" shape-rendering="crispEdges" xmlns="http://www.w3.org/2000/svg">{body}'
 
 
 class EnrolCommand:
@@ -69,6 +88,9 @@ async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> Non
         with place:
             Words(made.code, "code", tag="div").mark("enrolment-code")
             Words(visit.say(_VALID, time=until), "muted small", tag="div")
+            address = str(visit.request.base_url).rstrip("/")
+            ui.html(qr_code(f"{address}{ENROL_PATH}#{made.code}"), sanitize=False).classes("qr").mark("enrolment-qr")
+            Words(visit.say(_PHOTOGRAPH), "muted small", tag="div")
         on_code(made.code)
 
     with place, box("line"):

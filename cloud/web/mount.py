@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from cloud.core.errors import NotFound
 from cloud.web import layout, routes
 from cloud.web.language import language_of
-from cloud.web.pages import equipment, gateways, inspection, inspections, login, overview
+from cloud.web.pages import enrol, equipment, gateways, inspection, inspections, login, overview
 from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
 
@@ -58,6 +58,7 @@ def mount(app: FastAPI) -> None:
     pages_app.middleware_stack = None
     pages_app.user_middleware.clear()
     ui.page("/login", response_timeout=10)(login.build)
+    ui.page("/enrol", response_timeout=10)(enrol.build)
     for path, build in PAGES.items():
         ui.page(path, response_timeout=10)(_guarded(app, build))
     pages_app.on_page_exception(_show_failure)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from edge_agent.ui.enrolment_code import read_link, read_photograph
 from protocols.reading import GOOD, Reading, now_us
 from protocols.uplink.codec import columns_of
 from protocols.uplink.messages import Batch, PointRef
@@ -100,6 +101,21 @@ def test_from_log_in_to_the_defect(open_browser, ours, delivered, language: str,
     assert fits_the_screen(page)
 
 
+def test_the_phones_own_camera_leads_on_to_the_box(open_browser, cloud: str) -> None:
+    """The link of the QR code, opened by a phone: what stands behind its # goes to the address a person types."""
+    page = open_browser("zh", "phone")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/enrol#K7QF-3XWD-9MPA")
+    assert fits_the_screen(page)
+    page.locator("input[name=box]").fill(f"{cloud.removeprefix('http://')}/machines")
+    page.locator("button[type=submit]").click()
+    page.wait_for_url(f"{cloud}/connect#*")
+    link = page.evaluate("decodeURIComponent(location.hash.slice(1))")
+    assert read_link(link) == (cloud, "K7QF-3XWD-9MPA")
+    assert not [url for url in asked if "K7QF" in url.partition("#")[0]]
+
+
 def test_a_new_part_appears_by_itself(open_browser, ours, delivered) -> None:
     page = open_browser(company=ours)
     page.goto("/inspections")
@@ -158,6 +174,7 @@ def test_from_nothing_to_the_first_value(open_browser, found, cloud: str) -> Non
     page.locator(".steps button").click()
     code = page.locator(".code").inner_text()
     expect(page.locator(".command").first).to_have_text(f"sunmao-edge enrol {code}")
+    assert read_photograph(page.locator(".qr").screenshot()) == (cloud, code)
     with httpx.Client(base_url=cloud) as client:
         plant = Plant(client)
         plant.enrol(code)

@@ -73,6 +73,7 @@ PAGES = (
     "equipment",
     "inspection",
     "/login",
+    "/enrol",
     "/no/such/page",
 )
 

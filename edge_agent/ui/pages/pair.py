@@ -27,6 +27,9 @@ _WAIT = Text("Wait {seconds} s, then try again.", "请等待 {seconds} 秒后再
 _CLOSED = Text("Too many wrong PINs: pairing is closed.", "错误次数过多，配对已关闭。")
 _REOPEN = Text("Start `sunmao-edge ui` again; it makes a new PIN.", "请重新启动 `sunmao-edge ui`，会生成新的配对码。")
 
+_KEEP_LINK = "this.action = '/pair' + location.hash"
+"""What a QR code's link brought along stands behind the # and goes on to the page after this one."""
+
 
 def make(pairing: Pairing) -> Callable[[Request], Awaitable[None]]:
     """Return the page's builder; the form is plain HTML, so it works before any script is let in."""
@@ -49,7 +52,7 @@ def make(pairing: Pairing) -> Callable[[Request], Awaitable[None]]:
                 wait = math.ceil(pairing.wait_s)
                 notice(_WRONG.to(language), "bad", mend=_WAIT.to(language).format(seconds=wait) if wait else "")
             Words(_HOW.to(language), "muted", tag="p")
-            with box("stack", "form", method="post", action="/pair"):
+            with box("stack", "form", method="post", action="/pair", onsubmit=_KEEP_LINK):
                 with box("field", "label"):
                     Words(_PIN.to(language))
                     box(
