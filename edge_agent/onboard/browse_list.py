@@ -109,7 +109,7 @@ def _point(found: BrowsedPoint, names: Counter[str]) -> Point:
 
 def unit_text(code: str | None) -> str:
     """Return a unit as people write it, for a code of the dictionary; its code where no symbol says the same."""
-    from edge_agent.onboard.propose_text import load_lexicon  # noqa: PLC0415 - loads its word lists
+    from edge_agent.onboard.propose_lexicon import load_lexicon  # noqa: PLC0415 - loads its word lists
 
     if code is None or code not in load_units():
         return code or ""

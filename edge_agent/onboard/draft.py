@@ -9,7 +9,7 @@ from typing import Any
 from edge_agent.onboard.point_address import BIT_TABLES, Numbering, is_node, is_unclear, parse_address, unclear
 from edge_agent.onboard.point_list import Point, PointList
 from edge_agent.onboard.propose import SURE, propose
-from edge_agent.onboard.propose_text import load_lexicon
+from edge_agent.onboard.propose_lexicon import load_lexicon
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError
 from protocols.library.templates import parse_template

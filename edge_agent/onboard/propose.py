@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.onboard.point_list import PointList
-from edge_agent.onboard.propose_concepts import Described, Device, describe
+from edge_agent.onboard.propose_concepts import Described
 from edge_agent.onboard.propose_confidence import confidence, features, load_weights
+from edge_agent.onboard.propose_context import Device, describe
 from edge_agent.onboard.propose_match import Candidate, candidates, concept_name
 from edge_agent.onboard.propose_memory import Memory
 from protocols.dictionary.entries import equipment_classes, load_dictionary

@@ -1,4 +1,4 @@
-"""Says of every point of a device what it is about: concepts with their weight, and flags from type, unit and access.
+"""Says of a point what it is about: concepts with their weight, and flags from type, unit and access.
 
 The name speaks with its full weight, a short description too; a long description, the browse path and the brackets
 speak softly. What the unit implies counts where something asks for it and never against the point.
@@ -7,13 +7,13 @@ speak softly. What the unit implies counts where something asks for it and never
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from edge_agent.onboard.point_list import Point, PointList
-from edge_agent.onboard.propose_text import Parsed, load_lexicon, parse
+from edge_agent.onboard.point_list import Point
+from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
+from edge_agent.onboard.propose_text import Parsed, parse, plain_letters, states
 from protocols.dictionary.units import load_units
 
 CLASS_WEIGHT: Mapping[str, float] = {
@@ -68,63 +68,31 @@ QUANTITY_FLAGS: Mapping[str, str] = {
     "velocity": "#velocity",
 }
 
-TELLING: Mapping[str, str] = {
-    "barrel": "injection_moulding",
-    "mould": "injection_moulding",
-    "injection": "injection_moulding",
-    "holding": "injection_moulding",
-    "plasticizing": "injection_moulding",
-    "screw": "injection_moulding",
-    "melt": "injection_moulding",
-    "clamp_force": "injection_moulding",
-    "spindle": "cnc",
-    "cutting": "cnc",
-    "rapid": "cnc",
-    "work_coordinate": "cnc",
-    "joint": "robot",
-    "tcp": "robot",
-    "bus": "vfd",
-    "suction": "compressor",
-    "superheat": "chiller",
-    "condenser": "chiller",
-    "evaporator": "chiller",
-    "chilled_water": "chiller",
-    "gain": "furnace",
-    "integral": "furnace",
-    "derivative": "furnace",
-    "autotune": "furnace",
-    "apparent": "energy_meter",
-    "export_": "energy_meter",
-    "thd": "energy_meter",
-    "l12": "energy_meter",
-    "generation": "inverter",
-    "soc": "inverter",
-    "cell": "ups",
-    "bypass": "ups",
-}
-"""Concepts that betray what a device is when nobody said."""
-
 DECISIVE = frozenset(
     {
         *("setpoint", "limit", "nominal", "demand", "delay", "offset", "hysteresis", "minimum", "ramp", "harmonic"),
         *("imbalance", "tariff", "loading_phase", "insulation", "sequence", "reason"),
+        *PHASES,
     }
 )
 """Concepts that make another thing of a point, whoever says them."""
 
-FALLBACK: Mapping[str, tuple[str, ...]] = {
-    "ups": ("inverter",),
-    "heat_meter": ("sensor", "chiller"),
-    "pump": ("sensor",),
-}
-"""Kinds the dictionary has no class of its own for, and kinds that carry the points of another."""
+STREAMS = frozenset({"temperature", "pressure", "volume_flow", "mass_flow", "volume"})
+SIGNALS = frozenset(
+    {
+        *("electric_voltage", "electric_current", "power", "reactive_power", "apparent_power", "frequency"),
+        *("rotational_speed", "torque", "percent"),
+    }
+)
+"""Quantities of what flows through a machine, and of what goes in and out of it by wire."""
 
 
 class Described(msgspec.Struct, frozen=True):
     """What one point is about.
 
     `support` and `against`: concept -> how much it says for a reading that has it, and against one that has not;
-    `implied`: what the unit adds; `unknown`: words the lexicon does not know, with their weight.
+    `implied`: what the unit adds; `unknown`: words the lexicon does not know, with their weight; `own`: what
+    the device itself is called, which narrows nothing.
     """
 
     point: Point
@@ -134,112 +102,67 @@ class Described(msgspec.Struct, frozen=True):
     flags: frozenset[str]
     unknown: Mapping[str, float]
     unit_quantity: str
+    own: frozenset[str] = frozenset()
 
+    def told(self, old: str, new: str) -> Described:
+        """Return the point with the concept `new` in the place of `old` ("": in no other's place)."""
 
-class Device(msgspec.Struct, frozen=True):
-    """The points of one device and what kinds of equipment it is, the surest first (empty: nothing tells)."""
+        def swapped(weights: Mapping[str, float], least: float) -> dict[str, float]:
+            return {**{c: w for c, w in weights.items() if c != old}, new: weights.get(old, least)}
 
-    kinds: tuple[str, ...]
-    points: Sequence[Described]
-
-
-def describe(found: PointList) -> Device:
-    """Return what every point of `found` is about."""
-    lexicon = load_lexicon()
-    said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
-    kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
-    listed = _without_tag(found.points)
-    points = [_described(point, kinds) for point in listed]
-    if not kinds and (guessed := _guess(points)):
-        kinds = [guessed]
-        points = [_described(point, kinds) for point in listed]
-    if kinds == ["sensor"] and any({"heat", "energy"} <= point.support.keys() for point in points):
-        kinds = ["heat_meter"]
-    shared = _shared_words(points)
-    flags = _device_flags(points)
-    points = [
-        msgspec.structs.replace(
-            point,
-            flags=point.flags | flags,
-            unknown={word: weight for word, weight in point.unknown.items() if word not in shared},
+        return msgspec.structs.replace(
+            self, support=swapped(self.support, 0.8), against=swapped(self.against, AGAINST["phase"])
         )
-        for point in points
-    ]
-    return Device((*kinds, *(other for kind in kinds for other in FALLBACK.get(kind, ()))), points)
 
 
-def _without_tag(points: Sequence[Point]) -> Sequence[Point]:
-    """Return the points without the short mark that most of their names carry in front (sv_, HMI_), which says nothing."""
-    tags = Counter(tag[1] for point in points if (tag := _TAG.search(point.name)))
-    common = {tag for tag, times in tags.items() if times > 3 and times > len(points) / 2}
-
-    def cut(found: re.Match[str]) -> str:
-        return "" if found[1] in common else found[0]
-
-    return [msgspec.structs.replace(point, name=_TAG.sub(cut, point.name)) for point in points] if common else points
-
-
-def _guess(points: Sequence[Described]) -> str | None:
-    votes = Counter(TELLING[concept] for point in points for concept in point.support if concept in TELLING)
-    leader = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
-    return leader[0][0] if leader and leader[0][1] > 1 else None
-
-
-def _shared_words(points: Sequence[Described]) -> frozenset[str]:
-    """Return unknown words that many points carry: the name of a program or a folder, which tells no two apart."""
-    often = Counter(word for point in points for word in point.unknown)
-    return frozenset(word for word, times in often.items() if times > 3 and times > len(points) / 5)
-
-
-def _device_flags(points: Sequence[Described]) -> frozenset[str]:
-    """Return what the neighbours say of every point: two directions of energy are metered, a control loop is tuned."""
-    found = set()
-    energy = {concept for point in points if "#energy" in point.flags for concept in point.support}
-    if {"import_", "export_"} & energy:
-        found.add("#metering")
-    if any({"gain", "autotune"} & set(point.support) for point in points):
-        found.add("#loop")
-    return frozenset(found)
-
-
-def _described(point: Point, kinds: Sequence[str]) -> Described:
-    path, name, remark = _texts(point)
+def described(point: Point, kinds: Sequence[str]) -> Described:
+    """Return what `point` of a device of one of `kinds` (empty: unknown) is about."""
+    path, name, remark, listed = _texts(point)
     quantity = _quantity(point.unit)
-    parsed, described = parse(name, quantity, kinds), parse(remark, quantity, kinds)
+    parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
-        quantity = next((q for text in (*parsed.brackets, *described.brackets) if (q := _quantity(text))), "")
+        quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := _quantity(text))), "")
         if quantity:
-            parsed, described = parse(name, quantity, kinds), parse(remark, quantity, kinds)
+            parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     evidence = _Evidence()
     opaque = not _says_something(parsed)
     chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
-    if opaque or (chinese and _says_something(described)):
+    if opaque or (chinese and _says_something(remarked)):
         long = len(remark) > 90
-        evidence.add(described, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
+        evidence.add(remarked, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
         evidence.add(parsed, 0.8, 0.3, 0.0 if opaque else 0.3)
     else:
         long = len(remark.split()) > 6
         evidence.add(parsed, 1.0, 1.0, 1.0)
-        evidence.add(described, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5)
+        evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5)
     for distance, segment in enumerate(reversed(path[-3:])):
         near = 0.6 / (1 + distance)
-        evidence.add(parse(segment, "", kinds), near, near / 4, near / 4)
+        evidence.add(parse(segment, "", kinds), near, near / (12 if chinese else 4), near / 4)
     for text in parsed.brackets:
         evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
-    if "current" in evidence.support and _current_means_present(set(evidence.support), quantity):
+    spelled = set(parse(point.description, quantity, kinds).concepts) & {*PHASES}
+    if len(spelled) == 1 and not spelled & evidence.support.keys() and not evidence.support.keys() & {*PHASES, "total"}:
+        evidence.add(Parsed(frozenset(spelled)), 0.6, 0.6, 0.0)
+    if (
+        "current" in evidence.support
+        and "电流" not in f"{name}{remark}"
+        and _current_means_present(set(evidence.support), quantity)
+    ):
         evidence.forget("current")
     if quantity == "temperature":
         # Where the value is in degrees, a probe is how it is measured and no sensor alarm.
         evidence.against.pop("sensor", None)
-    for broad, fine in (("outlet", "output"), ("inlet", "input")):
-        if {broad, fine} <= evidence.support.keys():
-            evidence.against.pop(broad, None)
+    _settle_direction(evidence, quantity)
+    if quantity == "energy" and "part" in evidence.support and "inverter" in kinds:
+        # "Total production" in kWh: what is produced is energy.
+        evidence.forget("count")
+        evidence.rename("part", "generation")
     return Described(
         point=point,
         support=evidence.support,
         against=evidence.against,
         implied=_implied(quantity, evidence),
-        flags=_flags(point, quantity, set(evidence.support), parsed.enumerated or described.enumerated),
+        flags=_flags(point, quantity, set(evidence.support), max(parsed.states, remarked.states, listed)),
         unknown=evidence.unknown,
         unit_quantity=quantity,
     )
@@ -250,6 +173,20 @@ def _implied(quantity: str, evidence: _Evidence) -> frozenset[str]:
     implied = frozenset(IMPLIED.get(quantity, ()))
     named = {concept for concept, weight in evidence.against.items() if concept in MEASURED and weight >= 0.5}
     return frozenset() if named and not named & implied else implied
+
+
+def _settle_direction(evidence: _Evidence, quantity: str) -> None:
+    """Read "in" and "out" as a stream's or as a signal's, as what is measured says."""
+    said = evidence.support.keys()
+    streams = quantity in STREAMS or (not quantity and bool(said & {"temperature", "pressure", "flow"}))
+    signals = quantity in SIGNALS or (not quantity and bool(said & {"voltage", "current", "power", "frequency"}))
+    for stream, signal in (("outlet", "output"), ("inlet", "input")):
+        if {stream, signal} <= said:
+            evidence.against.pop(signal if streams else stream, None)
+        elif streams and not signals and signal in said:
+            evidence.rename(signal, stream)
+        elif signals and not streams and stream in said:
+            evidence.rename(stream, signal)
 
 
 class _Evidence:
@@ -271,22 +208,32 @@ class _Evidence:
         for word in parsed.unknown:
             self.unknown[word] = max(self.unknown.get(word, 0.0), unknown)
 
+    def rename(self, old: str, new: str) -> None:
+        self.support[new] = self.support.pop(old)
+        if old in self.against:
+            self.against[new] = self.against.pop(old)
+
     def forget(self, concept: str) -> None:
         self.support.pop(concept, None)
         self.against.pop(concept, None)
 
 
-_TAG = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,4})_(?=\w*\w[^./]*$)")
+_BIT = re.compile(r"(?i)\bbit\s?\d|第\s?\d+\s?位")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
 
 
-def _texts(point: Point) -> tuple[list[str], str, str]:
-    """Return (the segments of the browse path above the point, its own name, its description)."""
-    name, remark, path = point.name.strip(), _first_sentence(point.description), []
+def _texts(point: Point) -> tuple[list[str], str, str, int]:
+    """Return (segments of the browse path above the point, its own name, its description, coded states it lists)."""
+    listed, start = states(plain_letters(point.description))
+    name, path = point.name.strip(), []
+    remark = _first_sentence(plain_letters(point.description)[:start])
     address = _PATH_ADDRESS.fullmatch(point.address.strip())
     if address and re.search(r"[A-Za-z]{3}", address[1]):
         path = re.split(r"/" if "/" in address[1] else r"\.", address[1])
+    elif name.count(": ") == 1:
+        path = name.split(": ")
+        name = path[-1]
     elif " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
         path = re.split(r"[./]", remark)
     if " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
@@ -304,7 +251,7 @@ def _texts(point: Point) -> tuple[list[str], str, str]:
         name = f"{path.pop()} {name}"
         if _says_something(parse(name, "", ())):
             break
-    return path, name, remark
+    return path, name, remark, listed
 
 
 def _says_something(parsed: Parsed) -> bool:
@@ -349,7 +296,7 @@ def _current_means_present(concepts: set[str], quantity: str) -> bool:
     return bool(other & concepts) or quantity not in {"", "percent"}
 
 
-def _flags(point: Point, quantity: str, concepts: set[str], enumerated: bool) -> frozenset[str]:
+def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> frozenset[str]:
     kind = point.datatype.casefold()
     table = re.match(r"(?i)\s*(coil|discrete)", point.address)
     boolean = bool(table) or "bool" in kind or kind in {"bit", "digital", "bi", "bo", "开关量", "布尔", "x"}
@@ -363,8 +310,12 @@ def _flags(point: Point, quantity: str, concepts: set[str], enumerated: bool) ->
         "#notbool": not boolean,
         "#text": text,
         "#coded": coded,
-        "#enumerated": enumerated,
-        "#flag": boolean or (coded and not real) or enumerated,
+        "#enumerated": states > 0,
+        "#two_state": boolean or states == 2,
+        "#flag": boolean or (coded and not real) or states > 0,
+        "#bits": len(_BIT.findall(point.description)) > 1,
+        "#temperature": quantity == "temperature",
+        "#settable": not boolean and states == 0 and (physical or "w" in point.access),
         "#percent": quantity == "percent" or (not physical and "percent" in concepts),
         "#percent_or_none": quantity in {"percent", ""},
         "#unitless": not physical,

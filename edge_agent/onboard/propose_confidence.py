@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
-from edge_agent.onboard.propose_concepts import Described, Device
+from edge_agent.onboard.propose_concepts import Described
+from edge_agent.onboard.propose_context import Device
 from edge_agent.onboard.propose_match import Candidate
 from protocols.dictionary.entries import load_dictionary
 

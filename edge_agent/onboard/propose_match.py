@@ -16,14 +16,18 @@ from importlib.resources import files
 
 import msgspec
 
-from edge_agent.onboard.propose_concepts import CLASS_WEIGHT, Described, Device
-from edge_agent.onboard.propose_text import PHASES, load_lexicon
+from edge_agent.onboard.propose_concepts import CLASS_WEIGHT, Described
+from edge_agent.onboard.propose_context import Device
+from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
 from protocols.dictionary.entries import Entry, load_dictionary
 from protocols.dictionary.units import load_units
 
 UNKNOWN_WORD = 0.45
 UNKNOWN_MOST = 1.4
 """What a word counts that nothing explains, and all such words together at most."""
+
+PLACE = 0.3
+"""Share of its weight that a subject or an unknown word has where it may be the place of a measurement."""
 
 PRESENT = 0.1
 """What a concept has to say to be there: a word far up the browse path asks for no entry."""
@@ -72,7 +76,7 @@ ONLY_PERCENT = frozenset({"motor_torque_percent", "spindle_load", "motor_thermal
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One way to be an entry."""
+    """One way to be an entry. `anywhere`: measured at any place, whose name tells little against it."""
 
     code: str
     required: tuple[frozenset[str], ...]
@@ -81,6 +85,7 @@ class Reading(msgspec.Struct, frozen=True):
     flags: tuple[str, ...]
     kinds: frozenset[str]
     preference: float
+    anywhere: bool
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -102,12 +107,15 @@ def load_readings() -> tuple[Reading, ...]:
 
 def _reading(code: str, line: str) -> Reading:
     required, flags, optional, forbidden, kinds, preference = [], [], set(), set(), set(), 1.0
+    anywhere = False
     for token in line.split():
         match token[0]:
             case "?":
                 optional.add(token[1:])
             case "@":
                 kinds.add(token[1:])
+            case "*":
+                anywhere = True
             case "~":
                 preference = float(token[1:])
             case "#":
@@ -119,7 +127,14 @@ def _reading(code: str, line: str) -> Reading:
             case _:
                 required.append(frozenset(token.split("/")))
     return Reading(
-        code, tuple(required), frozenset(optional), frozenset(forbidden), tuple(flags), frozenset(kinds), preference
+        code=code,
+        required=tuple(required),
+        optional=frozenset(optional),
+        forbidden=frozenset(forbidden),
+        flags=tuple(flags),
+        kinds=frozenset(kinds),
+        preference=preference,
+        anywhere=anywhere,
     )
 
 
@@ -164,7 +179,11 @@ def _fit(reading: Reading, point: Described, device: Device) -> Candidate | None
     evidence = sum(max(said.get(concept, 0.0), 0.3 if concept in implied else 0.0) for concept in used)
     support = sum(SUPPORT * said[concept] for concept in optional)
     left = {c: w for c, w in against.items() if c not in used and c not in optional and c not in implied and w > 0}
-    unexplained = sum(left.values()) + min(UNKNOWN_WORD * sum(point.unknown.values()), UNKNOWN_MOST)
+    unknown = min(UNKNOWN_WORD * sum(point.unknown.values()), UNKNOWN_MOST)
+    if reading.anywhere:
+        left = {c: w * (PLACE if classes[c] == "subject" else 1.0) for c, w in left.items()}
+        unknown *= PLACE
+    unexplained = sum(left.values()) + unknown
     total = evidence + support + unexplained
     if evidence <= 0.25:
         return None
@@ -190,7 +209,9 @@ def _alone(point: Described) -> bool:
     """Return whether nothing narrows a general word: "alarm" of the device, not "pump alarm" or "antifreeze alarm"."""
     classes = load_lexicon().class_of
     named = any(
-        weight >= 0.35 and classes[c] in {"subject", "quantity"} for c, weight in point.against.items() if c != "state"
+        weight >= 0.35 and classes[c] in {"subject", "quantity"}
+        for c, weight in point.against.items()
+        if c != "state" and c not in point.own
     )
     return not named and sum(point.unknown.values()) < 0.3
 

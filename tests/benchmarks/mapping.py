@@ -19,7 +19,7 @@ from rich.table import Table
 
 from edge_agent.onboard.point_list import Point, PointList, read_point_list
 from edge_agent.onboard.propose import SURE, propose
-from edge_agent.onboard.propose_text import atoms
+from edge_agent.onboard.propose_lexicon import atoms
 from protocols.dictionary.entries import load_dictionary
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "device-maps"

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.onboard.point_list import Point, PointList
-from edge_agent.onboard.propose_concepts import describe
 from edge_agent.onboard.propose_confidence import FEATURES, confidence, features
+from edge_agent.onboard.propose_context import describe
 from edge_agent.onboard.propose_match import candidates
 from tests.benchmarks.mapping import Labelled, development_set
 

@@ -78,7 +78,7 @@ def test_what_can_not_be_browsed_is_said(address: str, tmp_path: Path) -> None:
 
 
 def test_every_unit_is_written_so_that_it_is_understood() -> None:
-    from edge_agent.onboard.propose_text import load_lexicon
+    from edge_agent.onboard.propose_lexicon import load_lexicon
 
     for code in load_units():
         written = unit_text(code)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from edge_agent.onboard.point_list import Point, PointList, read_point_list
 from edge_agent.onboard.propose import NONE_MOST, SURE, propose
 from edge_agent.onboard.propose_concepts import IMPLIED
+from edge_agent.onboard.propose_lexicon import CLASSES, atoms, load_lexicon
 from edge_agent.onboard.propose_match import load_readings
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
-from edge_agent.onboard.propose_text import CLASSES, atoms, load_lexicon
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError
 from tests.benchmarks.mapping import FOLDER, Figures, Labelled, cross_validated, development_set, figures, naive
