@@ -16,19 +16,17 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from edge_agent import point_cli
+from edge_agent import check_cli, point_cli
 from edge_agent.console import (
     Json,
     Lang,
     explained,
     local_time,
-    plain,
     print_json,
     print_line,
     print_pairs,
     print_readings,
     print_status,
-    print_table,
     progress,
     say,
 )
@@ -53,6 +51,7 @@ app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
 point_cli.register(app)
 list_cli.register(app)
+check_cli.register(app)
 ui_cli.register(app)
 app.add_typer(library_cli.app, name="library")
 
@@ -192,50 +191,6 @@ def read(
         else:
             print_readings(rows, language)
         raise typer.Exit(0 if all(reading.quality >= 0 for _, reading in readings) else 1)
-
-
-@app.command("check")
-def check_command(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
-    """Read every point once and look at cloud, clock and disk. 逐项检查设备、云端、时钟与磁盘。"""
-    from edge_agent.check import Finding, check
-
-    language = choose_language(lang)
-
-    async def look(loaded: Config) -> list[Finding]:
-        findings = []
-        total = len(loaded.devices) + len(loaded.inspections) + 3
-        with progress(total, Text("checking", "检查中").to(language), as_json) as advance:
-            async for finding in check(loaded):
-                findings.append(finding)
-                advance()
-        return findings
-
-    with explained(language):
-        findings = asyncio.run(look(_load(config)))
-        if as_json:
-            print_json(
-                [
-                    {"what": f.subject, "ok": f.ok, "found": f.found.to(language), "mend": f.mend.to(language)}
-                    for f in findings
-                ]
-            )
-        else:
-            heads = (Text("", ""), Text("what", "项目"), Text("found", "结果"), Text("next step", "下一步"))
-            mark = {True: "[green]✓[/]", False: "[red]✗[/]"}
-            print_table(
-                heads,
-                [
-                    (
-                        mark[f.ok],
-                        plain(f.subject),
-                        plain(f.found.to(language)),
-                        "" if f.ok else plain(f.mend.to(language)),
-                    )
-                    for f in findings
-                ],
-                language,
-            )
-        raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 @buffer_app.command("stats")

@@ -12,7 +12,7 @@ from edge_agent.check import Finding
 from edge_agent.config import Config, DeviceConfig, version_of
 from edge_agent.health import Status
 from edge_agent.identity import Identity
-from edge_agent.ui.words import DEVICE_STATES, entry_name, finding_name, unit_symbol
+from edge_agent.ui.words import DEVICE_STATES, entry_name, unit_symbol
 from protocols.dictionary.entries import load_dictionary
 from protocols.text import Language, Text
 
@@ -101,10 +101,10 @@ def _findings(facts: Facts, language: Language) -> str:
     rows = []
     for finding in facts.findings:
         mark = "✓ " + say(_WELL) if finding.ok else "✗ " + say(_ILL)
-        mend = "" if finding.ok or not finding.mend.en else f" → {say(finding.mend)}"
+        mend = "" if finding.severity == "ok" or not finding.mend.en else f" → {say(finding.mend)}"
         rows.append(
             (
-                escape(say(finding_name(finding.subject))),
+                escape(say(finding.title)),
                 f'<span class="{"ok" if finding.ok else "bad"}">{escape(mark)}</span>',
                 escape(say(finding.found) + mend),
             )

@@ -109,17 +109,3 @@ def duration(seconds: float) -> Text:
     if count < 86400:
         return Text(f"{count // 3600} h", f"{count // 3600} 小时")
     return Text(f"{count // 86400} d", f"{count // 86400} 天")
-
-
-_SUBJECTS: Mapping[str, Text] = MappingProxyType(
-    {
-        "cloud": Text("Cloud", "云端"),
-        "clock": Text("Clock", "时钟"),
-        "buffer": Text("Buffer", "缓存"),
-    }
-)
-
-
-def finding_name(subject: str) -> Text:
-    """Return the name of a thing that was checked; a machine has its own."""
-    return _SUBJECTS.get(subject, Text(subject, subject))

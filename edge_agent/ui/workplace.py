@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.check import Finding, check
+from edge_agent.check import Finding, check, steps
 from edge_agent.config import Config, parse_config, read_config, version_of
 from edge_agent.config_edit import put_device, put_values, remove_device, save_config
 from edge_agent.identity import Identity, enrol, load_identity
@@ -49,7 +49,7 @@ class Checking:
 
     async def _work(self, job: Job) -> None:
         config = self._config
-        job.begin(Text("checking", "检查中"), len(config.devices) + len(config.inspections) + 3)
+        job.begin(Text("checking", "检查中"), steps(config))
         async for finding in check(config):
             self.findings.append(finding)
             job.advance()

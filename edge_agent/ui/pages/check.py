@@ -10,7 +10,7 @@ from edge_agent.ui.agent_state import running_status
 from edge_agent.ui.elements import MarkView, Words, box, button, icon, link_button, notice, progress_bar, show_progress
 from edge_agent.ui.layout import frame
 from edge_agent.ui.visit import Visit
-from edge_agent.ui.words import DEVICE_STATES, NOTHING, Tone, duration, finding_name
+from edge_agent.ui.words import DEVICE_STATES, NOTHING, Tone, duration
 from protocols.reading import now_us
 from protocols.text import Text
 
@@ -180,7 +180,7 @@ def show_finding(visit: Visit, finding: Finding) -> None:
         with box("tone-good" if finding.ok else "tone-bad"):
             icon("good" if finding.ok else "bad")
         with box("stack tight"):
-            Words(visit.say(finding_name(finding.subject)), "what", tag="div")
+            Words(visit.say(finding.title), "what", tag="div")
             Words(visit.say(finding.found), "small", tag="div")
-            if not finding.ok and finding.mend.en:
+            if finding.severity != "ok" and finding.mend.en:
                 Words("→ " + visit.say(finding.mend), "small", tag="div")
