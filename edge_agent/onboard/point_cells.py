@@ -16,7 +16,7 @@ from edge_agent.onboard.draft import type_named
 from edge_agent.onboard.list_file import Spoilt, clean, number
 from edge_agent.onboard.point_address import ADDRESS_FIELDS, BIT_TABLES, Numbering, parse_address, point_address
 from edge_agent.onboard.point_list import EMPTY, number_in
-from edge_agent.onboard.propose_text import load_lexicon
+from edge_agent.onboard.propose_lexicon import load_lexicon
 from protocols.dictionary.entries import load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.driver import PointConfig

@@ -15,8 +15,8 @@ from edge_agent.onboard.decode import FEWEST, Snapshots, decode
 from edge_agent.onboard.decode_sample import DEFAULT_RANGES, RegisterSampler
 from edge_agent.onboard.point_list import Point, PointList
 from edge_agent.onboard.propose import SURE, Proposal, propose
+from edge_agent.onboard.propose_lexicon import load_lexicon
 from edge_agent.onboard.propose_memory import Memory
-from edge_agent.onboard.propose_text import load_lexicon
 from edge_agent.ui.decoded_points import decoded_points
 from edge_agent.ui.draft_device import device_config, draft_points, needs_codes, unit_suits
 from edge_agent.ui.drafts import DraftPoint, Machine
