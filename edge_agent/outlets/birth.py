@@ -72,9 +72,8 @@ class Device:
                 self._hear(ref, reading)
                 true = False
             wider = _type_for(point.type, reading.value)
-            if wider is not point.type:
-                point.type = wider
-                true = False
+            true = true and wider in (point.type, point.type or DataType.DOUBLE)
+            point.type = wider
         return true
 
     def learn(self, pairs: Sequence[Pair]) -> bool:

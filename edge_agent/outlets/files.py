@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from edge_agent.events import Announce
@@ -19,6 +20,7 @@ from protocols.uplink.messages import PointRef
 MAX_ROWS = 5_000
 """Most rows written at once, so that the thread never holds the interpreter for long."""
 RETRY_S = 1.0
+FINISH_RETRY_S = 10.0
 
 Result = TypeVar("Result")
 
@@ -40,7 +42,8 @@ class FileOutlet:
         self._wanted: dict[PointRef, bool] = {}
         self._waiting = Waiting(config.queue)
         self._condition = Condition(config.name, config.kind, [self._waiting], announce)
-        self._thread: ThreadPoolExecutor | None = None
+        self._to_finish = asyncio.Event()
+        self._unfinished = False
 
     def add(self, readings: Sequence[Pair], *, past: bool = False) -> None:
         """See `Outlet.add`."""
@@ -58,29 +61,51 @@ class FileOutlet:
 
     async def run(self) -> None:
         """See `Outlet.run`."""
-        self._thread = thread = ThreadPoolExecutor(1, f"outlet-{self._config.name}")
-        recovered = False
-        try:
-            while True:
-                try:
-                    if not recovered:
-                        await self._in_thread(self._file.recover)
-                        recovered = True
-                    await self._write()
-                    if self._file.due:
-                        await self._in_thread(self._turn)
-                except OSError as error:
-                    self._condition.down(self._refused(error))
-                    recovered = False
-                    await asyncio.sleep(RETRY_S)
-                else:
+        name = f"outlet-{self._config.name}"
+        with ThreadPoolExecutor(1, name) as self._writer, ThreadPoolExecutor(1, name) as self._finisher:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._keep_finishing())
+                    group.create_task(self._keep_writing())
+            finally:
+                await self._end()
+
+    async def _keep_writing(self) -> None:
+        failed = False
+        while True:
+            try:
+                await self._write()
+                if self._file.due:
+                    await _in(self._writer, self._file.close)
+                    self._to_finish.set()
+            except OSError as error:
+                failed = True
+                self._condition.down(self._refused(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                if failed:  # then what could not be finished either perhaps can
+                    self._to_finish.set()
+                failed = False
+                if not self._unfinished:
                     self._condition.up()
+            self._condition.look_at_drops()
+            await asyncio.sleep(self._config.flush_s)
+
+    async def _keep_finishing(self) -> None:
+        """Finish what is closed while others write: making Parquet of it takes seconds."""
+        while True:
+            self._to_finish.clear()
+            try:
+                await _in(self._finisher, self._finish)
+            except OSError as error:
+                self._unfinished = True
+                self._condition.down(self._unfinishable(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._to_finish.wait(), FINISH_RETRY_S)
+            else:
+                self._unfinished = False
                 self._tell_cut()
-                self._condition.look_at_drops()
-                await asyncio.sleep(self._config.flush_s)
-        finally:
-            await self._end()
-            thread.shutdown(wait=False)
+                await self._to_finish.wait()
 
     def _wants(self, ref: PointRef) -> bool:
         wanted = self._wanted.get(ref)
@@ -92,7 +117,7 @@ class FileOutlet:
         """Write all that waits; what the disk does not take waits again."""
         while self._waiting:
             pairs = self._waiting.take(MAX_ROWS)
-            writing = asyncio.ensure_future(self._in_thread(lambda: self._file.append(self._rows(pairs))))  # noqa: B023
+            writing = asyncio.ensure_future(_in(self._writer, lambda: self._file.append(self._rows(pairs))))  # noqa: B023
             try:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:
@@ -108,7 +133,7 @@ class FileOutlet:
                 raise
             self._condition.written += len(pairs)
 
-    def _turn(self) -> None:
+    def _finish(self) -> None:
         self._file.finish()
         config = self._config
         self._file.prune(
@@ -120,13 +145,12 @@ class FileOutlet:
         """Write what waits and finish the file; where the disk does not take it, say what is lost."""
         try:
             await self._write()
-            await self._in_thread(self._turn)
+            await _in(self._writer, self._file.close)
+            await _in(self._finisher, self._finish)
         except OSError as error:
             self._condition.down(self._refused(error))
+        self._tell_cut()
         self._condition.note_lost()
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _tell_cut(self) -> None:
         while self._file.cut:
@@ -146,3 +170,15 @@ class FileOutlet:
             Text(f"{folder} cannot be written, readings wait: {why}", f"{folder} 无法写入，读数等待中：{why}"),
             Text("free some space, or let this user write there", "请腾出空间，或开放写权限"),
         )
+
+    def _unfinishable(self, error: OSError) -> Refused:
+        why = error.strerror or str(error)
+        folder = self._config.folder
+        return Refused(
+            Text(f"files in {folder} cannot be finished: {why}", f"{folder} 中的文件无法完成：{why}"),
+            Text("free some space, or let this user write there", "请腾出空间，或开放写权限"),
+        )
+
+
+async def _in(thread: Executor, work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(thread, work)

@@ -37,7 +37,7 @@ class Format(Protocol):
 
 
 class RollingFile:
-    """Used by one thread at a time. Every method raises OSError where the disk refuses.
+    """One thread appends and closes, another one may finish and prune meanwhile. All raise OSError if the disk refuses.
 
     Args:
         folder: made if it is missing.
@@ -59,25 +59,31 @@ class RollingFile:
         self._descriptor = -1
         self._size = 0
         self._begun = 0.0
+        self._closed: dict[Path, int] = {}
+        """Sizes of files that were closed with nothing but whole lines in them."""
 
-    def recover(self) -> None:
-        """Finish what an earlier run left open."""
+    def finish(self) -> None:
+        """Finish what is closed, and what an earlier run left open."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for leftover in self._ours(UNFINISHED):
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)
         for part in self._ours(OPEN):
             if part == self._part:
                 continue
-            whole = sum(self._form.whole_lines(part))
+            whole = self._closed.pop(part, None) or sum(self._form.whole_lines(part))
             if lost := part.stat().st_size - whole:
                 os.truncate(part, whole)
                 self.cut.append((part.name, lost))
-            self._finish(part, whole)
+            if whole > len(self._form.head):
+                self._form.finish(part, part.with_suffix(""))
+            else:
+                part.unlink()
+            sync(self._folder)
 
     def append(self, rows: Sequence[list[Any]]) -> None:
         """Append `rows` durably: all of them, or, when this raises, none."""
         if self._part is not None and os.fstat(self._descriptor).st_nlink == 0:
-            self._close()  # somebody has deleted it
+            self._leave()  # somebody has deleted it
         if self._part is None:
             self._open()
         data = self._form.encode(rows)
@@ -87,25 +93,23 @@ class RollingFile:
         except OSError:
             try:
                 os.ftruncate(self._descriptor, self._size)
-            except OSError:  # then nothing may follow that half line, and `recover` cuts it off
-                self._close()
+            except OSError:  # then nothing may follow that half line, and `finish` cuts it off
+                self._leave()
             raise
         self._size += len(data)
 
     @property
     def due(self) -> bool:
-        """Whether the open file is large or old enough to be finished."""
+        """Whether the open file is large or old enough to be closed."""
         return self._part is not None and (
             self._size >= self._limit or time.monotonic() - self._begun >= self._longest_s
         )
 
-    def finish(self) -> None:
-        """Finish the open file, if there is one."""
-        if self._part is None:
-            return
-        part, size = self._part, self._size
-        self._close()  # should finishing fail, `recover` tries again
-        self._finish(part, size)
+    def close(self) -> None:
+        """Close the open file, if there is one, for `finish`."""
+        if self._part is not None:
+            self._closed[self._part] = self._size
+            self._leave()
 
     def prune(self, most_bytes: float | None, longest_s: float | None) -> int:
         """Delete the oldest finished files beyond a size together, and those that are too old; returns how many."""
@@ -124,29 +128,26 @@ class RollingFile:
         name = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z{re.escape(self._form.suffix + ending)}")
         return sorted(path for path in self._folder.iterdir() if name.fullmatch(path.name))
 
-    def _close(self) -> None:
+    def _leave(self) -> None:
         os.close(self._descriptor)
         self._part = None
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f"{datetime.now(UTC).strftime(_NAME)}Z{self._form.suffix}{OPEN}"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._part = part  # before it exists, so that `finish` never takes it for one that was left
         try:
-            _write(descriptor, self._form.head)
+            self._descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError:
+            self._part = None
+            raise
+        try:
+            _write(self._descriptor, self._form.head)
             sync(self._folder)
         except OSError:
-            os.close(descriptor)
-            part.unlink()
+            self._leave()
             raise
-        self._part, self._descriptor, self._size, self._begun = part, descriptor, len(self._form.head), time.monotonic()
-
-    def _finish(self, part: Path, size: int) -> None:
-        if size <= len(self._form.head):
-            part.unlink()
-            return
-        self._form.finish(part, part.with_suffix(""))
-        sync(self._folder)
+        self._size, self._begun = len(self._form.head), time.monotonic()
 
 
 def _write(descriptor: int, data: bytes) -> None:

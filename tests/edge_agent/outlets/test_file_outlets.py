@@ -129,8 +129,17 @@ async def test_files_are_finished_by_age_and_old_ones_go(tmp_path: Path) -> None
     assert rows(tmp_path) == [["2"]]
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("tail", [b"2026-01-05T00:00:01,d,p", b'["2026-01', b"\0" * 5000, b'1,"open\r\nquote\r\n'])
+@pytest.mark.parametrize(
+    ("kind", "tail"),
+    [
+        ("csv", b"2026-01-05T00:00:01,d,p"),
+        ("csv", b"2026-01-05T00:00:01,d,p,1\r"),
+        ("csv", b'1,"open\r\nquote\r\n'),
+        ("csv", b"\0" * 5000),
+        ("parquet", b'["2026-01'),
+        ("parquet", b"\0" * 5000),
+    ],
+)
 async def test_an_unfinished_end_is_cut_off_and_said(tmp_path: Path, kind: str, tail: bytes) -> None:
     config = configured(tmp_path, kind=kind, **QUICK)
     async with at_work(config, tmp_path, *MIXED) as (outlet, _):
@@ -149,18 +158,33 @@ async def test_an_unfinished_end_is_cut_off_and_said(tmp_path: Path, kind: str, 
     assert f"last {len(tail)} bytes" in announced[0][1]
 
 
+async def test_a_journal_that_makes_no_parquet_is_said_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    poison = tmp_path / "out" / "20260105T000000.000000Z.parquet.part"
+    poison.write_text('["no time", 1]\n')
+    config = configured(tmp_path, kind="parquet", columns=["time", "value"], **QUICK)
+    async with at_work(config, tmp_path, pair("d", "p", 1)) as (outlet, announced):
+        await until(lambda: outlet.state().state == "down" and outlet.state().written == 1)
+        assert "cannot be finished: 20260105T000000.000000Z.parquet.part: " in outlet.state().reason_en
+        poison.unlink()
+    assert [kind for kind, _ in announced] == ["outlet_down"]
+    (path,) = finished(tmp_path, "parquet")
+    assert pyarrow.parquet.read_table(path).column("value").to_pylist() == [1.0]
+
+
 WRITER = """
 import asyncio, sys
 from pathlib import Path
 from tests.edge_agent.outlets.outlet_stand import at_work, configured, pair
 
 async def main(folder, kind):
-    config = configured(folder, kind=kind, folder="out", flush_s=0.05, rotate_mb=0.02, columns=["value", "point"])
+    config = configured(folder, kind=kind, folder="out", flush_s=0.05, rotate_mb=0.08, columns=["value", "point"])
     async with at_work(config, folder) as (outlet, _):
         number, told = 0, 0
         while True:
-            outlet.add([pair("d", f"text {n}", n) for n in range(number, number + 50)])
-            number += 50
+            if number < 7000:
+                outlet.add([pair("d", f"text {n}", n) for n in range(number, number + 50)])
+                number += 50
             await asyncio.sleep(0.001)
             if outlet.state().written > told:
                 told = outlet.state().written
@@ -179,7 +203,7 @@ async def test_kill_9_takes_nothing_that_was_called_written(tmp_path: Path, kind
         )
         assert process.stdout is not None
         told = 0
-        while told < 1500:
+        while told < 4000:
             told = int(await process.stdout.readline())
         process.kill()
         rest, _ = await process.communicate()
@@ -200,11 +224,10 @@ async def test_kill_9_takes_nothing_that_was_called_written(tmp_path: Path, kind
 async def test_a_disk_that_takes_nothing_is_said_once_and_nothing_is_lost(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
     async with at_work(configured(tmp_path, kind="csv", columns=["value"], **QUICK), tmp_path, *MIXED) as (out, said):
-        await until(lambda: out.state().state == "down")
-        assert "cannot be written" in out.state().reason_en
+        await until(lambda: "cannot be written" in out.state().reason_en)
         assert out.state().queued == 4
         (tmp_path / "out").unlink()
-        await until(lambda: out.state().written == 4)
+        await until(lambda: out.state().written == 4 and out.state().state == "up")
     assert [kind for kind, _ in said] == ["outlet_down", "outlet_back"]
     assert len(rows(tmp_path)) == 4
 
@@ -222,6 +245,7 @@ def test_a_write_the_disk_takes_in_part_leaves_no_half_line(tmp_path: Path) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     file.append([["second"]])
+    file.close()
     file.finish()
     assert rows(tmp_path) == [["first"], ["second"]]
 
@@ -235,7 +259,7 @@ async def test_what_finds_no_place_is_counted_and_said_once(tmp_path: Path) -> N
         assert (outlet.state().queued, outlet.state().dropped) == (1000, 1500)
         outlet.add([pair("d", "p", number) for number in range(2500, 2600)])
         (tmp_path / "out").unlink()
-        await until(lambda: outlet.state().written == 1000)
+        await until(lambda: outlet.state().written == 1000 and outlet.state().state == "up")
     assert [int(value) for (value,) in rows(tmp_path)] == list(range(1600, 2600))
     assert [kind for kind, _ in announced] == ["outlet_down", "outlet_dropped", "outlet_back"]
 

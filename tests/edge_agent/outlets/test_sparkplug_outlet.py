@@ -97,46 +97,48 @@ NAMES = [("press", name) for name in ("power", "shots", "order", "door", "oil", 
 
 async def test_values_types_qualities_and_times_make_the_round_trip(broker: Broker, tmp_path: Path) -> None:
     async with (
-        publishing(broker.port, "spBv1.0/#") as (_, everything),
+        publishing(broker.port, "spBv1.0/#") as (link, everything),
         listening(broker.port, *NAMES) as (_, inbox),
-        at_work(sparkplug(tmp_path, broker.port), tmp_path, *mixed(T0)) as (outlet, announced),
     ):
-        await inbox.until(lambda: len(inbox.latest()) == 7)
-        latest = inbox.latest()
-        assert {name: (reading.value, reading.quality) for name, reading in latest.items()} == {
-            "press.power": (12.5, GOOD),
-            "press.shots": (41, GOOD),
-            "press.order": ("A-17 圆", GOOD),
-            "press.door": (1, GOOD),
-            "press.oil": (81.25, UNCERTAIN_LAST_USABLE_VALUE),
-            "press.flow": (None, BAD_NO_DATA),
-            "mill.speed": (-3, GOOD),
-        }
-        assert {reading.source_time for reading in latest.values()} == {T0}
-        born = {metric.name: metric.data_type for metric in metrics(everything, "DBIRTH")}
-        assert (born["power"], born["shots"], born["order"]) == (DataType.DOUBLE, DataType.INT64, DataType.STRING)
-        outlet.add([pair("press", "shots", 42, T0 + 5_000, property_code="cycle_count_total", unit="C62")])
-        outlet.add([pair("press", "oil", 79.0, T0 + 6_000, unit="CEL"), pair("press", "flow", 3.5, T0 + 6_000)])
-        await inbox.until(
-            lambda: inbox.latest()["press.oil"].value == 79.0 and inbox.latest()["press.flow"].value == 3.5
-        )
-        assert inbox.latest()["press.shots"].value == 42
-        assert inbox.latest()["press.shots"].source_time == T0 + 5_000
-        assert inbox.latest()["press.oil"].quality == inbox.latest()["press.flow"].quality == GOOD
-        for number in range(300):
-            outlet.add([pair("mill", "speed", number, T0 + 7_000 + number * 1000, unit="RPM")])
-            outlet.add([pair("mill", "speed", number, T0 + 7_000 + number * 1000 + 500, unit="RPM")])
-            if number % 100 == 0:
-                await inbox.until(lambda number=number: inbox.latest()["mill.speed"].value == number)
-        await inbox.until(lambda: inbox.latest()["mill.speed"].value == 299)
-        assert [r.value for r in inbox.items if r.point == "mill.speed"] == [-3, *range(300)]
-        # Only births carry names; what repeats the value before is not sent.
-        assert all(metric.name is None and metric.alias is not None for metric in metrics(everything, "DDATA"))
-        assert kinds(everything)[:3] == ["NBIRTH", "DBIRTH press", "DBIRTH mill"]
-        assert kinds(everything).count("DBIRTH mill") == 1
-        assert (outlet.state().state, outlet.state().queued, outlet.state().dropped) == ("up", 0, 0)
+        async with at_work(sparkplug(tmp_path, broker.port), tmp_path, *mixed(T0)) as (outlet, announced):
+            await inbox.until(lambda: len(inbox.latest()) == 7)
+            latest = inbox.latest()
+            assert {name: (reading.value, reading.quality) for name, reading in latest.items()} == {
+                "press.power": (12.5, GOOD),
+                "press.shots": (41, GOOD),
+                "press.order": ("A-17 圆", GOOD),
+                "press.door": (1, GOOD),
+                "press.oil": (81.25, UNCERTAIN_LAST_USABLE_VALUE),
+                "press.flow": (None, BAD_NO_DATA),
+                "mill.speed": (-3, GOOD),
+            }
+            assert {reading.source_time for reading in latest.values()} == {T0}
+            await link.ping()  # all that the broker has had by now has come
+            born = {metric.name: metric.data_type for metric in metrics(everything, "DBIRTH")}
+            assert (born["power"], born["shots"], born["order"]) == (DataType.DOUBLE, DataType.INT64, DataType.STRING)
+            outlet.add([pair("press", "shots", 42, T0 + 5_000, property_code="cycle_count_total", unit="C62")])
+            outlet.add([pair("press", "oil", 79.0, T0 + 6_000, unit="CEL"), pair("press", "flow", 3.5, T0 + 6_000)])
+            await inbox.until(
+                lambda: inbox.latest()["press.oil"].value == 79.0 and inbox.latest()["press.flow"].value == 3.5
+            )
+            assert inbox.latest()["press.shots"].value == 42
+            assert inbox.latest()["press.shots"].source_time == T0 + 5_000
+            assert inbox.latest()["press.oil"].quality == inbox.latest()["press.flow"].quality == GOOD
+            for number in range(300):
+                outlet.add([pair("mill", "speed", number, T0 + 7_000 + number * 1000, unit="RPM")])
+                outlet.add([pair("mill", "speed", number, T0 + 7_000 + number * 1000 + 500, unit="RPM")])
+                if number % 100 == 0:
+                    await inbox.until(lambda number=number: inbox.latest()["mill.speed"].value == number)
+            await inbox.until(lambda: inbox.latest()["mill.speed"].value == 299)
+            assert [r.value for r in inbox.items if r.point == "mill.speed"] == [-3, *range(300)]
+            await link.ping()
+            # Only births carry names; what repeats the value before is not sent.
+            assert all(metric.name is None and metric.alias is not None for metric in metrics(everything, "DDATA"))
+            assert kinds(everything)[:3] == ["NBIRTH", "DBIRTH press", "DBIRTH mill"]
+            assert kinds(everything).count("DBIRTH mill") == 1
+            assert (outlet.state().state, outlet.state().queued, outlet.state().dropped) == ("up", 0, 0)
+        await everything.until(lambda: kinds(everything)[-1] == "NDEATH")
     assert announced == []
-    assert kinds(everything)[-1] == "NDEATH"
 
 
 async def test_messages_are_numbered_and_sessions_too(broker: Broker, tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ async def test_a_device_that_is_lost_dies_and_is_born_again(broker: Broker, tmp_
     back = [pair("press", name, 7, T0 + 2) for name in "ab"]
     first = [pair("press", "a", 1), pair("press", "b", 2), pair("mill", "c", 3)]
     async with (
-        publishing(broker.port, "spBv1.0/#") as (_, everything),
+        publishing(broker.port, "spBv1.0/#") as (link, everything),
         listening(broker.port, ("press", "a"), ("mill", "c")) as (_, inbox),
         at_work(sparkplug(tmp_path, broker.port), tmp_path, *first) as (outlet, _),
     ):
@@ -170,6 +172,7 @@ async def test_a_device_that_is_lost_dies_and_is_born_again(broker: Broker, tmp_
         await everything.until(lambda: kinds(everything)[-1] == "DDEATH press")
         outlet.add(back)
         await inbox.until(lambda: inbox.latest()["press.a"].value == 7)
+        await link.ping()  # all that the broker has had by now has come
         assert kinds(everything)[-1] == "DBIRTH press"
         assert inbox.latest()["mill.c"].value == 3
         outlet.forget("mill")
@@ -197,7 +200,7 @@ async def test_a_rebirth_is_given_when_asked_for(broker: Broker, tmp_path: Path)
 
 async def test_a_new_point_or_type_is_told_by_a_new_certificate(broker: Broker, tmp_path: Path) -> None:
     async with (
-        publishing(broker.port, "spBv1.0/#") as (_, everything),
+        publishing(broker.port, "spBv1.0/#") as (link, everything),
         listening(broker.port, ("d", "n"), ("d", "new")) as (_, inbox),
         at_work(sparkplug(tmp_path, broker.port), tmp_path) as (outlet, _),
     ):
@@ -215,6 +218,7 @@ async def test_a_new_point_or_type_is_told_by_a_new_certificate(broker: Broker, 
                     and (inbox.latest()[f"d.{name}"].value, inbox.latest()[f"d.{name}"].quality) == expected
                 )
             )
+        await link.ping()
     assert kinds(everything)[:5] == ["NBIRTH", *["DBIRTH d"] * 4]
 
 
@@ -304,7 +308,7 @@ async def test_a_primary_host_is_waited_for(broker: Broker, tmp_path: Path) -> N
 
 async def test_history_of_a_device_is_told_as_history(broker: Broker, tmp_path: Path) -> None:
     async with (
-        publishing(broker.port, "spBv1.0/#") as (_, everything),
+        publishing(broker.port, "spBv1.0/#") as (link, everything),
         listening(broker.port, ("d", "p")) as (driver, inbox),
         at_work(sparkplug(tmp_path, broker.port), tmp_path, pair("d", "p", 5, T0)) as (outlet, _),
     ):
@@ -312,6 +316,7 @@ async def test_history_of_a_device_is_told_as_history(broker: Broker, tmp_path: 
         outlet.add([pair("d", "p", 4, T0 - 2000), pair("d", "p", 4, T0 - 1000)], past=True)
         await inbox.until(lambda: len(inbox.items) == 3)
         assert [(r.value, r.source_time) for r in inbox.items] == [(5, T0), (4, T0 - 2000), (4, T0 - 1000)]
+        await link.ping()
         (present,) = await driver.read([point("d.p", sparkplug=f"{LINE}/d", metric="p")])
         assert present.value == 5
         assert all(metric.historical for metric in metrics(everything, "DDATA"))
