@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from edge_agent import check_cli, point_cli
+from edge_agent import check_cli, point_cli, trust_cli
 from edge_agent.console import (
     Json,
     Lang,
@@ -50,6 +50,7 @@ buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readin
 app.add_typer(buffer_app, name="buffer")
 onboard.register(app)
 point_cli.register(app)
+trust_cli.register(app)
 list_cli.register(app)
 check_cli.register(app)
 ui_cli.register(app)

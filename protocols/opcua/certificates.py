@@ -55,8 +55,8 @@ def own_identity(certificate_path: Path, key_path: Path, application: str) -> Id
     if not certificate_path.exists() and not key_path.exists():
         _create(certificate_path, key_path, application)
     certificate, key = load_pair(certificate_path, key_path)
-    uris = _uris(certificate)
-    if not uris:
+    named = uris(certificate)
+    if not named:
         raise ConfigError(
             Text(
                 f"{certificate_path} is not an OPC UA application certificate",
@@ -69,7 +69,7 @@ def own_identity(certificate_path: Path, key_path: Path, application: str) -> Id
             ),
             key="certificate",
         )
-    return Identity(certificate, key, uris[0])
+    return Identity(certificate, key, named[0])
 
 
 class Pair(NamedTuple):
@@ -82,7 +82,7 @@ class Pair(NamedTuple):
 def load_pair(certificate_path: Path, key_path: Path) -> Pair:
     """Return the certificate and the key in these files; raises ConfigError if they are not to be used together."""
     try:
-        certificate = _load(certificate_path.read_bytes())
+        certificate = load_certificate(certificate_path.read_bytes())
         key = load_pem_private_key(key_path.read_bytes(), None)
     except OSError as error:
         raise ConfigError(
@@ -137,15 +137,20 @@ def server_certificate(der: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(der[:length])
 
 
+def rejected_dir(trust_dir: Path) -> Path:
+    """Return the folder of the certificates that wait for a person's decision."""
+    return trust_dir.parent / "rejected"
+
+
 def check_trusted(certificate: x509.Certificate, application_uri: str, trust_dir: Path) -> None:
     """Raise Refused unless a person trusts `certificate` and it is sound.
 
-    An unknown certificate is saved to the folder `rejected` beside `trust_dir`, to be moved over by a person who has
-    compared the fingerprint. Soundness: key length, term of validity, application URI (Part 4, 6.1.3).
+    An unknown certificate is saved to `rejected_dir`, to be approved by a person who has compared the fingerprint (see
+    `protocols.opcua.trust`). Soundness: key length, term of validity, application URI (Part 4, 6.1.3).
     """
     print_ = fingerprint(certificate)
     if not _is_in(certificate, trust_dir):
-        file = trust_dir.parent / "rejected" / f"{print_.replace(':', '').lower()}.der"
+        file = rejected_dir(trust_dir) / f"{print_.replace(':', '').lower()}.der"
         _write(file, certificate.public_bytes(Encoding.DER), 0o644)
         raise Refused(
             Text(
@@ -153,8 +158,9 @@ def check_trusted(certificate: x509.Certificate, application_uri: str, trust_dir
                 f"服务器证书未受信任，其 SHA-256 指纹为 {print_}",
             ),
             Text(
-                f"compare it with the fingerprint shown at the machine; if equal, move {file} to {trust_dir}",
-                f"请与设备上显示的指纹核对，一致则将 {file} 移到 {trust_dir}",
+                "compare it with the fingerprint shown at the machine; if equal, `sunmao-edge trust approve"
+                f" {print_}`, or move {file} to {trust_dir}",
+                f"请与设备上显示的指纹核对，一致则执行 `sunmao-edge trust approve {print_}`，或将 {file} 移到 {trust_dir}",
             ),
         )
     now = datetime.now(UTC)
@@ -172,7 +178,7 @@ def check_trusted(certificate: x509.Certificate, application_uri: str, trust_dir
     elif not isinstance(public_key, rsa.RSAPublicKey) or public_key.key_size < _KEY_BITS:
         what = Text("the server's certificate has a weak key", "服务器证书的密钥强度不足")
         mend = Text("make a new one with RSA 2048 bits or more", "请重新生成 RSA 2048 位以上的证书")
-    elif application_uri not in _uris(certificate):
+    elif application_uri not in uris(certificate):
         what = Text(
             f"the server's certificate is not made for its application URI {application_uri}",
             f"服务器证书与其应用 URI {application_uri} 不符",
@@ -186,20 +192,22 @@ def check_trusted(certificate: x509.Certificate, application_uri: str, trust_dir
 def _is_in(certificate: x509.Certificate, folder: Path) -> bool:
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            if _load(file.read_bytes()) == certificate:
+            if load_certificate(file.read_bytes()) == certificate:
                 return True
         except (OSError, ValueError):
             continue  # some other file; it trusts nobody
     return False
 
 
-def _load(data: bytes) -> x509.Certificate:
+def load_certificate(data: bytes) -> x509.Certificate:
+    """Return the certificate in `data`, DER or PEM; raises ValueError if it is none."""
     if data.lstrip().startswith(b"-----BEGIN"):
         return x509.load_pem_x509_certificate(data)
     return x509.load_der_x509_certificate(data)
 
 
-def _uris(certificate: x509.Certificate) -> list[str]:
+def uris(certificate: x509.Certificate) -> list[str]:
+    """Return the URIs among the subject alternative names; the first is the application's (Part 6, 6.2.2)."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

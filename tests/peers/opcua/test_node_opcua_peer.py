@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from protocols.driver import WriteRule
 from protocols.errors import ConfigError, Refused, Unreachable
 from protocols.opcua.config import OpcuaPoint
 from protocols.reading import BAD_NODE_ID_UNKNOWN, BAD_SENSOR_FAILURE, BAD_TYPE_MISMATCH, Reading
+from tests.peers.opcua.peer_programs import Peer, node_opcua
 from tests.protocols.opcua.opcua_stand import DEADLINE_S, Inbox, opened
 
-pytestmark = pytest.mark.node
-
-HERE = Path(__file__).parent
-INSTALLED = HERE.parents[2] / ".dev" / "peers" / "opcua"
-START_S = 60.0
+pytestmark = [pytest.mark.node, pytest.mark.asyncio(loop_scope="module")]
 
 
 def tag(name: str) -> OpcuaPoint:
@@ -35,70 +29,9 @@ def tag(name: str) -> OpcuaPoint:
 TAGS = [tag(f"Tag{number}") for number in range(1000)]
 
 
-@pytest.fixture(scope="session")
-def node_modules() -> Path:
-    """node-opcua, installed once per checkout into an ignored folder."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("NOT TESTED against a third-party OPC UA server: node and npm are not installed")
-    wanted = (HERE / "package.json").read_bytes()
-    mark = INSTALLED / "installed.json"
-    if not mark.exists() or mark.read_bytes() != wanted:
-        INSTALLED.mkdir(parents=True, exist_ok=True)
-        (INSTALLED / "package.json").write_bytes(wanted)
-        done = subprocess.run(
-            [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=INSTALLED,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.skip(f"NOT TESTED against a third-party OPC UA server: npm cannot install it: {done.stderr[-300:]}")
-        mark.write_bytes(wanted)
-    return INSTALLED / "node_modules"
-
-
-class Peer(str):
-    """The endpoint of a running server, which can be told to change."""
-
-    process: asyncio.subprocess.Process
-
-    async def tell(self, command: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{command}\n".encode())
-        await self.process.stdin.drain()
-
-
-@asynccontextmanager
-async def peer(
-    modules: Path, pki: Path, port: int = 0, namespaces: Sequence[str] = (), limit: int = 100
-) -> AsyncIterator[Peer]:
-    """Run the server; yields its endpoint."""
-    process = await asyncio.create_subprocess_exec(
-        "node", str(HERE / "peer.js"), str(port), str(pki), str(limit), *namespaces,
-        env={**os.environ, "NODE_PATH": str(modules)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_S):
-            async for line in process.stdout:
-                if line.startswith(b'{"port"'):
-                    break
-            else:
-                pytest.fail("the peer ended before it listened")
-        endpoint = Peer(f"opc.tcp://127.0.0.1:{json.loads(line)['port']}/peer")
-        endpoint.process = process
-        yield endpoint
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-@pytest.fixture
-async def endpoint(node_modules: Path, tmp_path: Path) -> AsyncIterator[Peer]:
-    async with peer(node_modules, tmp_path / "peer") as endpoint:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoint(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
+    async with node_opcua(tmp_path_factory.mktemp("peer")) as endpoint:
         yield endpoint
 
 
@@ -107,7 +40,7 @@ def good(readings: Sequence[Reading]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("limit", [100, 0])
-async def test_values_types_limits_and_faults(node_modules: Path, tmp_path: Path, limit: int) -> None:
+async def test_values_types_limits_and_faults(tmp_path: Path, limit: int) -> None:
     names = ["Running", "Serial", "State", "Total", "Ratio", "Since", "Curve", "Broken", "Absent"]
     others = [tag(name) for name in names]
     expected = {
@@ -122,7 +55,7 @@ async def test_values_types_limits_and_faults(node_modules: Path, tmp_path: Path
     bad = {"Curve": BAD_TYPE_MISMATCH, "Broken": BAD_SENSOR_FAILURE, "Absent": BAD_NODE_ID_UNKNOWN}
     points = [*TAGS[:120], *others, *TAGS[120:]]
     inbox = Inbox()
-    async with peer(node_modules, tmp_path / "peer", limit=limit) as endpoint, opened(endpoint) as driver:
+    async with node_opcua(tmp_path / "peer", limit=limit) as endpoint, opened(endpoint) as driver:
         read = await driver.read(points)
         await driver.subscribe(points, 0.2, inbox.deliver)
         await inbox.until(lambda latest: len(latest) == len(points))
@@ -140,11 +73,11 @@ async def test_values_types_limits_and_faults(node_modules: Path, tmp_path: Path
     assert ours["Line/Serial"].address == {"node": "nsu=urn:peer:plant;s=Line.Serial"}
 
 
-async def test_changes_flow_in_order_and_resume_after_a_restart(node_modules: Path, tmp_path: Path) -> None:
+async def test_changes_flow_in_order_and_resume_after_a_restart(tmp_path: Path) -> None:
     inbox, resumed = Inbox(), Inbox()
     temperature = tag("Temperature")
     async with AsyncExitStack() as running:
-        endpoint = await running.enter_async_context(peer(node_modules, tmp_path / "peer"))
+        endpoint = await running.enter_async_context(node_opcua(tmp_path / "peer"))
         port = int(endpoint.rpartition(":")[2].partition("/")[0])
         async with opened(endpoint) as driver:
             await driver.subscribe([temperature], 0.05, inbox.deliver)
@@ -155,7 +88,7 @@ async def test_changes_flow_in_order_and_resume_after_a_restart(node_modules: Pa
             with pytest.raises(Unreachable):
                 await asyncio.wait_for(watch, DEADLINE_S)
     assert values == sorted(values)
-    async with peer(node_modules, tmp_path / "peer", port, ["urn:peer:new"]) as again:
+    async with node_opcua(tmp_path / "peer", port, ["urn:peer:new"]) as again:
         assert again == endpoint
         async with opened(endpoint) as driver:
             await driver.subscribe([temperature, TAGS[7]], 0.05, resumed.deliver)
@@ -238,44 +171,3 @@ async def test_a_value_is_written_in_the_nodes_type_or_refused(endpoint: Peer) -
         with pytest.raises(Refused, match="may not be written"):
             await driver.write(tag("Setpoint"), 1.0)
         assert [reading.value for reading in await driver.read([setpoint, tag("Guarded")])] == [23.5, 1.0]
-
-
-async def trusted_by_peer(theirs: Path, endpoint: str, fields: dict[str, Any]) -> None:
-    """Trust our certificate at the peer, and wait until it has noticed: it watches its folders."""
-    while True:
-        for file in (theirs / "rejected").iterdir():
-            file.rename(theirs / "trusted" / "certs" / file.name)
-        try:
-            async with opened(endpoint, **fields):
-                return
-        except Refused:
-            await asyncio.sleep(0.05)
-
-
-@pytest.mark.parametrize("security", ["basic256sha256", "aes128sha256rsaoaep", "aes256sha256rsapss"])
-async def test_signed_and_encrypted_with_trust_on_both_sides(endpoint: str, tmp_path: Path, security: str) -> None:
-    fields = {
-        "security": security,
-        "certificate": tmp_path / "own" / "certificate.der",
-        "key": tmp_path / "own" / "private-key.pem",
-        "trust_dir": tmp_path / "trusted",
-        "timeout_s": 10,
-    }
-    with pytest.raises(Refused, match="not trusted"):
-        async with opened(endpoint, **fields):
-            pass
-    (saved,) = (tmp_path / "rejected").iterdir()
-    fields["trust_dir"].mkdir()
-    saved.rename(fields["trust_dir"] / saved.name)
-    with pytest.raises(Refused, match=r"trust .*certificate\.der; its SHA-256 fingerprint is"):
-        async with opened(endpoint, **fields):
-            pass
-    await asyncio.wait_for(trusted_by_peer(tmp_path / "peer" / "applications", endpoint, fields), DEADLINE_S)
-    with pytest.raises(Refused, match="user 'op'"):
-        async with opened(endpoint, user="op", password="wrong", **fields):
-            pass
-    inbox = Inbox()
-    async with opened(endpoint, user="op", password="pw", **fields) as driver:
-        assert good(await driver.read(TAGS)) == {point.name: float(number) for number, point in enumerate(TAGS)}
-        await driver.subscribe(TAGS, 0.2, inbox.deliver)
-        await inbox.until(lambda latest: len(latest) == len(TAGS))

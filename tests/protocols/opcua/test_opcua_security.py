@@ -18,9 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from protocols.errors import ConfigError, Refused
-from protocols.opcua.certificates import check_trusted, fingerprint, own_identity, server_certificate
+from protocols.opcua.certificates import (
+    check_trusted,
+    expiry_notice,
+    fingerprint,
+    own_identity,
+    server_certificate,
+)
 from protocols.opcua.session import Session
 from protocols.opcua.simulator import OpcuaSimulator
+from protocols.opcua.trust import approve, known_certificates, withdraw
 from tests.protocols.opcua.opcua_stand import DEADLINE_S, Inbox, opened, point
 
 SPEED = point("Speed")
@@ -171,6 +178,49 @@ def test_a_folder_that_cannot_be_written_is_a_configuration_error(tmp_path: Path
 
 
 URI = "urn:plc:1"
+
+
+def test_a_certificate_that_ends_soon_is_announced_in_time(tmp_path: Path) -> None:
+    file = tmp_path / "own.der"
+    assert expiry_notice(certificate(ends=61), file) is None
+    for days in (59, 31, 1, -1):
+        soon = certificate(starts=-3, ends=days)
+        notice = expiry_notice(soon, file)
+        assert notice is not None
+        assert f"{soon.not_valid_after_utc:%Y-%m-%d}" in notice.en
+        assert str(file) in notice.zh
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_own_certificate_that_ends_soon_is_a_notice_of_the_driver(
+    server: SecureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = connection(tmp_path)
+    monkeypatch.setattr("protocols.opcua.certificates._VALID", timedelta(days=40))
+    own_identity(fields["certificate"], fields["key"], "edge")
+    for trusted, file in ((server.trust_dir, fields["certificate"]), (fields["trust_dir"], server.certificate)):
+        trusted.mkdir(parents=True, exist_ok=True)
+        (trusted / f"{tmp_path.name}.der").write_bytes(file.read_bytes())
+    async with opened(server.endpoint, **fields) as driver:
+        (notice,) = driver.notices()
+    assert str(fields["certificate"]) in notice.en
+
+
+def test_trust_is_given_and_taken_by_fingerprint(tmp_path: Path) -> None:
+    trust_dir = tmp_path / "trusted"
+    with pytest.raises(Refused):
+        check_trusted(plc := certificate(), URI, trust_dir)
+    (tmp_path / "rejected" / "notes.txt").write_text("not a certificate")
+    (known,) = known_certificates(trust_dir)
+    assert (known.name, known.application_uri, known.trusted) == ("plc", URI, False)
+    assert known.fingerprint == fingerprint(plc)
+    with pytest.raises(ConfigError, match="trust list"):
+        approve(trust_dir, "00" * 32)
+    approve(trust_dir, known.fingerprint)
+    check_trusted(plc, URI, trust_dir)
+    withdraw(trust_dir, known.fingerprint.lower())
+    with pytest.raises(Refused):
+        check_trusted(plc, URI, trust_dir)
 
 
 def certificate(bits: int = 2048, starts: int = -1, ends: int = 1, uri: str = URI) -> x509.Certificate:
