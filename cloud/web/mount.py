@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from cloud.core.errors import NotFound
 from cloud.web import layout, routes
 from cloud.web.language import language_of
-from cloud.web.pages import enrol, equipment, gateways, inspection, inspections, login, overview
+from cloud.web.pages import configuration, enrol, equipment, gateways, inspection, inspections, login, overview
 from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
 
@@ -31,6 +31,7 @@ PAGES: dict[str, Build] = {
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,
+    "/gateways/{agent_id}/configuration": configuration.build,
 }
 
 _NOT_FOUND = Text("Nothing here", "此处没有内容")

@@ -24,23 +24,31 @@ from uuid_utils import uuid7
 
 from protocols.reading import BAD_NO_COMMUNICATION, GOOD, Quality, Reading, now_us
 from protocols.uplink.codec import columns_of, encode
+from protocols.uplink.configuration import version_of
 from protocols.uplink.messages import (
     MEDIA_TYPE,
     Batch,
     ChallengeReply,
     ChallengeRequest,
+    ConfigReport,
+    ConfigurationKept,
+    ConfigurationReport,
     Delivery,
     DeviceReport,
     EnrolReply,
     EnrolRequest,
     Frame,
     Health,
+    HealthReply,
     Inspection,
     PointRef,
     Receipt,
     TokenReply,
     TokenRequest,
 )
+
+CONFIGURATION = '[buffer]\nlimit_mb = 2048\n\n[[device]]\nname = "meter-1"\ntemplate = "demo-energy-meter"\n'
+"""What the plant's agent has in force."""
 
 REVIEW_LIMIT, REJECT_LIMIT = 3.0, 4.5
 
@@ -220,8 +228,8 @@ class Plant:
         columns, texts = columns_of([(PointRef(device, name, code, unit), Reading(name, value, GOOD, now, now))])
         self.deliver(Batch(columns=columns, texts=texts))
 
-    def report_health(self, *, broken: str = "") -> None:
-        """Report what the agent is and how it fares."""
+    def report_health(self, *, broken: str = "", config: ConfigReport | None = None) -> HealthReply:
+        """Report what the agent is and how it fares; `config` says so of another configuration than its own."""
         now = now_us()
         devices = [
             DeviceReport(
@@ -232,9 +240,13 @@ class Plant:
             for name, (protocol, template, equipment_class) in CLASSES.items()
         ]  # fmt: skip
         health = Health(
-            "0.1.0", now, self.start_us, devices, 250_000, 0, 0, 420, 1_900_000, 2_147_483_648, 0, 5 << 30, 88 << 20
-        )
-        self._post("/api/v1/uplink/health", health, None)
+            "0.1.0", now, self.start_us, devices, 250_000, 0, 0, 420, 1_900_000, 2_147_483_648, 0, 5 << 30, 88 << 20,
+            config or ConfigReport(version_of(CONFIGURATION)), 3, -120_000, 31.5,
+        )  # fmt: skip
+        reply: HealthReply = self._post("/api/v1/uplink/health", health, HealthReply)
+        if reply.wants_configuration:
+            self._post("/api/v1/uplink/configuration", ConfigurationReport(CONFIGURATION), ConfigurationKept)
+        return reply
 
     def deliver_past(self, hours: float, *, step_s: float = 5.0) -> None:
         """Deliver the machines' values of the past hours."""

@@ -72,6 +72,7 @@ PAGES = (
     "/gateways",
     "equipment",
     "inspection",
+    "configuration",
     "/login",
     "/enrol",
     "/no/such/page",
@@ -83,8 +84,14 @@ def test_no_page_shows_the_other_language(open_browser, ours, delivered, languag
     page = open_browser(language, company=ours)
     foreign = {text.zh if language == "en" else text.en for text in all_texts() if "{" not in text.en}
     equipment = page.locator(".tile").first.get_attribute("href")
+    (agent, *_) = ours.client.get("/api/v1/agents").json()
+    places = {
+        "equipment": equipment,
+        "inspection": f"/inspections/{delivered.defect.id}",
+        "configuration": f"/gateways/{agent['id']}/configuration",
+    }
     for address in PAGES:
-        page.goto({"equipment": equipment, "inspection": f"/inspections/{delivered.defect.id}"}.get(address, address))
+        page.goto(places.get(address, address))
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("html")).to_have_attribute("lang", {"zh": "zh-CN", "en": "en-US"}[language])
         check(lines(page), foreign, language)

@@ -33,6 +33,9 @@ _SEEN, _VERSION, _UP = Text("Last heard", "最近上线"), Text("Version", "版�
 _BUFFER, _WAITING = Text("Buffer used", "缓冲占用"), Text("Waiting to be sent", "待上传")
 _COLLECTED, _LOST = Text("Values collected", "已采集"), Text("Values dropped", "已丢弃")
 _ASIDE, _DISK, _MEMORY = Text("Set aside", "已隔离批次"), Text("Disk free", "磁盘剩余"), Text("Memory", "内存占用")
+_MISSED, _CLOCK = Text("Poll cycles missed", "错过的采集周期"), Text("Clock off by", "时钟偏差")
+_LASTS, _LASTS_FOR = Text("Buffer lasts without the cloud", "断网可缓存"), Text("about {length}", "约 {length}")
+_CONFIGURATION = Text("Configuration and its versions", "配置与历史版本")
 _OF = Text("{used} of {limit} MB", "{used} / {limit} MB")
 _SINCE = Text("for {length}", "已等待 {length}")
 _NOTHING_WAITS = Text("nothing", "无")
@@ -99,6 +102,8 @@ class _Gateways:
                         for fact in _facts(self._visit, agent, now):
                             Words(self._visit.say(fact.name), tag="dt")
                             values.append(Words(fact.value, tag="dd"))
+                    with box("link", "a", href=f"/gateways/{agent.id}/configuration"):
+                        Words(self._visit.say(_CONFIGURATION))
                 self._shown[str(agent.id)] = (mark, values)
 
 
@@ -130,16 +135,23 @@ def _facts(visit: Visit, agent: Agent, now: datetime) -> list[_Fact]:
     waiting = since("oldest_unsent", visit.say(_NOTHING_WAITS))
     if health.get("oldest_unsent"):
         waiting = visit.say(_SINCE, length=waiting)
+    offset = health.get("clock_offset_us")
+    clock = NOTHING if offset is None else f"{offset / 1e6:+.2f} s"
+    hours = health.get("buffer_hours_left")
+    lasts = NOTHING if hours is None else visit.say(_LASTS_FOR, length=visit.say(duration(hours * 3600)))
     seen = visit.say(age((now - agent.last_seen).total_seconds())) if agent.last_seen else NOTHING
     return [
         _Fact(_SEEN, seen),
         _Fact(_VERSION, agent.agent_version),
         _Fact(_UP, since("started", NOTHING)),
         _Fact(_COLLECTED, count("collected")),
+        _Fact(_MISSED, count("missed_cycles")),
         _Fact(_LOST, count("dropped")),
         _Fact(_ASIDE, count("set_aside")),
         _Fact(_WAITING, waiting),
         _Fact(_BUFFER, buffer),
+        _Fact(_LASTS, lasts),
+        _Fact(_CLOCK, clock),
         _Fact(_DISK, megabytes("disk_free_bytes")),
         _Fact(_MEMORY, megabytes("rss_bytes")),
     ]
