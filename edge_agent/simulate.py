@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from protocols.catalogue import simulator_class
 from protocols.driver import Simulator
@@ -45,7 +46,9 @@ def simulate(
     template = load_template(device)
     protocol = template.device.protocol
     values = behaviour(template, seed, begun, [load_template(name) for name in load])
-    simulator = simulator_class(protocol)(template.points, lambda: values(now_us()), port=port, tick_s=tick)
+    # A server of a companion specification is known by its namespaces.
+    spaces: dict[str, Any] = {"namespaces": template.fingerprint.namespaces} if protocol == "opcua" else {}
+    simulator = simulator_class(protocol)(template.points, lambda: values(now_us()), port=port, tick_s=tick, **spaces)
 
     def announce(address: str) -> None:
         found = {"device": device, "protocol": protocol, "address": address, "seed": seed, "start": begun}

@@ -16,7 +16,6 @@ from protocols.text import Language, Text, choose_language
 if TYPE_CHECKING:
     from edge_agent.onboard.decode import Proposal, Snapshots
     from edge_agent.onboard.discover import Found
-    from edge_agent.onboard.identify import Identified
     from protocols.modbus.config import ModbusConnection, Table
 
 Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Most requests per second. 每秒最多请求数。")]
@@ -28,6 +27,8 @@ Framing = Annotated[str, typer.Option(help='"tcp" or "rtu-over-tcp". 帧格式�
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
+    from edge_agent.onboard.identify_cli import identify_command
+
     app.command("discover")(discover_command)
     app.command("identify")(identify_command)
     app.command("decode")(decode_command)
@@ -100,86 +101,6 @@ def _row(device: Found, language: Language) -> list[str]:
     return [plain(cell) for cell in cells]
 
 
-def identify_command(
-    *,
-    address: Address,
-    unit: Unit = 1,
-    framing: Framing = "tcp",
-    timeout: Timeout = 1.0,
-    as_json: Json = False,
-    lang: Lang = None,
-) -> None:
-    """Find which device of the library this is; an opc.tcp:// address tells what it is itself. 识别设备型号。"""
-    language = choose_language(lang)
-    with explained(language):
-        if address.startswith("opc.tcp://"):
-            _describe(address, timeout, language, as_json)
-            return
-        found = asyncio.run(_identify(address, _connection(address, unit, framing, timeout), language, as_json))
-        if as_json:
-            print_json(
-                {
-                    "identity": found.identity,
-                    "matches": [
-                        {
-                            "template": match.template,
-                            "name": match.name.to(language),
-                            "score": match.score,
-                            "reasons": [reason.to(language) for reason in match.reasons],
-                        }
-                        for match in found.matches
-                    ],
-                }
-            )
-        else:
-            for key, value in found.identity.items():
-                print_line(f"{key}: {value}")
-            heads = (Text("score", "得分"), Text("template", "模板"), Text("name", "名称"), Text("reasons", "依据"))
-            separator = Text("; ", "；").to(language)
-            print_table(
-                heads,
-                [
-                    (
-                        f"{match.score:.2f}",
-                        match.template,
-                        plain(match.name.to(language)),
-                        plain(separator.join(reason.to(language) for reason in match.reasons)),
-                    )
-                    for match in found.matches[:5]
-                ],
-                language,
-            )
-        raise typer.Exit(0 if found.matches and found.matches[0].score >= 0.5 else 1)
-
-
-async def _identify(device: str, connection: ModbusConnection, language: Language, hidden: bool) -> Identified:
-    from edge_agent.onboard.identify import identify, modbus_templates
-
-    with progress(
-        1 + len(modbus_templates()), Text("trying templates", "逐个比对模板").to(language), hidden
-    ) as advance:
-        return await identify(device, connection, advance)
-
-
-def _describe(endpoint: str, timeout: float, language: Language, as_json: bool) -> None:
-    from protocols.opcua.description import describe_server
-
-    server = asyncio.run(describe_server(endpoint, timeout))
-    if as_json:
-        print_json({**server._asdict(), "companions": server.companions})
-        return
-    rows = [
-        (Text("application", "应用").to(language), server.application),
-        *server.build.items(),
-        *(
-            (Text("endpoint", "端点").to(language), f"{e.policy}/{e.mode} {', '.join(e.users)}")
-            for e in server.endpoints
-        ),
-        *((Text("specification", "配套规范").to(language), name) for name in server.companions),
-    ]
-    print_table((Text("", ""), Text("", "")), [(plain(key), plain(value)) for key, value in rows], language)
-
-
 def decode_command(
     *,
     address: Address,
@@ -202,7 +123,7 @@ def decode_command(
 
     language = choose_language(lang)
     with explained(language):
-        connection = _connection(address, unit, framing, timeout)
+        connection = modbus_connection(address, unit, framing, timeout)
         found = _sample(
             address,
             connection,
@@ -305,7 +226,8 @@ def _print_proposals(proposals: list[Proposal], language: Language) -> None:
     )
 
 
-def _connection(address: str, unit: int, framing: str, timeout: float) -> ModbusConnection:
+def modbus_connection(address: str, unit: int, framing: str, timeout: float) -> ModbusConnection:
+    """Return the connection the options ask for; raises ConfigError for an address that is none."""
     from edge_agent.onboard.discover import MODBUS_PORT, parse_places
     from protocols.modbus.config import ModbusConnection
     from protocols.validation import validate

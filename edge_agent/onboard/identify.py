@@ -6,28 +6,36 @@ entry each one is mapped to, and obeying P = U I cos phi and P = P1 + P2 + P3 wh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from typing import NamedTuple
 
-from protocols.dictionary.entries import load_dictionary
-from protocols.driver import PointConfig
+from edge_agent.onboard.evidence import LAW_BITS, Survey, sense
 from protocols.library.templates import Template, load_template, template_ids
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.identification import identification
-from protocols.reading import Value
+from protocols.reading import (
+    BAD_COMMUNICATION_ERROR,
+    BAD_CONFIGURATION_ERROR,
+    BAD_DEVICE_FAILURE,
+    Value,
+)
 from protocols.text import Text
+
+SURE = 0.6
+"""Score from which a match is an answer; below, it is a guess."""
+_BITS = 8.0
+_ABSENT = {BAD_CONFIGURATION_ERROR, BAD_COMMUNICATION_ERROR, BAD_DEVICE_FAILURE}
 
 
 class Match(NamedTuple):
-    """How well a template fits: score 0..1, and why."""
+    """How well a template fits: score 0..1, why, and how many bits of evidence there are (`evidence`)."""
 
     template: str
     name: Text
     score: float
     reasons: tuple[Text, ...]
+    bits: float = 0.0
 
 
 class Identified(NamedTuple):
@@ -45,14 +53,40 @@ async def identify(device: str, connection: ModbusConnection, advance: Callable[
     """
     identity = await identification(device, connection)
     advance()
-    matches = []
-    for template in modbus_templates():
-        values = await _read(device, connection, template)
-        match = judge(template, values, identity)
-        if match.score > 0.1:
-            matches.append(match)
-        advance()
-    return Identified(identity, sorted(matches, key=lambda match: -match.score))
+    templates = modbus_templates()
+    answers = await read_all(device, connection, templates, advance)
+    return Identified(identity, rank(templates, answers, identity))
+
+
+def rank(
+    templates: Sequence[Template], answers: Mapping[str, Mapping[str, Value]], identity: Mapping[str, str]
+) -> list[Match]:
+    """Return the templates that fit at all, best first; `answers` as `read_all` gives them."""
+    survey = Survey(templates, answers)
+    matches = [judge(template, answers[template.device.id], identity, survey) for template in templates]
+    found = sorted(
+        (match for match in matches if match.score > 0.1), key=lambda match: (-round(match.score, 2), -match.bits)
+    )
+    places = {template.device.id: _places(template) for template in templates}
+    return [_with_twins(match, found, places) for match in found]
+
+
+def _with_twins(match: Match, found: Sequence[Match], places: Mapping[str, frozenset[str]]) -> Match:
+    """Return the match with a word on those of the others that have the same points: values cannot tell them apart."""
+    twins = [
+        other.template
+        for other in found
+        if other.template != match.template and places[other.template] == places[match.template]
+    ]
+    if not twins:
+        return match
+    listed = ", ".join(twins)
+    note = Text(f"has the same map as {listed}: see the label", f"与 {listed} 的点表相同，请核对铭牌")
+    return match._replace(reasons=(*match.reasons, note))
+
+
+def _places(template: Template) -> frozenset[str]:
+    return frozenset(point.model_dump_json(exclude={"name", "description"}) for point in template.points)
 
 
 def modbus_templates() -> list[Template]:
@@ -61,65 +95,69 @@ def modbus_templates() -> list[Template]:
     return [template for template in templates if template.device.protocol == "modbus"]
 
 
-async def _read(device: str, connection: ModbusConnection, template: Template) -> dict[str, Value]:
-    """Return the value of each point the device has; those it does not have are missing."""
-    points = [point for point in template.points if isinstance(point, ModbusPoint)]
-    driver = ModbusDriver(device, connection, points)
-    try:
-        await driver.open()
-        readings = await driver.read(points)
-    finally:
-        await driver.close()
-    return {reading.point: reading.value for reading in readings if reading.quality.good}
+async def read_all(
+    device: str,
+    connection: ModbusConnection,
+    templates: Sequence[Template],
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, dict[str, Value]]:
+    """Return, by template and point, the value of each point the device has; those it does not have are missing.
+
+    A point that is there but shows no valid value has None.
+    """
+    answers = {}
+    for template in templates:
+        points = [point for point in template.points if isinstance(point, ModbusPoint)]
+        driver = ModbusDriver(device, connection, points)
+        try:
+            await driver.open()
+            readings = await driver.read(points)
+        finally:
+            await driver.close()
+        answers[template.device.id] = {
+            reading.point: reading.value if reading.quality.good else None
+            for reading in readings
+            if reading.quality not in _ABSENT
+        }
+        advance()
+    return answers
 
 
-def judge(template: Template, values: Mapping[str, Value], identity: Mapping[str, str]) -> Match:
+def judge(
+    template: Template, values: Mapping[str, Value], identity: Mapping[str, str], survey: Survey | None = None
+) -> Match:
     """Return how well `values`, by point name, and `identity` fit `template`.
 
-    The score is the share of points that exist, times the square of the share of tests of sense passed, of which
-    the values not zero count in full. A sign of the fingerprint that holds lifts the score to 0.9 at least, one that does
-    not takes four fifths of it away; a device that names this type in its identification is at 0.95 at least.
+    The score is the share of points that exist, times the square of the share of tests of sense passed, times how sure
+    the evidence makes: 1 - 2^(-bits / 8). A sign of the fingerprint that holds lifts the score to 0.9 at least, one that
+    does not takes four fifths of it away; a device that names this type in its identification is at 0.95 at least.
     """
     points = template.points
-    there = [point for point in points if point.name in values]
-    exists = len(there) / len(points)
-    reasons = [Text(f"{len(there)} of {len(points)} points exist", f"{len(points)} 个点中存在 {len(there)} 个")]
-    sensible = [_sensible(point, values[point.name]) for point in there]
-    # A zero is inside many ranges and says little.
-    weights = [1.0 if values[point.name] else 0.2 for point in there]
-    passed = sum(weight for weight, fits in zip(weights, sensible, strict=True) if fits)
-    wrong = [point.name for point, fits in zip(there, sensible, strict=True) if not fits]
-    if wrong:
-        listed = ", ".join(wrong[:3])
-        reasons.append(
-            Text(f"{len(wrong)} values outside their range: {listed}", f"{len(wrong)} 个值超出范围：{listed}")
-        )
-    laws = list(_laws(there, values))
-    for holds, law in laws:
-        passed += 5.0 * holds
-        weights.append(5.0)
-        reasons.append(Text(f"{law} holds", f"{law} 成立") if holds else Text(f"{law} is broken", f"{law} 不成立"))
-    alive = sum(weight == 1.0 for weight in weights)
-    sense = passed / sum(weights) if alive else 0.0
-    score = exists * sense**2
+    there = sum(point.name in values for point in points)
+    reasons = [Text(f"{there} of {len(points)} points exist", f"{len(points)} 个点中存在 {there} 个")]
+    made = sense(template, values)
+    reasons += made.reasons
+    bits = made.bits + (survey.bits(template, values) if survey is not None else 0.0)
+    score = there / len(points) * made.passed**2 * (1 - 2 ** (-max(bits, 0.0) / _BITS))
     for sign in template.fingerprint.sign:
-        holds = sign.holds(values.get(sign.point))
-        score = max(score, 0.9) if holds else 0.2 * score
         shown = values.get(sign.point)
+        holds = sign.holds(shown)
+        score = max(score, 0.9) if holds else 0.2 * score
+        bits += 2 * LAW_BITS * holds
         reasons.insert(
             0,
             Text(f"{sign.point} = {shown}, as this type shows", f"{sign.point} = {shown}，符合该型号特征")
             if holds
             else Text(f"{sign.point} is not what this type shows", f"{sign.point} 与该型号特征不符"),
         )
-    named = _named(template, identity)
-    if named is not None:
-        reasons.insert(0, named)
+    said = named(template, identity)
+    if said is not None:
+        reasons.insert(0, said)
         score = max(score, 0.95)
-    return Match(template.device.id, template.device.name, round(score, 3), tuple(reasons))
+    return Match(template.device.id, template.device.name, round(score, 3), tuple(reasons), bits)
 
 
-def _named(template: Template, identity: Mapping[str, str]) -> Text | None:
+def named(template: Template, identity: Mapping[str, str]) -> Text | None:
     """Return the reason where the device names this type: a text of its fingerprint, or its model and manufacturer."""
     said = " ".join(identity.values()).lower()
     device = template.device
@@ -130,49 +168,3 @@ def _named(template: Template, identity: Mapping[str, str]) -> Text | None:
     if not texts:
         return None
     return Text(f"it says '{texts[0]}' of itself", f"设备自报标识中有“{texts[0]}”")
-
-
-def _sensible(point: PointConfig, value: Value) -> bool:
-    if isinstance(value, bool) or value is None or isinstance(value, str) or point.property is None:
-        return value is not None and value != ""
-    entry = load_dictionary().entry(point.property)
-    factor, offset = entry.conversion_from(point.unit or entry.unit)
-    measured = value * factor + offset
-    if entry.values:
-        return measured in entry.values
-    low = -math.inf if entry.typical_min is None else entry.typical_min
-    high = math.inf if entry.typical_max is None else entry.typical_max
-    slack = 0.05 * (high - low) if math.isfinite(high - low) else 0.0
-    # A tiny float is what a wrong layout shows most often.
-    return low - slack <= measured <= high + slack and (measured == 0 or abs(measured) > 1e-6)
-
-
-def _laws(points: Sequence[PointConfig], values: Mapping[str, Value]) -> list[tuple[bool, str]]:
-    """Return the laws this template's points allow to test: whether each holds, and its name."""
-    dictionary = load_dictionary()
-    known: dict[str, float] = {}
-    for point in points:
-        value = values[point.name]
-        if point.property and isinstance(value, (int, float)) and not isinstance(value, bool):
-            entry = dictionary.entry(point.property)
-            factor, offset = entry.conversion_from(point.unit or entry.unit)
-            known.setdefault(point.property, value * factor + offset)
-    laws = []
-    total = known.get("active_power_total")
-    phases = [known.get(f"active_power_l{k}") for k in (1, 2, 3)]
-    if total and None not in phases:
-        laws.append((_near(total, sum(phase or 0.0 for phase in phases)), "P = P1 + P2 + P3"))
-    for k, law in product((1, 2, 3), ("P = U × I × cos φ",)):
-        u, i, p = (
-            known.get(f"{code}_l{k}{end}") for code, end in (("voltage", "_n"), ("current", ""), ("active_power", ""))
-        )
-        cosine = known.get(f"power_factor_l{k}")
-        if u and i and p and cosine:
-            laws.append((_near(abs(p) * 1e3, u * i * abs(cosine)), f"{law} (L{k})"))
-    if frequency := known.get("frequency_grid"):
-        laws.append((45 <= frequency <= 65, "f = 50/60 Hz"))
-    return laws
-
-
-def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= 0.05 * max(abs(one), abs(other))
