@@ -12,7 +12,7 @@ from edge_agent.backoff import full_jitter
 from edge_agent.config import DeviceConfig
 from edge_agent.events import Announce
 from edge_agent.normalise import Mark, Normaliser
-from protocols.driver import Driver, Historian, Observed, PointConfig
+from protocols.driver import Driver, Historian, Lasting, Observed, PointConfig
 from protocols.errors import ConfigError, Malformed, Refused, SunmaoError, Unreachable
 from protocols.reading import BAD_NO_COMMUNICATION, Reading, now_us
 from protocols.text import Text
@@ -22,6 +22,8 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 OBSERVE_S = 10.0
 """How often a driver is asked for notices, besides right after the first readings."""
+LEAST_OVERDUE_S = 1.0
+"""A polled device is lost once it has given nothing for two periods, or twice its usual time, but never sooner."""
 STABLE_S = 10.0
 """A connection that lasted so long was a good one; its end is no reason to wait longer than after a first failure."""
 
@@ -52,6 +54,9 @@ class Collector:
         self._since = now_us()
         self._reason = Text("", "")
         self._failures = 0
+        self._silences = 0
+        self._usual_s = 0.0
+        self._overdue: asyncio.TimerHandle | None = None
         self._backfill = Backfill(device, normalise, lambda readings: add(readings, ()), announce)
         self._observed: Observed | None = None
         self._counted: Counter[str] = Counter()
@@ -59,6 +64,12 @@ class Collector:
 
     async def run(self) -> None:
         """Collect until cancelled; returns only if the device's configuration proves wrong."""
+        try:
+            await self._run()
+        finally:
+            self._expect(None)
+
+    async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             try:
@@ -150,17 +161,58 @@ class Collector:
         await self._poll(driver, groups)
 
     async def _poll(self, driver: Driver, groups: dict[float, list[PointConfig]]) -> None:
-        """Read every group each period. A cycle that takes longer makes the following ones be left out and counted."""
+        """Read every group each period. A cycle that takes longer makes the following ones be left out and counted.
+
+        Silence that the driver's connection outlives is waited out on that connection.
+        """
         clock = asyncio.get_running_loop().time
         due = dict.fromkeys(groups, clock())
+        shortest = min(groups)
         while True:
             period = min(due, key=due.__getitem__)
             await asyncio.sleep(due[period] - clock())
-            self._deliver(await driver.read(groups[period]))
+            begun = clock()
+            try:
+                readings = await driver.read(groups[period])
+            except Unreachable as error:
+                if not (isinstance(driver, Lasting) and driver.usable):
+                    raise
+                self._silences += 1
+                if self._state != "up" or self._silences > 1:
+                    self._lost(error)
+                await asyncio.sleep(full_jitter(self._silences, FIRST_WAIT_S, max(self.device.period_s, 1.0)))
+                due = dict.fromkeys(groups, clock())
+                continue
+            self._silences = 0
+            self._usual_s = max(clock() - begun, 0.98 * self._usual_s)
+            self._deliver(readings)
+            if period == shortest:
+                self._expect(max(2 * max(period, self._usual_s), LEAST_OVERDUE_S))
             due[period] += period
             if late := int(max(clock() - due[period], 0.0) // period):
                 self.missed += late
                 due[period] += late * period
+
+    def _expect(self, within_s: float | None) -> None:
+        """Have the device be lost if it gives nothing `within_s` seconds from now, however long its driver waits."""
+        if self._overdue is not None:
+            self._overdue.cancel()
+        loop = asyncio.get_running_loop()
+        self._overdue = None if within_s is None else loop.call_later(within_s, self._give_up, within_s, loop.time())
+
+    def _give_up(self, within_s: float, since: float) -> None:
+        if asyncio.get_running_loop().time() - since > 1.5 * within_s:
+            self._expect(within_s)  # it is this process that was held up, and the answer may lie in the socket
+        elif self._state == "up":
+            self._lost(
+                Unreachable(
+                    Text(
+                        f"{self.device.name}: nothing for {within_s:.1f} s",
+                        f"{self.device.name}：{within_s:.1f} 秒无数据",
+                    ),
+                    Text("check its network and power", "请检查网络与电源"),
+                )
+            )
 
     def _deliver(self, readings: Sequence[Reading]) -> None:
         if self._state != "up":

@@ -208,7 +208,7 @@ class Driver(Protocol):
 
     The agent promises: `__init__` before everything; `open` before `read`, `subscribe`, `write`, `browse` and `watch`; one call
     at a time; cancellation at any await; after any SunmaoError but ConfigError it calls `close`, waits and makes a new
-    driver.
+    driver, unless the driver is `Lasting` and still usable.
 
     A driver promises:
     * `__init__` touches no network and raises ConfigError for any address it cannot serve.
@@ -266,6 +266,18 @@ class Observed(Protocol):
 
     def notices(self) -> Sequence[Text]:
         """Return what a person should know though the device works; the agent says each sentence once."""
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What a driver may have besides: a connection that outlives an unanswered question."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether, after `read` has raised Unreachable, it may be called again without a new driver.
+
+        So a device that is late, or one of several on a connection, is no reason to connect anew.
+        """
 
 
 @runtime_checkable

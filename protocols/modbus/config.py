@@ -112,6 +112,18 @@ class ModbusConnection(ConnectionConfig):
         "N", description='Parity on the serial port: "N" none, "E" even, "O" odd; there are always 8 data bits.'
     )
     stopbits: Literal[1, 2] = Field(1, description="Stop bits on the serial port.")
+    share: bool = Field(
+        True,
+        description=(
+            "Use one TCP connection together with the other devices at the same host and port; false opens one of its own."
+        ),
+    )
+    pipeline: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Requests sent before the first is answered (Modbus TCP only); many devices take just one at a time.",
+    )
     max_registers: int = Field(
         125,
         ge=1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from operator import itemgetter
 from time import monotonic
@@ -116,13 +117,30 @@ class ModbusDriver:
         readings = [Reading("", None, BAD_WAITING_FOR_INITIAL_DATA, start, start)] * len(names)
         for _, block, quality in schedule.refused:
             block.fail(quality, start, readings)
-        for block in tuple(schedule.blocks):
-            await self._read_block(block, schedule, readings)
+        await self._read_blocks(schedule, readings)
         if trial := schedule.next_trial():
             await self._read_block(trial, schedule, readings)
             if trial in schedule.blocks:
                 self._schedules[names] = _Schedule(self.plan(points))
         return readings
+
+    async def _read_blocks(self, schedule: _Schedule, readings: list[Reading]) -> None:
+        """Read what is due, as many blocks at a time as the device takes requests."""
+        waiting = iter(tuple(schedule.blocks))
+
+        async def work() -> None:
+            for block in waiting:
+                await self._read_block(block, schedule, readings)
+
+        workers = min(self._connection.pipeline, len(schedule.blocks))
+        if workers <= 1:
+            return await work()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(work())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def _read_block(self, block: Block, schedule: _Schedule, readings: list[Reading]) -> None:
         answer = await self._link.exchange(block.function_code, block.address, block.count, block.size)
@@ -186,6 +204,19 @@ class ModbusDriver:
             "choose its template from the library or enter the registers from its manual",
             "请从设备库选择模板，或按说明书填写寄存器",
         )
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection can be read on after Unreachable; see `protocols.driver.Lasting`."""
+        return self._link.usable
+
+    def counters(self) -> dict[str, int]:
+        """Return "late_answers": answers that came after their time and were dropped."""
+        return {"late_answers": self._link.late}
+
+    def notices(self) -> list[Text]:
+        """Return nothing: what is wrong with a Modbus device shows in its points."""
+        return []
 
     async def close(self) -> None:
         """Let go of the device."""

@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from protocols.errors import Malformed, Unreachable
 from protocols.modbus.config import ModbusConnection
-from protocols.modbus.link import MEI_TYPE, ModbusLink
+from protocols.modbus.link import ModbusLink
+from protocols.modbus.pdu import MEI_TYPE
 from protocols.text import Text
 
 OBJECTS = (

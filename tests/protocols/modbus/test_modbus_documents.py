@@ -28,7 +28,7 @@ def test_defaults_shown_in_the_sample_are_the_defaults() -> None:
         for line in SAMPLE.splitlines()
         if line.startswith("# ") and "=" in line
     ]
-    assert len(shown) == 10
+    assert len(shown) == 12
     for name, value in tomllib.loads("\n".join(shown)).items():
         assert ModbusConnection.model_fields[name].default == value
 

@@ -15,7 +15,7 @@ from pymodbus.framer import FramerRTU, FramerSocket
 
 from protocols.errors import Malformed, SunmaoError, Unreachable
 from protocols.modbus.config import ModbusPoint
-from protocols.modbus.link import AnswerDecoder
+from protocols.modbus.pdu import AnswerDecoder
 from protocols.reading import Reading
 from tests.conformance.plant import listening
 from tests.protocols.modbus.modbus_peer import (
