@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
+from sys import float_info
 
 import msgspec
 
@@ -38,7 +39,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 class _Point:
     """What is known of one point before its readings come, and the latest of them."""
 
-    __slots__ = ("convert", "factor", "high", "last", "low", "offset", "ref", "stored", "text", "timed")
+    __slots__ = ("convert", "factor", "high", "last", "low", "number", "offset", "ref", "stored", "text", "timed")
 
     def __init__(self, device: str, config: PointConfig, entry: Entry | None, mark: Mark | None) -> None:
         unit = config.unit or (entry.unit if entry else "")
@@ -46,6 +47,7 @@ class _Point:
         self.text = None if entry is None else entry.data_type == "STRING"
         self.factor, self.offset = entry.conversion_from(unit) if entry and not self.text else (1.0, 0.0)
         self.convert = (self.factor, self.offset) != (1.0, 0.0)
+        self.number = not self.text and not self.convert
         self.low, self.high = _plausible(config, entry, self.factor, self.offset)
         self.timed = mark is not None
         self.stored = 0
@@ -53,6 +55,8 @@ class _Point:
 
     def meaning(self, value: Value, quality: Quality) -> tuple[Value, Quality]:
         """Return value and quality as the dictionary entry wants them."""
+        if self.number and value.__class__ is float and self.low <= value <= self.high:
+            return value, quality
         if value is None:
             return None, quality
         if isinstance(value, str):
@@ -75,7 +79,8 @@ def _plausible(config: PointConfig, entry: Entry | None, factor: float, offset: 
     if entry is not None:
         of_entry = (0.0, 1.0) if entry.data_type == "BOOLEAN" else (entry.typical_min, entry.typical_max)
         low, high = of_entry[0] if low is None else low, of_entry[1] if high is None else high
-    return -inf if low is None else low, inf if high is None else high
+    greatest = float_info.max  # no infinity lies within
+    return -greatest if low is None else low, greatest if high is None else high
 
 
 def _at_least(bad: Quality, quality: Quality) -> Quality:
@@ -121,8 +126,9 @@ class Normaliser:
         """
         kept: list[tuple[PointRef, Reading]] = []
         marks: list[tuple[PointRef, Mark]] = []
+        points = self._points
         for reading in readings:
-            point = self._points[reading.point]
+            point = points[reading.point]
             time, value, quality = reading.source_time, reading.value, reading.quality
             if isinstance(value, str) and not _storable(value):
                 value, quality = None, _at_least(BAD_DECODING_ERROR, quality)
@@ -140,7 +146,9 @@ class Normaliser:
                 marks.append((point.ref, point.last))
             value, quality = point.meaning(value, quality)
             point.stored = time
-            kept.append((point.ref, Reading(reading.point, value, quality, time, reading.arrival_time)))
+            if value is not reading.value or quality is not reading.quality or time != reading.source_time:
+                reading = Reading(reading.point, value, quality, time, reading.arrival_time)  # noqa: PLW2901
+            kept.append((point.ref, reading))
         return kept, marks
 
     def last_times(self) -> dict[str, int]:

@@ -25,21 +25,36 @@ _decoder = msgspec.msgpack.Decoder(Batch)
 
 def columns_of(readings: Sequence[tuple[PointRef, Reading]]) -> tuple[Columns | None, list[TextReading]]:
     """Sort readings into numeric columns and text readings, keeping their order."""
-    index: dict[PointRef, int] = {}
-    point, time, value, quality, delay = array("I"), array("q"), array("d"), array("h"), array("I")
     texts: list[TextReading] = []
+    refs: list[PointRef] = []
+    numbers: list[Reading] = []
+    values: list[float] = []
     for ref, reading in readings:
-        if isinstance(reading.value, str):
-            texts.append(TextReading(ref, reading.source_time, reading.value, int(reading.quality)))
-            continue
-        point.append(index.setdefault(ref, len(index)))
-        time.append(reading.source_time)
-        value.append(nan if reading.value is None else reading.value)
-        quality.append(reading.quality)
-        delay.append(min(max(reading.arrival_time - reading.source_time, 0), _MAX_DELAY))
-    if not point:
+        value = reading.value
+        if isinstance(value, str):
+            texts.append(TextReading(ref, reading.source_time, value, int(reading.quality)))
+        else:
+            refs.append(ref)
+            numbers.append(reading)
+            values.append(nan if value is None else value)
+    if not numbers:
         return None, texts
-    columns = Columns(list(index), *(_little(column) for column in (point, time, value, quality, delay)))
+    # Distinct by identity: a stream repeats the same few objects, and to hash one costs more than all the rest.
+    places = [id(ref) for ref in refs]
+    points = dict(zip(places, refs, strict=True))
+    index = {place: number for number, place in enumerate(points)}
+    times = [reading.source_time for reading in numbers]
+    delays = [reading.arrival_time - time for reading, time in zip(numbers, times, strict=True)]
+    if min(delays) < 0 or max(delays) > _MAX_DELAY:
+        delays = [min(max(delay, 0), _MAX_DELAY) for delay in delays]
+    columns = Columns(
+        list(points.values()),
+        _little(array("I", [index[place] for place in places])),
+        _little(array("q", times)),
+        _little(array("d", values)),
+        _little(array("h", [reading.quality for reading in numbers])),
+        _little(array("I", delays)),
+    )
     return columns, texts
 
 

@@ -53,7 +53,7 @@ class Columns(msgspec.Struct, frozen=True):
     """Numeric readings by column, little-endian; row i is (points[point[i]], source_time[i], value[i], quality[i]).
 
     Attributes:
-        points: the distinct points of this batch.
+        points: the points of this batch, as a rule each once.
         point: uint32 indices into `points`, n x 4 bytes.
         source_time: int64 microseconds UTC, n x 8 bytes.
         value: float64, n x 8 bytes; booleans are 0 and 1, a missing value is NaN.
