@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -147,9 +147,7 @@ class Collector:
             await asyncio.sleep(OBSERVE_S)
 
     async def _collect(self, driver: Driver) -> None:
-        groups: dict[float, list[PointConfig]] = defaultdict(list)
-        for point in self.device.points:
-            groups[point.period_s or self.device.period_s].append(point)
+        groups = self.device.periods()
         if driver.subscribes:
             try:
                 for period, points in groups.items():

@@ -118,6 +118,13 @@ class DeviceConfig(_Table):
                 return point
         raise _unknown("point", "点", name, [point.name for point in self.points])
 
+    def periods(self) -> dict[float, list[PointConfig]]:
+        """Return the points by the period they are read in, in seconds."""
+        periods: dict[float, list[PointConfig]] = {}
+        for point in self.points:
+            periods.setdefault(point.period_s or self.period_s, []).append(point)
+        return periods
+
     def driver(self) -> Driver:
         """Return a new driver for this device; nothing is sent yet."""
         return driver_class(self.protocol)(self.name, self.connection, self.points)

@@ -1,4 +1,4 @@
-"""The commands about one point: `sunmao-edge test` and `sunmao-edge write`."""
+"""The commands about the points of a device: `sunmao-edge plan`, `test` and `write`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table, say
+from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
 if TYPE_CHECKING:
@@ -21,8 +22,55 @@ Configuration = Annotated[Path, typer.Option("--config", "-c", help="Configurati
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
+    app.command("plan")(plan_command)
     app.command("test")(try_point)
     app.command("write", context_settings={"ignore_unknown_options": True})(write_command)  # "-5" is a value
+
+
+def plan_command(
+    *,
+    device: Annotated[str, typer.Argument(help="Name of the device. 设备名称。")],
+    config: Configuration = Path("agent.toml"),
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Show which requests a device gets in each cycle, without connecting. 查看每个周期发出的请求（不连接设备）。"""
+    from edge_agent.config import load_config
+    from protocols.driver import Planned
+
+    language = choose_language(lang)
+    with explained(language):
+        chosen = load_config(config).device(device)
+        driver = chosen.driver()
+        if not isinstance(driver, Planned):
+            raise ConfigError(
+                Text(f"{device} is not read by requests of ours", f"{device} 不是由本机逐次请求读取"),
+                Text("it sends by itself, or its server decides", "由设备主动上报，或由服务器决定"),
+            )
+        planned = [
+            (period, request) for period, points in chosen.periods().items() for request in driver.requests(points)
+        ]
+        if as_json:
+            print_json(
+                [
+                    {"period_s": period, "request": request.what, "size": request.size, "points": request.points}
+                    for period, request in planned
+                ]
+            )
+            return
+        heads = (Text("period", "周期"), Text("request", "请求"), Text("addresses", "地址数"), Text("points", "点"))
+        rows = [
+            (f"{period:g} s", request.what, str(request.size), plain(_some(request.points)))
+            for period, request in planned
+        ]
+        print_table(heads, rows, language)
+        count = sum(len(request.points) for _, request in planned)
+        print_line(Text(f"{len(rows)} requests for {count} points", f"{count} 个点共 {len(rows)} 个请求").to(language))
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first and the last of many names."""
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])} … {names[-1]} ({len(names)})"
 
 
 def try_point(

@@ -8,7 +8,7 @@ in `catalogue.py` and nowhere else. `tests/conformance` runs every driver throug
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -266,6 +266,22 @@ class Observed(Protocol):
 
     def notices(self) -> Sequence[Text]:
         """Return what a person should know though the device works; the agent says each sentence once."""
+
+
+class PlannedRequest(NamedTuple):
+    """One request of every cycle: what is asked for in the device's own terms, how many addresses, for which points."""
+
+    what: str
+    size: int
+    points: tuple[str, ...]
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """What a driver may have besides: it knows before connecting which requests its points need."""
+
+    def requests(self, points: Sequence[Any]) -> Sequence[PlannedRequest]:
+        """Return the requests that read `points` once."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, ConnectionConfig, Deliver, PointConfig
+from protocols.driver import BrowsedPoint, ConnectionConfig, Deliver, PlannedRequest, PointConfig
 from protocols.errors import Refused
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.frames import EXCEPTIONS
@@ -102,6 +102,13 @@ class ModbusDriver:
     def plan(self, points: Sequence[ModbusPoint]) -> list[Block]:
         """Return the requests that read `points`; needs no connection. Raises ConfigError as `plan_reads` does."""
         return plan_reads(points, self._connection.max_registers, self._connection.max_gap)
+
+    def requests(self, points: Sequence[ModbusPoint]) -> list[PlannedRequest]:
+        """Return the requests that read `points`, for people; see `plan`."""
+        return [
+            PlannedRequest(block.place, block.count, tuple(point.name for point in block.points))
+            for block in self.plan(points)
+        ]
 
     async def open(self) -> None:
         """Connect; raises Unreachable, and Refused for a serial port that can not be used."""

@@ -86,8 +86,13 @@ class Block:
             number = fields[2 * (point.address - self.address), register_field(point)]
             self._targets.append((place, point.name, order[number], converter(point)))
 
+    @property
+    def place(self) -> str:
+        """What is asked for: the table, its first and its last address."""
+        return f"{self.table} {self.address}..{self.address + self.count - 1}"
+
     def __repr__(self) -> str:
-        return f"{self.table} {self.address}..{self.address + self.count - 1}: {', '.join(p.name for p in self.points)}"
+        return f"{self.place}: {', '.join(p.name for p in self.points)}"
 
     def decode(self, data: bytes, time: int, readings: list[Reading]) -> None:
         """Put the reading of each point at its place in `readings`.
