@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_agent.check_device import check_device, read_device
 from edge_agent.check_network import check_cloud
+from edge_agent.check_outlets import check_outlets
 from edge_agent.check_room import check_room, existing
 from edge_agent.check_security import check_security
 from edge_agent.config import Config, InspectionConfig
@@ -28,6 +29,8 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
         yield await asyncio.to_thread(_inspection, inspection)
     async for finding in check_cloud(config.cloud, config.agent.state_dir):
         yield finding
+    async for finding in check_outlets(config):
+        yield finding
     yield await check_room(config)
     for finding in await asyncio.to_thread(check_security, config, path):
         yield finding
@@ -35,7 +38,7 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
 
 def steps(config: Config) -> int:
     """Return about how many findings a check will have, for a progress bar."""
-    return len(config.devices) + len(config.inspections) + 12
+    return len(config.devices) + len(config.inspections) + len(config.outlets) + 12
 
 
 def _inspection(inspection: InspectionConfig) -> Finding:

@@ -70,6 +70,7 @@ class Outlets:
         for name, outlet in made.items():
             task = asyncio.create_task(supervise(name, outlet.run, self._buffer.announce))
             self._running[name] = _Running(wanted[name], outlet, task)
+        await asyncio.sleep(0)  # a task that was never begun would end without writing what it was given
 
     def states(self) -> list[OutletState]:
         """Return every outlet as it is now."""

@@ -26,6 +26,8 @@ MAX_METRICS = 500
 """Most readings between two signs of life of the broker; what it has not confirmed is published again."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 STABLE_S = 10.0
+BIRTHS_S = 1.0
+"""Births are given at most so often."""
 LAST_S = 1.0
 """At the end of the agent what waits is published for so long."""
 
@@ -57,6 +59,7 @@ class SparkplugOutlet:
         self._devices: dict[str, Device] = {}
         self._forgotten: list[str] = []
         self._next_alias = 1
+        self._births_at = 0.0
 
     def add(self, readings: Sequence[Pair], *, past: bool = False) -> None:
         """See `Outlet.add`."""
@@ -156,8 +159,8 @@ class SparkplugOutlet:
                 raise self._host_away()
             while (self._waiting or self._past) and session.host_online:
                 await self._publish_some(session)
-            if session.wants_birth:
-                self._give_births(session)
+            if self._births_due(session):
+                await self._give_births(session)
             self._bury_forgotten(session)
 
     async def _alive(self, session: NodeSession, ping_at: float) -> float:
@@ -185,7 +188,7 @@ class SparkplugOutlet:
             by_device.setdefault(pair[0].device, []).append(pair)
         for name, pairs in by_device.items():
             self._device(name).learn(pairs)
-        self._give_births(session)
+        await self._give_births(session)
         await session.ping()
         pairs = self._waiting.take(waiting)
         past = [(ref, reading) for ref, reading in pairs if present.get(ref) is not reading]
@@ -199,13 +202,21 @@ class SparkplugOutlet:
         self._next_alias += 1
         return self._next_alias - 1
 
-    def _give_births(self, session: NodeSession) -> None:
+    async def _give_births(self, session: NodeSession) -> None:
         """Publish the births of the node and of the devices that are there."""
+        self._births_at = time.monotonic()
         session.node_birth()
+        for device in self._devices.values():
+            device.born = False
         for name, device in self._devices.items():
-            device.born = not device.lost
-            if device.born:
+            if not device.lost:
                 session.device_birth(name, device.birth())
+                device.born = True
+                await asyncio.sleep(0)  # others have their turn between two large certificates
+
+    def _births_due(self, session: NodeSession) -> bool:
+        """Whether a host wants births; one that asks without end gets them now and then."""
+        return session.wants_birth and time.monotonic() - self._births_at >= BIRTHS_S
 
     def _bury_forgotten(self, session: NodeSession) -> None:
         """Say that devices are gone which the configuration has no more; one that has only changed is born anew."""
@@ -225,8 +236,8 @@ class SparkplugOutlet:
     async def _publish_some(self, session: NodeSession) -> None:
         """Publish some of what waits and wait until the broker has it; what it may not have waits again."""
         waiting = self._waiting if self._waiting else self._past
-        if waiting is self._past and session.wants_birth:
-            self._give_births(session)
+        if waiting is self._past and self._births_due(session):
+            await self._give_births(session)
         pairs = waiting.take(MAX_METRICS)
         try:
             by_device: dict[str, list[Pair]] = {}
