@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 ZH := $(findstring zh,$(or $(LC_ALL),$(LC_MESSAGES),$(LANG)))
 step = @echo "· $(if $(ZH),$(2),$(1))"
 
-.PHONY: setup demo test check bench faults fmt images
+.PHONY: setup demo test check bench faults fmt docs images
 .NOTPARALLEL:
 
 setup: $(STAMP)
@@ -42,6 +42,9 @@ faults: setup
 fmt: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: setup
+	@$(BIN)/python -P -m deploy.manual.write
 
 images: setup
 	@$(BIN)/python -P -m deploy.demo.demo --images

@@ -180,18 +180,22 @@ def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
     )
 
 
-class _DeviceTable(_Table):
+class DeviceTable(_Table):
     """A [[device]] as written: either a template, or a protocol with its points."""
 
-    name: Name
-    template: str | None = None
-    protocol: str | None = None
-    period_s: float = Field(1.0, ge=0.01, le=86400)
-    connection: dict[str, Any] = {}
-    point: list[dict[str, Any]] = []
+    name: Name = Field(description="Name of the device, unique here; one equipment in the cloud.")
+    template: str | None = Field(
+        None, description="Device of the library, or a template file (.toml) of your own; else protocol and points."
+    )
+    protocol: str | None = Field(None, description='"modbus", "opcua" or "mqtt"; with a template it is known.')
+    period_s: float = Field(1.0, ge=0.01, le=86400, description="Reading or sampling period in seconds.")
+    connection: dict[str, Any] = Field({}, description="How to reach it; see the table of its protocol.")
+    point: list[dict[str, Any]] = Field(
+        [], description="Its points, each a table of its protocol; over the template's."
+    )
 
 
-_TABLES: Mapping[str, Literal["table", "array"]] = {
+TABLES: Mapping[str, Literal["table", "array"]] = {
     "agent": "table",
     "cloud": "table",
     "buffer": "table",
@@ -277,9 +281,9 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(error, path) from error
     for name, table in tables.items():
-        if name not in _TABLES:
-            raise ConfigError(*unknown_key(name, list(_TABLES)), key=name)
-        array = _TABLES[name] == "array"
+        if name not in TABLES:
+            raise ConfigError(*unknown_key(name, list(TABLES)), key=name)
+        array = TABLES[name] == "array"
         if not isinstance(table, list if array else dict):
             header = f"[[{name}]]" if array else f"[{name}]"
             raise ConfigError(
@@ -287,7 +291,7 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
                 Text("correct the header", "请改正表头"),
                 key=name,
             )
-    return {name: tables.get(name, [] if kind == "array" else {}) for name, kind in _TABLES.items()}
+    return {name: tables.get(name, [] if kind == "array" else {}) for name, kind in TABLES.items()}
 
 
 def _agent(tables: Mapping[str, Any], folder: Path) -> AgentConfig:
@@ -300,7 +304,7 @@ def _placed(inspection: InspectionConfig, folder: Path) -> InspectionConfig:
 
 
 def _device(table: Any, key: str, folder: Path) -> DeviceConfig:
-    written = validate(_DeviceTable, table, key)
+    written = validate(DeviceTable, table, key)
     if (written.template is None) == (written.protocol is None):
         raise ConfigError(
             Text("needs either a template or a protocol", "须在 template 与 protocol 中二选一"),

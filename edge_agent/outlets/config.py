@@ -51,7 +51,7 @@ class OutletConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    kind: str
+    kind: str = Field(description="What kind of outlet this is.")
     name: str = Field(
         min_length=1, max_length=60, pattern=r"^\w[\w. -]*$", description="Name of the outlet, in status and messages."
     )
@@ -75,7 +75,7 @@ class OutletConfig(BaseModel):
 class SparkplugConfig(OutletConfig):
     """An edge node of Sparkplug B at a broker of one's own."""
 
-    kind: Literal["sparkplug"] = "sparkplug"
+    kind: Literal["sparkplug"] = Field("sparkplug", description="What kind of outlet this is.")
     group_id: SparkplugId = Field(description="Sparkplug group, e.g. the site.")
     node_id: SparkplugId = Field(description="Name of this edge node, unique in its group.")
     primary_host: SparkplugId | None = Field(
@@ -135,7 +135,7 @@ class FileConfig(OutletConfig):
 class CsvConfig(FileConfig):
     """CSV files (RFC 4180, UTF-8)."""
 
-    kind: Literal["csv"] = "csv"
+    kind: Literal["csv"] = Field("csv", description="What kind of outlet this is.")
     language: Literal["en", "zh"] = Field("en", description="Language of the header.")
     excel: bool = Field(
         False,
@@ -147,10 +147,10 @@ class CsvConfig(FileConfig):
 class ParquetConfig(FileConfig):
     """Parquet files, for pandas, DuckDB and their like; needs sunmao-iiot[parquet]."""
 
-    kind: Literal["parquet"] = "parquet"
+    kind: Literal["parquet"] = Field("parquet", description="What kind of outlet this is.")
 
 
-_KINDS: dict[str, type[OutletConfig]] = {"sparkplug": SparkplugConfig, "csv": CsvConfig, "parquet": ParquetConfig}
+KINDS: dict[str, type[OutletConfig]] = {"sparkplug": SparkplugConfig, "csv": CsvConfig, "parquet": ParquetConfig}
 
 
 def read_outlets(tables: Sequence[Any], devices: Sequence[str], folder: Path) -> tuple[OutletConfig, ...]:
@@ -172,18 +172,18 @@ def read_outlets(tables: Sequence[Any], devices: Sequence[str], folder: Path) ->
 
 def _outlet(table: Any, key: str, folder: Path) -> OutletConfig:
     kind = table.get("kind") if isinstance(table, dict) else None
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise ConfigError(
             Text("this key is missing", "缺少此项")
             if kind is None
             else Text(f"there is no kind of outlet {kind!r}", f"没有这种出口：{kind!r}"),
-            Text(f"write one of: {', '.join(_KINDS)}", f"请填写以下之一：{', '.join(_KINDS)}"),
+            Text(f"write one of: {', '.join(KINDS)}", f"请填写以下之一：{', '.join(KINDS)}"),
             key=f"{key}.kind",
         )
     if kind == "sparkplug" and "connection" in table:
         # By itself, so that what is wrong in it is named with its whole key.
         table = table | {"connection": validate(BrokerConnection, table["connection"], f"{key}.connection", folder)}
-    return validate(_KINDS[kind], table, key, folder)
+    return validate(KINDS[kind], table, key, folder)
 
 
 def _check(outlet: OutletConfig, others: Sequence[OutletConfig], devices: Sequence[str], key: str) -> None:

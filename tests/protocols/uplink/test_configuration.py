@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from edge_agent.config import _TABLES
+from edge_agent.config import TABLES
 from edge_agent.config_edit import with_secrets, without_secrets
 from protocols.catalogue import BUILT_IN, driver_class
 from protocols.errors import ConfigError
@@ -120,7 +120,7 @@ def test_every_secret_of_a_connection_is_known_as_one() -> None:
 
 
 def test_every_table_of_the_agents_configuration_is_local_or_shared() -> None:
-    assert set(_TABLES) <= {*LOCAL_TABLES, *SHARED_TABLES}
+    assert set(TABLES) <= {*LOCAL_TABLES, *SHARED_TABLES}
 
 
 def test_a_version_is_of_the_normal_form() -> None:
