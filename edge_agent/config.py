@@ -19,6 +19,7 @@ from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
 from protocols.driver import ConnectionConfig, Driver, PointConfig
 from protocols.errors import ConfigError
+from protocols.library.folder import NAME, use_folder
 from protocols.library.templates import Template, load_template
 from protocols.text import Text
 from protocols.validation import unknown_key, validate
@@ -218,6 +219,7 @@ def parse_config(text: str, path: Path) -> Config:
     """Return the configuration `text` as if `path` held it; raises ConfigError as `load_config` does."""
     tables = _tables(text, path)
     folder = path.resolve().parent
+    use_folder(folder / NAME)
     agent = _agent(tables, folder)
     cloud = validate(CloudConfig, tables["cloud"], "cloud")
     inspections = tuple(

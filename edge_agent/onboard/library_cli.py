@@ -1,4 +1,4 @@
-"""The commands of the device library: `sunmao-edge library list`, `show`, `lint` and `import`."""
+"""The commands of the device library: `sunmao-edge library list`, `show`, `lint`, `import`, `diff`, `export`, `add`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def list_command(
 ) -> None:
     """List the known devices. 列出设备库中的设备。"""
     from protocols.dictionary.entries import equipment_classes
+    from protocols.library.folder import own_templates
     from protocols.library.templates import load_template, template_ids
 
     language = choose_language(lang)
@@ -42,7 +43,12 @@ def list_command(
         templates = [load_template(name) for name in template_ids()]
         chosen = [found for found in templates if kind in {None, found.device.equipment_class}]
         if as_json:
-            print_json([found.device.model_dump() | {"points": len(found.points)} for found in chosen])
+            print_json(
+                [
+                    found.device.model_dump() | {"points": len(found.points), "own": found.device.id in own_templates()}
+                    for found in chosen
+                ]
+            )
             return
         heads = (
             Text("id", "标识"),
@@ -173,6 +179,81 @@ def import_command(
             f"已生成 {out} - 请核对后运行：sunmao-edge library lint {out}",
         )
         print_line(step.to(language))
+
+
+Folder = Annotated[
+    Path, typer.Option(help="The plant's own templates; beside the configuration: library. 本厂模板文件夹。")
+]
+
+
+@app.command("diff")
+def diff_command(
+    old: Annotated[str, typer.Argument(help="Library id or path of a template. 原模板。")],
+    new: Annotated[str, typer.Argument(help="The same of another, or of its next version. 新模板。")],
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Show what one template says otherwise than another; ends with 1 where they differ. 比较两个模板。"""
+    from protocols.library.difference import differences
+    from protocols.library.templates import load_template
+
+    language = choose_language(lang)
+    with explained(language):
+        found = [change.to(language) for change in differences(load_template(old), load_template(new))]
+        if as_json:
+            print_json(found)
+        else:
+            for line in found or [Text("no difference", "没有差异").to(language)]:
+                print_line(line)
+        raise typer.Exit(1 if found else 0)
+
+
+@app.command("export")
+def export_command(
+    device: Annotated[str, typer.Argument(help="Library id or path of a template. 设备模板。")],
+    out: Annotated[Path | None, typer.Option(help="File to write; never overwritten. 要写入的文件。")] = None,
+    lang: Lang = None,
+) -> None:
+    """Write a template as one file with a checksum, to hand on. 将模板导出为带校验和的单个文件。"""
+    from protocols.library.sharing import exported
+
+    language = choose_language(lang)
+    with explained(language):
+        text = exported(device)
+        if out is None:
+            typer.echo(text, nl=False)
+            return
+        with out.open("x", encoding="utf-8") as target:
+            target.write(text)
+        print_line(Text(f"{out} written", f"已写入 {out}").to(language))
+
+
+@app.command("add")
+def add_command(
+    *,
+    file: Annotated[Path, typer.Argument(help="Template file, as `export` writes it or hand-made. 模板文件。")],
+    folder: Folder = Path("library"),
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an older version. 替换旧版本。")] = False,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Take a template into the plant's own folder; never replaces one unasked. 将模板加入本厂模板文件夹。"""
+    from protocols.library.folder import use_folder
+    from protocols.library.lint import lint_template
+    from protocols.library.sharing import add
+
+    language = choose_language(lang)
+    with explained(language):
+        use_folder(folder)
+        template, place = add(file, replace=replace)
+        faults = [fault.to(language) for fault in lint_template(template)]
+        if as_json:
+            print_json({"id": template.device.id, "path": str(place), "faults": faults})
+            return
+        for fault in faults:
+            print_line(fault)
+        name = template.device.id
+        print_line(Text(f"'{name}' is in {place}", f"“{name}”已存入 {place}").to(language))
 
 
 def _tables(points: tuple[PointConfig, ...]) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.dictionary.units import unit
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
+from protocols.library.folder import own_templates
 from protocols.reading import Value
 from protocols.text import Text
 from protocols.validation import unknown_key, validate
@@ -120,14 +121,13 @@ class Template(BaseModel):
 
 
 def template_ids() -> list[str]:
-    """Return the ids of all templates in the library, sorted."""
-    return sorted(
-        file.name.removesuffix(".toml") for file in files("protocols.library").iterdir() if file.name.endswith(".toml")
-    )
+    """Return the ids of all templates, sorted: those the library comes with and the plant's own (`folder`)."""
+    packaged = (file.name for file in files("protocols.library").iterdir() if file.name.endswith(".toml"))
+    return sorted({*(name.removesuffix(".toml") for name in packaged), *own_templates()})
 
 
 def load_template(name: str) -> Template:
-    """Return the template `name`: an id of the library, or the path of a TOML file.
+    """Return the template `name`: an id of the library or of the plant's own folder, or the path of a TOML file.
 
     Raises ConfigError naming the file, the key and the mend for anything that is not a valid template.
     """
@@ -141,6 +141,12 @@ def load_template(name: str) -> Template:
             key="template",
         )
     return parse_template(_library_text(name), f"{name}.toml")
+
+
+def whole_tables(name: str) -> dict[str, Any]:
+    """Return the tables of the template `name`, an id or a path, with all it takes from the template it extends."""
+    written = _written(_read(Path(name)) if name.endswith(".toml") else _library_text(name), ())
+    return written.model_dump(include={"device", "defaults", "fingerprint", "point"}, exclude_defaults=True)
 
 
 def parse_template(text: str, file: str) -> Template:
@@ -249,6 +255,9 @@ def _known(name: str, names: Sequence[str], key: str) -> None:
 
 
 def _library_text(name: str) -> str:
+    own = own_templates().get(name)
+    if own is not None:
+        return _read(own)
     return files("protocols.library").joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 

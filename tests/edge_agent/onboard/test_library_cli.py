@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from edge_agent.config import load_config
 from edge_agent.onboard.library_cli import app
-from protocols.library.templates import template_ids
+from protocols.library.folder import own_folder, use_folder
+from protocols.library.templates import load_template, template_ids
 
 
 def run(*words: str) -> Result:
@@ -58,3 +60,43 @@ def test_lint_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
     )
     file.write_text(head + 'source = "manual"\n', encoding="utf-8")
     assert run("lint", str(file)).exit_code == 0
+
+
+def test_a_template_is_exported_added_and_compared(tmp_path: Path) -> None:
+    file, folder = tmp_path / "handed-on.toml", tmp_path / "library"
+    assert run("export", "abb-b23", "--out", str(file)).exit_code == 0
+    assert run("export", "abb-b23", "--out", str(file)).exit_code != 0
+    assert run("export", "abb-b23").stdout == file.read_text(encoding="utf-8")
+    added = run("add", str(file), "--folder", str(folder), "--json")
+    assert (added.exit_code, json.loads(added.stdout)["id"]) == (0, "abb-b23")
+    use_folder(Path("library"))
+    assert run("diff", "abb-b23", str(file)).exit_code == 0
+    changed = run("diff", "abb-b21", "abb-b23", "--lang", "zh")
+    assert changed.exit_code == 1
+    assert "新增" in changed.stdout
+    assert json.loads(run("diff", "abb-b21", "abb-b23", "--json").stdout)
+    assert "no difference" in run("diff", "abb-b21", "abb-b21", "--lang", "en").stdout
+
+
+def test_a_configuration_finds_the_templates_beside_it(tmp_path: Path) -> None:
+    own = tmp_path / "library"
+    own.mkdir()
+    head = 'extends = "abb-b21"\n[device]\nid = "mine"\nversion = 1\nmodel = "M"\nsource = "manual"\n'
+    (own / "mine.toml").write_text(head, encoding="utf-8")
+    before = own_folder()
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[agent]\nname = "a"\n[cloud]\nurl = "https://c.example"\n'
+        '[[device]]\nname = "m"\ntemplate = "mine"\nconnection = { host = "10.0.0.1" }\n',
+        encoding="utf-8",
+    )
+    try:
+        points = load_config(config).devices[0].points
+        listed = {device["id"]: device["own"] for device in json.loads(run("list", "--json").stdout)}
+        assert listed["mine"]
+        assert not listed["abb-b21"]
+        assert "mine" in template_ids()
+    finally:
+        use_folder(before)
+    assert [point.name for point in points] == [point.name for point in load_template("abb-b21").points]
+    assert "mine" not in template_ids()
