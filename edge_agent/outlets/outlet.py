@@ -122,7 +122,9 @@ class Condition:
 
     def down(self, error: SunmaoError) -> None:
         """Take note that the outlet does not work, and why."""
-        self._reason = Text(error.explain("en"), error.explain("zh"))
+        where = None if error.key == self._name else error.key
+        said = SunmaoError(error.what, error.mend, key=where)
+        self._reason = Text(said.explain("en"), said.explain("zh"))
         if self._state != "down":
             self._say("outlet_down", self._reason)
         self._become("down")

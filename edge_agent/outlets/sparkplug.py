@@ -24,7 +24,8 @@ GATHER_S = 0.1
 """Changes are published together for so long."""
 MAX_METRICS = 500
 """Most readings between two signs of life of the broker; what it has not confirmed is published again."""
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_REFUSED_S = 0.5, 5.0, 60.0
+"""A broker that is away is looked for soon again; one that says no is left alone longer."""
 STABLE_S = 10.0
 BIRTHS_S = 1.0
 """Births are given at most so often."""
@@ -90,11 +91,12 @@ class SparkplugOutlet:
         """See `Outlet.run`; the broker is looked for again and again."""
         try:
             await self._insist()
-        finally:
+        except asyncio.CancelledError:
             self._condition.note_lost()
+            raise
 
     async def _insist(self) -> None:
-        config, failures = self._config, 0
+        config, failures, longest_s = self._config, 0, LONGEST_WAIT_S
         while True:
             begun = time.monotonic()
             session = NodeSession(
@@ -111,10 +113,11 @@ class SparkplugOutlet:
             except SunmaoError as error:  # also what is wrong with a file of keys: it may be put right meanwhile
                 self._condition.down(error)
                 failures = 1 if time.monotonic() - begun > STABLE_S else failures + 1
+                longest_s = LONGEST_WAIT_S if isinstance(error, Unreachable) else LONGEST_REFUSED_S
             finally:
                 await session.end()
             self._condition.look_at_drops()
-            await asyncio.sleep(full_jitter(failures, FIRST_WAIT_S, LONGEST_WAIT_S))
+            await asyncio.sleep(full_jitter(failures, FIRST_WAIT_S, longest_s))
 
     def _wants(self, ref: PointRef) -> bool:
         wanted = self._wanted.get(ref)

@@ -339,4 +339,5 @@ async def test_nobody_at_the_address_costs_memory_up_to_the_limit_only(tmp_path:
         await until(lambda: len(announced) == 2)
         assert (outlet.state().queued, outlet.state().dropped, outlet.state().written) == (1000, 2000, 0)
     assert [kind for kind, _ in announced] == ["outlet_down", "outlet_dropped", "outlet_lost"]
+    assert announced[0][1].startswith("outlet out: the broker at 127.0.0.1:1 cannot be reached")
     assert "1000 readings" in announced[-1][1]
