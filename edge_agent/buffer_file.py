@@ -320,7 +320,8 @@ def peek(path: Path) -> Stats:
     """Return the statistics of a buffer another process may be using; raises SunmaoError if it is damaged."""
     try:
         with reading(path) as db:
-            return _stats(db, read_state(db), 0)
+            being_made = db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+            return _stats(db, read_state(db), 0) if not being_made else Stats(State(epoch=""), 0, 0, 0, 0, 0)
     except (sqlite3.Error, Damaged) as error:
         raise SunmaoError(
             Text(f"the buffer cannot be read: {error}", f"无法读取缓存：{error}"),

@@ -466,3 +466,8 @@ async def test_text_and_numbers_both_survive(open_buffer: OpenBuffer) -> None:
     (batch,) = await batches(buffer)
     assert [text.value for text in batch.texts] == ["程序 7"]
     assert batch.columns is not None
+
+
+def test_a_buffer_that_is_just_being_made_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    assert peek(tmp_path / FILE).state.collected == 0
