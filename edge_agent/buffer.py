@@ -4,7 +4,7 @@ Nothing counts as collected before it is on disk. One thread owns the file; the 
 is committed next, at the latest after `group_s`.
 
     disk full    the group stays in memory and is tried again every second; beyond `MAX_PENDING` rows the oldest go, counted
-    limit hit    the oldest telemetry in the file goes, counted
+    limit hit    the oldest telemetry in the file goes, counted; so does what is older than the age limit
     file damaged it is renamed with its date and a new one, with a new epoch, is begun; the group is not lost
 """
 
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge_agent.atomic_file import sync
-from edge_agent.buffer_file import BufferFile, Damaged, Group, Stats
+from edge_agent.buffer_file import BufferFile, Damaged
+from edge_agent.buffer_state import Group, Stats
 from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
 from edge_agent.normalise import Mark
@@ -48,12 +49,12 @@ class Buffer:
 
     def __init__(self, folder: Path, config: BufferConfig, language: Language) -> None:
         self._path = folder / FILE
-        self._limit = config.limit_mb * 1_000_000
-        self._group_s = config.group_s
+        self._limit, self._age, self._group_s = _limits(config)
         self._file: BufferFile | None = None
         self._thread = ThreadPoolExecutor(1, "buffer")
         self._group = Group()
         self._rows = 0
+        self._rows_under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Task[None] | None = None
         self.failing = False
@@ -98,6 +99,11 @@ class Buffer:
         """Take an event (see `Sink.add_event`)."""
         self._group.events.append(event)
         self._added(0)
+
+    @property
+    def at_risk(self) -> int:
+        """Readings that are only in memory: lost if the power fails now."""
+        return self._rows + self._rows_under_way
 
     async def flush(self) -> None:
         """Return when all that was added so far is on disk."""
@@ -148,8 +154,8 @@ class Buffer:
 
     async def configure(self, config: BufferConfig) -> None:
         """Take other limits from now on; a smaller file is made at the next commit."""
-        self._limit, self._group_s = config.limit_mb * 1_000_000, config.group_s
-        await self._insist(lambda file: file.set_limit(self._limit))
+        self._limit, self._age, self._group_s = _limits(config)
+        await self._insist(lambda file: file.set_limits(self._limit, self._age))
 
     async def close(self) -> None:
         """Commit what was added, if the disk takes it, and close the file. May be called more than once."""
@@ -187,7 +193,7 @@ class Buffer:
 
     async def _commit(self) -> None:
         group, waiters, rows = self._group, self._waiters, self._rows
-        self._group, self._waiters, self._rows = Group(), [], 0
+        self._group, self._waiters, self._rows, self._rows_under_way = Group(), [], 0, rows
         try:
             dropped = await self._run(lambda file: file.write(group)) if group else 0
         except Exception as error:  # whatever it is, nothing collected is given up for it
@@ -202,7 +208,7 @@ class Buffer:
             self._trouble(None)
             self._note_drops(dropped)
             delay = 0.0 if self._waiters else self._group_s
-        self._committing = None
+        self._committing, self._rows_under_way = None, 0
         if self._group or self._waiters:
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
@@ -239,8 +245,8 @@ class Buffer:
                 "",
                 "readings_dropped",
                 Text(
-                    "the buffer has reached its limit; the oldest telemetry is being dropped and counted",
-                    "缓存已达上限，正在丢弃最早的遥测数据并计数",
+                    "the buffer has reached its limit of size or age; the oldest telemetry is being dropped and counted",
+                    "缓存已达容量或时长上限，正在丢弃最早的遥测数据并计数",
                 ),
             )
         if dropped:
@@ -282,7 +288,7 @@ class Buffer:
 
     def _opened(self) -> BufferFile:
         if self._file is None:
-            self._file = BufferFile(self._path, self._limit)
+            self._file = BufferFile(self._path, self._limit, self._age)
             sync(self._path.parent)
         return self._file
 
@@ -311,6 +317,12 @@ class Buffer:
                 f"缓存文件损坏({why}),已另存为 {aside.name}，并启用新的缓存",
             ),
         )
+
+
+def _limits(config: BufferConfig) -> tuple[int, int | None, float]:
+    """Return largest size (bytes), largest age (microseconds) and group time (s)."""
+    age = None if config.limit_h is None else int(config.limit_h * 3600e6)
+    return config.limit_mb * 1_000_000, age, config.group_s
 
 
 def _is_damage(error: Exception) -> bool:

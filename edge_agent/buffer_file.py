@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,17 +20,20 @@ from zlib import crc32
 import msgspec
 
 from edge_agent.atomic_file import sync
+from edge_agent.buffer_state import Group, State, Stats
 from edge_agent.normalise import Mark
-from protocols.errors import SunmaoError
 from protocols.reading import Reading, now_us
-from protocols.text import Text
 from protocols.uplink.codec import columns_of, encode
-from protocols.uplink.messages import LANES, Batch, Event, Frame, Inspection, PointRef, Verdict
+from protocols.uplink.messages import LANES, Batch, Frame, Inspection, PointRef, Verdict
 
 ROWS_PERFRAME = 5_000
 PICTURE_BYTES_PERFRAME = 512 * 1024
 TAKEN_REMEMBERED = 100_000
 """How many ids of inspections are remembered, so that the file stays bounded."""
+FRAME_OVERHEAD = 120
+"""What a frame takes on disk besides its payload, bytes: its columns, its entry in the index, room left in pages."""
+OUTDATED_AT_ONCE = 500
+"""How many frames one commit drops for their age, so that none takes long."""
 
 _QUALITY, _EVENTS, _TELEMETRY = range(len(LANES))
 _SCHEMA = """
@@ -52,63 +56,18 @@ class Damaged(Exception):
     """The file's content cannot be trusted."""
 
 
-class State(msgspec.Struct):
-    """Identity and counters, changed in the transaction that makes them true.
-
-    collected = rows the cloud acknowledged + `rows` waiting + `dropped` + `set_aside`. What waits, `frames` and `rows`, is
-    counted here because counting frames takes long after a long outage.
-    """
-
-    epoch: str
-    seq: int = 0
-    collected: int = 0
-    dropped: int = 0
-    set_aside: int = 0
-    frames_set_aside: int = 0
-    inspections: int = 0
-    events: int = 0
-    frames: int = 0
-    rows: int = 0
-
-
-class Stats(msgspec.Struct, frozen=True):
-    """`State`, and what waits: frames, rows, bytes on disk; `oldest` is when the oldest was collected, 0 for none."""
-
-    state: State
-    frames: int
-    rows: int
-    bytes: int
-    limit: int
-    oldest: int
-
-
-class Group(msgspec.Struct):
-    """What is committed together, with the latest mark of each point.
-
-    `lost` counts rows given up before they could be committed (disk full).
-    """
-
-    readings: list[tuple[PointRef, Reading]] = []
-    marks: dict[PointRef, Mark] = {}
-    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]] = []
-    events: list[Event] = []
-    lost: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.readings or self.inspections or self.events or self.lost)
-
-
 class BufferFile:
     """An open buffer file.
 
     Args:
         path: where it is; made with a new epoch if absent.
         limit: largest size on disk, write-ahead log included.
+        age: longest time that telemetry waits, microseconds; None for any time.
 
     Raises Damaged, sqlite3.Error or OSError.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, age: int | None = None) -> None:
         # What an agent killed in mid-commit left unsynced will be read as committed: first make that true.
         with suppress(FileNotFoundError):
             sync(Path(f"{path}-wal"))
@@ -118,7 +77,7 @@ class BufferFile:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._page = int(self._pragma("page_size"))
-            self.set_limit(limit)
+            self.set_limits(limit, age)
             if self._pragma("user_version") == 0:
                 self._create()
             elif self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN:
@@ -130,6 +89,7 @@ class BufferFile:
             self._db.close()
             raise
         self._live_after = self.state.seq
+        self._written_rows = self._written_bytes = 0
 
     def write(self, group: Group) -> int:
         """Commit `group`; return how many rows were dropped to stay within the limit. On any error nothing changed."""
@@ -154,6 +114,18 @@ class BufferFile:
                 [(ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks.items()],
             )
             return self._make_room(state)
+
+    def adopt(self, epoch: str, frames: Sequence[tuple[Any, ...]]) -> None:
+        """Take frames, as columns `FRAME`, that another file held under `epoch`; for a buffer that has none of its own."""
+        with self._transaction() as state:
+            state.epoch = epoch
+            for seq, lane, rows, time, payload, crc in frames:
+                self._db.execute(
+                    "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (seq, lane, rows, time, len(payload), crc, payload),
+                )
+                state.seq, state.frames = max(state.seq, seq), state.frames + 1
+                state.rows, state.collected = state.rows + rows, state.collected + rows
 
     def take(self, most: int) -> list[Frame]:
         """Return frames to send, about `most` bytes, in the order of their numbers.
@@ -209,11 +181,11 @@ class BufferFile:
 
     def stats(self) -> Stats:
         """Return the counters and what waits."""
-        return _stats(self._db, self.state, self._limit)
+        return stats_of(self._db, self.state, self._limit, self._bytes_per_row())
 
-    def set_limit(self, limit: int) -> None:
-        """Keep to another largest size on disk from the next write on."""
-        self._limit = limit
+    def set_limits(self, limit: int, age: int | None) -> None:
+        """Keep to another largest size and age from the next write on."""
+        self._limit, self._age = limit, age
         # Nine tenths for the file and a twentieth for the log leave room for one group.
         self._allowed_pages = limit * 9 // 10 // self._page
         self._db.execute(f"PRAGMA wal_autocheckpoint = {min(max(limit // 20 // self._page, 16), 1000)}")
@@ -258,10 +230,15 @@ class BufferFile:
         state.frames += 1
         state.rows += rows
         payload, time = encode(batch), now_us()
+        self._written_rows += rows
+        self._written_bytes += len(payload) + FRAME_OVERHEAD
         self._db.execute(
             "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
             (state.seq, lane, rows, time, len(payload), _crc(state.seq, lane, rows, time, payload), payload),
         )
+
+    def _bytes_per_row(self) -> float:
+        return self._written_bytes / self._written_rows if self._written_rows else 0.0
 
     def _remove(self, state: State, seq: int) -> int:
         """Delete a frame, if it is there, and return its rows."""
@@ -297,8 +274,10 @@ class BufferFile:
         return chosen
 
     def _make_room(self, state: State) -> int:
-        """Drop until the file fits: refused frames, then the oldest of the last lane that holds any (`LANES`)."""
+        """Drop telemetry that is too old; then, until the file fits, refused frames and the oldest of the last lane."""
         before = state.dropped
+        for seq in self._outdated():
+            state.dropped += self._remove(state, seq)
         while self._used_pages() > self._allowed_pages:
             if self._db.execute("DELETE FROM aside WHERE seq = (SELECT min(seq) FROM aside)").rowcount:
                 continue
@@ -312,22 +291,17 @@ class BufferFile:
             self._db.execute("PRAGMA incremental_vacuum(256)").fetchall()
         return state.dropped - before
 
+    def _outdated(self) -> list[int]:
+        if self._age is None:
+            return []
+        cutoff = now_us() - self._age
+        oldest = self._db.execute(
+            "SELECT seq, time FROM frame WHERE lane = ? ORDER BY seq LIMIT ?", (_TELEMETRY, OUTDATED_AT_ONCE)
+        )
+        return [seq for seq, _ in takewhile(lambda row: row[1] < cutoff, oldest)]
+
     def _used_pages(self) -> int:
         return int(self._pragma("page_count") - self._pragma("freelist_count"))
-
-
-def peek(path: Path) -> Stats:
-    """Return the statistics of a buffer another process may be using; raises SunmaoError if it is damaged."""
-    try:
-        with reading(path) as db:
-            being_made = db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
-            return _stats(db, read_state(db), 0) if not being_made else Stats(State(epoch=""), 0, 0, 0, 0, 0)
-    except (sqlite3.Error, Damaged) as error:
-        raise SunmaoError(
-            Text(f"the buffer cannot be read: {error}", f"无法读取缓存：{error}"),
-            Text("the agent sets a damaged buffer aside when it starts", "代理启动时会将损坏的缓存另存"),
-            key=str(path),
-        ) from error
 
 
 @contextmanager
@@ -340,12 +314,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-def _stats(db: sqlite3.Connection, state: State, limit: int) -> Stats:
+def stats_of(db: sqlite3.Connection, state: State, limit: int, bytes_per_row: float = 0.0) -> Stats:
+    """Return the statistics of an open file."""
     first = db.execute("SELECT time FROM frame ORDER BY seq LIMIT 1").fetchone()
     pages, free, page = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return Stats(state, state.frames, state.rows, (pages - free) * page, limit, first[0] if first else 0)
+    oldest = first[0] if first else 0
+    return Stats(state, state.frames, state.rows, (pages - free) * page, limit, oldest, bytes_per_row)
 
 
 def read_state(db: sqlite3.Connection) -> State:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from edge_agent.buffer import FILE
-from edge_agent.buffer_file import peek
+from edge_agent.buffer_care import peek
 from edge_agent.config import Config
 from edge_agent.finding import Finding
 from edge_agent.health import STATUS_EVERY_S, Status, read_status

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from edge_agent import check_cli, point_cli, trust_cli
+from edge_agent import buffer_cli, check_cli, point_cli, trust_cli
 from edge_agent.console import (
     Json,
     Lang,
@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 buffer_app = typer.Typer(no_args_is_help=True, help="The buffer of unsent readings. 未上传数据的缓存。")
 app.add_typer(buffer_app, name="buffer")
+buffer_cli.register(buffer_app)
 onboard.register(app)
 point_cli.register(app)
 trust_cli.register(app)
@@ -197,7 +198,7 @@ def read(
 @buffer_app.command("stats")
 def buffer_stats(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
     """Show what waits in the buffer and what was counted. 查看缓存内容与计数。"""
-    from edge_agent.buffer_file import peek
+    from edge_agent.buffer_care import peek
 
     language = choose_language(lang)
     with explained(language):

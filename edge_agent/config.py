@@ -96,6 +96,11 @@ class BufferConfig(_Table):
     limit_mb: int = Field(
         2048, ge=1, description="Largest size on disk in megabytes; when full the oldest telemetry goes first, counted."
     )
+    limit_h: float | None = Field(
+        None,
+        gt=0,
+        description="Longest time in hours that telemetry waits; what is older goes, counted. Without it only size counts.",
+    )
     group_s: float = Field(
         0.25, ge=0.01, le=1, description="Longest time in seconds that readings wait to be committed together."
     )

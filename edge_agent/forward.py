@@ -13,7 +13,7 @@ from edge_agent.buffer import Buffer
 from edge_agent.cloud_link import Busy, CloudLink, Rejected
 from edge_agent.events import Announce
 from edge_agent.identity import Login, load_identity, not_enrolled
-from protocols.errors import Malformed, SunmaoError
+from protocols.errors import Malformed, SunmaoError, Unreachable
 from protocols.reading import now_us
 from protocols.text import Text
 from protocols.uplink.messages import Delivery, Receipt, Verdict
@@ -22,6 +22,8 @@ BATCHES = "/api/v1/uplink/batches"
 DELIVERY_BYTES = 1_000_000
 LEAST_DELIVERY_BYTES = 16_000
 """A delivery that fails is tried half as large, down to this: a slow or flickering line passes small ones."""
+LONGEST_DELIVERY_S = 1.0
+"""A delivery that takes longer makes the next one smaller: new values are taken at the next one, backlog or not."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
 TRIES = 3
@@ -40,6 +42,10 @@ class Uplink(msgspec.Struct, frozen=True):
 
 class Forwarder:
     """Empties the buffer into the cloud until cancelled.
+
+    What was committed since the last delivery goes first, up to half of each, then the backlog, oldest first
+    (`BufferFile.take`); so values are live while a day of backlog drains. The cloud's ledger takes frames in any order,
+    and its store keeps each series by source time.
 
     A refusal of several frames together is narrowed down by sending them singly; a frame that alone is refused `TRIES`
     times by the cloud itself is set aside, so that the queue moves.
@@ -62,20 +68,33 @@ class Forwarder:
         await self._enrolled()
         while True:
             self._buffer.committed.clear()
-            delivery = await self._buffer.take(1 if self._singly else self._bytes)
-            if delivery is None:
-                self._singly = 0
+            if not await self._forward():
                 await self._buffer.committed.wait()
-                continue
-            try:
-                receipt = await self._deliver(delivery)
-            except SunmaoError as error:
-                self._failures += 1
-                await self._failed(delivery, error)
-            else:
-                await self._buffer.settle(delivery, receipt)
-                self._singly = max(self._singly - 1, 0)
-                self._up()
+
+    async def run_empty(self) -> None:
+        """Forward until the buffer is empty; raises Unreachable, saying why, where `run` would try again later."""
+        while await self._forward():
+            if self.uplink.state == "down":
+                raise Unreachable(Text(self.uplink.reason_en, self.uplink.reason_zh))
+
+    async def _forward(self) -> bool:
+        """Deliver once; False if nothing waits."""
+        delivery = await self._buffer.take(1 if self._singly else self._bytes)
+        if delivery is None:
+            self._singly = 0
+            return False
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            receipt = await self._deliver(delivery)
+        except SunmaoError as error:
+            self._failures += 1
+            await self._failed(delivery, error)
+        else:
+            await self._buffer.settle(delivery, receipt)
+            self._singly = max(self._singly - 1, 0)
+            self._up(clock() - begun)
+        return True
 
     async def _enrolled(self) -> None:
         missing = not_enrolled()
@@ -121,9 +140,12 @@ class Forwarder:
             wait = error.retry_after_s + full_jitter(1, FIRST_WAIT_S, LONGEST_WAIT_S)
         await asyncio.sleep(wait)
 
-    def _up(self) -> None:
+    def _up(self, took_s: float) -> None:
         self._failures = 0
-        self._bytes = min(2 * self._bytes, DELIVERY_BYTES)
+        if took_s > LONGEST_DELIVERY_S:
+            self._bytes = max(self._bytes // 2, LEAST_DELIVERY_BYTES)
+        elif took_s < LONGEST_DELIVERY_S / 2:
+            self._bytes = min(2 * self._bytes, DELIVERY_BYTES)
         if self.uplink.state == "up":
             return
         if self.uplink.state == "down":

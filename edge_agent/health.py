@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 from edge_agent import __version__
 from edge_agent.atomic_file import write_file
 from edge_agent.buffer import Buffer
-from edge_agent.buffer_file import Stats
+from edge_agent.buffer_state import Stats
 from edge_agent.cloud_link import CloudLink
 from edge_agent.forward import Uplink
 from edge_agent.identity import Login, load_identity
@@ -27,6 +28,8 @@ from protocols.uplink.messages import ConfigReport, DeviceReport, Health, Health
 HEALTH = "/api/v1/uplink/health"
 STATUS_EVERY_S = 2.0
 STATUS_FILE = "status.json"
+RATES, RATE_AFTER_S = 150, 30.0
+"""How many looks at the counter the rate of collecting is taken from, and the least time they must span, seconds."""
 
 
 class ConfigState(msgspec.Struct, frozen=True):
@@ -103,6 +106,7 @@ class HealthReporter:
         self._every_s = every_s
         self._started = now_us()
         self._clock_offset: int | None = None
+        self._rates: deque[tuple[float, int]] = deque(maxlen=RATES)
         self._soon = asyncio.Event()
         self._configuration: Callable[[], ConfigReport] | None = None
         self._heard: Callable[[HealthReply], None] = lambda reply: None
@@ -171,7 +175,19 @@ class HealthReporter:
             config=self._configuration() if self._configuration else None,
             missed_cycles=sum(self._missed().values()),
             clock_offset_us=self._clock_offset,
+            buffer_hours_left=self._hours_left(stats),
+            at_risk=self._buffer.at_risk,
         )
+
+    def _hours_left(self, stats: Stats) -> float | None:
+        """Return how long the room left lasts at the rate of collecting seen lately; None while that is unknown."""
+        now, collected = asyncio.get_running_loop().time(), stats.state.collected
+        self._rates.append((now, collected))
+        since, first = self._rates[0]
+        if now - since < RATE_AFTER_S or collected <= first or not stats.bytes_per_row:
+            return None
+        room = min(stats.limit * 9 // 10 - stats.bytes, shutil.disk_usage(self._state_dir).free)
+        return round(max(room, 0) / stats.bytes_per_row * (now - since) / (collected - first) / 3600, 1)
 
 
 def read_status(state_dir: Path) -> Status | None:

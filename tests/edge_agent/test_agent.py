@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edge_agent.buffer import FILE
-from edge_agent.buffer_file import peek
+from edge_agent.buffer_care import peek
 from edge_agent.health import read_status
 from edge_agent.supervise import supervise
 from protocols.catalogue import simulator_class

@@ -17,8 +17,7 @@ import msgspec
 import pytest
 
 from edge_agent.buffer import FILE, Buffer
-from edge_agent.buffer_care import verify
-from edge_agent.buffer_file import peek
+from edge_agent.buffer_care import peek, verify
 from edge_agent.normalise import Mark
 from protocols.errors import ConfigError
 from protocols.reading import GOOD, Reading

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.demo.platform import Platform
 from deploy.demo.processes import Plant, free_port, wait_until
-from edge_agent.buffer_file import peek
+from edge_agent.buffer_care import peek
 from protocols.text import Text
 
 METER = "demo-energy-meter"

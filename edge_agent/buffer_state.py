@@ -1,0 +1,61 @@
+"""What the buffer counts, and the group of things it commits together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from edge_agent.normalise import Mark
+from protocols.reading import Reading
+from protocols.uplink.messages import Event, Inspection, PointRef
+
+
+class State(msgspec.Struct):
+    """Identity and counters, changed in the transaction that makes them true.
+
+    collected = rows the cloud acknowledged + `rows` waiting + `dropped` + `set_aside`. What waits, `frames` and `rows`, is
+    counted here because counting frames takes long after a long outage.
+    """
+
+    epoch: str
+    seq: int = 0
+    collected: int = 0
+    dropped: int = 0
+    set_aside: int = 0
+    frames_set_aside: int = 0
+    inspections: int = 0
+    events: int = 0
+    frames: int = 0
+    rows: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """`State`, and what waits: frames, rows, bytes on disk; `oldest` is when the oldest was collected, 0 for none.
+
+    `bytes_per_row`: what a row has taken on disk since the file was opened, 0 while unknown.
+    """
+
+    state: State
+    frames: int
+    rows: int
+    bytes: int
+    limit: int
+    oldest: int
+    bytes_per_row: float = 0.0
+
+
+class Group(msgspec.Struct):
+    """What is committed together, with the latest mark of each point.
+
+    `lost` counts rows given up before they could be committed (disk full).
+    """
+
+    readings: list[tuple[PointRef, Reading]] = []
+    marks: dict[PointRef, Mark] = {}
+    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]] = []
+    events: list[Event] = []
+    lost: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.readings or self.inspections or self.events or self.lost)
