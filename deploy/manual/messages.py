@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,10 +92,13 @@ def event_kinds(root: Path) -> tuple[dict[str, list[tuple[str, str]]], list[Plac
     return kinds, lost
 
 
-def _sources(root: Path) -> Iterator[_Source]:
-    for room in ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
-            yield _Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+@lru_cache(maxsize=2)
+def _sources(root: Path) -> Sequence[_Source]:
+    return [
+        _Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        for room in ROOMS
+        for path in sorted((root / room).rglob("*.py"))
+    ]
 
 
 def _argument(call: ast.Call, place: int, name: str) -> ast.expr | None:

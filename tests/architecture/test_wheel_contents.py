@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
+from tests.architecture.conftest import PACKAGES, ROOT, files_in_packages
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("protocols", "edge_agent", "cloud", "models")
 OUR_NAMES = (*PACKAGES, "tests", "deploy")
-
-
-def files_in_packages(root: Path) -> set[str]:
-    """Return what git tracks, or would track, of the four packages."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *PACKAGES],
-        cwd=root, capture_output=True, text=True, check=True,
-    ).stdout.split("\0")  # fmt: skip
-    return {name for name in listed if name and (root / name).is_file()}
 
 
 def differences(wheel: Path, expected: set[str]) -> list[str]:
@@ -40,19 +26,6 @@ def names_of_others(owners: Iterable[tuple[str, list[str]]]) -> list[str]:
         for name, distributions in owners
         if name in OUR_NAMES and set(distributions) != {"sunmao-iiot"}
     ]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build from a copy of the tracked files, as a release is."""
-    copy = tmp_path_factory.mktemp("source")
-    for name in (*files_in_packages(ROOT), "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
-    out = tmp_path_factory.mktemp("wheel")
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", out, copy], check=True)
-    return next(out.glob("*.whl"))
 
 
 def test_the_wheel_holds_exactly_the_tracked_files(wheel: Path) -> None:
