@@ -88,6 +88,12 @@ def _found(device: Found, language: Language) -> dict[str, Any]:
     }
 
 
+def _machine(machine: dict[str, Any]) -> str:
+    said = machine["identification"]
+    words = (machine["type_name"], said.get("manufacturer"), said.get("model"), said.get("serial_number"))
+    return " ".join(filter(None, words))
+
+
 def _row(device: Found, language: Language) -> list[str]:
     ways = [f"{end['policy']}/{end['mode']}" for end in device.details.get("endpoints", ())]
     cells = (
@@ -95,7 +101,7 @@ def _row(device: Found, language: Language) -> list[str]:
         device.protocol,
         ", ".join(map(str, device.units)),
         ", ".join(filter(None, device.identity.values())),
-        "; ".join([*ways, *device.details.get("companions", ())]),
+        "; ".join([*ways, *map(_machine, device.details.get("machines", ())), *device.details.get("companions", ())]),
         device.note.to(language) if device.note else "",
     )
     return [plain(cell) for cell in cells]

@@ -198,5 +198,6 @@ async def _opcua(place: Place, units: Sequence[int], pause_s: float, timeout_s: 
         "endpoints": [endpoint._asdict() for endpoint in server.endpoints],
         "namespaces": list(server.namespaces),
         "companions": server.companions,
+        "machines": [machine._asdict() for machine in server.machines],
     }
     return Found(place, "opcua", identity=identity, details=details)

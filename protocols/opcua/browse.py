@@ -53,18 +53,25 @@ async def browse(session: Session) -> AsyncIterator[BrowsedPoint]:
             yield point
 
 
-async def references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
-    """Return what lies one level below each of `nodes`: objects, variables and properties."""
+async def references(
+    session: Session,
+    nodes: Sequence[ua.NodeId],
+    kind: int = ua.ObjectIds.HierarchicalReferences,
+    *,
+    direction: ua.BrowseDirection = ua.BrowseDirection.Forward,
+    classes: int = ua.NodeClass.Object | ua.NodeClass.Variable,
+) -> list[list[ua.ReferenceDescription]]:
+    """Return the references of each of `nodes`: by default to what lies one level below, objects, variables, properties."""
 
     async def request(part: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
         parameters = ua.BrowseParameters(
             NodesToBrowse=[
                 ua.BrowseDescription(
                     NodeId=node,
-                    BrowseDirection=ua.BrowseDirection.Forward,
-                    ReferenceTypeId=ua.NodeId(ua.ObjectIds.HierarchicalReferences),
+                    BrowseDirection=direction,
+                    ReferenceTypeId=ua.NodeId(kind),
                     IncludeSubtypes=True,
-                    NodeClassMask=ua.NodeClass.Object | ua.NodeClass.Variable,
+                    NodeClassMask=classes,
                     ResultMask=ua.BrowseResultMask.All,
                 )
                 for node in part

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from protocols.errors import Refused
 from protocols.opcua.config import OpcuaConnection
+from protocols.opcua.machines import Machine, find_machines
 from protocols.opcua.session import Session
-
-COMPANION_SPECIFICATIONS: Mapping[str, str] = {
-    "http://opcfoundation.org/UA/DI/": "OPC 10000-100 Devices",
-    "http://opcfoundation.org/UA/IA/": "OPC 10000-200 Industrial Automation",
-    "http://opcfoundation.org/UA/Machinery/": "OPC 40001 Machinery",
-    "http://opcfoundation.org/UA/MachineTool/": "OPC 40501 Machine Tools",
-    "http://opcfoundation.org/UA/CNC": "OPC 40502 CNC",
-    "http://opcfoundation.org/UA/PlasticsRubber/GeneralTypes/": "OPC 40083 Plastics and Rubber, general types",
-    "http://opcfoundation.org/UA/PlasticsRubber/IMM2MES/": "OPC 40077 Injection moulding machines to MES (EUROMAP 77)",
-    "http://opcfoundation.org/UA/PlasticsRubber/TCD/": "OPC 40082-1 Temperature control devices (EUROMAP 82.1)",
-    "http://opcfoundation.org/UA/PlasticsRubber/HotRunner/": "OPC 40082-2 Hot runner devices (EUROMAP 82.2)",
-    "http://opcfoundation.org/UA/PlasticsRubber/Extrusion/GeneralTypes/": "OPC 40084 Extrusion, general types",
-    "http://opcfoundation.org/UA/Robotics/": "OPC 40010 Robotics",
-    "http://opcfoundation.org/UA/Pumps/": "OPC 40223 Pumps and vacuum pumps",
-    "http://opcfoundation.org/UA/MachineVision": "OPC 40100 Machine Vision",
-    "http://opcfoundation.org/UA/PackML/": "OPC 30050 PackML",
-    "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/": "OPC 10031-4 ISA-95 job control",
-    "http://www.OPCFoundation.org/UA/2013/01/ISA95": "OPC 10030 ISA-95",
-    "http://opcfoundation.org/UA/PADIM/": "OPC 30081 Process Automation Devices",
-}
-"""Namespace URI -> published specification (opcfoundation.org, "OPC UA Information Models")."""
+from protocols.opcua.specifications import specifications
 
 
 class Endpoint(NamedTuple):
@@ -41,17 +21,18 @@ class Endpoint(NamedTuple):
 
 
 class ServerDescription(NamedTuple):
-    """What a server tells. `build` and `namespaces` are empty where it tells them to trusted clients only."""
+    """What a server tells. `build`, `namespaces` and `machines` are empty where it tells them to trusted clients only."""
 
     application: str
     endpoints: tuple[Endpoint, ...]
     build: dict[str, str]
     namespaces: tuple[str, ...]
+    machines: tuple[Machine, ...] = ()
 
     @property
     def companions(self) -> list[str]:
         """The companion specifications the server knows, by its namespaces."""
-        return [COMPANION_SPECIFICATIONS[uri] for uri in self.namespaces if uri in COMPANION_SPECIFICATIONS]
+        return specifications(self.namespaces)
 
 
 async def describe_server(endpoint: str, timeout_s: float = 2.0) -> ServerDescription:
@@ -75,13 +56,16 @@ async def describe_server(endpoint: str, timeout_s: float = 2.0) -> ServerDescri
     )
     build: dict[str, str] = {}
     namespaces: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
     if any(e.policy == "None" for e in endpoints):
         try:
             await session.open()
             namespaces = tuple(session.namespaces)
             build = dict(session.build)
+            with session.failures_named():
+                machines = tuple(await find_machines(session))
         except Refused:
             pass  # it lets nobody in without a user: the endpoints are all it tells
         finally:
             await session.close()
-    return ServerDescription(application, endpoints, build, namespaces)
+    return ServerDescription(application, endpoints, build, namespaces, machines)

@@ -1,8 +1,9 @@
 """An OPC UA server by open62541 (its Python distribution o6), in a process of its own.
 
 `python open62541_peer.py PKI_FOLDER [SPECIFICATION ...]`: secured with the certificate in PKI_FOLDER/own, trusting the
-clients in PKI_FOLDER/trusted at its start; each specification is an object type of o6.ns, "robotics.MotionDeviceSystemType",
-of which there will be one machine. Prints one line of JSON when it listens.
+clients in PKI_FOLDER/trusted at its start. A specification is a package of o6.ns, "di", which the server then knows, or an
+object type of one, "robotics.MotionDeviceSystemType", of which there will be one machine; those it builds on come first.
+Prints one line of JSON when it listens.
 """
 
 from __future__ import annotations
@@ -46,7 +47,6 @@ def free_port() -> int:
 
 def main(pki: Path, specifications: list[str]) -> None:
     port = free_port()
-    o6.ns.namespace("plant", uri="urn:peer:plant", version="1.0")
     server = o6.Server(
         port,
         certificate=pki / "own" / "certificate.der",
@@ -58,23 +58,29 @@ def main(pki: Path, specifications: list[str]) -> None:
     )
     server.config.setHistoryDatabase()
     line = server.addObject("Line", server.objectsNode)
-    tags = [server.addVariable(f"Tag{n}", line, float(n), nodeId=f"ns=1;s=Line.Tag{n}") for n in range(TAGS)]
+    for n in range(TAGS):
+        server.addVariable(f"Tag{n}", line, float(n), nodeId=f"ns=1;s=Line.Tag{n}")
     history = o6.History(capacity=5000)
     counter = server.addVariable("Temperature", line, 0.0, nodeId="ns=1;s=Line.Temperature", historizing=history)
     server.addVariable("Setpoint", line, o6.Int16(10), nodeId="ns=1;s=Line.Setpoint")
     server.addVariable("Guarded", line, 1.0, nodeId="ns=1;s=Line.Guarded")
     server.addVariable("Fixed", line, 1.0, nodeId="ns=1;s=Line.Fixed", writable=False)
-    server.start()
-    for number, name in enumerate(specifications, 1):
-        package, _, kind = name.rpartition(".")
-        module = importlib.import_module(f"o6.ns.{package}")
+    modules = {name: importlib.import_module(f"o6.ns.{name.partition('.')[0]}") for name in specifications}
+    for module in modules.values():
         server.ns.append(module)
-        getattr(module.objtypes, kind)(parent=server.objectsNode, browseName=f"Machine{number}")
+    server.start()
+    for name, module in modules.items():
+        package, _, kind = name.partition(".")
+        if kind:
+            parent = o6.NodeId("ns=machinery;i=1001") if package == "machine_tool" else server.objectsNode  # Machines
+            machine = getattr(module.objtypes, kind)(parent=parent, browseName=f"My{kind}")
+            for holder in ("identification", "machineInformation"):
+                if hasattr(machine, holder):
+                    getattr(machine, holder).serialNumber(f"SN-{package}")
+                    getattr(machine, holder).manufacturer(o6.LocalizedText("Acme"))
     print(json.dumps({"port": port}), flush=True)
     for count in itertools.count(1):
         counter(float(count))
-        if specifications and count % 20 == 0:
-            tags[0](0.0)
         time.sleep(0.05)
 
 
