@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import binascii
 import tomllib
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny
 
+from edge_agent.config_tables import AgentConfig, BufferConfig, CloudConfig, InspectionConfig, Name, Table
 from edge_agent.outlets.config import OutletConfig, read_outlets
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
@@ -24,89 +22,24 @@ from protocols.library.templates import Template, load_template
 from protocols.text import Text
 from protocols.validation import unknown_key, validate
 
-
-def _printable(name: str) -> str:
-    if not name.isprintable() or "/" in name or name != name.strip():
-        raise ValueError(
-            Text(
-                f"the name {name!r} begins or ends with a space, or holds '/' or a control character",
-                f"名称 {name!r} 首尾有空格，或含有“/”或控制字符",
-            )
-        )
-    return name
-
-
-Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
-RelativePath = Annotated[Path, Field(strict=False)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+__all__ = [
+    "TABLES",
+    "AgentConfig",
+    "BufferConfig",
+    "CloudConfig",
+    "Config",
+    "DeviceConfig",
+    "DeviceTable",
+    "InspectionConfig",
+    "load_agent",
+    "load_config",
+    "parse_config",
+    "read_config",
+    "version_of",
+]
 
 
-class AgentConfig(_Table):
-    """[agent]: who this box is and where it keeps what it must not lose."""
-
-    name: Name = Field(description="Name of this agent, shown in the cloud.")
-    allow_writes: bool = Field(
-        False,
-        description="Whether `sunmao-edge write` may write to devices at all; each point needs its own write rule, too.",
-    )
-    state_dir: RelativePath = Field(Path("state"), description="Folder of the identity key, the buffer and the status.")
-    report_s: float = Field(
-        10.0,
-        ge=1,
-        le=60,
-        description="Seconds between health reports to the cloud, which also tell what it wants here.",
-    )
-    probation_s: float = Field(
-        60.0,
-        ge=1,
-        le=3600,
-        description="Seconds that a configuration sent by the cloud is watched before it is kept or undone.",
-    )
-
-
-class CloudConfig(_Table):
-    """[cloud]: where readings go."""
-
-    url: str = Field(description="Address of the cloud, https://host[:port] (http only inside a trusted network).")
-    ca: RelativePath | None = Field(
-        None, description="PEM file of your own certificate authority; the public ones are trusted where absent."
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            named = bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 80) > 0
-        except ValueError:  # also UnicodeError
-            named = False
-        if not named or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError(
-                Text(f"'{url}' is not an address like https://host:8000", f"“{url}”不是形如 https://主机:8000 的地址")
-            )
-        return url.rstrip("/")
-
-
-class BufferConfig(_Table):
-    """[buffer]: how much is kept while the cloud cannot be reached."""
-
-    limit_mb: int = Field(
-        2048, ge=1, description="Largest size on disk in megabytes; when full the oldest telemetry goes first, counted."
-    )
-    limit_h: float | None = Field(
-        None,
-        gt=0,
-        description="Longest time in hours that telemetry waits; what is older goes, counted. Without it only size counts.",
-    )
-    group_s: float = Field(
-        0.25, ge=0.01, le=1, description="Longest time in seconds that readings wait to be committed together."
-    )
-
-
-class DeviceConfig(_Table):
+class DeviceConfig(Table):
     """One [[device]], complete: its template is merged in, connection and points are of its protocol's own models."""
 
     name: Name
@@ -136,31 +69,7 @@ class DeviceConfig(_Table):
         return driver_class(self.protocol)(self.name, self.connection, self.points)
 
 
-class InspectionConfig(_Table):
-    """[[inspection]]: a folder of pictures judged by a signed model bundle."""
-
-    device: Name = Field(description="Name of the inspection station; one equipment in the cloud.")
-    folder: RelativePath = Field(description="Folder in which the camera leaves its pictures.")
-    bundle: RelativePath = Field(description="Folder of the signed model bundle.")
-    trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
-    keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
-
-    @field_validator("trust")
-    @classmethod
-    def _keys(cls, trust: list[str]) -> list[str]:
-        for key in trust:
-            try:
-                size = len(b64decode(key, validate=True))
-            except binascii.Error:
-                size = 0
-            if size != 32:
-                raise ValueError(
-                    Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
-                )
-        return trust
-
-
-class Config(_Table):
+class Config(Table):
     """The whole file. `version` names its content (`version_of`)."""
 
     version: str
@@ -186,7 +95,7 @@ def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
     )
 
 
-class DeviceTable(_Table):
+class DeviceTable(Table):
     """A [[device]] as written: either a template, or a protocol with its points."""
 
     name: Name = Field(description="Name of the device, unique here; one equipment in the cloud.")
