@@ -12,6 +12,7 @@ from edge_agent.backoff import full_jitter
 from edge_agent.config import DeviceConfig
 from edge_agent.events import Announce
 from edge_agent.normalise import Mark, Normaliser
+from edge_agent.source_clock import SourceClock
 from protocols.driver import Driver, Historian, Lasting, Observed, PointConfig
 from protocols.errors import ConfigError, Malformed, Refused, SunmaoError, Unreachable
 from protocols.reading import BAD_NO_COMMUNICATION, Reading, now_us
@@ -54,6 +55,7 @@ class Collector:
         self._since = now_us()
         self._reason = Text("", "")
         self._failures = 0
+        self._clock = SourceClock()
         self._silences = 0
         self._usual_s = 0.0
         self._overdue: asyncio.TimerHandle | None = None
@@ -115,6 +117,7 @@ class Collector:
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
             counters=self._counters(),
+            clock_offset_us=self._clock.offset_us,
         )
 
     def _counters(self) -> dict[str, int]:
@@ -151,10 +154,11 @@ class Collector:
         if driver.subscribes:
             try:
                 for period, points in groups.items():
-                    await driver.subscribe(points, period, self._deliver)
+                    await driver.subscribe(points, period, self._deliver_change)
             except Refused:
                 pass  # the device cannot; polling it is the answer the driver contract gives
             else:
+                self._expect(self.device.stale_s)
                 await driver.watch()
         await self._poll(driver, groups)
 
@@ -212,12 +216,18 @@ class Collector:
                 )
             )
 
+    def _deliver_change(self, readings: Sequence[Reading]) -> None:
+        self._deliver(readings)
+        self._expect(self.device.stale_s)
+
     def _deliver(self, readings: Sequence[Reading]) -> None:
         if self._state != "up":
             if self._state == "down":
                 self._announce(self.device.name, "device_back", Text("answers again", "恢复通信"))
             self._become("up", Text("", ""))
         self._backfill.see(readings)
+        if strange := self._clock.see(readings):
+            self._announce(self.device.name, "device_clock", strange)
         self._add(*self._normalise(readings))
 
     def _lost(self, error: SunmaoError) -> None:

@@ -20,7 +20,7 @@ from protocols.errors import ConfigError
 from protocols.library.folder import NAME, use_folder
 from protocols.library.templates import Template, load_template
 from protocols.text import Text
-from protocols.validation import unknown_key, validate
+from protocols.validation import no_such, unknown_key, validate
 
 __all__ = [
     "TABLES",
@@ -47,6 +47,7 @@ class DeviceConfig(Table):
     template: str = ""
     equipment_class: str = ""
     period_s: float = Field(1.0, ge=0.01, le=86400, description="Reading or sampling period in seconds.")
+    stale_s: float | None = None
     connection: SerializeAsAny[ConnectionConfig]
     points: tuple[SerializeAsAny[PointConfig], ...]
 
@@ -55,7 +56,7 @@ class DeviceConfig(Table):
         for point in self.points:
             if point.name == name:
                 return point
-        raise _unknown("point", "点", name, [point.name for point in self.points])
+        raise no_such("point", "点", name, [point.name for point in self.points])
 
     def periods(self) -> dict[float, list[PointConfig]]:
         """Return the points by the period they are read in, in seconds."""
@@ -85,14 +86,7 @@ class Config(Table):
         for device in self.devices:
             if device.name == name:
                 return device
-        raise _unknown("device", "设备", name, [device.name for device in self.devices])
-
-
-def _unknown(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
-    listed = ", ".join(known)
-    return ConfigError(
-        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有：{listed}")
-    )
+        raise no_such("device", "设备", name, [device.name for device in self.devices])
 
 
 class DeviceTable(Table):
@@ -104,6 +98,9 @@ class DeviceTable(Table):
     )
     protocol: str | None = Field(None, description='"modbus", "opcua" or "mqtt"; with a template it is known.')
     period_s: float = Field(1.0, ge=0.01, le=86400, description="Reading or sampling period in seconds.")
+    stale_s: float | None = Field(
+        None, ge=1, description="Seconds without data after which a subscribed device is lost; never where absent."
+    )
     connection: dict[str, Any] = Field({}, description="How to reach it; see the table of its protocol.")
     point: list[dict[str, Any]] = Field(
         [], description="Its points, each a table of its protocol; over the template's."
@@ -239,6 +236,7 @@ def _device(table: Any, key: str, folder: Path) -> DeviceConfig:
         template=written.template or "",
         equipment_class=template.device.equipment_class if template else "",
         period_s=written.period_s,
+        stale_s=written.stale_s,
         connection=validate(driver.Connection, defaults | written.connection, f"{key}.connection", folder),
         points=_points(written.point, template, driver.Point, key),
     )

@@ -145,6 +145,7 @@ def print_status(found: Status, running: bool, language: Language) -> None:
         Text("since", "自"),
         Text("points", "点数"),
         Text("missed cycles", "错过周期"),
+        Text("clock", "时钟偏差"),
         Text("reason", "原因"),
     )
     print_table(
@@ -156,6 +157,7 @@ def print_status(found: Status, running: bool, language: Language) -> None:
                 local_time(device.since),
                 str(device.points),
                 str(found.missed_cycles.get(device.name, 0)),
+                "-" if device.clock_offset_us is None else f"{device.clock_offset_us / 1e6:+.1f} s",
                 plain(Text(device.reason_en, device.reason_zh).to(language)),
             )
             for device in health.devices

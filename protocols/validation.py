@@ -102,6 +102,14 @@ def unknown_key(name: str, known: Sequence[str]) -> tuple[Text, Text]:
     )
 
 
+def no_such(en: str, zh: str, name: str, known: Sequence[str]) -> ConfigError:
+    """Return that there is no `en` (in Chinese `zh`) called `name`, and which there are."""
+    listed = ", ".join(known)
+    return ConfigError(
+        Text(f"there is no {en} '{name}'", f"没有名为“{name}”的{zh}"), Text(f"there are: {listed}", f"现有：{listed}")
+    )
+
+
 def _shown(value: object) -> str:
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

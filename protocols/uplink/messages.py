@@ -210,6 +210,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
 
     `counters`: what the driver counted since the agent started, such as "overflows" (see `protocols.driver.Observed`),
     and "history", the readings of outages that were fetched from the device afterwards.
+    `clock_offset_us`: the device's clock minus the box's, None where the device gives no times.
     """
 
     name: str
@@ -223,6 +224,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     reason_en: str = ""
     reason_zh: str = ""
     counters: dict[str, int] = {}
+    clock_offset_us: int | None = None
 
 
 class ConfigReport(msgspec.Struct, frozen=True):
