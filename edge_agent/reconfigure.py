@@ -50,12 +50,16 @@ class Reconfigurer:
 
     async def watch(self) -> None:
         """Follow the file until cancelled."""
+        read: tuple[int, int, int] | None = None
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
             anew = self._asked.is_set()
             self._asked.clear()
-            await self.follow(anew)
+            found = _untouched(self._path)
+            if anew or found is None or found != read:
+                await self.follow(anew)
+                read = found
 
     async def follow(self, anew: bool = False) -> None:
         """Put the file into force if its content is new, or whatever it is with `anew`."""
@@ -132,3 +136,16 @@ class Reconfigurer:
                 f"新配置未启用，继续沿用原配置：{reason.zh}",
             ),
         )
+
+
+def _untouched(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when the file does; None where it cannot be seen or was written a moment ago.
+
+    Two writes within one tick of the file system's clock look like one, so a fresh file is read once more.
+    """
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    settled = abs(now_us() * 1000 - seen.st_mtime_ns) > 2e9 * LOOK_EVERY_S
+    return (seen.st_ino, seen.st_size, seen.st_mtime_ns) if settled else None
