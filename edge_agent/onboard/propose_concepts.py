@@ -71,7 +71,7 @@ QUANTITY_FLAGS: Mapping[str, str] = {
 DECISIVE = frozenset(
     {
         *("setpoint", "limit", "nominal", "demand", "delay", "offset", "hysteresis", "minimum", "ramp", "harmonic"),
-        *("imbalance", "tariff", "loading_phase", "insulation", "sequence", "reason"),
+        *("imbalance", "tariff", "loading_phase", "insulation", "sequence", "reason", "last", "session"),
         *PHASES,
     }
 )
@@ -127,7 +127,8 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
     evidence = _Evidence()
     opaque = not _says_something(parsed)
     chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
-    if opaque or (chinese and _says_something(remarked)):
+    code = _CODE_NAME.fullmatch(point.name.strip()) is not None
+    if opaque or ((chinese or code) and _says_something(remarked)):
         long = len(remark) > 90
         evidence.add(remarked, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
         evidence.add(parsed, 0.8, 0.3, 0.0 if opaque else 0.3)
@@ -137,7 +138,10 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5)
     for distance, segment in enumerate(reversed(path[-3:])):
         near = 0.6 / (1 + distance)
-        evidence.add(parse(segment, "", kinds), near, near / (12 if chinese else 4), near / 4)
+        above = parse(segment, "", kinds)
+        if "actual" in parsed.concepts and "setpoint" not in parsed.concepts:
+            above = msgspec.structs.replace(above, concepts=above.concepts - {"setpoint"})
+        evidence.add(above, near, near / (12 if chinese else 4), near / 4)
     for text in parsed.brackets:
         evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
     spelled = set(parse(point.description, quantity, kinds).concepts) & {*PHASES}
@@ -218,6 +222,12 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
+_CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|[A-Za-z]{1,3}\d{3,}")
+"""Names such as OPR or p4072, which say less than the description beside them."""
+
+_NUMBERED_ALARM = re.compile(
+    r"(?i)(?<!active )(?<!current )(?<!last )(?:alarms?|faults?|warnings?|error)[ _]?\d|(?<!当前)(?:报警|告警|故障)\d"
+)
 _BIT = re.compile(r"(?i)\bbit\s?\d|第\s?\d+\s?位")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
@@ -260,7 +270,7 @@ def _says_something(parsed: Parsed) -> bool:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[a-z])\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
+    return re.split(r"(?<=[a-z]{4})\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
 
 
 def _quantity(unit: str) -> str:
@@ -313,9 +323,11 @@ def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> froz
         "#enumerated": states > 0,
         "#two_state": boolean or states == 2,
         "#flag": boolean or (coded and not real) or states > 0,
+        "#numbered": bool(_NUMBERED_ALARM.search(point.name)),
+        "#strange_unit": bool(point.unit.strip()) and quantity == "" and load_lexicon().unit_code(point.unit) is None,
         "#bits": len(_BIT.findall(point.description)) > 1,
         "#temperature": quantity == "temperature",
-        "#settable": not boolean and states == 0 and (physical or "w" in point.access),
+        "#settable": not boolean and states == 0 and (physical or real or "w" in point.access),
         "#percent": quantity == "percent" or (not physical and "percent" in concepts),
         "#percent_or_none": quantity in {"percent", ""},
         "#unitless": not physical,

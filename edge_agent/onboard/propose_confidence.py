@@ -15,6 +15,7 @@ from importlib.resources import files
 
 from edge_agent.onboard.propose_concepts import Described
 from edge_agent.onboard.propose_context import Device
+from edge_agent.onboard.propose_lexicon import load_lexicon
 from edge_agent.onboard.propose_match import Candidate
 from protocols.dictionary.entries import load_dictionary
 
@@ -29,6 +30,14 @@ FEATURES = (
     "better_sibling",
     "other_class",
     "left_over",
+    "left_role",
+    "left_quantity",
+    "weak_reading",
+    "anywhere",
+    "written_measure",
+    "read_command",
+    "one_concept",
+    "bare",
 )
 
 Weights = Mapping[str, float]
@@ -50,6 +59,7 @@ def features(
     `best_of_code`: the best score that any point of the device has for each entry.
     """
     best = found[0]
+    classes = load_lexicon().class_of
     entry = load_dictionary()[best.code]
     physical = entry.data_type == "REAL_MEASURE" and entry.unit != "C62"
     return {
@@ -63,6 +73,16 @@ def features(
         "better_sibling": best_of_code.get(best.code, best.score) - best.score,
         "other_class": float(bool(device.kinds) and entry.equipment_class not in {"generic", "sensor", *device.kinds}),
         "left_over": min(len(best.left), 3) / 3.0,
+        "left_role": float(any(classes[concept] == "role" for concept in best.left)),
+        "left_quantity": float(any(classes[concept] == "quantity" for concept in best.left)),
+        "weak_reading": 1.0 - best.preference,
+        "anywhere": float(best.anywhere),
+        "written_measure": float(
+            {"#writable", "#access"} <= point.flags and entry.aggregation in {"avg", "counter_delta"}
+        ),
+        "read_command": float("#writable" not in point.flags and entry.quantity_kind == "command"),
+        "one_concept": float(len(best.explained) == 1),
+        "bare": float(not point.unit_quantity and not point.flags & {"#bool", "#text", "#writable"}),
     }
 
 

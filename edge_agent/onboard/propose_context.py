@@ -16,7 +16,7 @@ import msgspec
 from edge_agent.onboard.point_list import Point, PointList
 from edge_agent.onboard.propose_concepts import Described, described
 from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
-from edge_agent.onboard.propose_text import ELECTRICAL
+from edge_agent.onboard.propose_text import ELECTRICAL, parse
 
 TELLING: Mapping[str, str] = {
     "barrel": "injection_moulding",
@@ -68,6 +68,13 @@ FALLBACK: Mapping[str, tuple[str, ...]] = {
 OWN_SUBJECT: Mapping[str, str] = {"compressor": "compressor", "pump": "pump", "conveyor": "conveyor", "vfd": "motor"}
 """What a device of a kind is called in its own points: on it this narrows nothing."""
 
+FRONT_POINTS = 4
+FRONT_SHARE = 0.4
+"""Points that a list has at least, and share of them that begins alike, for the beginning to say nothing."""
+
+LONG_PATH = 3
+"""A name of more underscores is a path, read segment by segment."""
+
 CELLS = 4
 """So many numbered batteries are the cells of one."""
 
@@ -84,7 +91,7 @@ def describe(found: PointList) -> Device:
     lexicon = load_lexicon()
     said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
     kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
-    listed = _without_shared(_without_tag(found.points))
+    listed = _without_shared(_without_front(_without_tag(found.points)))
     points = [described(point, kinds) for point in listed]
     if not kinds and (guessed := _guess(points)):
         kinds = [guessed]
@@ -100,7 +107,7 @@ def describe(found: PointList) -> Device:
             point,
             flags=point.flags | flags,
             unknown={word: weight for word, weight in point.unknown.items() if word not in shared},
-            own=frozenset(own),
+            own=frozenset() if _NUMBERED.search(point.point.name) else frozenset(own),
         )
         for point in points
     ]
@@ -108,6 +115,8 @@ def describe(found: PointList) -> Device:
 
 
 _TAG = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,4})_(?=\w*\w[^./]*$)")
+_NUMBERED = re.compile(r"\d\s*[#号]|#\s*\d|(?i:(?:pump|compressor|motor|conveyor)[ _]?\d)|(?:泵|机)\d")
+_FRONT = re.compile(r"[A-Za-z]+\d*_(?=[A-Za-z])")
 _CLAUSE = re.compile(r"[^,，;；。]+[,，;；。]?")
 _SERIES = re.compile(r"[\s_.#\-]*(?:\[(\d)\]|(?<![\d.])(\d)|(?<![A-Za-z])([A-Ca-c]))$")
 
@@ -121,6 +130,30 @@ def _without_tag(points: Sequence[Point]) -> Sequence[Point]:
         return "" if found[1] in common else found[0]
 
     return [msgspec.structs.replace(point, name=_TAG.sub(cut, point.name)) for point in points] if common else points
+
+
+def _without_front(points: Sequence[Point]) -> Sequence[Point]:
+    """Return the points without the words that most of their names begin with, the machine's or the line's name."""
+    front = ""
+    while len(points) > FRONT_POINTS:
+        rests = [point.name.removeprefix(front) for point in points if point.name.startswith(front)]
+        ahead = Counter(begin[0] for rest in rests if (begin := _FRONT.match(rest)))
+        word, times = max(ahead.items(), key=lambda one: (one[1], one[0]), default=("", 0))
+        if times < FRONT_SHARE * len(points) or not _names_a_place(word):
+            break
+        front += word
+    return [
+        point
+        if point.name.count("_") > LONG_PATH
+        else msgspec.structs.replace(point, name=point.name.removeprefix(front))
+        for point in points
+    ]
+
+
+def _names_a_place(word: str) -> bool:
+    """Return whether `word` says only which machine or line it is, not what of it is measured."""
+    classes = load_lexicon().class_of
+    return all(classes[c] in {"machine", "filler"} or c == "line" for c in parse(word, "", ()).concepts)
 
 
 def _without_shared(points: Sequence[Point]) -> Sequence[Point]:
@@ -196,6 +229,9 @@ def _device_flags(points: Sequence[Described]) -> frozenset[str]:
     energy = {concept for point in points if "#energy" in point.flags for concept in point.support}
     if {"import_", "export_"} & energy:
         found.add("#metering")
+    if any("#writable" not in point.flags for point in points):
+        # Where everything may be written, that says nothing of a point.
+        found.add("#access")
     if any({"gain", "autotune"} & set(point.support) for point in points):
         found.add("#loop")
     return frozenset(found)

@@ -47,9 +47,8 @@ class Lexicon:
         for spelling, concepts in tables["compound"].items():
             self._meaning[atoms(spelling)] = tuple(concepts.split())
         self._parts = {"".join(key): key for key in self._meaning if all(atom.isascii() for atom in key)}
-        self._vocabulary = Vocabulary(
-            {word: self._meaning[key] for word, key in self._parts.items() if word.isalpha() and len(word) > 2}
-        )
+        known = {word: self._meaning[key] for word, key in self._parts.items() if word.isalpha() and len(word) > 2}
+        self._vocabulary = Vocabulary(known, [word for word in known if len(self._parts[word]) == 1])
         self.jargon: Mapping[str, Mapping[str, str]] = tables["jargon"]
         self.names = {concept: _names(words) for table in spelled.values() for concept, words in table.items()}
         self.units: dict[str, str] = {

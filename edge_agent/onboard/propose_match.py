@@ -96,6 +96,8 @@ class Candidate(msgspec.Struct, frozen=True):
     evidence: float
     explained: tuple[str, ...]
     left: tuple[str, ...]
+    preference: float = 1.0
+    anywhere: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -178,6 +180,7 @@ def _fit(reading: Reading, point: Described, device: Device) -> Candidate | None
     optional = reading.optional & said.keys()
     evidence = sum(max(said.get(concept, 0.0), 0.3 if concept in implied else 0.0) for concept in used)
     support = sum(SUPPORT * said[concept] for concept in optional)
+    against = {c: w * (PLACE if c in point.own else 1.0) for c, w in against.items()}
     left = {c: w for c, w in against.items() if c not in used and c not in optional and c not in implied and w > 0}
     unknown = min(UNKNOWN_WORD * sum(point.unknown.values()), UNKNOWN_MOST)
     if reading.anywhere:
@@ -194,6 +197,8 @@ def _fit(reading: Reading, point: Described, device: Device) -> Candidate | None
         evidence + support,
         tuple(sorted((used | optional) & classes.keys())),
         tuple(c for c in strong if left[c] >= 0.3 * CLASS_WEIGHT["quantity"]),
+        reading.preference,
+        reading.anywhere,
     )
 
 
@@ -221,6 +226,8 @@ def _may_be(entry: Entry, point: Described) -> bool:
     boolean, text = "#bool" in point.flags, "#text" in point.flags
     measured = entry.data_type == "REAL_MEASURE"
     if boolean and (measured or entry.data_type == "STRING" or entry.quantity_kind in {"count", "code"}):
+        return False
+    if measured and "#strange_unit" in point.flags and entry.unit != "C62" and entry.code not in ANY_UNIT:
         return False
     if text and (measured or entry.quantity_kind in {"count", "command", "status_word"}):
         return False

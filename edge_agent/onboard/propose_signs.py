@@ -58,7 +58,9 @@ VECTORS = frozenset({"electric_voltage", "electric_current"})
 
 _SUFFIX_MEANS = (*PHASES[3:], *PHASES[:3], "dc", "battery", "bus", "total", "line_to_neutral", "line_to_line")
 
-_SPACED_SIGN = re.compile(r"(?<![A-Za-z0-9])([UVIPQSE]) ((?:SUM|Sum|sum|TOT|tot|L[123]|LN|LL|DC|dc)\d?)(?![A-Za-z0-9])")
+_SPACED_SIGN = re.compile(
+    r"(?<![A-Za-z0-9])([UVIPQSE]) ((?:SUM|Sum|sum|TOT|tot|L[123](?! ?[-_/] ?L)|LN|LL|DC|dc)\d?)(?![A-Za-z0-9])"
+)
 _DIFFERENCE = re.compile(r"(?<![A-Za-z])(?:[dΔ△] ?[PT])(?![a-z])")
 _ALL_PHASES = re.compile(r"SUML13|L1\s*(?:\.{2,3}|…|~|至)\s*L?3", re.IGNORECASE)
 INSTRUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +79,11 @@ _INSTRUMENT = re.compile(
     r"(?:^|(?<=[\s.]))(PD|TD|[PTFLAV])(?:I|T|E|R|IC|IR|IT|RC|ICA|RCA|IRC|IA|IRCA)[\s\-]?\d{2,5}[A-Z]?\b"
 )
 _LONE = re.compile(r"(?<![A-Za-z0-9])([TPUVIQSF])(?![A-Za-z0-9])(?!$)|(?<=[/. ])([UVIPF])$")
-_LETTER_AT_END = re.compile(r"(?:(?i:phs?)\s?|(?<![A-Za-z]))(AB|BC|CA|[ABC])\s*$")
+_LETTER_AT_END = re.compile(
+    r"(?:(?i:phs?)\s?|(?<![A-Za-z]))(A-?B|B-?C|C-?A|[ABC](?=-?N?\s*$)|a-?b(?=\s*$)|b-?c(?=\s*$)|c-?a(?=\s*$)|[abc](?=(?:-?n)?\s*$))(?:-?[Nn])?\s*$"
+)
+_DIRECT = re.compile(r"(?i)\b(?:dc|pv|mppt|string|battery)")
+_FACTOR = re.compile(r"(?i)power factor|\bPF\b|thd|cos ?phi")
 _LETTERS: Mapping[str, str] = dict(zip(("AB", "BC", "CA", "A", "B", "C"), (*PHASES[3:], *PHASES[:3]), strict=True))
 
 
@@ -111,6 +117,8 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
         quantity, concepts = _SIGN_MEANS[found[1].lower()]
         if unit_quantity != quantity and (unit_quantity or not electrical):
             return found[0]
+        if quantity == "energy" and not electrical:
+            return found[0]
         if found[0][-1] in "tT" and found[0][-2:].casefold() != "st" and quantity not in VECTORS:
             return lexicon.mark(*concepts, "total")
         suffix = next(means for means, part in zip(_SUFFIX_MEANS, found.groups()[1:], strict=True) if part)
@@ -123,6 +131,6 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
     text = _ALL_PHASES.sub(lexicon.mark("total"), text)
     for phase, pattern in _RULES:
         text = pattern.sub(lexicon.mark(phase), text)
-    if electrical and unit_quantity in ELECTRIC:
-        text = _LETTER_AT_END.sub(lambda found: lexicon.mark(_LETTERS[found[1].upper()]), text)
+    if electrical and (unit_quantity in ELECTRIC or _FACTOR.search(text)) and not _DIRECT.search(text):
+        text = _LETTER_AT_END.sub(lambda found: lexicon.mark(_LETTERS[found[1].upper().replace("-", "")]), text)
     return text

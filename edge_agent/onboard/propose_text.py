@@ -52,7 +52,7 @@ _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|u
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
-    r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]",
+    r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
     re.IGNORECASE,
 )
 _CODED_STATE = re.compile(r"[^\W\d_]+\s?0x[0-9a-f]{1,4}(?![0-9a-f])", re.IGNORECASE)

@@ -13,10 +13,14 @@ VOWELS = frozenset("aeiou")
 
 
 class Vocabulary:
-    """Known words with what they mean; `repair` leads unknown words back to them."""
+    """Known words with what they mean; `repair` leads unknown words back to them.
 
-    def __init__(self, meaning: Mapping[str, tuple[str, ...]]) -> None:
+    `single` are those of the words that people write as one: only these are shortened.
+    """
+
+    def __init__(self, meaning: Mapping[str, tuple[str, ...]], single: Iterable[str]) -> None:
         self._words = frozenset(meaning)
+        meaning = {word: meaning[word] for word in single}
         self._prefixes = _unambiguous(
             (word[:length], word, meaning[word])
             for word in meaning

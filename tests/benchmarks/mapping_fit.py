@@ -6,19 +6,19 @@ is how a vendor looks whose vocabulary nobody has seen, and it teaches what unkn
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from edge_agent.onboard.point_list import Point, PointList
-from edge_agent.onboard.propose_confidence import FEATURES, confidence, features
+from edge_agent.onboard.propose_confidence import FEATURES, features
 from edge_agent.onboard.propose_context import describe
 from edge_agent.onboard.propose_match import candidates
-from tests.benchmarks.mapping import Labelled, development_set
+from tests.benchmarks.mapping_lists import Labelled, device_maps, labelled_lists
 
 COPIES = 5
 UNKNOWN_SHARE = 0.12
@@ -67,38 +67,19 @@ def _noisy(point: Point, noise: random.Random) -> Point:
 
 def fit(rows: Sequence[Row]) -> dict[str, float]:
     """Return the weights of a ridge-regularised logistic regression by Newton's method."""
-    size = len(FEATURES)
-    weights = dict.fromkeys(FEATURES, 0.0)
+    table = np.array([[row[name] for name in FEATURES] for row, _ in rows])
+    right = np.array([float(is_right) for _, is_right in rows])
+    weights = np.zeros(len(FEATURES))
+    ridge = RIDGE * len(rows) / 100
     for _ in range(STEPS):
-        gradient = [RIDGE * len(rows) / 100 * weights[name] for name in FEATURES]
-        hessian = [[RIDGE * len(rows) / 100 * (i == j) for j in range(size)] for i in range(size)]
-        for row, right in rows:
-            vector = [row[name] for name in FEATURES]
-            chance = confidence(row, weights)
-            for i, left in enumerate(vector):
-                gradient[i] += (chance - right) * left
-                for j, other in enumerate(vector):
-                    hessian[i][j] += chance * (1 - chance) * left * other
-        step = _solve(hessian, gradient)
-        for name, change in zip(FEATURES, step, strict=True):
-            weights[name] -= change
-        if math.sqrt(sum(change * change for change in step)) < 1e-9:
+        chance = 1.0 / (1.0 + np.exp(-np.clip(table @ weights, -30.0, 30.0)))
+        gradient = table.T @ (chance - right) + ridge * weights
+        hessian = (table * (chance * (1.0 - chance))[:, None]).T @ table + ridge * np.eye(len(FEATURES))
+        step = np.linalg.solve(hessian, gradient)
+        weights -= step
+        if np.linalg.norm(step) < 1e-9:
             break
-    return {name: round(weight, 4) for name, weight in weights.items()}
-
-
-def _solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Solve a linear system by Gauss's elimination with partial pivoting."""
-    rows = [[*line, value] for line, value in zip(matrix, right, strict=True)]
-    size = len(rows)
-    for column in range(size):
-        pivot = max(range(column, size), key=lambda index: abs(rows[index][column]))
-        rows[column], rows[pivot] = rows[pivot], rows[column]
-        for index in range(size):
-            if index != column:
-                factor = rows[index][column] / rows[column][column]
-                rows[index] = [a - factor * b for a, b in zip(rows[index], rows[column], strict=True)]
-    return [rows[index][size] / rows[index][index] for index in range(size)]
+    return {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)}
 
 
 def main(devices: Iterable[Labelled]) -> None:
@@ -108,4 +89,4 @@ def main(devices: Iterable[Labelled]) -> None:
 
 
 if __name__ == "__main__":
-    main(development_set())
+    main([*device_maps(), *labelled_lists("development"), *labelled_lists("recalled")])

@@ -19,7 +19,8 @@ from edge_agent.onboard.propose_match import load_readings
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError
-from tests.benchmarks.mapping import FOLDER, Figures, Labelled, cross_validated, development_set, figures, naive
+from tests.benchmarks.mapping import Figures, cross_validated, figures, naive
+from tests.benchmarks.mapping_lists import DEVICE_MAPS, Labelled, device_maps, labelled_lists
 from tests.edge_agent.onboard.unseen_devices import unseen_devices
 
 HERE = Path(__file__).parent
@@ -213,13 +214,21 @@ def test_point_lists_as_integrators_write_them(name: str) -> None:
     assert found.false_mapping == 0
 
 
-@pytest.mark.skipif(not FOLDER.exists(), reason="the development set (../shared/data/device-maps) is not here")
-def test_development_set_cross_validated_by_vendor() -> None:
-    devices = development_set()
-    found = figures(cross_validated(devices))
+@pytest.mark.skipif(not DEVICE_MAPS.exists(), reason="the development set (../shared/data/device-maps) is not here")
+def test_device_maps_cross_validated_by_vendor() -> None:
+    devices = device_maps()
+    found = figures(cross_validated(devices, copies=1))
     assert found.top1 >= 0.94
     assert found.sure_right >= 0.97
     assert found.false_mapping <= 0.05
     peer = figures([(labelled, naive(labelled.points)) for labelled in devices])
     assert peer.top1 < found.top1
     assert peer.false_mapping > found.false_mapping
+
+
+@pytest.mark.parametrize("name", ["development", "recalled"])
+def test_lists_the_lexicon_was_enlarged_with(name: str) -> None:
+    found = judged(labelled_lists(name))
+    assert found.top1 >= 0.9
+    assert found.sure_right >= 0.96
+    assert found.false_mapping <= 0.08

@@ -1,0 +1,76 @@
+"""Labelled point lists: what each point of a device is, for measuring and fitting `propose`.
+
+Facts in few words (name, unit, type, access), each list with its source in `lists/<set>_sources.csv`:
+`development` and `recalled` are what the lexicon was enlarged with; `sealed` was looked at by nobody before the measure.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.onboard.point_list import Point, PointList, read_point_list
+
+DEVICE_MAPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "device-maps"
+LISTS = Path(__file__).parent / "lists"
+
+
+class _Gold(msgspec.Struct):
+    address: str
+    gold: str
+
+
+class _File(msgspec.Struct):
+    vendor: str
+    points: list[_Gold]
+
+
+class Labelled(msgspec.Struct, frozen=True):
+    """A device's point list and what each point is ("none" where no entry fits)."""
+
+    vendor: str
+    points: PointList
+    gold: Mapping[str, str]
+
+
+def device_maps(folder: Path = DEVICE_MAPS) -> list[Labelled]:
+    """Return the labelled devices in `folder`, by vendor; none where it is absent."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        labels = msgspec.json.decode(path.read_bytes(), type=_File)
+        gold = {point.address: point.gold for point in labels.points}
+        found.append(Labelled(labels.vendor.split()[0], read_point_list(path), gold))
+    return sorted(found, key=lambda labelled: labelled.vendor)
+
+
+def labelled_lists(name: str) -> list[Labelled]:
+    """Return the lists of the set `name` in `lists/`, in their order there; none where it is absent."""
+    path = LISTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    rows: dict[str, list[dict[str, str]]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["list"], []).append(row)
+    with (LISTS / f"{name}_sources.csv").open(encoding="utf-8", newline="") as file:
+        return [_labelled(about, rows[about["list"]]) for about in csv.DictReader(file)]
+
+
+def _labelled(about: Mapping[str, str], rows: list[dict[str, str]]) -> Labelled:
+    points = [
+        Point(
+            address=row["address"],
+            name=row["name"],
+            description=row["description"],
+            unit=row["unit"],
+            datatype=row["datatype"],
+            scale=float(row["scale"]) if row["scale"] else None,
+            access=row["access"],
+        )
+        for row in rows
+    ]
+    found = PointList(points, vendor=about["vendor"], model=about["model"], kind=about["kind"])
+    return Labelled(about["vendor"].split()[0], found, {row["address"]: row["gold"] for row in rows})
