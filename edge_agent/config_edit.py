@@ -183,8 +183,13 @@ def _merge(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
                     _merge(point, written)
             else:
                 table[key] = _merged_points(old, value)
-        elif old is None or repr(old.unwrap()) != repr(value):  # 1, 1.0 and true are equal but not the same
+        elif old is None or repr(_unwrapped(old)) != repr(value):  # 1, 1.0 and true are equal but not the same
             table[key] = value
+
+
+def _unwrapped(old: Any) -> Any:
+    """Return the plain value of an item; tomlkit gives booleans plain already."""
+    return old if isinstance(old, bool) else old.unwrap()
 
 
 def _merged_points(old: AoT, wanted: list[Mapping[str, Any]]) -> AoT:

@@ -81,6 +81,14 @@ def test_a_number_that_changes_only_its_type_is_changed() -> None:
     assert repr(tomllib.loads(put_device(text, METER | {"period_s": 1.0}))["device"][0]["period_s"]) == "1.0"
 
 
+def test_a_truth_value_is_kept_or_changed() -> None:
+    table = {"name": "m", "protocol": "mqtt", "point": [{"name": "p", "topic": "t", "numeric_text": False}]}
+    text = put_device("", table)
+    assert put_device(text, table) == text
+    table["point"] = [{"name": "p", "topic": "t", "numeric_text": True}]
+    assert tomllib.loads(put_device(text, table))["device"][0] == table
+
+
 @pytest.mark.parametrize("before", ["", "[agent]\nname = 'a'\n", "device = [{name = 'x', template = 't'}]\n", WRITTEN])
 def test_a_new_device_comes_last(before: str) -> None:
     device = {"name": "new", "template": "demo-energy-meter", "connection": {"host": "h"}, "point": [point("p")]}

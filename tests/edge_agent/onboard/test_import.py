@@ -262,6 +262,7 @@ def opcua_point(draw: st.DrawFn) -> dict[str, Any]:
         "offset": draw(numbers),
         "low": draw(numbers),
         "period_s": draw(st.none() | st.floats(0.01, 1000)),
+        "write": draw(st.sampled_from([None, {"min": 0.0, "max": 1.5}, {"values": [1.0, 2.0]}])),
     }
     return {key: value for key, value in point.items() if value is not None}
 
@@ -289,19 +290,39 @@ def modbus_point(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+segments = texts.map(lambda text: "".join(text.split()).replace("#", "").replace("+", "")).filter(
+    lambda text: text != ""
+)
+
+
+@st.composite
+def mqtt_point(draw: st.DrawFn) -> dict[str, Any]:
+    if draw(st.booleans()):
+        return {"sparkplug": f"g/{draw(st.sampled_from(['n', 'n/d']))}", "metric": draw(segments)}
+    point: dict[str, Any] = {
+        "topic": f"plant/{draw(segments)}",
+        "value": draw(st.sampled_from(["", "/zones/0", "a.b"])),
+    }
+    if draw(st.booleans()):
+        point |= {"quality": "q", "good": draw(st.sampled_from([[192], [True, "ok"]]))}
+    return point | {"numeric_text": draw(st.booleans())}
+
+
 CONNECTIONS = {
     "opcua": {"endpoint": "opc.tcp://127.0.0.1:4840", "security": "none"},
     "modbus": {"host": "127.0.0.1"},
+    "mqtt": {"host": "127.0.0.1", "security": "none"},
 }
+KINDS = {"opcua": opcua_point(), "modbus": modbus_point(), "mqtt": mqtt_point()}
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
 def test_a_round_trip_changes_nothing(data: st.DataObject, tmp_path: Path) -> None:
     protocol = data.draw(st.sampled_from(sorted(CONNECTIONS)))
-    kind = opcua_point() if protocol == "opcua" else modbus_point()
+    kind = KINDS[protocol]
     called = data.draw(st.lists(names, min_size=1, max_size=4, unique_by=lambda name: name.strip()))
     points = [{"name": name} | data.draw(kind) for name in called]
     table = {"name": "d", "protocol": protocol, "connection": CONNECTIONS[protocol], "point": points}
