@@ -16,6 +16,7 @@ from protocols.text import Language, Text, choose_language
 if TYPE_CHECKING:
     from edge_agent.onboard.decode import Proposal, Snapshots
     from edge_agent.onboard.discover import Found
+    from edge_agent.onboard.discover_serial import FoundOnLine
     from protocols.modbus.config import ModbusConnection, Table
 
 Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Most requests per second. 每秒最多请求数。")]
@@ -38,29 +39,48 @@ def register(app: typer.Typer) -> None:
 def discover_command(
     *,
     ranges: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--range", help="Where to look, e.g. 192.168.1.20-40:502; may be repeated. 搜索范围，可多次给出。"
         ),
-    ],
+    ] = None,
+    serial: Annotated[
+        str | None, typer.Option(help="Look on this serial port, e.g. /dev/ttyUSB0. 在该串口上搜索。")
+    ] = None,
+    baud: Annotated[str, typer.Option(help="Speeds to try on it, e.g. 9600,19200. 要尝试的波特率。")] = "9600",
+    parity: Annotated[str, typer.Option(help="Parities to try on it, e.g. N,E. 要尝试的校验。")] = "N",
+    stopbits: Annotated[int, typer.Option(min=1, max=2, help="Stop bits on it. 停止位。")] = 1,
     units: Annotated[str, typer.Option(help="Modbus unit ids to ask for, e.g. 1-10. 要询问的从站号。")] = "1",
     rate: Rate = 20.0,
     timeout: Timeout = 1.0,
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
-    """Look for devices in the named ranges, gently and reading only. 在指定范围内搜索设备（只读）。"""
+    """Look for devices in the named ranges or on a serial port, only reading. 在指定范围或串口上搜索设备（只读）。"""
     from edge_agent.onboard.discover import discover, parse_places
+    from edge_agent.onboard.discover_serial import discover_serial, parse_settings
 
     language = choose_language(lang)
 
-    async def look() -> list[Found]:
-        places = list(dict.fromkeys(place for text in ranges for place in parse_places(text)))
-        with progress(len(places), Text("looking", "搜索中").to(language), as_json) as advance:
-            found = discover(places, _units(units), rate=rate, timeout_s=timeout, advance=advance)
-            return [device async for device in found]
+    async def look() -> list[Found | FoundOnLine]:
+        places = list(dict.fromkeys(place for text in ranges or () for place in parse_places(text)))
+        settings = parse_settings(baud, parity, stopbits) if serial else []
+        wanted = _units(units)
+        with progress(len(places) + len(settings), Text("looking", "搜索中").to(language), as_json) as advance:
+            found: list[Found | FoundOnLine] = [
+                device async for device in discover(places, wanted, rate=rate, timeout_s=timeout, advance=advance)
+            ]
+            if serial:
+                line = discover_serial(serial, settings, wanted, rate=rate, timeout_s=timeout, advance=advance)
+                found += [device async for device in line]
+            return found
 
     with explained(language):
+        if not ranges and serial is None:
+            raise ConfigError(
+                Text("where to look is missing", "缺少搜索位置"),
+                Text("name --range or --serial", "请用 --range 或 --serial 指定"),
+            )
         devices = asyncio.run(look())
         if as_json:
             print_json([_found(device, language) for device in devices])
@@ -74,10 +94,27 @@ def discover_command(
                 Text("note", "说明"),
             )
             print_table(heads, [_row(device, language) for device in devices], language)
-        raise typer.Exit(0 if any(device.protocol != "unknown" for device in devices) else 1)
+        raise typer.Exit(0 if any(_known(device) for device in devices) else 1)
 
 
-def _found(device: Found, language: Language) -> dict[str, Any]:
+def _known(device: Found | FoundOnLine) -> bool:
+    from edge_agent.onboard.discover_serial import FoundOnLine
+
+    return device.unit > 0 if isinstance(device, FoundOnLine) else device.protocol != "unknown"
+
+
+def _found(device: Found | FoundOnLine, language: Language) -> dict[str, Any]:
+    from edge_agent.onboard.discover_serial import FoundOnLine
+
+    if isinstance(device, FoundOnLine):
+        return {
+            "address": device.path,
+            "protocol": "modbus-rtu" if device.unit else "unknown",
+            "units": [device.unit] if device.unit else [],
+            "identity": dict(device.identity),
+            "connection": {"serial": device.path, "framing": "rtu", **device.setting._asdict()},
+            "note": device.note.to(language) if device.note else None,
+        }
     return {
         "address": str(device.place),
         "protocol": device.protocol,
@@ -94,7 +131,22 @@ def _machine(machine: dict[str, Any]) -> str:
     return " ".join(filter(None, words))
 
 
-def _row(device: Found, language: Language) -> list[str]:
+def _row(device: Found | FoundOnLine, language: Language) -> list[str]:
+    from edge_agent.onboard.discover_serial import FoundOnLine
+
+    if isinstance(device, FoundOnLine):
+        note = device.note.to(language) if device.note else ""
+        said = ", ".join(filter(None, device.identity.values()))
+        where = f"{device.path} {device.setting}"
+        cells: tuple[str, ...] = (
+            where,
+            "modbus-rtu" if device.unit else "unknown",
+            str(device.unit or ""),
+            said,
+            "",
+            note,
+        )
+        return [plain(cell) for cell in cells]
     ways = [f"{end['policy']}/{end['mode']}" for end in device.details.get("endpoints", ())]
     cells = (
         str(device.place),
