@@ -129,8 +129,7 @@ def load_config(path: Path) -> Config:
 def parse_config(text: str, path: Path) -> Config:
     """Return the configuration `text` as if `path` held it; raises ConfigError as `load_config` does."""
     tables = _tables(text, path)
-    folder = path.resolve().parent
-    use_folder(folder / NAME)
+    use_folder((folder := path.resolve().parent) / NAME)
     agent = _agent(tables, folder)
     cloud = validate(CloudConfig, tables["cloud"], "cloud")
     inspections = tuple(

@@ -256,6 +256,53 @@ def add_command(
         print_line(Text(f"'{name}' is in {place}", f"“{name}”已存入 {place}").to(language))
 
 
+@app.command("plc")
+def plc_command(
+    controller: Annotated[str | None, typer.Argument(help="Controller, as the list names it. PLC 型号。")] = None,
+    variables: Annotated[list[str] | None, typer.Argument(help="Variables: D100, M8, D100.3. 变量名。")] = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """List known controllers, one's areas, or where its variables lie. 列出 PLC、其数据区，或变量的 Modbus 地址。"""
+    from protocols.library.plc import load_plc, place_of, plc_ids
+
+    language = choose_language(lang)
+    with explained(language):
+        if controller is None:
+            known = [load_plc(name) for name in plc_ids()]
+            heads: tuple[Text, ...] = (
+                Text("id", "标识"),
+                Text("maker", "厂家"),
+                Text("model", "型号"),
+                Text("name", "名称"),
+            )
+            rows: list[tuple[str, ...]] = [
+                (plc.id, plc.manufacturer, plc.model, plc.name.to(language)) for plc in known
+            ]
+            tables = [plc.model_dump(exclude={"area"}) for plc in known]
+        elif not variables:
+            areas = load_plc(controller).area
+            heads = (
+                Text("area", "数据区"),
+                Text("from", "起始"),
+                Text("count", "数量"),
+                Text("table", "表"),
+                Text("address", "地址"),
+            )
+            rows = [(a.name, str(a.first), str(a.count), a.table, f"0x{a.address:04X}") for a in areas]
+            tables = [area.model_dump() for area in areas]
+        else:
+            plc = load_plc(controller)
+            found = {at: place_of(plc, at) for at in variables}
+            heads = (Text("variable", "变量"), Text("table", "表"), Text("address", "地址"), Text("bit", "位"))
+            rows = [(at, str(p["table"]), str(p["address"]), str(p.get("bit", ""))) for at, p in found.items()]
+            tables = [{"at": at, **place} for at, place in found.items()]
+        if as_json:
+            print_json(tables)
+        else:
+            print_table(heads, [tuple(plain(cell) for cell in row) for row in rows], language)
+
+
 def _tables(points: tuple[PointConfig, ...]) -> list[dict[str, Any]]:
     return [point.model_dump(mode="json", exclude_defaults=True) for point in points]
 

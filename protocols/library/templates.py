@@ -18,7 +18,8 @@ A template is one TOML file, beside this module or anywhere a technician keeps i
 
 A sister model writes down only its difference: `extends = "abb-b23"` above `[device]` takes everything but the
 fingerprint from that template of the library; `only` or `omit` choose among its points by name; keys and points of one's
-own come on top, a point instead of the one of its name.
+own come on top, a point instead of the one of its name. In a machine's controller points may be given by the names of its
+program, see `plc`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from protocols.dictionary.units import unit
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.library.folder import own_templates
+from protocols.library.plc import placed
 from protocols.reading import Value
 from protocols.text import Text
 from protocols.validation import unknown_key, validate
@@ -163,6 +165,7 @@ class _Written(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     extends: str | None = None
+    plc: str | None = None
     only: tuple[str, ...] = ()
     omit: tuple[str, ...] = ()
     device: dict[str, Any]
@@ -215,8 +218,8 @@ def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(Text(f"not valid TOML: {error}", f"不是有效的 TOML：{error}")) from error
     written = validate(_Written, data, "")
-    points = tuple(written.each_point | point for point in written.point)
     if written.extends is None:
+        points = _placed_points(written, written.plc)
         return written.model_copy(update={"point": points})
     if written.extends in extended_by or written.extends not in template_ids():
         raise ConfigError(
@@ -225,6 +228,7 @@ def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
             key="extends",
         )
     base = _written(_library_text(written.extends), (*extended_by, written.extends))
+    points = _placed_points(written, written.plc or base.plc)
     names = [point["name"] for point in base.point]
     for key, chosen in (("only", written.only), ("omit", written.omit)):
         for name in chosen:
@@ -237,10 +241,18 @@ def _written(text: str, extended_by: tuple[str, ...]) -> _Written:
         and (point["name"] in written.only if written.only else point["name"] not in written.omit)
     ]
     return _Written(
+        plc=written.plc or base.plc,
         device=base.device | written.device,
         defaults=base.defaults | written.defaults,
         fingerprint=written.fingerprint,
         point=(*kept, *points),
+    )
+
+
+def _placed_points(written: _Written, plc: str | None) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        placed(written.each_point | point, plc, f"point[{number}]")
+        for number, point in enumerate(written.point, start=1)
     )
 
 

@@ -100,3 +100,11 @@ def test_a_configuration_finds_the_templates_beside_it(tmp_path: Path) -> None:
         use_folder(before)
     assert [point.name for point in points] == [point.name for point in load_template("abb-b21").points]
     assert "mine" not in template_ids()
+
+
+def test_controllers_and_their_variables_are_listed() -> None:
+    assert "delta-dvp" in run("plc", "--lang", "zh").stdout
+    assert "0x1000" in run("plc", "delta-dvp", "--lang", "en").stdout
+    found = json.loads(run("plc", "delta-dvp", "D100", "X17", "--json").stdout)
+    assert [place["address"] for place in found] == [0x1064, 0x40F]
+    assert run("plc", "delta-dvp", "Z1").exit_code == 2

@@ -1,0 +1,1 @@
+"""Modbus maps of programmable controllers, one TOML file each; read by `protocols.library.plc`."""
