@@ -62,8 +62,8 @@ def propose(
             best_of_code[listed[0].code] = max(best_of_code.get(listed[0].code, 0.0), listed[0].score)
     chosen = weights or load_weights()
     proposals = {}
-    for written, point, listed in zip(found.points, device.points, options, strict=True):
-        known, code = (memory or Memory()).recall(found, written)
+    recalled = (memory or Memory()).recall(found)
+    for written, point, listed, (known, code) in zip(found.points, device.points, options, recalled, strict=True):
         if known:
             proposals[written.address] = _confirmed(code)
             continue

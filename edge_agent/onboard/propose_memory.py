@@ -26,11 +26,11 @@ class Memory(msgspec.Struct):
 
     families: dict[str, dict[str, str | None]] = {}
 
-    def recall(self, device: PointList, point: Point) -> tuple[bool, str | None]:
-        """Return (known, the entry confirmed for a point of this name on a device of this family)."""
-        names = self.families.get(_family(device), {})
-        name = _folded(point)
-        return name in names, names.get(name)
+    def recall(self, device: PointList) -> list[tuple[bool, str | None]]:
+        """Return for each point of `device` (known, the entry confirmed for its name on a device of this family)."""
+        names = self.families.get(_family(device), {}) if self.families else {}
+        folded = [_folded(point) if names else "" for point in device.points]
+        return [(name in names, names.get(name)) for name in folded]
 
     def confirm(self, device: PointList, answers: Mapping[str, str | None]) -> int:
         """Take over `answers`, address -> entry or None; return how many points they spoke for.
