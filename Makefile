@@ -48,4 +48,3 @@ docs: setup
 
 images: setup
 	@$(BIN)/python -P -m deploy.demo.demo --images
-	@$(BIN)/python -P -m deploy.demo.technician_images

@@ -317,7 +317,7 @@ KINDS = {"opcua": opcua_point(), "modbus": modbus_point(), "mqtt": mqtt_point()}
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
 def test_a_round_trip_changes_nothing(data: st.DataObject, tmp_path: Path) -> None:
