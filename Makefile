@@ -48,3 +48,4 @@ docs: setup
 
 images: setup
 	@$(BIN)/python -P -m deploy.demo.demo --images
+	@$(BIN)/python -P -m deploy.demo.technician_images

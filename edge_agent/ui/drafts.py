@@ -140,7 +140,7 @@ class Drafts(msgspec.Struct):
                     machine.matches, machine.kind = found.matches, found.kind
                 return machine
         found.id = self._new_id()
-        found.name = self._free_name(found.name)
+        found.name = self.free_name(found.name)
         self.machines.append(found)
         return found
 
@@ -158,7 +158,8 @@ class Drafts(msgspec.Struct):
         used = {machine.id for machine in self.machines}
         return next(number for number in map(str, range(1, len(used) + 2)) if number not in used)
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
+        """Return `name`, with a number behind it if another machine bears it."""
         used = {machine.name for machine in self.machines}
         if name not in used:
             return name

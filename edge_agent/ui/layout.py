@@ -72,7 +72,7 @@ def frame(visit: Visit, title: str, *, back: tuple[str, str] | None = None, note
     with box("places", "nav"):
         path = visit.request.url.path
         for number, place in enumerate(PLACES, 1):
-            here = path.startswith(place.path)
+            here = path.startswith(place.path.removesuffix("s"))
             current = {"aria_current": "page"} if here else {}
             with box("here" if here else "", "a", href=place.path, **current):
                 icon(place.icon)

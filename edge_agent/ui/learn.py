@@ -19,13 +19,14 @@ from edge_agent.onboard.propose_lexicon import load_lexicon
 from edge_agent.onboard.propose_memory import Memory
 from edge_agent.ui.decoded_points import decoded_points
 from edge_agent.ui.draft_device import device_config, draft_points, needs_codes, unit_suits
-from edge_agent.ui.drafts import DraftPoint, Machine
+from edge_agent.ui.drafts import DraftPoint, Drafts, Machine
 from edge_agent.ui.jobs import Job
 from protocols.catalogue import driver_class
+from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.errors import ConfigError, Refused
 from protocols.library.templates import load_template
 from protocols.modbus.config import ModbusConnection, Table
-from protocols.text import Text
+from protocols.text import Language, Text
 from protocols.validation import validate
 
 SAMPLING_S = 120.0
@@ -184,6 +185,19 @@ async def learn_by_watching(machine: Machine, memory: Memory, job: Job, rate: fl
         raise ConfigError(
             Text("too few samples to tell anything", "样本太少，无法分析"), Text("watch longer", "请延长观察时间")
         )
+
+
+def name_by_kind(machine: Machine, language: Language, drafts: Drafts) -> None:
+    """Give a machine that is known by its address alone the name of its kind, if most of its sure points are of one."""
+    classes = Counter(
+        load_dictionary()[point.code].equipment_class for point in machine.points if point.sure and point.code
+    )
+    for name in ("generic", "sensor"):
+        classes.pop(name, None)
+    if machine.name != machine.place or not classes:
+        return
+    kind, _ = classes.most_common(1)[0]
+    machine.name = drafts.free_name(equipment_classes()[kind].to(language))
 
 
 def _decoded(shots: Mapping[Table, Snapshots], kind: str, memory: Memory) -> list[DraftPoint]:

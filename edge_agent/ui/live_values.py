@@ -34,8 +34,9 @@ class LiveValues:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to read."""
-        self._task = asyncio.create_task(self._read_on(), name=f"live {self._machine.place}")
+        """Begin to read, if that has not been done."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._read_on(), name=f"live {self._machine.place}")
 
     def stop(self) -> None:
         """Let go of the machine."""

@@ -67,6 +67,7 @@ async def _opcua_machine(found: Found, folder: Path, job: Job) -> Machine:
     machine = Machine(
         "", str(found.place), "opcua", "", connection, dict(found.identity), dict(found.details), note=found.note
     )
+    machine.name = _own_name(machine)
     try:
         _take(machine, await opcua_matches(machine, folder, job))
     except Refused:
@@ -128,8 +129,12 @@ def _take(machine: Machine, matches: Sequence[Match]) -> None:
         template = load_template(known.template)
         machine.kind, machine.name = template.device.equipment_class, template.device.model
         return
+    machine.name = _own_name(machine)
+
+
+def _own_name(machine: Machine) -> str:
     said = (machine.identity.get(key, "").strip() for key in _SAID)
-    machine.name = next(filter(None, said), machine.place)
+    return next(filter(None, said), machine.place).replace("/", "-")
 
 
 def _model_name(template: str) -> Text:

@@ -21,7 +21,7 @@ body{font:14px/1.5 system-ui,-apple-system,"Segoe UI","PingFang SC","Microsoft Y
 h1{font-size:22px;margin:0 0 4px}h2{font-size:16px;margin:24px 0 6px;border-bottom:2px solid #92561f;padding-bottom:3px}
 p{margin:2px 0;color:#55615f}table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{text-align:left;padding:5px 8px 5px 0;border-bottom:1px solid #e1dcd1;vertical-align:top;overflow-wrap:anywhere}
-th{font-weight:600;color:#55615f}.ok{color:#17694c;font-weight:600}.bad{color:#ab2419;font-weight:600}.ok,.bad{white-space:nowrap}.own{color:#55615f}
+th{font-weight:600;color:#55615f}.ok{color:#17694c;font-weight:600}.look{color:#855600;font-weight:600}.bad{color:#ab2419;font-weight:600}.ok,.look,.bad,.facts td:first-child{white-space:nowrap}.own{color:#55615f}
 @media print{body{padding:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 
@@ -35,7 +35,12 @@ _AGENT, _VERSION, _CONFIG, _MADE = (
     Text("Made", "生成时间"),
 )
 _RUNS, _RUNS_NOT = Text("running", "运行中"), Text("not running", "未运行")
-_CHECK, _WELL, _ILL = Text("Check", "检查"), Text("in order", "正常"), Text("not in order", "异常")
+_CHECK = Text("Check", "检查")
+_MARKS = {
+    "ok": (Text("✓ in order", "✓ 正常"), "ok"),
+    "look": (Text("! to look at", "! 请查看"), "look"),
+    "wrong": (Text("✗ not in order", "✗ 异常"), "bad"),
+}
 _UNCHECKED = Text("Nothing has been checked since the pages were started.", "页面启动后尚未做过检查。")
 _WHAT, _STATE, _FOUND = Text("what", "项目"), Text("state", "状态"), Text("found", "结果")
 _POINT, _MEANS, _UNIT, _ADDRESS = (
@@ -89,7 +94,7 @@ def _head(facts: Facts, language: Language) -> str:
         (say(_CONFIG), version_of(facts.config_text)),
         (say(_MADE), f"{facts.now:%Y-%m-%d %H:%M:%S %z}"),
     ]
-    return f"<h1>{escape(say(_TITLE))}</h1>" + _table((), rows)
+    return f"<h1>{escape(say(_TITLE))}</h1>" + _table((), rows, kind="facts")
 
 
 def _findings(facts: Facts, language: Language) -> str:
@@ -100,12 +105,12 @@ def _findings(facts: Facts, language: Language) -> str:
         return f"{head}<p>{escape(say(_UNCHECKED))}</p>"
     rows = []
     for finding in facts.findings:
-        mark = "✓ " + say(_WELL) if finding.ok else "✗ " + say(_ILL)
+        mark, tone = _MARKS[finding.severity]
         mend = "" if finding.severity == "ok" or not finding.mend.en else f" → {say(finding.mend)}"
         rows.append(
             (
                 escape(say(finding.title)),
-                f'<span class="{"ok" if finding.ok else "bad"}">{escape(mark)}</span>',
+                f'<span class="{tone}">{escape(say(mark))}</span>',
                 escape(say(finding.found) + mend),
             )
         )
@@ -175,12 +180,12 @@ def _place(fields: dict[str, object]) -> str:
     return str(fields.get("node") or fields.get("path") or fields.get("topic") or "")
 
 
-def _table(heads: Iterable[str], rows: Iterable[Sequence[str]], *, raw: bool = False) -> str:
+def _table(heads: Iterable[str], rows: Iterable[Sequence[str]], *, raw: bool = False, kind: str = "") -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     lines = "".join(
         "<tr>" + "".join(f"<td>{cell if raw else escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}{lines}</table>"
+    return f"<table class='{kind}'>{f'<tr>{head}</tr>' if head else ''}{lines}</table>"
 
 
 def _say(language: Language):  # type: ignore[no-untyped-def]

@@ -109,3 +109,12 @@ def duration(seconds: float) -> Text:
     if count < 86400:
         return Text(f"{count // 3600} h", f"{count // 3600} 小时")
     return Text(f"{count // 86400} d", f"{count // 86400} 天")
+
+
+FINDING_TONES: Mapping[str, Tone] = MappingProxyType({"ok": "good", "look": "warn", "wrong": "bad"})
+"""How what a check found is coloured."""
+
+
+def capital(text: str) -> str:
+    """Return `text` as the beginning of a line."""
+    return text[:1].upper() + text[1:]

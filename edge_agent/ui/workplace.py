@@ -17,10 +17,10 @@ from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
 from edge_agent.ui.draft_device import device_table
 from edge_agent.ui.drafts import Machine, load_drafts, save_drafts
 from edge_agent.ui.jobs import Job
-from edge_agent.ui.learn import learn_by_browsing, learn_by_watching, point_list
+from edge_agent.ui.learn import learn_by_browsing, learn_by_watching, name_by_kind, point_list
 from edge_agent.ui.recognise import machines_of
 from protocols.errors import ConfigError
-from protocols.text import Text
+from protocols.text import Language, Text
 
 MEMORY_FILE = "confirmed.json"
 MOST_UNITS = 247
@@ -41,16 +41,15 @@ url = "http://127.0.0.1:8000"  # set when the box is connected / 接入云端时
 class Checking:
     """A check of everything: what it has found so far, and when it began."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, path: Path) -> None:
         self.findings: list[Finding] = []
         self.begun = datetime.now().astimezone()
-        self._config = config
+        self._config, self._path = config, path
         self.job = Job(self._work, Text("checking", "检查中"))
 
     async def _work(self, job: Job) -> None:
-        config = self._config
-        job.begin(Text("checking", "检查中"), steps(config))
-        async for finding in check(config):
+        job.begin(Text("checking", "检查中"), steps(self._config))
+        async for finding in check(self._config, self._path):
             self.findings.append(finding)
             job.advance()
 
@@ -141,10 +140,13 @@ class Workplace:
 
     def start_check(self) -> None:
         """Look whether all is in order, by the configuration as it stands; raises ConfigError."""
-        self.checking = Checking(self.config())
+        self.checking = Checking(self.config(), self.config_path)
 
-    def start_learning(self, machine: Machine) -> Job:
-        """Fetch the points of a machine the library does not know: by browsing it, or by watching its registers."""
+    def start_learning(self, machine: Machine, language: Language) -> Job:
+        """Fetch the points of a machine the library does not know: by browsing it, or by watching its registers.
+
+        One that had no name but its address is named in `language` after what it proves to be.
+        """
         running = self.learning.get(machine.id)
         if running is not None and running.running:
             return running
@@ -155,6 +157,7 @@ class Workplace:
                 await learn_by_browsing(machine, self.folder, self.memory(), job)
             else:
                 await learn_by_watching(machine, self.memory(), job, self.rate)
+                name_by_kind(machine, language, self.drafts)
             self.keep()
 
         job = Job(work, Text("asking the machine", "正在读取设备"))

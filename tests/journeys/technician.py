@@ -11,16 +11,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
+from protocols.driver import Simulator
 from tests.doubles.cloud import CODE, CloudDouble
+from tests.journeys.conftest import LOCALES, SCREENS, Watch
+
+T = TypeVar("T")
 
 EDGE = Path(sys.executable).with_name("sunmao-edge")
 LEAST_TARGET_PX = 44
@@ -28,65 +33,8 @@ LEAST_TARGET_PX = 44
 
 KNOWN = "eastron-sdm630"
 
-UNKNOWN_METER = """
-[device]
-id = "unlisted-meter"
-version = 1
-manufacturer = "Nobody"
-model = "NB-3"
-equipment_class = "energy_meter"
-protocol = "modbus"
-source = "made for a test; its register map is in no library"
-name = { en = "Meter in no library", zh = "库外电表" }
-""" + "".join(
-    f"""
-[[point]]
-name = "{code}"
-property = "{code}"
-unit = "{unit}"
-table = "input"
-address = {40 + 2 * number}
-type = "float32"
-order = "CDAB"
-"""
-    for number, (code, unit) in enumerate(
-        (
-            *((f"voltage_l{phase}_n", "VLT") for phase in (1, 2, 3)),
-            *((f"current_l{phase}", "AMP") for phase in (1, 2, 3)),
-            *((f"active_power_l{phase}", "WTT") for phase in (1, 2, 3)),
-            ("active_power_total", "WTT"),
-            ("frequency_grid", "HTZ"),
-            *((f"power_factor_l{phase}", "C62") for phase in (1, 2, 3)),
-        )
-    )
-)
-
-PRESS = """
-[device]
-id = "unlisted-press"
-version = 1
-manufacturer = "Nobody"
-model = "Press 9"
-equipment_class = "injection_moulding"
-protocol = "opcua"
-source = "made for a test; its address space is in no library"
-name = { en = "Press in no library", zh = "库外压机" }
-""" + "".join(
-    f"""
-[[point]]
-name = "{code}"
-property = "{code}"
-unit = "{unit}"
-node = "nsu=urn:nobody:press;s=Press/{place}"
-"""
-    for code, unit, place in (
-        ("cycle_time", "SEC", "Production/CycleTime"),
-        ("melt_temperature", "CEL", "Barrel/MeltTemperature"),
-        ("mould_temperature", "CEL", "Mould/MouldTemperature"),
-        ("active_power_total", "KWT", "Energy/ActivePower"),
-        ("machine_state", "C62", "Status/MachineState"),
-    )
-)
+DEMO = Path(__file__).parents[2] / "deploy" / "demo"
+UNKNOWN_METER, PRESS = DEMO / "unlisted-meter.toml", DEMO / "unlisted-press.toml"
 
 
 @contextmanager
@@ -109,21 +57,47 @@ def running(folder: Path, name: str, *words: str) -> Iterator[dict[str, str]]:
     assert "Traceback" not in errors.read_text(), errors.read_text()
 
 
+class Aside:
+    """An event loop in a thread of its own, for servers beside a test whose own thread belongs to the browser."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns, done in that loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def close(self) -> None:
+        """Let what was cut end, then end the loop."""
+        self.run(asyncio.sleep(0.1))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
 @contextmanager
-def cloud_in_a_thread() -> Iterator[CloudDouble]:
-    """Run a cloud beside the test, whose own thread belongs to the browser."""
-    cloud, loop = CloudDouble(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+def cloud_aside() -> Iterator[CloudDouble]:
+    """Run a cloud beside the test."""
+    aside, cloud = Aside(), CloudDouble()
     try:
-        asyncio.run_coroutine_threadsafe(cloud.start(), loop).result(10)
+        aside.run(cloud.start())
         yield cloud
-        asyncio.run_coroutine_threadsafe(cloud.stop(), loop).result(10)
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)
+        aside.run(cloud.stop())
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        aside.close()
+
+
+@contextmanager
+def simulator_aside(simulator: Simulator) -> Iterator[str]:
+    """Serve a simulated machine beside the test; yields its address."""
+    aside = Aside()
+    try:
+        yield aside.run(simulator.start())
+        aside.run(simulator.stop())
+    finally:
+        aside.close()
 
 
 def photograph_of(url: str) -> bytes:
@@ -135,6 +109,26 @@ def photograph_of(url: str) -> bytes:
     stream = io.BytesIO()
     screen.rotate(11, fillcolor=90).save(stream, "JPEG", quality=70)
     return stream.getvalue()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, language: str) -> Iterator[Page]:
+    """Open the pages of a box on a phone; at the end the browser may have had nothing to complain of."""
+    context = browser.new_context(
+        base_url=url, locale=LOCALES[language], viewport=SCREENS["phone"], has_touch=True, is_mobile=True
+    )
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    watch = Watch(url.removeprefix("http://"))
+    watch.over(page)
+    yield page
+    context.close()
+    assert watch.faults == []
+
+
+def fits(page: Page) -> bool:
+    """Return whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 @dataclass

@@ -11,8 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.doubles.cloud import CloudDouble
 from tests.journeys import technician
-from tests.journeys.conftest import LOCALES, SCREENS, Watch
-from tests.journeys.technician import Thumb, cloud_in_a_thread, photograph_of, running
+from tests.journeys.technician import Thumb, cloud_aside, fits, opened, photograph_of, running
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
@@ -30,14 +29,12 @@ class Workshop:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
-        self.cloud: CloudDouble = stack.enter_context(cloud_in_a_thread())
-        (folder / "meter.toml").write_text(technician.UNKNOWN_METER)
-        (folder / "press.toml").write_text(technician.PRESS)
+        self.cloud: CloudDouble = stack.enter_context(cloud_aside())
         self.places = []
         for name, device, *more in (
             ("known", technician.KNOWN),
-            ("meter", "meter.toml", "--load", "demo-injection-moulder"),
-            ("press", "press.toml"),
+            ("meter", str(technician.UNKNOWN_METER), "--load", "demo-injection-moulder"),
+            ("press", str(technician.PRESS)),
         ):
             said = stack.enter_context(running(folder, name, "simulate", device, *more))
             self.places.append(said["address"].removeprefix("opc.tcp://").partition("/")[0])
@@ -60,20 +57,8 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 @pytest.fixture
 def phone(browser: Browser, workshop: Workshop, language: str) -> Iterator[Page]:
-    context = browser.new_context(
-        base_url=workshop.url, locale=LOCALES[language], viewport=SCREENS["phone"], has_touch=True, is_mobile=True
-    )
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    watch = Watch(workshop.url.removeprefix("http://"))
-    watch.over(page)
-    yield page
-    context.close()
-    assert watch.faults == []
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+    with opened(browser, workshop.url, language) as page:
+        yield page
 
 
 def rows(page: Page, mark: str) -> Locator:

@@ -10,7 +10,7 @@ from edge_agent.ui.agent_state import running_status
 from edge_agent.ui.elements import MarkView, Words, box, button, icon, link_button, notice, progress_bar, show_progress
 from edge_agent.ui.layout import frame
 from edge_agent.ui.visit import Visit
-from edge_agent.ui.words import DEVICE_STATES, NOTHING, Tone, duration
+from edge_agent.ui.words import DEVICE_STATES, FINDING_TONES, NOTHING, Tone, capital, duration
 from protocols.reading import now_us
 from protocols.text import Text
 
@@ -18,7 +18,9 @@ TITLE = Text("Check", "检查")
 
 _CHECKING = Text("Reading every point once …", "正在读取每个测点…")
 _ALL_WELL = Text("Everything is in order", "一切正常")
-_NOT_WELL = Text("{count} things need you", "有 {count} 项需要处理")
+_NOT_WELL = Text("Not in order: {count}", "有 {count} 项需要处理")
+_WELL_BUT = Text("Everything works. To look at when there is time: {count}", "一切可用，另有 {count} 项建议查看")
+_DETAILS = Text("Details", "详情")
 _AGAIN, _REPORT = Text("Check again", "重新检查"), Text("Report for the office", "生成报告")
 _NO_MACHINE = Text("No machine is set up yet.", "尚未配置设备。")
 _NO_MACHINE_HOW = Text("Find machines first.", "请先搜索设备。")
@@ -96,20 +98,25 @@ class _Page:
 
     def _findings(self, findings: list[Finding], running: bool) -> None:
         visit, checking = self._visit, self._visit.workplace.checking
-        wrong = [finding for finding in findings if not finding.ok]
+        order = {"wrong": 0, "look": 1, "ok": 2}
+        listed = sorted(findings, key=lambda finding: order[finding.severity])
+        wrong = sum(finding.severity == "wrong" for finding in findings)
+        look = sum(finding.severity == "look" for finding in findings)
         if running and checking is not None:
             with box("card stack"):
                 Words(visit.say(_CHECKING), tag="h2")
                 show_progress(progress_bar(), len(findings) / max(checking.job.total, 1))
         else:
-            with box("", data_check="good" if not wrong else "bad"):
-                notice(
-                    visit.say(_NOT_WELL, count=len(wrong)) if wrong else visit.say(_ALL_WELL),
-                    "bad" if wrong else "good",
-                )
+            with box("", data_check="bad" if wrong else "good"):
+                if wrong:
+                    notice(visit.say(_NOT_WELL, count=wrong), "bad")
+                elif look:
+                    notice(visit.say(_WELL_BUT, count=look), "warn")
+                else:
+                    notice(visit.say(_ALL_WELL), "good")
         if findings:
             with box("card"):
-                for finding in [*wrong, *(finding for finding in findings if finding.ok)]:
+                for finding in listed:
                     show_finding(visit, finding)
         if not running:
             link_button(visit.say(_REPORT), "/report", sign="report")
@@ -161,7 +168,7 @@ def live_facts(visit: Visit, status: Status) -> list[tuple[str, str]]:
         waiting = say(_FOR, rows=f"{health.buffer_rows:,}", time=age)
     clock = NOTHING
     if status.clock_offset_us is not None:
-        clock = say(_SECONDS, seconds=f"{-status.clock_offset_us / 1e6:+.1f}")
+        clock = say(_SECONDS, seconds=f"{round(-status.clock_offset_us / 1e6, 1) + 0.0:+.1f}")
     used, limit = (f"{size / 1e6:,.0f}" for size in (health.buffer_bytes, health.buffer_limit_bytes))
     return [
         (say(_WAITING), waiting),
@@ -175,12 +182,19 @@ def live_facts(visit: Visit, status: Status) -> list[tuple[str, str]]:
 
 
 def show_finding(visit: Visit, finding: Finding) -> None:
-    """Add one thing looked at."""
+    """Add one thing looked at: how it is, the next step, and behind a tap what the sentence sums up."""
+    tone = FINDING_TONES[finding.severity]
     with box("finding"):
-        with box("tone-good" if finding.ok else "tone-bad"):
-            icon("good" if finding.ok else "bad")
-        with box("stack tight"):
-            Words(visit.say(finding.title), "what", tag="div")
+        with box(f"tone-{tone}"):
+            icon(tone)
+        with box("stack tight grow"):
+            Words(capital(visit.say(finding.title)), "what", tag="div")
             Words(visit.say(finding.found), "small", tag="div")
             if finding.severity != "ok" and finding.mend.en:
                 Words("→ " + visit.say(finding.mend), "small", tag="div")
+            if finding.details:
+                with box("", "details"):
+                    with box("", "summary"):
+                        Words(f"{visit.say(_DETAILS)} ({len(finding.details)})")
+                    for detail in finding.details:
+                        Words(visit.say(detail), "small muted", tag="div")

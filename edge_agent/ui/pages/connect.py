@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 
 from edge_agent.identity import Identity
 from edge_agent.ui.agent_state import running_status
@@ -35,6 +36,8 @@ _RESTART = Text("The agent still uses the former address.", "代理仍在使用�
 _RESTART_HOW = Text(
     "Start it again: end `sunmao-edge run` and begin it anew.", "请重启代理：结束 `sunmao-edge run` 后重新运行。"
 )
+
+_TELL_LINK = "if (location.hash) emitEvent('sunmao-link', decodeURIComponent(location.hash.slice(1)))"
 
 
 async def build(visit: Visit) -> None:
@@ -105,11 +108,12 @@ class _Form:
                 self._code = Field(visit.say(_CODE), code, placeholder="K7QF-3XWD-9MPA", autocapitalize="characters")
                 self._name = Field(visit.say(_NAME), visit.workplace.config().agent.name)
                 button(visit.say(_CONNECT), self._connect, sign="connect").mark("connect")
-        ui.timer(0.1, self._take_link, once=True)
+        ui.on("sunmao-link", self._take_link)
+        ui.run_javascript(_TELL_LINK)
 
-    async def _take_link(self) -> None:
+    def _take_link(self, event: GenericEventArguments) -> None:
         """Take address and code from the link that the QR code leads to; they stand behind its # and reach no log."""
-        link = str(await ui.run_javascript("decodeURIComponent(location.hash.slice(1))"))
+        link = str(event.args)
         try:
             url, code = read_link(link)
         except ConfigError:

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from edge_agent.ui.agent_state import until_applied
 from edge_agent.ui.drafts import Machine
-from edge_agent.ui.elements import Field, Words, box, button, failure, notice, progress_bar, show_progress
+from edge_agent.ui.elements import Field, Words, box, button, failure, icon, notice, progress_bar, show_progress
 from edge_agent.ui.jobs import Job
 from edge_agent.ui.layout import MACHINES, frame
 from edge_agent.ui.learn import LEAST_SHOTS, SAMPLING_S, learn_from_library
@@ -16,7 +16,7 @@ from edge_agent.ui.live_values import LiveValues
 from edge_agent.ui.pages.point_rows import PointRows
 from edge_agent.ui.pages.trust import show_way_in
 from edge_agent.ui.visit import Visit
-from edge_agent.ui.words import duration
+from edge_agent.ui.words import capital, duration
 from protocols.errors import SunmaoError
 from protocols.text import Text
 
@@ -66,6 +66,7 @@ _ABOUT, _NAME, _RENAME, _REMOVE = (
     Text("Remove from this box", "从本机移除"),
 )
 _ADDRESS = Text("Address", "地址")
+_OPEN_ABOUT = "const about = document.getElementById('about'); about.open = true; about.scrollIntoView()"
 _OTHER = Text("It is rather:", "实际型号是：")
 _NONE_OF_THEM = Text("none of them - find out", "都不是，自动识别")
 
@@ -89,6 +90,9 @@ class _Page:
         self._rows: PointRows | None = None
         self._job: Job | None = visit.workplace.learning.get(machine.id)
         self._shown: object = None
+        with box("chip slim", "button", type="button", onclick=_OPEN_ABOUT):
+            icon("edit")
+            Words(visit.say(_RENAME))
         flash, visit.workplace.flash = visit.workplace.flash, None
         if flash is not None:
             notice(visit.say(flash), "good")
@@ -109,7 +113,7 @@ class _Page:
             if machine.known is not None and machine.refused is None:
                 await self._take_template(machine.known.template)
             elif machine.protocol == "opcua" and (self._job is None or not self._job.running):
-                self._job = self._visit.workplace.start_learning(machine)
+                self._job = self._visit.workplace.start_learning(machine, self._visit.language)
         if machine.points:
             self._live.start()
         self._refresh()
@@ -150,7 +154,7 @@ class _Page:
             elif job is not None and job.failed is not None:
                 notice(visit.say(job.failed), "bad", mend=visit.say(job.mend) if job.mend else "")
                 if machine.protocol == "opcua":
-                    show_way_in(visit, machine, self._learn)
+                    show_way_in(visit, machine, job.failed, self._learn)
                 button(visit.say(_RETRY), self._learn, "button quiet")
             elif machine.points:
                 self._draw_points()
@@ -170,7 +174,7 @@ class _Page:
 
     def _follow(self, job: Job) -> None:
         watching = job.total == round(SAMPLING_S)
-        self._doing.show(f"{job.doing.to(self._visit.language)} …")
+        self._doing.show(f"{capital(job.doing.to(self._visit.language))} …")
         show_progress(self._bar, job.share)
         left = f"{(job.total - job.done) // 60}:{(job.total - job.done) % 60:02d}"
         self._left.show(
@@ -187,7 +191,7 @@ class _Page:
             self._job.enough = True
 
     def _learn(self) -> None:
-        self._job = self._visit.workplace.start_learning(self._machine)
+        self._job = self._visit.workplace.start_learning(self._machine, self._visit.language)
         self._live.point_changed()
         self._refresh()
 
@@ -257,7 +261,7 @@ class _About:
     def __init__(self, visit: Visit, machine: Machine) -> None:
         self._visit = visit
         self._machine = machine
-        with box("card", "details"):
+        with box("card", "details", id="about"):
             with box("", "summary"):
                 Words(visit.say(_ABOUT))
             with box("stack"):
@@ -295,7 +299,7 @@ class _About:
                 return
         else:
             self._machine.points = []
-            workplace.start_learning(self._machine)
+            workplace.start_learning(self._machine, self._visit.language)
         workplace.keep()
         ui.navigate.to(f"/machine/{self._machine.id}")
 

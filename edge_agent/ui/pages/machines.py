@@ -25,6 +25,7 @@ from edge_agent.ui.networks import suggested_ranges
 from edge_agent.ui.visit import Visit
 from edge_agent.ui.words import Tone
 from protocols.errors import SunmaoError
+from protocols.library.templates import load_template
 from protocols.text import Text
 
 TITLE = Text("Find machines", "搜索设备")
@@ -167,7 +168,8 @@ def show_machine(visit: Visit, machine: Machine) -> None:
             Words(visit.say(_IN_LIBRARY, name=known.name.to(visit.language), score=f"{known.score:.0%}"), tag="div")
             if machine.twins:
                 Words(
-                    visit.say(_TWINS, names=", ".join(m.name.to(visit.language) for m in machine.twins)), "muted small"
+                    visit.say(_TWINS, names=", ".join(load_template(m.template).device.model for m in machine.twins)),
+                    "muted small",
                 )
         elif machine.protocol == "modbus" and not machine.points:
             Words(visit.say(_UNKNOWN), tag="div")
