@@ -27,6 +27,8 @@ class DriverCase:
     nonsense: what a peer sends that does not speak the protocol, in answer to anything.
     program: one the simulator needs; where it is not installed, tests with a simulator are skipped.
     simulator_options: passed to the simulator; it must show new values at once and take `port`.
+    goodbye: the device itself tells that it goes, before its link ends.
+    serial: the device is reached over a serial port that leads to the simulator, or to the peer, on TCP.
     """
 
     name: str
@@ -42,6 +44,8 @@ class DriverCase:
     nonsense: bytes
     program: str | None = None
     simulator_options: Mapping[str, Any] = field(default_factory=dict)
+    goodbye: bool = False
+    serial: bool = False
 
     def simulator(self, values: Values, port: int = 0) -> Simulator:
         """Return a simulator of `points`, not started."""

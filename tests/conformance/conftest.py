@@ -21,10 +21,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-async def plant(case: DriverCase) -> AsyncIterator[Plant]:
+async def plant(case: DriverCase, tmp_path: Path) -> AsyncIterator[Plant]:
     if case.program is not None and shutil.which(case.program) is None:
         pytest.skip(f"{case.program} is not installed")
-    plant = Plant(case)
+    plant = Plant(case, tmp_path)
     await plant.start()
     yield plant
-    await plant.stop()
+    await plant.remove()

@@ -1,4 +1,4 @@
-"""Modbus, in both framings."""
+"""Modbus: over TCP, serial frames over TCP, and a serial port."""
 
 from __future__ import annotations
 
@@ -46,9 +46,30 @@ SECOND = {
 
 
 def _connection(framing: str, address: str) -> dict[str, Any]:
+    if framing == "rtu":
+        return {"serial": address, "framing": framing, "baudrate": 115200}
     host, _, port = address.rpartition(":")
     return {"host": host, "port": int(port), "framing": framing}
 
+
+REFUSED = [
+    {"port": 70000},
+    {"unit_id": 256},
+    {"max_registers": 126},
+    {"pipeline": 0},
+    {"timeout_s": 0},
+    {"hots": "127.0.0.1"},
+    {"max_registers": 1},
+]
+OVER_TCP = [{"host": ""}, {"framing": "rtu"}, {"serial": "/dev/ttyUSB0"}]
+ON_A_PORT = [
+    {"host": "127.0.0.1"},
+    {"unit_id": 0},
+    {"serial": "COM1"},
+    {"baudrate": 1},
+    {"parity": "M"},
+    {"stopbits": 3},
+]
 
 CASES = [
     DriverCase(
@@ -58,18 +79,9 @@ CASES = [
         values=FIRST,
         other_values=SECOND,
         absent=ModbusPoint(name="absent", address=4000),
-        address=lambda port: f"127.0.0.1:{port}",
+        address=lambda port, framing=framing: f"/dev/ttyNONE{port}" if framing == "rtu" else f"127.0.0.1:{port}",
         connection=lambda address, framing=framing: _connection(framing, address),
-        refused_connections=[
-            {"host": ""},
-            {"port": 70000},
-            {"unit_id": 256},
-            {"framing": "rtu"},
-            {"max_registers": 126},
-            {"timeout_s": 0},
-            {"hots": "127.0.0.1"},
-            {"max_registers": 1},
-        ],
+        refused_connections=[*REFUSED, *(ON_A_PORT if framing == "rtu" else OVER_TCP)],
         refused_points=[
             {"name": "p"},
             {"name": "p", "address": 70000},
@@ -80,7 +92,8 @@ CASES = [
             {"name": "p", "address": 0, "table": "coil", "bit": 3},
         ],
         nonsense=b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        simulator_options={"framing": framing, "tick_s": 0},
+        simulator_options={"framing": "tcp" if framing == "tcp" else "rtu-over-tcp", "tick_s": 0},
+        serial=framing == "rtu",
     )
-    for framing in ("tcp", "rtu-over-tcp")
+    for framing in ("tcp", "rtu-over-tcp", "rtu")
 ]

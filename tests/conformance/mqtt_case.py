@@ -76,6 +76,7 @@ def _case(name: str, points: Sequence[dict[str, Any]], absent: dict[str, Any]) -
         nonsense=b"HTTP/1.1 400 Bad Request\r\n\r\n",
         simulator_options={"tick_s": 0.02},
         program=find_mosquitto() or "mosquitto",
+        goodbye="sparkplug" in name,
     )
 
 

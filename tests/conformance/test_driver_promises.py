@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -13,7 +15,16 @@ from protocols.catalogue import driver_class
 from protocols.errors import ConfigError, Malformed, Refused, Unreachable
 from protocols.reading import Severity, now_us
 from tests.conformance.case import DriverCase
-from tests.conformance.plant import Plant, client_sockets, listening, only_left, opened, tasks_and_threads
+from tests.conformance.plant import (
+    Mangler,
+    Plant,
+    connections,
+    listening,
+    only_left,
+    opened,
+    reaching,
+    tasks_and_threads,
+)
 
 DEADLINE_S = 20.0
 """After this a wait has failed; far above anything a loaded machine needs."""
@@ -137,7 +148,7 @@ async def test_nobody_there_is_unreachable_and_names_the_place(case: DriverCase)
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         driver = case.driver(case.address(port))
-        with pytest.raises(Unreachable, match=f"127.0.0.1:{port}"):
+        with pytest.raises(Unreachable, match=case.address(port) if case.serial else f"127.0.0.1:{port}"):
             await driver.open()
         await driver.close()
 
@@ -146,7 +157,7 @@ async def test_a_device_that_stops_is_unreachable_and_resumes_with_a_new_driver(
     async with opened(case.driver(plant.address)) as driver:
         await driver.read(case.points)
         await plant.stop()
-        with pytest.raises(Unreachable, match=f"127.0.0.1:{plant.port}"):
+        with pytest.raises(Unreachable, match=re.escape(plant.place)):
             await driver.read(case.points)
     await plant.start()
     async with opened(case.driver(plant.address)) as driver:
@@ -154,33 +165,57 @@ async def test_a_device_that_stops_is_unreachable_and_resumes_with_a_new_driver(
     assert {reading.point: reading.value for reading in readings} == pytest.approx(dict(case.values))
 
 
-async def test_nonsense_is_malformed(case: DriverCase) -> None:
+async def test_nonsense_is_malformed(case: DriverCase, tmp_path: Path) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(4096):
             writer.write(case.nonsense)
 
-    async with listening(talk) as port:
-        driver = case.driver(case.address(port), timeout_s=0.5)
-        with pytest.raises(Malformed, match=f"127.0.0.1:{port}"):
+    async with listening(talk) as port, reaching(case, port, tmp_path) as address:
+        driver = case.driver(address, timeout_s=0.5)
+        with pytest.raises(Malformed, match=address if case.serial else f"127.0.0.1:{port}"):
             async with opened(driver):
                 await driver.read(case.points)
-        assert client_sockets(port) == 0
+        assert connections(case, port, address) == 0
 
 
-async def test_silence_is_unreachable_and_names_the_place(case: DriverCase) -> None:
+async def test_an_answer_cut_short_is_never_a_value(case: DriverCase, plant: Plant, tmp_path: Path) -> None:
+    """Of what is known - old values, new values, no value - nothing else comes of a stream that lacks bytes."""
+    mangler = Mangler(plant.port)
+    async with listening(mangler) as port, reaching(case, port, tmp_path) as address:
+        driver = case.driver(address, timeout_s=0.5)
+        async with opened(driver):
+            await driver.read(case.points)
+            mangler.cutting = True
+            plant.values = case.other_values
+            failure = None
+            for _ in range(3):
+                try:
+                    readings = await driver.read(case.points)
+                except (Malformed, Unreachable) as error:
+                    failure = error
+                    break
+                for reading in readings:
+                    known = (None, case.values[reading.point], case.other_values[reading.point])
+                    assert any(reading.value == pytest.approx(value) for value in known), reading
+            assert failure is not None or case.protocol == "mqtt", "mqtt reads what was heard last"
+            if case.protocol == "modbus":
+                assert isinstance(failure, Malformed)
+
+
+async def test_silence_is_unreachable_and_names_the_place(case: DriverCase, tmp_path: Path) -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(4096):
             pass
 
-    async with listening(listen) as port:
-        driver = case.driver(case.address(port), timeout_s=0.3)
-        with pytest.raises(Unreachable, match=f"127.0.0.1:{port}"):
+    async with listening(listen) as port, reaching(case, port, tmp_path) as address:
+        driver = case.driver(address, timeout_s=0.3)
+        with pytest.raises(Unreachable, match=address if case.serial else f"127.0.0.1:{port}"):
             async with opened(driver):
                 await driver.read(case.points)
-        assert client_sockets(port) == 0
+        assert connections(case, port, address) == 0
 
 
-async def test_cancelling_ends_a_wait_for_a_silent_device(case: DriverCase) -> None:
+async def test_cancelling_ends_a_wait_for_a_silent_device(case: DriverCase, tmp_path: Path) -> None:
     before = tasks_and_threads()
     asked = asyncio.Event()
 
@@ -188,8 +223,8 @@ async def test_cancelling_ends_a_wait_for_a_silent_device(case: DriverCase) -> N
         while await reader.read(4096):
             asked.set()
 
-    async with listening(listen) as port:
-        driver = case.driver(case.address(port), timeout_s=60)
+    async with listening(listen) as port, reaching(case, port, tmp_path) as address:
+        driver = case.driver(address, timeout_s=60)
 
         async def read() -> None:
             await driver.open()
@@ -201,12 +236,12 @@ async def test_cancelling_ends_a_wait_for_a_silent_device(case: DriverCase) -> N
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, DEADLINE_S)
         await asyncio.wait_for(driver.close(), DEADLINE_S)
-        assert client_sockets(port) == 0
+        assert connections(case, port, address) == 0
     await only_left(before, DEADLINE_S)
 
 
 async def test_close_is_harmless_at_any_time_and_leaves_nothing_behind(case: DriverCase, plant: Plant) -> None:
-    before, of_the_plant = tasks_and_threads(), client_sockets(plant.port)
+    before, of_the_plant = tasks_and_threads(), connections(case, plant.port, plant.address)
     driver = case.driver(plant.address)
     await driver.close()
     await driver.close()
@@ -215,6 +250,6 @@ async def test_close_is_harmless_at_any_time_and_leaves_nothing_behind(case: Dri
     await driver.read(case.points)
     await driver.close()
     await driver.close()
-    assert client_sockets(plant.port) == of_the_plant
-    await plant.stop()
+    assert connections(case, plant.port, plant.address) == of_the_plant
+    await plant.remove()
     await only_left(before, DEADLINE_S)
