@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table
+from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table, say
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -212,6 +212,7 @@ def diff_command(
 def export_command(
     device: Annotated[str, typer.Argument(help="Library id or path of a template. 设备模板。")],
     out: Annotated[Path | None, typer.Option(help="File to write; never overwritten. 要写入的文件。")] = None,
+    as_json: Json = False,
     lang: Lang = None,
 ) -> None:
     """Write a template as one file with a checksum, to hand on. 将模板导出为带校验和的单个文件。"""
@@ -221,11 +222,14 @@ def export_command(
     with explained(language):
         text = exported(device)
         if out is None:
-            typer.echo(text, nl=False)
+            if as_json:
+                print_json({"path": None, "text": text})
+            else:
+                typer.echo(text, nl=False)
             return
         with out.open("x", encoding="utf-8") as target:
             target.write(text)
-        print_line(Text(f"{out} written", f"已写入 {out}").to(language))
+        say({"path": str(out)}, Text(f"{out} written", f"已写入 {out}"), language, as_json)
 
 
 @app.command("add")
