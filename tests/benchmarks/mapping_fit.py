@@ -20,8 +20,8 @@ from edge_agent.onboard.propose_context import describe
 from edge_agent.onboard.propose_match import candidates
 from tests.benchmarks.mapping_lists import Labelled, device_maps, labelled_lists
 
-COPIES = 5
-UNKNOWN_SHARE = 0.12
+COPIES = 4
+UNKNOWN_SHARE = 0.15
 RIDGE = 0.02
 STEPS = 30
 OUT = Path("edge_agent/onboard/propose_confidence.toml")
