@@ -55,6 +55,8 @@ class Collector:
         self._since = now_us()
         self._reason = Text("", "")
         self._failures = 0
+        self._answered = 0
+        """Failures since something good of a device that takes connections and then fails."""
         self._clock = SourceClock()
         self._silences = 0
         self._usual_s = 0.0
@@ -87,7 +89,9 @@ class Collector:
                 self._lost(error)
                 return
             except SunmaoError as error:
-                self._failures = 1 if clock() - begun > STABLE_S else self._failures + 1
+                stable = clock() - begun > STABLE_S
+                self._failures = 1 if stable else self._failures + 1
+                self._answered = (0 if stable else self._answered) + _answered(error)
                 # One failure of a stable connection - a late answer, a dropped link - is mended by connecting again.
                 if self._state != "up" or self._failures > 1:
                     self._lost(error)
@@ -246,6 +250,12 @@ class Collector:
 
     def _wait(self, error: SunmaoError) -> float:
         cap = LONGEST_WAIT_S
+        if _answered(error):
+            return full_jitter(self._answered, FIRST_WAIT_S, cap)
         if isinstance(error, Unreachable):
             cap = min(max(2 * self.device.period_s, 2.0), cap)
         return full_jitter(self._failures, FIRST_WAIT_S, cap)
+
+
+def _answered(error: SunmaoError) -> bool:
+    return isinstance(error, Unreachable) and error.answered

@@ -48,9 +48,14 @@ class ConfigError(SunmaoError):
 
 
 class Unreachable(SunmaoError):
-    """No answer from the other side. Retry with back-off."""
+    """No answer from the other side. Retry with back-off.
+
+    `answered`: something took the connection and then failed, so that each further try costs it work; it is tried ever
+    more slowly, unlike an address where nobody listens.
+    """
 
     exit_code = 3
+    answered = False
 
 
 class Refused(SunmaoError):

@@ -86,6 +86,7 @@ class Session:
         self._device = device
         self._connection = connection
         self._client: Client | None = None
+        self._asking: Client | None = None
         self._identity: Identity | None = None
         self._limits: dict[Operation, int] = dict.fromkeys(_LIMIT_NODES, _DEFAULT_LIMIT)
         self._maintenance: asyncio.Task[None] | None = None
@@ -122,7 +123,9 @@ class Session:
                 await client.create_session()
                 await self._log_in(client)
                 await self._read_capabilities()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Unreachable):
+                error.answered = self._reached()
             await self._drop()
             raise
         self._maintenance = asyncio.create_task(self._maintain(client), name=f"opcua-maintain-{self._device}")
@@ -224,7 +227,9 @@ class Session:
         identity = await asyncio.to_thread(own_identity, connection.certificate, connection.key, "edge")
         self._identity = identity
         self.check_expiry()
-        endpoints = await self._new_client().connect_and_get_server_endpoints()
+        self._asking = self._new_client()
+        endpoints = await self._asking.connect_and_get_server_endpoints()
+        self._asking = None
         mode = _MODES[connection.security_mode]
         for endpoint in endpoints:
             if endpoint.SecurityPolicyUri == policy.URI and endpoint.SecurityMode == mode:
@@ -303,6 +308,10 @@ class Session:
                     await client.open_secure_channel(renew=True)
                     client.uaclient.revolve_security_token()
                 issued = time.monotonic()
+
+    def _reached(self) -> bool:
+        """Return whether anybody took the connection now being opened."""
+        return any(client is not None and client.uaclient.reached for client in (self._client, self._asking))
 
     def _not_open(self) -> Unreachable:
         endpoint = self._connection.endpoint

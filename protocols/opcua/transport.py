@@ -72,11 +72,15 @@ class _UaSession(UaSession):  # type: ignore[misc]
 class Transport(UaClient):  # type: ignore[misc]
     """asyncua's transport over our socket."""
 
+    reached = False
+    """Whether anybody took the connection."""
+
     def __init__(self, timeout: float) -> None:
         super().__init__(timeout)
         self.session = _UaSession(self)
 
     def _make_protocol(self) -> Socket:
+        self.reached = True  # the event loop asks for a protocol when it has a connection for it
         self.protocol = Socket(self._timeout, security_policy=self.security_policy)
         return self.protocol
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,27 @@ async def test_answers_no_server_should_give_have_their_fate(
             async with opened(f"opc.tcp://127.0.0.1:{port}", timeout_s=1):
                 pass
     await only_left(before, DEADLINE_S)
+
+
+@pytest.mark.parametrize("security", ["none", "basic256sha256"])
+async def test_a_server_that_takes_connections_and_then_fails_is_told_from_nobody(
+    tmp_path: Path, security: str
+) -> None:
+    """The agent asks it ever more slowly, for each try costs it a session; an address where nobody listens costs nothing."""
+    own = {"certificate": tmp_path / "own.der", "key": tmp_path / "own.pem", "trust_dir": tmp_path / "trusted"}
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+
+    async def fails(port: int) -> Unreachable:
+        with pytest.raises(Unreachable) as failed:
+            async with opened(f"opc.tcp://127.0.0.1:{port}", timeout_s=1, security=security, **own):
+                pass
+        return failed.value
+
+    async with listening(hang_up) as port:
+        assert (await fails(port)).answered
+    assert not (await fails(port)).answered
 
 
 class Line(asyncio.Transport):
