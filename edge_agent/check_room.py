@@ -46,8 +46,13 @@ async def check_room(config: Config) -> Finding:
     configured = sum(1 / (point.period_s or device.period_s) for device in config.devices for point in device.points)
     rate = configured if measured is None else measured
     hours = min(max(limit - used, 0.0), free) / per_row / rate / 3600 if rate else float("inf")
+    age = config.buffer.limit_h
+    by_age = age is not None and age < hours
     how = Text("as configured", "按配置") if measured is None else Text("as measured", "实测")
-    room = Text(f"{hours:,.0f} h", f"{hours:,.0f} 小时") if rate else Text("no end", "不限时间")
+    if by_age and age is not None:
+        hours, how = age, Text("buffer.limit_h", "由 buffer.limit_h 限定")
+    endless = hours == float("inf")
+    room = Text("no end", "不限时间") if endless else Text(f"{hours:,.0f} h", f"{hours:,.0f} 小时")
     return Finding(
         "buffer",
         "ok" if hours >= LEAST_HOURS else "wrong",
@@ -56,8 +61,9 @@ async def check_room(config: Config) -> Finding:
             f"每秒 {rate:,.0f} 个值（{how.zh}），断网可缓存 {room.zh}；磁盘剩余 {free / 1e9:.1f} GB",
         ),
         Text(
-            f"raise buffer.limit_mb or free disk space, for at least {LEAST_HOURS:.0f} h",
-            f"请增大 buffer.limit_mb 或清理磁盘，至少满足 {LEAST_HOURS:.0f} 小时",
+            f"raise {'buffer.limit_h' if by_age else 'buffer.limit_mb or free disk space'},"
+            f" for at least {LEAST_HOURS:.0f} h",
+            f"请增大 {'buffer.limit_h' if by_age else 'buffer.limit_mb 或清理磁盘'}，至少满足 {LEAST_HOURS:.0f} 小时",
         ),
     )
 

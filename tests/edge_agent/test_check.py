@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from edge_agent.check_device import check_device
 from edge_agent.check_network import check_cloud
 from edge_agent.check_page import check_page
+from edge_agent.check_room import check_room
 from edge_agent.check_security import check_security, is_this_box
 from edge_agent.config import CloudConfig, Config, load_config
 from edge_agent.finding import Finding
@@ -161,6 +162,24 @@ async def test_a_port_that_speaks_no_tls(tmp_path: Path) -> None:
     async with server:
         found = await steps(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", tmp_path)
     assert (found["cloud/port"].ok, found["cloud/tls"].ok) == (True, False)
+
+
+METER = '[[device]]\nname = "meter"\ntemplate = "demo-energy-meter"\nconnection = {{ host = "127.0.0.1" }}\n'
+
+
+@pytest.mark.parametrize(
+    ("buffer", "severity", "found", "mend"),
+    [
+        ("limit_mb = 2048", "ok", "(as configured)", ""),
+        ("limit_mb = 1", "wrong", "room for", "raise buffer.limit_mb"),
+        ("limit_mb = 2048\nlimit_h = 5", "wrong", "room for 5 h", "raise buffer.limit_h,"),
+    ],
+)
+async def test_how_long_the_buffer_lasts(tmp_path: Path, buffer: str, severity: str, found: str, mend: str) -> None:
+    finding = await check_room(configuration(tmp_path, f"[buffer]\n{buffer}\n{METER.format()}"))
+    assert finding.severity == severity
+    assert found in finding.found.en
+    assert mend in finding.mend.en
 
 
 GUARDED = """
