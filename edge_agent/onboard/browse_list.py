@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from edge_agent.onboard.point_address import address_text
 from edge_agent.onboard.point_list import Point, PointList
@@ -36,24 +37,35 @@ class BrowseList(PointList, frozen=True):
     left_out: int = 0
 
 
-def driver_at(endpoint: str, connection: Mapping[str, Any], folder: Path) -> Driver:
-    """Return a driver for an OPC UA server that is in no configuration yet.
+def driver_at(address: str, connection: Mapping[str, Any], folder: Path) -> Driver:
+    """Return a driver for an OPC UA server or an MQTT broker that is in no configuration yet.
 
     Args:
-        endpoint: opc.tcp://host:port/path.
+        address: opc.tcp://host:port/path or mqtt://host:port.
         connection: further fields of its connection model, above all `security`.
         folder: where relative paths of the connection (its certificate, whom it trusts) start.
 
     Raises ConfigError naming the field that is wrong or missing.
     """
-    if not endpoint.startswith("opc.tcp://"):
+    parts = urlsplit(address)
+    fields: dict[str, Any]
+    if parts.scheme == "opc.tcp":
+        protocol, fields = "opcua", {"endpoint": address}
+    elif parts.scheme == "mqtt" and parts.hostname:
+        protocol, fields = "mqtt", {"host": parts.hostname, **({"port": parts.port} if parts.port else {})}
+    else:
         raise ConfigError(
-            Text(f"'{endpoint}' is neither a configured device nor an OPC UA address", f"“{endpoint}”既不是已配置的设备，也不是 OPC UA 地址"),
-            Text("write opc.tcp://<host>:<port>, or the name of a device", "请写 opc.tcp://<主机>:<端口>，或设备名称"),
-        )  # fmt: skip
-    driver = driver_class("opcua")
-    model = validate(driver.Connection, {"endpoint": endpoint, **connection}, "connection", folder)
-    return driver(endpoint, model, ())
+            Text(
+                f"'{address}' is neither a configured device nor an address that can be browsed",
+                f"“{address}”既不是已配置的设备，也不是可浏览的地址",
+            ),
+            Text(
+                "write opc.tcp://<host>:<port>, mqtt://<host>:<port> or the name of a device",
+                "请写 opc.tcp://<主机>:<端口>、mqtt://<主机>:<端口> 或设备名称",
+            ),
+        )
+    driver = driver_class(protocol)
+    return driver(address, validate(driver.Connection, {**fields, **connection}, "connection", folder), ())
 
 
 async def browse_points(

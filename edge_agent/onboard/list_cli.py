@@ -6,6 +6,7 @@ import asyncio
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -37,7 +38,9 @@ def register(app: typer.Typer) -> None:
 
 def browse_command(
     *,
-    device: Annotated[str, typer.Argument(help="Name of a device, or opc.tcp://HOST:PORT. 设备名称或 OPC UA 地址。")],
+    device: Annotated[
+        str, typer.Argument(help="Name of a device, opc.tcp://HOST:PORT or mqtt://HOST:PORT. 设备名称或地址。")
+    ],
     connection: Connection = None,
     matching: Annotated[
         str, typer.Option("--match", help='Only places like this, e.g. "Line1/*". 仅列出匹配的路径。')
@@ -69,7 +72,7 @@ def browse_command(
             _print_sheet(rows, language)
         else:
             sure = sum(1 for row in rows if row["property"])
-            target = device if known is not None else f"NAME --connection endpoint={device}"
+            target = device if known is not None else f"NAME {_reach(device)}"
             said = Text(
                 f"{out}: {len(rows)} points, {sure} of them with a sure meaning - look it over, then: sunmao-edge import"
                 f" --points {out} --device {target} --dry-run",
@@ -83,6 +86,14 @@ def browse_command(
             )
             print_line(left.to(language))
         raise typer.Exit(0 if rows else 1)
+
+
+def _reach(address: str) -> str:
+    """Return the options of an import that say how to reach what was browsed at `address`."""
+    parts = urlsplit(address)
+    if parts.scheme == "opc.tcp":
+        return f"--connection endpoint={address}"
+    return f"--connection host={parts.hostname}" + (f" --connection port={parts.port}" if parts.port else "")
 
 
 def export_command(

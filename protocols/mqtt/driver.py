@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from protocols.driver import BrowsedPoint, Deliver, not_writable
 from protocols.errors import Refused, SunmaoError, Unreachable
+from protocols.mqtt.browse import LISTEN_S, Survey
 from protocols.mqtt.codec import read_json
 from protocols.mqtt.config import MqttConnection, MqttPoint
 from protocols.mqtt.edge_node import NAMESPACE, REBIRTH, EdgeNode, Heard
@@ -26,6 +27,7 @@ from protocols.reading import (
 )
 from protocols.text import Text
 
+EVERYTHING = "#"
 REBIRTH_S = 10.0
 """Shortest time between two requests for the birth certificate of one node, in seconds."""
 
@@ -60,6 +62,7 @@ class MqttDriver:
         self._heard: dict[str, float] = {}
         self._deliver: dict[str, Deliver] = {}
         self._initial_until: dict[str, float] = {}
+        self._survey: Survey | None = None
 
     async def open(self) -> None:
         """Connect and log in."""
@@ -107,13 +110,34 @@ class MqttDriver:
             self._expire()
             self._ask_births()
 
-    def browse(self) -> AsyncIterator[BrowsedPoint]:
-        """Refuse: a broker does not say what it carries."""
-        raise Refused(
-            Text("a broker does not describe its topics", "MQTT 服务器不提供主题清单"),
-            Text("take topics and metrics from the device's manual", "请从设备手册中查找主题与指标"),
-            key=self._device,
-        )
+    async def browse(self) -> AsyncIterator[BrowsedPoint]:
+        """Listen to everything the broker lets this user hear for `LISTEN_S`, and yield what values were in it.
+
+        Sparkplug nodes whose birth certificate was missed are asked for it, where `rebirth` allows that.
+        """
+        link = self._opened()
+        self._survey = survey = Survey()
+        try:
+            if await link.subscribe([EVERYTHING]):
+                raise Refused(
+                    Text("the broker does not let us listen to all topics", "MQTT 服务器不允许订阅全部主题"),
+                    Text(
+                        "allow this user to read #, or take topics and metrics from the device's manual",
+                        "请为该用户开放 # 的订阅权限，或从设备手册中查找主题与指标",
+                    ),
+                    key=self._device,
+                )
+            end = time.monotonic() + LISTEN_S
+            while (left := end - time.monotonic()) > 0:
+                await link.lost(min(left, 0.5))
+                for node in sorted(survey.unborn - self._asked_birth.keys()) if self._connection.rebirth else ():
+                    self._ask_birth(EdgeNode(node, ()))
+                for point in survey.news():
+                    yield point
+            for point in survey.news():
+                yield point
+        finally:
+            self._survey = None
 
     async def write(self, point: MqttPoint, value: Value) -> None:
         """Refuse: this driver only reads."""
@@ -156,6 +180,8 @@ class MqttDriver:
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Take messages that came together."""
+        if self._survey is not None:
+            self._survey.take(messages)
         found: list[Heard] = []
         for topic, payload, arrival in messages:
             points = self._topics.get(topic)
@@ -209,10 +235,12 @@ class MqttDriver:
         for node in self._nodes.values():
             asked = self._asked_birth.get(node.name)
             if node.wants_birth and node.filter in self._filters and (asked is None or now - asked >= REBIRTH_S):
-                self._asked_birth[node.name] = now
-                request = value_metric(REBIRTH, None, DataType.BOOLEAN, True, now_us() // 1000)
-                payload = encode_payload(now_us() // 1000, None, [request])
-                self._link.publish(node.command_topic, payload)
+                self._ask_birth(node)
+
+    def _ask_birth(self, node: EdgeNode) -> None:
+        self._asked_birth[node.name] = time.monotonic()
+        request = value_metric(REBIRTH, None, DataType.BOOLEAN, True, now_us() // 1000)
+        self._opened().publish(node.command_topic, encode_payload(now_us() // 1000, None, [request]))
 
 
 def _node_of(point: MqttPoint) -> str:

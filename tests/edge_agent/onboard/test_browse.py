@@ -71,7 +71,7 @@ def test_a_workbook_offers_the_dictionary_and_runs_nothing(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("address", ["nobody", "http://127.0.0.1"])
 def test_what_can_not_be_browsed_is_said(address: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="neither a configured device nor an OPC UA address"):
+    with pytest.raises(ConfigError, match="neither a configured device nor an address that can be browsed"):
         driver_at(address, {}, tmp_path)
     with pytest.raises(ConfigError, match="security of the connection is not chosen"):
         driver_at("opc.tcp://127.0.0.1:4840", {}, tmp_path)
