@@ -130,10 +130,10 @@ class BufferFile:
     def take(self, most: int) -> list[Frame]:
         """Return frames to send, about `most` bytes, in the order of their numbers.
 
-        First what was committed since the last call, up to half of `most`, so that live values do not wait behind a
-        backlog; then the backlog, oldest first, lane by lane. Frames that fail their CRC are set aside.
+        First what was committed since the last call, up to seven eighths of `most`, so that live values do not wait
+        behind a backlog; then the backlog, oldest first, lane by lane. Frames that fail their CRC are set aside.
         """
-        chosen = self._choose("seq > ? ORDER BY seq DESC", (self._live_after,), most // 2, set())
+        chosen = self._choose("seq > ? ORDER BY seq DESC", (self._live_after,), most * 7 // 8, set())
         self._live_after = self.state.seq
         room = most - sum(chosen.values())
         for lane in range(len(LANES)):

@@ -20,10 +20,11 @@ from protocols.uplink.messages import Delivery, Receipt, Verdict
 
 BATCHES = "/api/v1/uplink/batches"
 DELIVERY_BYTES = 1_000_000
+FIRST_DELIVERY_BYTES = 64_000
 LEAST_DELIVERY_BYTES = 16_000
 """A delivery that fails is tried half as large, down to this: a slow or flickering line passes small ones."""
-LONGEST_DELIVERY_S = 1.0
-"""A delivery that takes longer makes the next one smaller: new values are taken at the next one, backlog or not."""
+DELIVERY_S = 0.5
+"""How long a delivery is meant to take; the next one is as large as that allows. New values wait for no more than one."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
 TRIES = 3
@@ -43,7 +44,7 @@ class Uplink(msgspec.Struct, frozen=True):
 class Forwarder:
     """Empties the buffer into the cloud until cancelled.
 
-    What was committed since the last delivery goes first, up to half of each, then the backlog, oldest first
+    What was committed since the last delivery goes first, up to seven eighths of each, then the backlog, oldest first
     (`BufferFile.take`); so values are live while a day of backlog drains. The cloud's ledger takes frames in any order,
     and its store keeps each series by source time.
 
@@ -57,7 +58,7 @@ class Forwarder:
         self._login = login
         self._state_dir = state_dir
         self._announce = announce
-        self._bytes = DELIVERY_BYTES
+        self._bytes = FIRST_DELIVERY_BYTES
         self._singly = 0
         self._refusals: Counter[int] = Counter()
         self._failures = 0
@@ -142,10 +143,8 @@ class Forwarder:
 
     def _up(self, took_s: float) -> None:
         self._failures = 0
-        if took_s > LONGEST_DELIVERY_S:
-            self._bytes = max(self._bytes // 2, LEAST_DELIVERY_BYTES)
-        elif took_s < LONGEST_DELIVERY_S / 2:
-            self._bytes = min(2 * self._bytes, DELIVERY_BYTES)
+        change = min(max(DELIVERY_S / max(took_s, 1e-3), 0.25), 2.0)
+        self._bytes = min(max(int(self._bytes * change), LEAST_DELIVERY_BYTES), DELIVERY_BYTES)
         if self.uplink.state == "up":
             return
         if self.uplink.state == "down":
