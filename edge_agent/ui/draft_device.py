@@ -16,10 +16,8 @@ from protocols.library.templates import Template, load_template
 from protocols.text import Text
 from protocols.validation import validate
 
-_OWN = {"name", "property", "unit", "scale", "offset"}
+OWN_FIELDS = {"name", "property", "unit", "scale", "offset"}
 """Fields of a point that a draft keeps under their own names."""
-
-PERIOD_S = 1.0
 
 
 def draft_points(template: Template, score: float) -> list[DraftPoint]:
@@ -32,7 +30,7 @@ def draft_points(template: Template, score: float) -> list[DraftPoint]:
         points.append(
             DraftPoint(
                 name=point.name,
-                fields={key: value for key, value in written.items() if key not in _OWN},
+                fields={key: value for key, value in written.items() if key not in OWN_FIELDS},
                 unit=point.unit,
                 scale=point.scale,
                 offset=point.offset,
@@ -76,17 +74,12 @@ def device_table(machine: Machine) -> dict[str, Any]:
         template = load_template(machine.template)
         changes = _changes(template, machine.points)
         if changes is not None:
-            table = head | {"template": machine.template, "period_s": PERIOD_S, "connection": machine.connection}
+            table = head | {"template": machine.template} | machine.settings | {"connection": machine.connection}
             return table | ({"point": changes} if changes else {})
         connection = template.defaults | machine.connection
     else:
         connection = machine.connection
-    return head | {
-        "protocol": machine.protocol,
-        "period_s": PERIOD_S,
-        "connection": connection,
-        "point": tables,
-    }
+    return head | {"protocol": machine.protocol} | machine.settings | {"connection": connection, "point": tables}
 
 
 def _changes(template: Template, points: Sequence[DraftPoint]) -> list[dict[str, Any]] | None:
@@ -128,7 +121,7 @@ def device_config(machine: Machine, folder: Path, points: Sequence[DraftPoint] |
         protocol=machine.protocol,
         template=machine.template,
         equipment_class=machine.kind,
-        period_s=PERIOD_S,
+        period_s=float(machine.settings.get("period_s", 1.0)),
         connection=connection,
         points=tuple(point_config(machine, point) for point in chosen),
     )

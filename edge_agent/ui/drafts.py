@@ -84,6 +84,7 @@ class Machine(msgspec.Struct):
         kind: equipment class, "" where nobody knows.
         note: what a person should know of how it answered.
         refused: why its points could not be had, the last time they were asked for.
+        settings: what else its [[device]] table says, such as its period.
         saved: version of the configuration it was saved in; "" if it was not.
     """
 
@@ -100,6 +101,7 @@ class Machine(msgspec.Struct):
     points: list[DraftPoint] = []
     note: Text | None = None
     refused: Text | None = None
+    settings: dict[str, Any] = msgspec.field(default_factory=lambda: {"period_s": 1.0})
     saved: str = ""
 
     @property
@@ -133,16 +135,20 @@ class Drafts(msgspec.Struct):
     def put(self, found: Machine) -> Machine:
         """Take over a machine just found; one known from before keeps its points and what was decided of them."""
         for machine in self.machines:
-            if machine.place == found.place and machine.connection.get("unit_id") == found.connection.get("unit_id"):
+            if machine.place == found.place:
                 machine.identity, machine.details, machine.note = found.identity, found.details, found.note
                 if not machine.points:
                     machine.protocol, machine.connection = found.protocol, found.connection
                     machine.matches, machine.kind = found.matches, found.kind
                 return machine
-        found.id = self._new_id()
-        found.name = self.free_name(found.name)
-        self.machines.append(found)
-        return found
+        return self.add(found)
+
+    def add(self, machine: Machine) -> Machine:
+        """Take a machine into the list, under an id and a name of its own."""
+        machine.id = self._new_id()
+        machine.name = self.free_name(machine.name)
+        self.machines.append(machine)
+        return machine
 
     def next_to_do(self, after: Machine) -> Machine | None:
         """Return the machine to turn to once `after` is saved: the next one not yet saved, in the order of the list."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from edge_agent.onboard.discover import Found
 from edge_agent.onboard.identify import Match, identify, judge, modbus_templates
+from edge_agent.ui.adopt import place_of
 from edge_agent.ui.drafts import Likeness, Machine
 from edge_agent.ui.jobs import Job
 from protocols.catalogue import driver_class
@@ -48,7 +49,7 @@ async def _modbus_machine(found: Found, unit: int, job: Job) -> Machine:
     connection: dict[str, Any] = {"host": found.place.host, "port": found.place.port, "unit_id": unit}
     if found.protocol == "modbus-rtu-over-tcp":
         connection["framing"] = "rtu-over-tcp"
-    place = f"{found.place} · {unit}" if len(found.units) > 1 or unit != 1 else str(found.place)
+    place = place_of(connection)
     machine = Machine("", place, "modbus", place, connection, dict(found.identity), note=found.note)
     job.begin(Text(f"comparing {place} with the library", f"正在与设备库比对 {place}"), 1 + len(modbus_templates()))
     try:

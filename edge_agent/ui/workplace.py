@@ -14,6 +14,7 @@ from edge_agent.config_edit import put_device, put_values, remove_device, save_c
 from edge_agent.identity import Identity, enrol, load_identity
 from edge_agent.onboard.discover import discover, parse_places
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
+from edge_agent.ui.adopt import adopt
 from edge_agent.ui.draft_device import device_table
 from edge_agent.ui.drafts import Machine, load_drafts, save_drafts
 from edge_agent.ui.jobs import Job
@@ -109,6 +110,13 @@ class Workplace:
         identity = await enrol(self.state_dir, config.cloud.url, code, config.agent.name, config.cloud.ca)
         save_config(self.config_path, text)
         return identity
+
+    def adopt_configured(self) -> None:
+        """Take what stands in the configuration, and is not drafted here, into the drafts; raises ConfigError."""
+        text = read_config(self.config_path)
+        parse_config(text, self.config_path)
+        if adopt(self.drafts, text, version_of(text)):
+            self.keep()
 
     def start_search(self, ranges: str, units: str) -> None:
         """Look for machines in `ranges`, parted by spaces or commas, and nowhere else; raises ConfigError."""

@@ -70,6 +70,7 @@ _NOT_SECURED = Text("offers no encryption", "不支持加密")
 
 async def build(visit: Visit) -> None:
     """Build the page; the list fills itself while a search runs."""
+    visit.workplace.adopt_configured()
     with frame(visit, visit.say(TITLE), note=visit.say(_NOTE)):
         _Page(visit)
 
