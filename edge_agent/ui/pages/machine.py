@@ -86,6 +86,7 @@ class _Page:
     def __init__(self, visit: Visit, machine: Machine) -> None:
         self._visit = visit
         self._machine = machine
+        self._title = machine.name
         self._live = LiveValues(machine, visit.workplace.folder)
         self._rows: PointRows | None = None
         self._job: Job | None = visit.workplace.learning.get(machine.id)
@@ -133,6 +134,10 @@ class _Page:
         job, machine = self._job, self._machine
         busy = job is not None and job.running
         state = (busy, bool(machine.points), job.failed if job else None)
+        if machine.name != self._title:
+            self._title = machine.name
+            ui.navigate.reload()  # what it proved to be gave it a name
+            return
         if state != self._shown:
             self._shown = state
             self._draw(busy)
