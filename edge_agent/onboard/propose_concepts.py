@@ -157,7 +157,7 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
     else:
         long = len(remark.split()) > 6
         evidence.add(parsed, 1.0, 1.0, 1.0)
-        evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5)
+        evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5, role=0.5)
     for distance, segment in enumerate(reversed(path[-3:])):
         near = 0.6 / (1 + distance)
         above = parse(segment, "", kinds)
@@ -179,13 +179,7 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         # Where the value is in degrees, a probe is how it is measured and no sensor alarm.
         evidence.against.pop("sensor", None)
     _settle_direction(evidence, quantity)
-    if quantity == "mass_flow" and "part" in evidence.support:
-        evidence.forget("count")
-        evidence.rename("part", "throughput")
-    if quantity == "energy" and "part" in evidence.support and "inverter" in kinds:
-        # "Total production" in kWh: what is produced is energy.
-        evidence.forget("count")
-        evidence.rename("part", "generation")
+    _settle_by_unit(evidence, quantity, kinds)
     return Described(
         point=point,
         support=evidence.support,
@@ -202,6 +196,19 @@ def _implied(quantity: str, evidence: _Evidence) -> frozenset[str]:
     implied = frozenset(IMPLIED.get(quantity, ()))
     named = {concept for concept, weight in evidence.against.items() if concept in MEASURED and weight >= 0.5}
     return frozenset() if named and not named & implied else implied
+
+
+def _settle_by_unit(evidence: _Evidence, quantity: str, kinds: Sequence[str]) -> None:
+    """Read what a unit contradicts as what it must be: "cumulative power" in kWh is energy, output in kg/h throughput."""
+    if quantity == "energy" and "power" in evidence.support and "energy" not in evidence.support:
+        evidence.rename("power", "energy")
+    if quantity == "mass_flow" and "part" in evidence.support:
+        evidence.forget("count")
+        evidence.rename("part", "throughput")
+    if quantity == "energy" and "part" in evidence.support and "inverter" in kinds:
+        # "Total production" in kWh: what is produced is energy.
+        evidence.forget("count")
+        evidence.rename("part", "generation")
 
 
 def _settle_direction(evidence: _Evidence, quantity: str) -> None:
@@ -226,12 +233,14 @@ class _Evidence:
         self.against: dict[str, float] = {}
         self.unknown: dict[str, float] = {}
 
-    def add(self, parsed: Parsed, support: float, against: float, unknown: float) -> None:
+    def add(self, parsed: Parsed, support: float, against: float, unknown: float, role: float = 1.0) -> None:
         classes = load_lexicon().class_of
         for concept in parsed.concepts:
             name = classes[concept]
             # A set-point or a limit is one wherever it is said.
-            heavy = max(against, min(0.6, support)) if concept in DECISIVE else against
+            heavy = (
+                max(against, min(0.6, support)) if concept in DECISIVE else against * (role if name == "role" else 1)
+            )
             self.support[concept] = max(self.support.get(concept, 0.0), support * CLASS_WEIGHT[name])
             self.against[concept] = max(self.against.get(concept, 0.0), heavy * AGAINST[name])
         for word in parsed.unknown:
@@ -247,7 +256,10 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
-_CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|[A-Za-z]{1,4}|[A-Za-z]{1,3}\d{3,}")
+_CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
+"""A list of what a state may be, "auto/manual/off"."""
+
+_CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|(?=.*\d)[A-Z0-9_$@.\-]{9,14}|[A-Za-z]{1,4}|[A-Za-z]{1,3}\d{3,}")
 """Names such as OPR or p4072, which say less than the description beside them."""
 
 _NUMBERED_ALARM = re.compile(
@@ -260,9 +272,12 @@ _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|di
 
 def _texts(point: Point) -> tuple[list[str], str, str, int]:
     """Return (segments of the browse path above the point, its own name, its description, coded states it lists)."""
-    listed, start = states(plain_letters(point.description))
+    text = plain_letters(point.description)
+    listed, start = states(text)
+    if not listed and (choices := _CHOICES.search(text)):
+        listed, start = choices[1].count("/") + 1, choices.start(1)
     name, path = point.name.strip(), []
-    remark = _first_sentence(plain_letters(point.description)[:start])
+    remark = _first_sentence(text[:start])
     address = _PATH_ADDRESS.fullmatch(point.address.strip())
     if address and re.search(r"[A-Za-z]{3}", address[1]):
         path = re.split(r"/" if "/" in address[1] else r"\.", address[1])

@@ -38,6 +38,7 @@ FEATURES = (
     "read_command",
     "one_concept",
     "bare",
+    "unknown_state",
 )
 
 CAUTION = 0.5
@@ -87,6 +88,7 @@ def features(
             {"#writable", "#access"} <= point.flags and entry.aggregation in {"avg", "counter_delta"}
         ),
         "read_command": float("#writable" not in point.flags and entry.quantity_kind == "command"),
+        "unknown_state": float(entry.quantity_kind in {"state", "command"} and sum(point.unknown.values()) > 0.3),
         "one_concept": float(len(best.explained) == 1),
         "bare": float(not point.unit_quantity and not point.flags & {"#bool", "#text", "#writable"}),
     }

@@ -73,8 +73,21 @@ FRONT_POINTS = 4
 FRONT_SHARE = 0.4
 """Points that a list has at least, and share of them that begins alike, for the beginning to say nothing."""
 
+WRITABLE_MOST = 0.6
+"""Share of writable points from which on lists call everything writable."""
+
 LONG_PATH = 3
 """A name of more underscores is a path, read segment by segment."""
+
+OTHER_MACHINES: Mapping[str, str] = {
+    "robot": "robot",
+    "chiller": "chiller",
+    "moulder": "injection_moulding",
+    "extruder": "injection_moulding",
+    "cnc_machine": "cnc",
+}
+OTHER_MACHINE = 0.8
+"""Concepts that name a machine, and what one counts on a device of another kind: "robot ready" of a moulding machine."""
 
 CELLS = 4
 """So many numbered batteries are the cells of one."""
@@ -104,9 +117,11 @@ def describe(found: PointList) -> Device:
     shared = _shared_words(points)
     flags = _device_flags(points)
     own = {OWN_SUBJECT[kind] for kind in kinds if kind in OWN_SUBJECT}
+    foreign = {concept for concept, kind in OTHER_MACHINES.items() if kinds and kind not in kinds}
     points = [
         msgspec.structs.replace(
             point,
+            against={c: OTHER_MACHINE if c in foreign and w > 0.1 else w for c, w in point.against.items()},
             flags=point.flags | flags,
             unknown={word: weight for word, weight in point.unknown.items() if word not in shared},
             own=frozenset() if _NUMBERED.search(point.point.name) else frozenset(own),
@@ -250,8 +265,8 @@ def _device_flags(points: Sequence[Described]) -> frozenset[str]:
     energy = {concept for point in points if "#energy" in point.flags for concept in point.support}
     if {"import_", "export_"} & energy:
         found.add("#metering")
-    if any("#writable" not in point.flags for point in points):
-        # Where everything may be written, that says nothing of a point.
+    if sum("#writable" in point.flags for point in points) < WRITABLE_MOST * len(points):
+        # Where most points may be written, that says nothing of one.
         found.add("#access")
     if any({"gain", "autotune"} & set(point.support) for point in points):
         found.add("#loop")

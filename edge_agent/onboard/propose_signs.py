@@ -32,7 +32,7 @@ _LINE_TO_LINE = [
 _ONE_PHASE = [
     (
         phase,
-        rf"L{n}(?:\s*[-_/]?\s*N(?![a-z]))?(?!\d)|(?<![A-Za-z])[{names}]\s*-?\s*相|相\s*[{names}](?![A-Za-z])|(?i:(?:phase|ph)[\s_-]*[{n}{abc}](?![a-z0-9])|(?<![a-z0-9])[{abc}][\s_-]?phase|(?<![a-z0-9])line {n}(?!\d))",
+        rf"L{n}(?:\s*[-_/]?\s*N(?![a-z]))?(?!\d)|(?<![A-Za-z])[{names}]\s*-?\s*相(?!对)|相\s*[{names}](?![A-Za-z])|(?i:(?:phase|ph)[\s_-]*[{n}{abc}](?![a-z0-9])|(?<![a-z0-9])[{abc}][\s_-]?phase|(?<![a-z0-9])line {n}(?!\d))",
     )
     for phase, n, names, abc in (("l1", "1", "ARUar", "ar"), ("l2", "2", "BSVbs", "bs"), ("l3", "3", "CTWct", "ct"))
 ]

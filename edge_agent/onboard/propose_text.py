@@ -18,6 +18,7 @@ QUANTITIES = frozenset(
     {
         *("voltage", "current", "power", "energy", "frequency", "temperature", "pressure", "flow", "level", "speed"),
         *("power_factor", "humidity", "torque", "time", "count", "state", "load", "number", "position", "override"),
+        *("gain", "integral", "derivative"),
     }
 )
 """Concepts that say what is measured: beside one of them a lone letter is no formula sign."""
