@@ -16,7 +16,7 @@ from cryptography import x509
 from edge_agent.check_room import running_status
 from edge_agent.config import Config
 from edge_agent.finding import Finding, Severity, and_more
-from edge_agent.listening import Listener, listeners_of
+from edge_agent.listening import Listener, listeners_of, processes_of
 from protocols.driver import ConnectionConfig
 from protocols.errors import SunmaoError
 from protocols.secured import SecuredConnection
@@ -29,8 +29,11 @@ WARN_DAYS = 60
 def check_security(config: Config, path: Path | None) -> list[Finding]:
     """Return one finding for each side of it; `path` is the configuration file."""
     pid = _pid(config.agent.state_dir)
-    findings = [_files(config, path), _connections(config), _certificates(config), _writes(config), _user(pid)]
-    return findings if pid is None else [*findings, _ports(listeners_of(pid))]
+    # The technician's pages and simulators are processes of their own.
+    pids = {os.getpid(), *processes_of("sunmao-edge"), *([pid] if pid is not None else [])}
+    listening = {listener for each in pids for listener in listeners_of(each)}
+    ports = _ports(sorted(listening, key=lambda listener: (listener.port, str(listener.address))))
+    return [_files(config, path), _connections(config), _certificates(config), _writes(config), _user(pid), ports]
 
 
 def _pid(state_dir: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Which TCP ports a process listens on, as Linux tells in /proc (proc(5))."""
+"""Which processes run a program, and which TCP ports a process listens on, as Linux tells in /proc (proc(5))."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ class Listener(NamedTuple):
         """Return address:port."""
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
         return f"{host}:{self.port}"
+
+
+def processes_of(program: str) -> list[int]:
+    """Return the processes that run `program`, an entry point such as "sunmao-edge"."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            words = (process / "cmdline").read_bytes().split(b"\0")[:3]
+            if any(os.path.basename(os.fsdecode(word)) == program for word in words):
+                found.append(int(process.name))
+    return found
 
 
 def listeners_of(pid: int) -> list[Listener]:

@@ -6,8 +6,11 @@ import asyncio
 import os
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,10 @@ from edge_agent.check_device import check_device
 from edge_agent.check_network import check_cloud
 from edge_agent.check_page import check_page
 from edge_agent.check_room import check_room
-from edge_agent.check_security import check_security, is_this_box
+from edge_agent.check_security import _ports, check_security, is_this_box
 from edge_agent.config import CloudConfig, Config, load_config
 from edge_agent.finding import Finding
-from edge_agent.listening import listeners_of
+from edge_agent.listening import Listener, listeners_of, processes_of
 from protocols.opcua.config import OpcuaPoint
 from protocols.opcua.simulator import OpcuaSimulator
 from protocols.text import Text
@@ -205,7 +208,7 @@ def test_how_the_box_is_guarded(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state" / "agent.key").touch(mode=0o600)
     found = secured(configuration(tmp_path), tmp_path)
-    assert {name: finding.severity for name, finding in found.items()} == {
+    assert {name: finding.severity for name, finding in found.items() if name != "security/listening"} == {
         "security/files": "ok",
         "security/connections": "ok",
         "security/certificates": "ok",
@@ -257,6 +260,27 @@ def test_open_ports_are_found() -> None:
     assert len(found) == 2
     assert all(listener.address.is_loopback for listener in found)
     assert not [listener for listener in listeners_of(os.getpid()) if listener.port in ports]
+
+
+def test_a_port_open_to_the_network_is_named() -> None:
+    listeners = [Listener(ip_address("192.0.2.7"), 8020), Listener(ip_address("127.0.0.1"), 8021)]
+    finding = _ports(listeners)
+    assert finding.severity == "look"
+    assert "192.0.2.7:8020" in finding.found.en
+    assert "8021" not in finding.found.en
+
+
+def test_processes_are_found_by_their_program(tmp_path: Path) -> None:
+    program = tmp_path / "some-program"
+    program.write_text("import time; print('ready', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            assert processes_of("some-program") == [process.pid]
+        finally:
+            process.kill()
+    assert processes_of("some-program") == []
 
 
 def test_this_box_is_told_from_others() -> None:
