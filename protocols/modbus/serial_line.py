@@ -1,6 +1,8 @@
 """A serial port, taken for one request and let go after it, so that all devices on its line have their turn.
 
 Who has it is known to the operating system, which locks it (flock), be the next device in this program or in another.
+A unit that has not answered is given a few times its usual time only until it does, for it keeps the line from the others;
+and it is not asked again before its late answer, if there is one, has had its time to come and be discarded.
 pymodbus opens the port, builds the frames and finds them in what comes back; its retries and its reconnection are off.
 """
 
@@ -14,6 +16,7 @@ from time import monotonic
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient
 
+from protocols.errors import Unreachable
 from protocols.modbus import serial_port
 from protocols.modbus.config import ModbusConnection
 from protocols.modbus.failures import Failures
@@ -25,6 +28,9 @@ _LARGEST_READ = 1 << 18
 
 _TURNS = 10
 """How long a request waits for its turn, in timeouts: those of silent devices that come before it."""
+
+_PATIENCE, _LEAST_PROBE_S = 4.0, 0.25
+"""How many times its usual time, and how long at least in seconds, a silent unit is given to answer."""
 
 _LOOK_S = 0.005
 """How often it looks whether the port is free, in seconds. Who has just had it waits twice as long."""
@@ -42,6 +48,9 @@ class SerialLine:
         self._client: AsyncModbusSerialClient | None = None
         self._port: int | None = None
         self._heard = False
+        self._usual_s = 0.0
+        self._silent = False
+        self._quiet_until = 0.0
 
     async def open(self) -> None:
         """Look whether the port is there; raises Unreachable, and Refused for one that can not be used."""
@@ -58,41 +67,65 @@ class SerialLine:
 
     @property
     def usable(self) -> bool:
-        """Whether another request may be sent: after a failure the port is let go."""
+        """Whether another request may be sent: after silence, but after nothing else that went wrong."""
         return self._port is not None
 
     async def ask(self, function_code: int, body: bytes) -> Heard:
         """Send a request and return what answers it, compared with it in unit only.
 
-        Raises Unreachable, Malformed and Refused; the port is then let go.
+        Raises Unreachable, Malformed and Refused; but for silence the port is let go for good.
         """
+        kept = False
         try:
             if self._port is None:
                 raise self._failures.closed()
-            await self._take_turn()
+            waits = self._waits_s()
+            await self._take_turn(waits)
             client = self._client
             if client is None or not client.connected:
                 raise self._failures.closed()
-            answer = await client.execute(False, Request(self._connection.unit_id, function_code, body))
-            _end_if_cancelled()
+            sent = monotonic()
+            try:
+                answer = await client.execute(False, Request(self._connection.unit_id, function_code, body))
+                _end_if_cancelled()
+            except ModbusException:
+                if self._heard:
+                    raise
+                await self._hang_up()
+                kept = True
+                self._silent, self._quiet_until = True, monotonic() + self._connection.timeout_s
+                raise self._failures.silent(round(waits, 3)) from None
+            took = monotonic() - sent
+            self._silent = False
+            self._usual_s = took if not self._usual_s else 0.9 * self._usual_s + 0.1 * took
             await self._hang_up()
             return Heard(answer.dev_id, answer.function_code, answer.body)
         except (ConnectionError, ModbusException) as error:
             await self.close()
             if isinstance(error, ConnectionError):
                 raise self._failures.hung_up() from error
-            if self._heard:
-                raise self._failures.malformed("no Modbus frame", "的不是 Modbus 帧") from error
-            raise self._failures.silent(self._connection.timeout_s) from error
+            raise self._failures.malformed("no Modbus frame", "的不是 Modbus 帧") from error
+        except Unreachable:
+            if not kept:
+                await self.close()
+            raise
         except BaseException:
             await self.close()
             raise
 
-    async def _take_turn(self) -> None:
+    def _waits_s(self) -> float:
+        """Return how long to wait for the next answer, in seconds."""
+        longest = self._connection.timeout_s
+        if not self._silent or not self._usual_s:
+            return longest
+        return min(longest, max(_PATIENCE * self._usual_s, _LEAST_PROBE_S))
+
+    async def _take_turn(self, waits_s: float) -> None:
         """Have the port for one request, once nobody else has it and the line is silent."""
+        await asyncio.sleep(max(0.0, self._quiet_until - monotonic()))
         deadline = monotonic() + _TURNS * self._connection.timeout_s
         await asyncio.sleep(2 * _LOOK_S)
-        while not await self._connect():
+        while not await self._connect(waits_s):
             os.close(serial_port.hold(self._device, self._path))  # says so if the port is not taken but gone
             if monotonic() > deadline:
                 raise self._failures.refused(
@@ -112,7 +145,7 @@ class SerialLine:
             if monotonic() > deadline:
                 raise self._failures.malformed("what nobody asked for, without end", "持续不断的未请求数据")
 
-    async def _connect(self) -> bool:
+    async def _connect(self, waits_s: float) -> bool:
         """Return whether the port could be had."""
         connection = self._connection
         client = self._client = AsyncModbusSerialClient(
@@ -121,7 +154,7 @@ class SerialLine:
             parity=connection.parity,
             stopbits=connection.stopbits,
             framer=FramerType.RTU,
-            timeout=connection.timeout_s,
+            timeout=waits_s,
             retries=0,
             reconnect_delay=0,
             trace_packet=self._on_packet,

@@ -30,6 +30,7 @@ class SerialLine:
         self.path = path
         self.asked = asyncio.Event()
         self.noise = b""
+        self.mute = False
 
     async def plug(self) -> None:
         self.master, self.port = os.openpty()
@@ -45,7 +46,7 @@ class SerialLine:
         while True:
             request = await read_request(reader, 0, "rtu")
             self.asked.set()
-            if request.unit != SILENT:
+            if request.unit != SILENT and not self.mute:
                 await asyncio.sleep(0.002)  # the others would talk into it here
                 os.write(self.master, self.noise or rtu(request, registers(request, request.unit)))
 
@@ -88,6 +89,28 @@ async def test_a_silent_device_holds_the_others_up_and_harms_none(line: SerialLi
     assert await values(line.driver(2), 3) == [2, 2, 2]
     with pytest.raises(Unreachable, match=f"{line.path}.*no answer from unit 9 within 0.2 s - check unit_id, baudrate"):
         await silent
+
+
+async def test_a_unit_that_was_silent_takes_a_moment_only_until_it_answers(line: SerialLine) -> None:
+    async with opened(line.driver(1, timeout_s=0.5)) as driver:
+        assert [reading.value for reading in await driver.read([POINT])] == [1]
+        line.mute = True
+        for wait in ("0.5", "0.25", "0.25"):
+            with pytest.raises(Unreachable, match=f"no answer from unit 1 within {wait} s"):
+                await driver.read([POINT])
+            assert driver.usable
+        line.mute = False
+        assert [reading.value for reading in await driver.read([POINT])] == [1]
+
+
+async def test_a_late_answer_on_a_port_is_nobodys(line: SerialLine) -> None:
+    async with opened(line.driver(1, timeout_s=0.2)) as driver:
+        line.mute = True
+        with pytest.raises(Unreachable):
+            await driver.read([POINT])
+        line.mute = False
+        os.write(line.master, bytes.fromhex("0103020063f86d"))  # 99, late
+        assert [reading.value for reading in await driver.read([POINT])] == [1]
 
 
 async def test_what_comes_before_a_request_is_discarded(line: SerialLine) -> None:
