@@ -146,13 +146,18 @@ class Session:
         client = self._client
         if client is None:
             return
+        # A task of its own: asyncua's calls end in a CancelledError of its own kind when their answer meets a time-out.
+        leaving = asyncio.create_task(self._say_good_bye(client), name=f"opcua-close-{self._device}")
         try:
-            with suppress(Exception):
-                async with asyncio.timeout(min(self._connection.timeout_s, 0.5)):
-                    await client.close_session()
-                    await client.close_secure_channel()
+            await asyncio.wait({leaving}, timeout=min(self._connection.timeout_s, 0.5))
         finally:
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
             await self._drop()
+
+    async def _say_good_bye(self, client: Client) -> None:
+        await client.close_session()
+        await client.close_secure_channel()
 
     async def refresh_namespaces(self) -> None:
         """Read the server's namespace table again."""

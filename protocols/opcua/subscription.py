@@ -36,6 +36,9 @@ _LIFETIME_MISSES = 10
 _GONE = {ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid}
 """What a server says of an item whose node was taken away; it comes back by being asked for anew."""
 
+_PUBLISHES = 4
+"""Publish requests that wait at the server at a time: some send one answer of 1,000 changes for each in a cycle."""
+
 _RETRY_S = 30.0
 """How often points the server did not know are asked for again: a program may be loaded into the machine meanwhile."""
 
@@ -84,7 +87,7 @@ class _Subscription:
 
 
 class Subscriptions:
-    """All subscriptions of one session, served by one chain of publish requests.
+    """All subscriptions of one session, served by a few publish requests that take turns.
 
     Attributes:
         notices: what a person should know: deadbands a server does not keep, points it has no room for.
@@ -100,6 +103,7 @@ class Subscriptions:
         self._handles = count(1)
         self._queue_size = 0
         self._items = 0
+        self._publishers = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._retry_at = math.inf
 
@@ -137,7 +141,9 @@ class Subscriptions:
         first = not self._by_id
         self._by_id[subscription.id] = subscription
         if first:
-            self._start(self._publish(), "publish")
+            self._publishers = _PUBLISHES
+            for _ in range(_PUBLISHES):
+                self._start(self._publish(), "publish")
         await self._monitor(subscription, points)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -151,6 +157,7 @@ class Subscriptions:
             done, _ = await asyncio.wait(tasks, timeout=tick, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+                self._tasks.discard(task)
             now = time.monotonic()
             for subscription in self._by_id.values():
                 if now - subscription.heard > subscription.silence_s:
@@ -291,11 +298,17 @@ class Subscriptions:
     async def _publish(self) -> None:
         acknowledgements: list[ua.SubscriptionAcknowledgement] = []
         while True:
-            with self._session.failures_named(besides=(uaerrors.BadTimeout,)):
+            with self._session.failures_named(besides=(uaerrors.BadTimeout, uaerrors.BadTooManyPublishRequests)):
                 try:
                     response = await self._session.services.publish(acknowledgements)
                 except uaerrors.BadTimeout:
                     continue  # the request waited too long at the server; ask again
+                except uaerrors.BadTooManyPublishRequests:
+                    if self._publishers > 1:
+                        self._publishers -= 1
+                        return
+                    await asyncio.sleep(self._connection.publishing_s)
+                    continue
             result = response.Parameters
             subscription = self._by_id.get(result.SubscriptionId)
             if subscription is not None:

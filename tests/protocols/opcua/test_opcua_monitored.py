@@ -11,6 +11,7 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.server.internal_subscription import InternalSubscription
 from asyncua.server.monitored_item_service import MonitoredItemService
+from asyncua.server.uaprocessor import UaProcessor
 
 from protocols.driver import Observed
 from protocols.errors import ConfigError
@@ -158,6 +159,21 @@ async def test_lost_changes_are_counted_and_said_once(plant: Plant, monkeypatch:
         assert driver.counters() == {"overflows": 2}
         (notice,) = driver.notices()
     assert "queue_size" in notice.en
+
+
+async def test_a_server_that_lets_one_publish_request_wait_is_served_all_the_same(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UaProcessor, "publish_request_limit", lambda *_: 1)
+    inbox = Inbox()
+    async with opened(plant.endpoint, keepalive_s=0.2) as driver:
+        await driver.subscribe([CALM], 0.1, inbox.deliver)
+        watch = asyncio.create_task(driver.watch())
+        for value in (41.0, 42.0, 43.0):
+            plant.values["Calm"] = value
+            await inbox.until(lambda latest, value=value: "Calm" in latest and latest["Calm"].value == value)
+        assert not watch.done()
+        watch.cancel()
 
 
 def connection(**fields: Any) -> OpcuaConnection:
