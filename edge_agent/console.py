@@ -144,7 +144,7 @@ def print_status(found: Status, running: bool, language: Language) -> None:
         Text("state", "状态"),
         Text("since", "自"),
         Text("points", "点数"),
-        Text("missed cycles", "错过周期"),
+        Text("missed cycles / changes", "错过的周期 / 变化"),
         Text("clock", "时钟偏差"),
         Text("reason", "原因"),
     )
@@ -156,7 +156,7 @@ def print_status(found: Status, running: bool, language: Language) -> None:
                 f"[{_STATE_COLOUR.get(device.state, 'yellow')}]{device.state}[/]",
                 local_time(device.since),
                 str(device.points),
-                str(found.missed_cycles.get(device.name, 0)),
+                f"{found.missed_cycles.get(device.name, 0)} / {device.counters.get('overflows', 0)}",
                 "-" if device.clock_offset_us is None else f"{device.clock_offset_us / 1e6:+.1f} s",
                 plain(Text(device.reason_en, device.reason_zh).to(language)),
             )
