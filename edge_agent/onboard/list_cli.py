@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
+import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress, say
@@ -25,6 +26,10 @@ Connection = Annotated[
     typer.Option(
         "--connection", help="A field of the connection, e.g. security=none; repeatable. 连接参数，可多次给出。"
     ),
+]
+Kind = Annotated[
+    str | None,
+    typer.Option(help="What the device is, e.g. 注塑机; makes proposals surer. 设备类型，可提高建议的准确度。"),
 ]
 DEFAULT = Path("agent.toml")
 
@@ -45,6 +50,7 @@ def browse_command(
     matching: Annotated[
         str, typer.Option("--match", help='Only places like this, e.g. "Line1/*". 仅列出匹配的路径。')
     ] = "*",
+    kind: Kind = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the list here: .csv, .xlsx or .json. 将点表写入文件。")
     ] = None,
@@ -62,6 +68,7 @@ def browse_command(
         driver, known = _driver(device, connection or [], config)
         with progress(None, Text("browsing", "浏览中").to(language), as_json) as advance:
             found = asyncio.run(browse_points(driver, matching=matching, advance=advance))
+        found = msgspec.structs.replace(found, kind=kind or "")
         points = known.points if known is not None else ()
         rows = browsed_sheet(found, propose(found), language, known.protocol if known is not None else "", points)
         if out is not None:
@@ -136,6 +143,7 @@ def import_command(
     ] = None,
     connection: Connection = None,
     protocol: Annotated[str | None, typer.Option(help="Protocol of a new device. 新设备的协议。")] = None,
+    kind: Kind = None,
     memory: Annotated[Path | None, typer.Option(help="File of earlier confirmations. 已确认记录文件。")] = None,
     config: Configuration = DEFAULT,
     as_json: Json = False,
@@ -154,6 +162,8 @@ def import_command(
         _one_of(mode, ("merge", "replace", "skip"), "--mode")
         _one_of(numbering, (None, "plain", "modicon"), "--numbering")
         listed, text = read_rows(points), read_config(config)
+        if kind is not None:
+            listed = msgspec.structs.replace(listed, kind=kind)
         plan = plan_import(
             listed,
             text,

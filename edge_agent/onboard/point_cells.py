@@ -118,11 +118,16 @@ def _read(protocol: str, model: type[PointConfig], field: str, cell: str) -> dic
     return {field: _value(model.model_fields[field], cell)}
 
 
-def _unit(cell: str) -> str | None:
-    if cell in EMPTY:
+def unit_of(written: str) -> str | None:
+    """Return the UN/ECE Rec 20 code of a unit as a person writes it; None where it is empty or not known."""
+    if written in EMPTY:
         return None
-    code = cell if cell in load_units() else load_lexicon().unit_code(cell)
-    if code is None:
+    return written if written in load_units() else load_lexicon().unit_code(written)
+
+
+def _unit(cell: str) -> str | None:
+    code = unit_of(cell)
+    if code is None and cell not in EMPTY:
         raise ValueError(
             Text(
                 f"unknown unit '{cell}'; use its UN/ECE Rec 20 code, e.g. KWH",

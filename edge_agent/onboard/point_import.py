@@ -22,6 +22,7 @@ from edge_agent.onboard.point_meaning import contradiction, fill_in, wider_range
 from edge_agent.onboard.propose import Proposal, propose
 from edge_agent.onboard.propose_memory import Memory
 from protocols.catalogue import driver_class
+from protocols.dictionary.entries import equipment_classes
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError
 from protocols.text import Text
@@ -120,6 +121,8 @@ def plan_import(
     target = _target(known, table)
     if target.protocol == "modbus" and numbering is None:
         _check_numbering(listed)
+    if known is not None and not listed.kind and known.equipment_class:
+        listed = msgspec.structs.replace(listed, kind=equipment_classes()[known.equipment_class].en)
     proposals = _proposals(listed, memory)
     for row in listed.rows:
         _take(target, row, proposals.get(row.number), numbering, skip=mode == "skip")

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from edge_agent.onboard.list_file import clean, csv_bytes
-from edge_agent.onboard.point_cells import cells_of
+from edge_agent.onboard.point_cells import cells_of, unit_of
 from edge_agent.onboard.point_list import COLUMNS, PointList
-from edge_agent.onboard.propose import SURE, Proposal
+from edge_agent.onboard.point_meaning import fill_in
+from edge_agent.onboard.propose import Proposal
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.driver import PointConfig
@@ -61,9 +62,9 @@ def browsed_sheet(
     rows = []
     for point in found.points:
         proposal = proposals[point.address]
-        sure = proposal.property is not None and proposal.confidence >= SURE
+        filled, _ = fill_in(proposal, unit_of(point.unit))
         said = [f"{proposal.confidence:.0%} {proposal.property or '-'}: {proposal.reason.to(language)}"]
-        if not sure and proposal.nearest:
+        if filled is None and proposal.nearest:
             said.append(Text("nearest: ", "相近：").to(language) + ", ".join(proposal.nearest[:3]))
         row = {
             "address": point.address,
@@ -73,7 +74,7 @@ def browsed_sheet(
             "datatype": point.datatype,
             "low": "" if point.low is None else f"{point.low:g}",
             "high": "" if point.high is None else f"{point.high:g}",
-            "property": (proposal.property or "") if sure else "",
+            "property": filled or "",
             "value": point.value,
             "why": "; ".join(said),
         }

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from edge_agent.onboard.browse_list import browse_points, driver_at, unit_text
-from edge_agent.onboard.point_list import read_point_list
+from edge_agent.onboard.point_list import Point, PointList, read_point_list
 from edge_agent.onboard.point_sheet import browsed_sheet, write_sheet
-from edge_agent.onboard.propose import propose
+from edge_agent.onboard.propose import Proposal, propose
 from protocols.dictionary.entries import load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.errors import ConfigError
 from protocols.opcua.config import OpcuaPoint
 from protocols.opcua.simulator import OpcuaSimulator
+from protocols.text import Text
 
 POINTS = [
     OpcuaPoint(
@@ -83,6 +84,14 @@ def test_every_unit_is_written_so_that_it_is_understood() -> None:
     for code in load_units():
         written = unit_text(code)
         assert (code if written in load_units() else load_lexicon().unit_code(written)) == code
+
+
+@pytest.mark.parametrize(("unit", "filled"), [("V", "voltage_l1_n"), ("", "voltage_l1_n"), ("°C", "")])
+def test_a_meaning_that_the_unit_contradicts_is_not_filled_in(unit: str, filled: str) -> None:
+    found = PointList([Point("i=1", "A相电压", unit=unit)])
+    (row,) = browsed_sheet(found, {"i=1": Proposal("voltage_l1_n", 0.95, Text("says so", "如此"))}, "en")
+    assert row["property"] == filled
+    assert "voltage_l1_n" in row["why"]
 
 
 def test_json_is_what_propose_reads(tmp_path: Path) -> None:
