@@ -46,6 +46,7 @@ def ui_command(
         try:
             from edge_agent.ui.app import listen, make_app, serve
             from edge_agent.ui.gate import Pairing, is_local
+            from edge_agent.ui.networks import own_addresses
             from edge_agent.ui.workplace import Workplace
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith("edge_agent"):
@@ -58,13 +59,15 @@ def ui_command(
         pairing = Pairing(needed=not local)
         workplace = Workplace(config, rate)
         listening = listen(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{listening.getsockname()[1]}"
+        everywhere = host in {"", "0.0.0.0", "::"}  # noqa: S104 - what a person typed
+        hosts = (own_addresses() if everywhere else []) or [f"[{host}]" if ":" in host else host]
+        url, *others = (f"http://{shown}:{listening.getsockname()[1]}" for shown in hosts)
 
         def ready() -> None:
             found = {"url": url} | ({"pin": pairing.pin} if pairing.needed else {})
             pin = f"{pairing.pin[:4]} {pairing.pin[4:]}"
-            en, zh = f"the pages are at {url} (Ctrl-C ends them)", f"页面地址：{url}（按 Ctrl-C 结束）"
+            places = ", ".join([url, *others])
+            en, zh = f"the pages are at {places} (Ctrl-C ends them)", f"页面地址：{places}（按 Ctrl-C 结束）"
             if pairing.needed:
                 en, zh = f"{en}; PIN for phones: {pin}", f"{zh}；手机配对码：{pin}"
             say(found, Text(en, zh), language, as_json)

@@ -13,13 +13,23 @@ _WIDEST = 24
 def suggested_ranges() -> list[str]:
     """Return each network of this box as a range of `discover`, e.g. 192.168.1.1-254; loopback is left out."""
     ranges = []
-    for adapter in ifaddr.get_adapters():
-        for address in adapter.ips:
-            if not address.is_IPv4:
-                continue
-            own = IPv4Interface(f"{address.ip}/{max(address.network_prefix, _WIDEST)}")
-            if own.ip.is_loopback or own.ip.is_link_local or own.network.num_addresses < 4:
-                continue
-            first, last = own.network[1], own.network[-2]
-            ranges.append(f"{first}-{str(last).rpartition('.')[2]}")
+    for own in _interfaces():
+        network = IPv4Interface(f"{own.ip}/{max(own.network.prefixlen, _WIDEST)}").network
+        if network.num_addresses >= 4:
+            ranges.append(f"{network[1]}-{str(network[-2]).rpartition('.')[2]}")
     return list(dict.fromkeys(ranges))
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses under which others find this box."""
+    return [str(own.ip) for own in _interfaces()]
+
+
+def _interfaces() -> list[IPv4Interface]:
+    found = [
+        IPv4Interface(f"{address.ip}/{address.network_prefix}")
+        for adapter in ifaddr.get_adapters()
+        for address in adapter.ips
+        if address.is_IPv4
+    ]
+    return [own for own in found if not own.ip.is_loopback and not own.ip.is_link_local]

@@ -230,8 +230,8 @@ def _units(text: str) -> list[int]:
     try:
         found: list[int] = []
         for part in text.replace(",", " ").split() or ["1"]:
-            first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
+            first, dash, last = part.partition("-")
+            found += range(int(first), int(last if dash else first) + 1)
         if found and min(found) >= 0 and max(found) <= MOST_UNITS:
             return list(dict.fromkeys(found))
     except ValueError:
