@@ -126,22 +126,23 @@ def sense(template: Template, values: Mapping[str, Value]) -> Sense:
         if point.name not in values:
             continue
         value = values[point.name]
-        weight = 1.0 if value else 0.2
+        blank = _blank(point, value)
+        weight = 0.2 if blank else 1.0
         fits = sensible(point, value)
         if value is None:
             weight = 0.2 if point.model_dump().get("invalid") else 1.0
             fits = weight == 0.2
-        elif value == 0 and point.property in _RARELY_ZERO:
+        elif blank and point.property in _RARELY_ZERO:
             weight, fits = 0.6, False
         total += weight
         passed += weight * fits
-        alive += bool(value)
+        alive += not blank
         if not fits:
             wrong.append(point.name)
-        elif value and isinstance(point, ModbusPoint):
+        elif blank:
+            bits -= ZERO_BITS * (not isinstance(value, bool))
+        elif isinstance(point, ModbusPoint):
             bits += value_bits(point, value)
-        elif value == 0 and not isinstance(value, bool):
-            bits -= ZERO_BITS
     reasons = []
     if wrong:
         listed = ", ".join(wrong[:3])
@@ -155,6 +156,15 @@ def sense(template: Template, values: Mapping[str, Value]) -> Sense:
         reasons.append(Text(f"{law} holds", f"{law} 成立") if holds else Text(f"{law} is broken", f"{law} 不成立"))
     bits += HINT_BITS * len(_hints(_known(template.points, values)))
     return Sense(passed / total if alive and total else 0.0, bits, tuple(reasons))
+
+
+def _blank(point: PointConfig, value: Value) -> bool:
+    """Return whether the registers behind the value hold nothing but zeros."""
+    if isinstance(value, (bool, str)) or value is None:
+        return not value
+    if point.codes is not None:
+        return point.codes.get(0) == value
+    return abs(value - point.offset) <= 1e-9 * max(1.0, abs(point.offset))
 
 
 def value_bits(point: ModbusPoint, value: Value) -> float:
@@ -174,7 +184,7 @@ def _chance(point: ModbusPoint) -> float:
     if point.table in BIT_TABLES or point.type == "bool" or point.property is None:
         return 1.0
     entry = load_dictionary().entry(point.property)
-    codes = [int(float(text)) for text in point.codes] if point.codes is not None else [*entry.values]
+    codes = [*point.codes] if point.codes is not None else [*entry.values]
     if codes:
         known = [code for code in codes if code != 0]
         return 0.5 * sum(0 < code < 256 for code in known) / 255 + 0.5 * len(known) / 65535

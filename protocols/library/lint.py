@@ -36,7 +36,10 @@ def _head(template: Template) -> Iterator[Text]:
             "device.source：缺少来源 - 请写明说明书及版本，或代码仓库与路径",
         )
     if _CHINESE.search(device.name.en) or not _CHINESE.search(device.name.zh):
-        yield Text("device.name: en has to be English and zh Chinese", "device.name：en 应为英文，zh 应为中文")
+        yield Text(
+            'device.name: en has to be English and zh Chinese, as in { en = "Energy meter", zh = "电能表" }',
+            'device.name：en 应为英文，zh 应为中文，例如 { en = "Energy meter", zh = "电能表" }',
+        )
 
 
 def _names(template: Template) -> Iterator[Text]:
@@ -44,7 +47,11 @@ def _names(template: Template) -> Iterator[Text]:
     for point in template.points:
         other = seen.setdefault(point.name.casefold(), point.name)
         if other != point.name:
-            yield _of(point, f"differs from '{other}' by case only", f"与“{other}”仅大小写不同")
+            yield _of(
+                point,
+                f"differs from '{other}' by case only - give one of them another name",
+                f"与“{other}”仅大小写不同 - 请给其中一个换个名称",
+            )
 
 
 def _overlaps(template: Template) -> Iterator[Text]:
@@ -54,8 +61,8 @@ def _overlaps(template: Template) -> Iterator[Text]:
             continue
         if (after - first == 1) == (other_after - other_first == 1):
             yield Text(
-                f"point '{other}': takes registers of '{name}' ({table})",
-                f"点“{other}”：与“{name}”占用相同的寄存器（{table}）",
+                f"point '{other}': takes registers of '{name}' ({table}) - compare address and type of both with the manual",
+                f"点“{other}”：与“{name}”占用相同的寄存器（{table}）- 请对照说明书检查两者的 address 与 type",
             )
 
 
@@ -69,7 +76,13 @@ def _meanings(template: Template) -> Iterator[Text]:
                 point, f"state the unit the device delivers ({entry.unit}?)", f"请写明设备给出的单位（{entry.unit}？）"
             )
         if point.codes is not None and not set(point.codes.values()) <= set(entry.values):
-            yield _of(point, f"'{entry.code}' has no such codes", f"“{entry.code}”没有这些代码")
+            known = ", ".join(f"{code} {name.en}" for code, name in entry.values.items())
+            said = "、".join(f"{code} {name.zh}" for code, name in entry.values.items())
+            yield _of(
+                point,
+                f"'{entry.code}' has no such codes - right of = write one of: {known or 'none, it has no codes'}",
+                f"“{entry.code}”没有这些代码 - 等号右边可填：{said or '无，该条目没有代码'}",
+            )
         yield from _scale(point, entry)
 
 

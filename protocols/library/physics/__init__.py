@@ -22,7 +22,7 @@ from protocols.library.physics.moulding import Moulder, Part
 from protocols.library.physics.plausible import plausible_value
 from protocols.library.physics.seeded import below, drift
 from protocols.library.physics.solar import SolarInverter
-from protocols.library.physics.supply import Ups
+from protocols.library.physics.supply import Battery, Ups
 from protocols.library.physics.thermal import Chiller, Furnace
 from protocols.library.templates import Template
 from protocols.reading import Value
@@ -69,6 +69,9 @@ def behaviour(template: Template, seed: int, start_us: int, loads: Sequence[Temp
             Text("give loads to an energy meter only", "只有电能表才能指定负载"),
             key="load",
         )
+    elif kind == "inverter" and "battery_cell_voltage" in properties:
+        cells = sum(point.property == "battery_cell_voltage" for point in template.points)
+        values = Battery(seed, start_us, cells).values
     elif kind == "inverter" and "load_percent" in properties and not properties & _GENERATED:
         values = Ups(seed, start_us, phases).values
     elif kind == "inverter":

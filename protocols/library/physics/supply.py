@@ -1,7 +1,8 @@
-"""An uninterruptible power supply of 6 kVA on mains, its battery full.
+"""An uninterruptible power supply of 6 kVA on mains, its battery full; and a battery whose every cell is watched.
 
 The load is a share m of the rated 6 kVA at cos phi 0.9; what the mains give is the load over 0.94. Per phase, n of them:
 I = P / (n U cos phi). On battery the load would last 25 minutes at full load, in proportion longer at less.
+The battery floats at 2.25 V a cell: its voltage is the sum of its cells'.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from protocols.reading import Value
 
 RATED_KVA, COS_PHI, EFFICIENCY = 6.0, 0.9, 0.94
 FULL_LOAD_MIN = 25.0
+FLOAT_V = 2.25
 EXECUTING = 3  # value list of machine_state
 
 
@@ -65,3 +67,31 @@ class Ups:
             "rated_power": RATED_KVA * COS_PHI,
             "operating_hours_total": 4000 + below(20000, self.seed, "ups/hours") + seconds / 3600,
         }
+
+
+class Battery:
+    """A floating lead battery of `cells` cells, as a pure function of the instant (microseconds UTC)."""
+
+    def __init__(self, seed: int, start_us: int, cells: int) -> None:
+        self.seed = seed
+        self.start_us = start_us
+        self.cells = cells
+
+    def values(self, now_us: int) -> dict[str, Value]:
+        """Return the values of this instant by dictionary code, in dictionary units; of cell k: code.k."""
+        seconds = elapsed_us(self.start_us, now_us) / 1e6
+        room = 24.0 + drift(self.seed, "battery/room", seconds, 900.0)
+        values: dict[str, Value] = {
+            "ambient_temperature": room,
+            "battery_current": 0.2,
+            "battery_state_of_charge": 100.0,
+        }
+        total = 0.0
+        for cell in range(1, self.cells + 1):
+            voltage = FLOAT_V + 0.02 * drift(self.seed, f"battery/cell/{cell}", seconds, 300.0)
+            total += voltage
+            values[f"battery_cell_voltage.{cell}"] = voltage
+            values[f"battery_temperature.{cell}"] = room + 1.0 + unit_interval(self.seed, "battery/warm", cell)
+            values[f"battery_internal_resistance.{cell}"] = 4.0 + 1.0 * unit_interval(self.seed, "battery/ohm", cell)
+        values["battery_voltage"] = total
+        return values

@@ -84,6 +84,13 @@ def test_an_uninterruptible_supply_takes_more_than_it_gives(seed: int, now: int)
     assert isclose(shown["output_voltage"] * shown["output_current"] / 1000, shown["apparent_power_total"])
 
 
+def test_a_battery_has_the_voltage_of_its_cells() -> None:
+    shown = behaviour(load_template("gold-battery-gateway"), 7, START)(START + 99 * SECOND)
+    cells = [value for name, value in shown.items() if name.startswith("battery_cell_voltage_")]
+    assert len(cells) == 40
+    assert isclose(sum(float(str(cell)) for cell in cells), float(str(shown["battery_voltage"])))
+
+
 def test_the_class_and_the_points_choose_the_model() -> None:
     pump = behaviour(load_template("grundfos-magna3"), 7, START)(START)
     assert pump["pump_running"] is True
