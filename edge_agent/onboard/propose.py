@@ -16,6 +16,7 @@ from edge_agent.onboard.point_list import PointList
 from edge_agent.onboard.propose_concepts import Described
 from edge_agent.onboard.propose_confidence import confidence, features, load_weights
 from edge_agent.onboard.propose_context import Device, describe
+from edge_agent.onboard.propose_lexicon import load_lexicon
 from edge_agent.onboard.propose_match import Candidate, candidates, concept_name
 from edge_agent.onboard.propose_memory import Memory
 from protocols.dictionary.entries import equipment_classes, load_dictionary
@@ -123,18 +124,47 @@ def _reason(point: Described, device: Device, best: Candidate) -> Text:
 
 
 def _rejected(point: Described, best: Candidate) -> Text:
+    """Say what keeps the nearest entry from being proposed, the strongest ground alone."""
     entry = load_dictionary()[best.code]
-    unclear = _unclear(point, best)
-    en = f"nearest is {entry.name.en}, but it is not clear enough"
-    zh = f"最接近“{entry.name.zh}”，但依据不足"
-    return Text(f"{en}; {unclear.en}" if unclear.en else en, f"{zh}；{unclear.zh}" if unclear.zh else zh)
+    words = _unknown_words(point)
+    if best.left:
+        left = [Text(concept_name(concept, "en"), concept_name(concept, "zh")) for concept in best.left[:3]]
+        why = Text(
+            f"{', '.join(text.en for text in left)} makes another thing of it",
+            f"“{'”“'.join(text.zh for text in left)}”说明它是另一个量",
+        )
+    elif words:
+        why = Text(f"what {', '.join(words)} means is not known", f"不认识“{'”“'.join(words)}”")
+    elif "#writable" in point.flags and entry.aggregation in {"avg", "counter_delta"}:
+        why = Text("it may be written, which a measured value may not", "该点可写，而测量值应为只读")
+    elif entry.data_type == "REAL_MEASURE" and not point.unit_quantity:
+        why = Text("no unit bears it out", "没有单位可以佐证")
+    else:
+        why = Text("the texts say too little", "文字依据不足")
+    return Text(f"close to {entry.name.en}, but {why.en}", f"接近“{entry.name.zh}”，但{why.zh}")
 
 
 def _nothing(point: Described) -> Text:
     said = tuple(sorted(concept for concept, weight in point.against.items() if weight >= 0.3))
-    if not said:
+    words = _unknown_words(point)
+    if not said and not words:
         return Text("the texts say nothing the dictionary knows", "文字中没有可识别的含义")
+    if not said:
+        return Text(f"what {', '.join(words)} means is not known", f"不认识“{'”“'.join(words)}”")
+    classes = load_lexicon().class_of
+    if all(classes[concept] == "quantity" for concept in said):
+        unknown = (
+            Text(f" ({', '.join(words)} is not known)", f"（不认识“{'”“'.join(words)}”）") if words else Text("", "")
+        )
+        return Text(
+            f"{_says(said).en}, but not of what{unknown.en}: a description or the kind of device would tell",
+            f"{_says(said).zh}，但未说明对象{unknown.zh}；请补充描述或设备类型",
+        )
     return Text(f"{_says(said).en}; no entry of the dictionary is that", f"{_says(said).zh}；字典中没有对应条目")
+
+
+def _unknown_words(point: Described) -> list[str]:
+    return sorted(word for word, weight in point.unknown.items() if weight >= 0.3)[:5]
 
 
 def _says(concepts: Sequence[str]) -> Text:
@@ -146,7 +176,7 @@ def _says(concepts: Sequence[str]) -> Text:
 
 def _unclear(point: Described, best: Candidate) -> Text:
     """Say what stays unexplained: concepts that the entry has not, words that nobody knows."""
-    words = sorted(word for word, weight in point.unknown.items() if weight >= 0.3)[:5]
+    words = _unknown_words(point)
     en = [concept_name(concept, "en") for concept in best.left] + words
     zh = [concept_name(concept, "zh") for concept in best.left] + words
     return Text("left over: " + ", ".join(en), "未能解释：" + "、".join(zh)) if en else Text("", "")

@@ -66,7 +66,13 @@ FALLBACK: Mapping[str, tuple[str, ...]] = {
 """Kinds the dictionary has no class of its own for, and kinds that carry the points of another."""
 
 
-OWN_SUBJECT: Mapping[str, str] = {"compressor": "compressor", "pump": "pump", "conveyor": "conveyor", "vfd": "motor"}
+OWN_SUBJECT: Mapping[str, str] = {
+    "compressor": "compressor",
+    "pump": "pump",
+    "conveyor": "conveyor",
+    "vfd": "motor",
+    "furnace": "furnace",
+}
 """What a device of a kind is called in its own points: on it this narrows nothing."""
 
 FRONT_POINTS = 4

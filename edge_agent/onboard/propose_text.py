@@ -51,6 +51,7 @@ _OF_UNIT = re.compile(r"(?i)\bunits?\s*$|单位\s*$")
 _PLC_OPERAND = re.compile(r"[:：]\s*%?[IQMVDT][BWDX]?\d+(?:\.\d+)?(?!\w)")
 _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|us|st|[bridwsxnfelu])(?=[A-Z][a-z])")
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
+_CODE_IN_BRACKETS = re.compile(r"[(\[（]\s*[A-Za-z]{1,2}\d{1,2}[.\-]\d{1,3}\s*[)\]）]")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
@@ -79,6 +80,7 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     """
     lexicon = load_lexicon()
     clean = _PLC_OPERAND.sub(" ", _CODE_IN_FRONT.sub("", plain_letters(text[:1000])))
+    clean = _CODE_IN_BRACKETS.sub(" ", clean)
     clean = _TYPE_IN_FRONT.sub("", clean.replace("_", " "))
     brackets = tuple(found.strip("()[]{}【】<> ") for found in _BRACKET.findall(clean))
     outside = _BRACKET.sub(" ", clean)

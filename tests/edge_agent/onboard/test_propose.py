@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -104,13 +105,80 @@ def test_neighbours_tell_what_a_total_is() -> None:
     assert [found.property for found in beside.values()] == ["energy_active_total", "energy_active_import"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "kind", "entries"),
+    [
+        # Words cut short or without their vowels, behind the name of the line.
+        (
+            [("Line1_MtrSpd", "rpm"), ("Line1_Rdy", ""), ("Line1_Flt", ""), ("Line1_OutCrnt", "A"), ("Line1_OutFrq", "Hz")],
+            "vfd",
+            ["motor_speed", "machine_ready", "fault_active", "output_current", "output_frequency"],
+        ),
+        # Initials of pinyin, read by the unit: 水泵电流, 液位, 瞬时流量, 水泵运行.
+        (
+            [("SB1_DL", "A"), ("YW", "m"), ("SSLL", "m3/h"), ("SB1_YX", "")],
+            "水处理",
+            ["motor_current", "liquid_level", "flow_rate_volume", "pump_running"],
+        ),
+        # Three in a row are the phases.
+        ([(f"_G_ULN[{n}]", "V") for n in range(3)], "energy meter", [f"voltage_l{n}_n" for n in (1, 2, 3)]),
+        # Instrument tags, formula signs, "in" and "out" of a stream and of a signal.
+        ([("PI_15", "kPa"), ("dP_filter", "")], "boiler", ["gauge_pressure", "differential_pressure"]),
+        ([("/Ac/Out/L1/V", "V"), ("/Ac/Out/L1/I", "A")], "inverter", ["output_voltage", "output_current"]),
+        # A place nobody knows, a machine's name by its ending, full-width letters.
+        (
+            [("热烟混合间压力", "Pa"), ("球磨机电流", "A"), ("Ａ相电压", "Ｖ")],
+            "",
+            ["gauge_pressure", "motor_current", "voltage_l1_n"],
+        ),
+        # A set-point of the same thing says what is controlled.
+        ([("锌锅温度", "℃"), ("锌锅温度设定", "℃")], "产线", ["process_temperature", "temperature_setpoint"]),
+        # Other machines beside this one, units that the dictionary has no entry for, single alarms.
+        ([("Robot ready", ""), ("Actual power", "kWh/m3"), ("Alarm 7", "")], "moulding machine", [None, None, None]),
+        # Two states are a yes or no; what was delivered depends on what was received.
+        (
+            [("Delivered energy", "kWh"), ("Received energy", "kWh")],
+            "meter",
+            ["energy_active_import", "energy_active_export"],
+        ),
+    ],
+)
+def test_vendors_write_as_they_like(rows: list[tuple[str, str]], kind: str, entries: list[str | None]) -> None:
+    booleans = {"Rdy", "Flt", "YX", "ready", "7"}
+    points = [
+        Point(
+            str(n),
+            name,
+            "",
+            unit,
+            "bool" if name[-2:] in booleans or re.split(r"[_ ]", name)[-1] in booleans else "float",
+        )
+        for n, (name, unit) in enumerate(rows)
+    ]
+    assert [found.property for found in propose(PointList(points, kind=kind)).values()] == entries
+
+
+def test_points_that_say_nothing_are_nothing() -> None:
+    silent = [Point("holding:1"), Point("2", "----"), Point("3", "0x12"), Point("ns=3;i=1004"), Point("5", "\x00")]
+    same = [Point(f"same {n}", "Temperature", "", "°C") for n in range(4)]
+    assert all(found.property is None for found in propose(PointList([*silent, *same])).values())
+    assert propose(PointList([Point("1", "", "排气压力", "MPa")]))["1"].property == "discharge_pressure"
+    assert propose(PointList([])) == {}
+
+
 def test_the_reason_is_said_in_both_languages() -> None:
     points = [Point("1", "输出电流", "", "A"), Point("2", "xyzzy"), Point("3", "最大输出频率", "", "Hz")]
     found = propose(PointList(points, kind="变频器"))
     assert found["1"].reason.zh == "含“电流”“输出”；单位 A 相符；变频器常见参数"
     assert found["1"].reason.en == "says current, output; unit A agrees; usual on: variable-frequency drive"
     assert "没有可识别的含义" in found["2"].reason.zh
-    assert "left over: maximum" in found["3"].reason.en
+    assert found["3"].reason.en == "close to Output frequency, but maximum makes another thing of it"
+    assert found["3"].reason.zh == "接近“输出频率”，但“最大”说明它是另一个量"
+    assert "未说明对象" in propose(PointList([Point("1", "温度", "", "℃")]))["1"].reason.zh
+    written = PointList(
+        [Point("1", "电流", "", "A", "", None, "rw"), Point("2", "输出电压", "", "V")], kind="变频器"
+    )
+    assert "而测量值应为只读" in propose(written)["1"].reason.zh
 
 
 WORDS = st.sampled_from(
