@@ -30,8 +30,8 @@ ROWS_PERFRAME = 5_000
 PICTURE_BYTES_PERFRAME = 512 * 1024
 TAKEN_REMEMBERED = 100_000
 """How many ids of inspections are remembered, so that the file stays bounded."""
-FRAME_OVERHEAD = 120
-"""What a frame takes on disk besides its payload, bytes: its columns, its entry in the index, room left in pages."""
+FRAME_OVERHEAD = 80
+"""What a frame takes besides its payload, bytes: its columns and its entry in the index."""
 OUTDATED_AT_ONCE = 500
 """How many frames one commit drops for their age, so that none takes long."""
 
@@ -231,7 +231,7 @@ class BufferFile:
         state.rows += rows
         payload, time = encode(batch), now_us()
         self._written_rows += rows
-        self._written_bytes += len(payload) + FRAME_OVERHEAD
+        self._written_bytes += _on_disk(len(payload) + FRAME_OVERHEAD, self._page)
         self._db.execute(
             "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
             (state.seq, lane, rows, time, len(payload), _crc(state.seq, lane, rows, time, payload), payload),
@@ -330,6 +330,11 @@ def read_state(db: sqlite3.Connection) -> State:
     if row is None or not isinstance(row[0], bytes) or crc32(row[0]) != row[1]:
         raise Damaged("the state row does not match its CRC")
     return msgspec.msgpack.decode(row[0], type=State)
+
+
+def _on_disk(size: int, page: int) -> int:
+    """Return what a row of `size` bytes takes: its share of a page with as many of its like, or whole pages."""
+    return page // (page // size) if size <= page else -(-size // page) * page
 
 
 def _check(db: sqlite3.Connection) -> None:

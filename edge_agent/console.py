@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from edge_agent.outlets.outlet import OutletState
 
 _STATE_COLOUR = {"up": "green", "down": "red", "waiting": "yellow"}
+_CONFIG_STATES = {
+    "applied": Text("in force", "已生效"),
+    "failed": Text("in force; the file has changed and is not used:", "仍生效；文件已修改但未启用："),
+}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
 Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
@@ -136,6 +140,11 @@ def print_status(found: Status, running: bool, language: Language) -> None:
             (Text("waiting", "待上传"), f"{health.buffer_rows:,} ({health.buffer_bytes / 1e6:,.1f} MB)"),
             (Text("dropped / set aside", "丢弃 / 另存"), f"{health.dropped:,} / {health.set_aside:,}"),
             (Text("memory", "内存"), f"{health.rss_bytes / 1e6:,.0f} MB"),
+            (
+                Text("configuration", "配置"),
+                f"{found.config.version} {_CONFIG_STATES.get(found.config.state, Text('', '')).to(language)}"
+                f" {Text(found.config.reason_en, found.config.reason_zh).to(language)}".rstrip(),
+            ),
         ],
         language,
     )

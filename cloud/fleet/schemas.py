@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from protocols.text import Language
 
-State = Literal["up", "down", "waiting", "silent"]
-"""Of equipment: answering, not answering, not tried yet - or unknown, because its agent has not been heard of."""
+State = Literal["up", "down", "waiting", "silent", "removed"]
+"""Of equipment: answering, not answering, not tried yet; unknown, because its agent has not been heard of; or no longer
+in its agent's configuration."""
 
 
 class CodeRequest(BaseModel):

@@ -191,6 +191,7 @@ class Fleet:
         async with self._db.tenant(agent.scope) as connection:
             await store.update_health(connection, agent.agent_id, health.agent_version, own)
             await store.upsert_devices(connection, agent.agent_id, health.devices)
+            await store.retire_devices(connection, agent.agent_id, [device.name for device in health.devices])
             desired, wants = await learn(connection, agent.agent_id, health.config)
         return HealthReply(time.time_ns() // 1000, desired, wants)
 

@@ -150,6 +150,17 @@ async def upsert_devices(connection: AsyncConnection, agent: UUID, devices: Coll
         )
 
 
+async def retire_devices(connection: AsyncConnection, agent: UUID, reported: Collection[str]) -> None:
+    """Mark the devices of an agent that its report no longer names; their data remain."""
+    await connection.execute(
+        """
+        UPDATE equipment SET state = 'removed', state_since = now(), reason_en = '', reason_zh = ''
+        WHERE tenant_id = current_tenant() AND agent_id = %s AND name <> ALL(%s) AND state <> 'removed'
+        """,
+        [agent, list(reported)],
+    )
+
+
 async def ensure_equipment(connection: AsyncConnection, agent: UUID, names: Collection[str]) -> dict[str, UUID]:
     """Return the ids of an agent's devices by name, making those not seen before."""
     ordered = sorted(names)
@@ -178,8 +189,8 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
         """
         SELECT e.id, e.agent_id, a.name AS agent, s.id AS site_id, s.name AS site, s.time_zone, e.name,
                e.equipment_class, e.protocol, e.template,
-               CASE WHEN a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL THEN e.state ELSE 'silent' END
-                   AS state,
+               CASE WHEN e.state = 'removed' OR (a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL)
+                    THEN e.state ELSE 'silent' END AS state,
                e.state_since, e.reason_en, e.reason_zh, e.points, e.unmapped, e.created_at, a.last_seen
         FROM equipment e
         JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id

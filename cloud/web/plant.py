@@ -13,13 +13,13 @@ from cloud.telemetry.schemas import Point as Series
 from cloud.web.highlights import PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
-from cloud.web.words import GATEWAY_LOST, NO_DATA, UNREACHABLE, WAITING, Mark
+from cloud.web.words import GATEWAY_LOST, NO_DATA, REMOVED, UNREACHABLE, WAITING, Mark
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.reading import BAD_WAITING_FOR_INITIAL_DATA, Quality
 from protocols.text import Language, Text
 
 _YES, _NO = Text("Yes", "是"), Text("No", "否")
-_STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE}
+_STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE, "removed": REMOVED}
 
 
 @dataclass
@@ -120,7 +120,9 @@ class Equipment:
         return leading(self.known.equipment_class, list(self.points.values()), count)
 
     def number(self, property_code: str) -> float | None:
-        """Return the present good value of a dictionary entry, or None."""
+        """Return the present good value of a dictionary entry, or None; what is removed has no present."""
+        if self.known.state == "removed":
+            return None
         for point in self.points.values():
             if point.code == property_code and point.quality.good and isinstance(point.value, (int, float)):
                 return float(point.value)

@@ -29,6 +29,7 @@ FAULT = Mark(Text("Fault", "故障"), "bad")
 WAITING = Mark(Text("Connecting", "连接中"), "idle")
 NO_DATA = Mark(Text("No data", "无数据"), "off")
 UNREACHABLE = Mark(Text("Not answering", "无应答"), "bad")
+REMOVED = Mark(Text("No longer connected", "已移除"), "off")
 GATEWAY_LOST = Mark(Text("Gateway offline", "网关离线"), "off")
 
 VERDICTS: Mapping[str, Mark] = MappingProxyType(

@@ -168,5 +168,10 @@ async def test_a_health_report_becomes_equipment(company: Company) -> None:
         assert (equipment["equipment_class"], equipment["agent"]) == ("injection_moulding", "workshop-1")
         (listed,) = (await company.http.get("/api/v1/agents")).json()
         assert listed["health"]["agent_version"] == "0.1.0"
+        other = msgspec.structs.replace(device, name="moulder-2")
+        await agent.post("/uplink/health", msgspec.structs.replace(HEALTH, devices=[other]), token=True)
+        listed = (await company.http.get("/api/v1/equipment")).json()
+        assert [(each["name"], each["state"]) for each in listed] == [("moulder-1", "removed"), ("moulder-2", "down")]
+        await agent.post("/uplink/health", msgspec.structs.replace(HEALTH, devices=[device, other]), token=True)
         await company.http.delete(f"/api/v1/agents/{agent.agent_id}")
         assert (await company.http.get(f"/api/v1/equipment/{equipment['id']}")).json()["state"] == "silent"

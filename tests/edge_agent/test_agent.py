@@ -214,6 +214,13 @@ async def test_commands_against_a_running_agent(serve: Serve, start: Start, clou
     code, stats = await say("buffer", "stats")
     assert (code, stats["state"]["collected"] > 100) == (0, True)
     assert await say("buffer", "verify") == (0, {"path": str(tmp_path / "state" / FILE), "faults": []})
+    reported = cloud.health[-1]
+    assert (reported.missed_cycles, reported.config is not None) == (
+        sum(status["status"]["missed_cycles"].values()),
+        True,
+    )
+    assert reported.at_risk >= 0
+    assert reported.disk_free_bytes > 0
     agent.send_signal(signal.SIGINT)
     assert (await done(agent))[0] == 0
     assert peek(tmp_path / "state" / FILE).state.collected >= len(cloud.readings())

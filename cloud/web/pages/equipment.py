@@ -49,6 +49,10 @@ _DOWN = Text(
     "This equipment does not answer: {reason}. Check its power and network cable; the gateway keeps trying.",
     "设备无应答：{reason}。请检查设备电源与网线，网关会持续重试。",
 )
+_REMOVED = Text(
+    "The gateway {agent} no longer reads this equipment: it was taken out of its configuration. Its past remains.",
+    "网关 {agent} 的配置中已移除该设备，不再采集；历史数据仍保留。",
+)
 _SILENT = Text(
     "The gateway {agent} has not been heard of. It keeps collecting and will catch up; check its power and network.",
     "网关 {agent} 已离线。网关仍在本地采集，恢复后会自动补传；请检查其电源与网络。",
@@ -141,6 +145,8 @@ class _Notice:
         text = ""
         if equipment.known.state == "silent":
             text = self._visit.say(_SILENT, agent=equipment.known.agent)
+        elif equipment.known.state == "removed":
+            text = self._visit.say(_REMOVED, agent=equipment.known.agent)
         elif equipment.known.state == "down":
             text = self._visit.say(_DOWN, reason=self._visit.say(equipment.reason))
         self._place.set_visibility(bool(text))
