@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cloud.core.errors import Invalid
 from cloud.telemetry.schemas import Resolution, Sample
 from protocols.dictionary.entries import Aggregation
+from protocols.text import Text
 
 LEVEL_S: Mapping[Resolution, int] = {"1m": 60, "1h": 3600, "1d": 86_400}
+_FINE_STEPS_S = (1, 2, 5, 10, 15, 30)
 _STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -22,6 +25,47 @@ def choose(span: timedelta, max_points: int) -> tuple[Resolution, int]:
     wanted = span.total_seconds() / max_points
     step_s = next((step for step in _STEPS_S if step >= wanted), _STEPS_S[-1])
     return level_of(step_s), step_s
+
+
+def choose_fine(span: timedelta, max_points: int) -> int:
+    """Return the width in s of buckets finer than any roll-up that give at most `max_points`; 0 where a roll-up does."""
+    wanted = span.total_seconds() / max_points
+    return next((step for step in _FINE_STEPS_S if step >= wanted), 0)
+
+
+_LEGAL: Mapping[Aggregation, tuple[Aggregation, ...]] = {
+    "avg": ("avg", "last"),
+    "sum": ("sum", "avg", "last"),
+    "last": ("last",),
+    "counter_delta": ("counter_delta", "last"),
+    "duration_by_state": ("last",),
+}
+
+
+def legal(own: Aggregation, asked: Aggregation | None, entry: str) -> Aggregation:
+    """Return how buckets of a series are made into samples: as `asked`, else by the entry's `own` aggregation.
+
+    A bucket of a state shows its last. Raises Invalid where what is asked says nothing true of such values: the mean of
+    a counter, the sum of temperatures.
+    """
+    wanted = asked or ("last" if own == "duration_by_state" else own)
+    if wanted not in _LEGAL[own]:
+        may = ", ".join(_LEGAL[own])
+        raise Invalid(
+            Text(
+                f"'{entry}' is aggregated by {own}; {wanted} would say nothing true of it. Possible: {may}.",
+                f"“{entry}”的聚合方式为 {own}，不能使用 {wanted}；可选：{may}。",
+            )
+        )
+    return wanted
+
+
+def filled(found: Iterable[Sample], borders: Iterable[datetime]) -> list[Sample]:
+    """Return a sample for every bucket that begins at one of `borders`: what was found, or an empty one."""
+    by_time = {sample.time: sample for sample in found}
+    return [
+        by_time.get(border) or Sample(time=border, value=None, low=None, high=None, n=0, good=0) for border in borders
+    ]
 
 
 def level_of(step_s: int) -> Resolution:

@@ -13,8 +13,9 @@ from fastapi.responses import StreamingResponse
 from cloud.core.access import AgentCaller, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
 from cloud.core.instants import Instant
-from cloud.telemetry.schemas import History, Latest, Point, ReadingPage, Resolution, Stats
+from cloud.telemetry.schemas import History, Latest, Point, ReadingPage, Resolution, Shape, Stats
 from cloud.telemetry.service import Telemetry
+from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
 
 router = APIRouter(prefix="/api/v1", tags=["telemetry"])
@@ -76,12 +77,31 @@ async def get_history(
     series_id: Annotated[list[int], Query(min_length=1, max_length=50)],
     start: Start = None,
     end: End = None,
-    max_points: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    max_points: Annotated[
+        int, Query(ge=1, le=10_000, description="Samples a curve may have: about the chart's width in pixels.")
+    ] = 1000,
     resolution: Resolution | Literal["auto"] = "auto",
+    shape: Annotated[
+        Shape, Query(description="`lttb` picks the samples that keep the look of the curve (Steinarsson 2013).")
+    ] = "buckets",
+    aligned: Annotated[bool, Query(description="Every curve gets a sample for every bucket, empty ones too.")] = False,
+    aggregation: Annotated[
+        Aggregation | None, Query(description="Instead of the dictionary entry's own, where it allows another.")
+    ] = None,
 ) -> History:
     """Curves for a chart; the answer says which roll-up they were made from and how long the database took."""
     first, last = _span(start, end)
-    return await telemetry.history(principal.scope, series_id, first, last, max_points, resolution=resolution)
+    return await telemetry.history(
+        principal.scope,
+        series_id,
+        first,
+        last,
+        max_points,
+        resolution=resolution,
+        shape=shape,
+        aligned=aligned,
+        aggregation=aggregation,
+    )
 
 
 @router.get("/changes", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})

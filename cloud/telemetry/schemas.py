@@ -14,6 +14,10 @@ Resolution = Literal["raw", "1m", "1h", "1d"]
 """Readings as they came, or the roll-up an answer was made from."""
 
 
+Shape = Literal["buckets", "lttb"]
+"""How many values become few: all of a bucket condensed, or those picked that keep the look of the curve."""
+
+
 class Point(BaseModel):
     """One point of an equipment, with what the dictionary says of it.
 
@@ -81,9 +85,19 @@ class Sample(BaseModel):
 
 
 class Curve(BaseModel):
-    """The samples of one series, oldest first."""
+    """The samples of one series, oldest first.
+
+    Attributes:
+        aggregation: what `value` is: made of the readings of each sample by this.
+        completeness: share of the readings behind the samples that have good quality; null where there are none.
+        covered: share of the buckets of the span, up to now, that hold a usable reading; null where samples are readings
+            or picked ones.
+    """
 
     series_id: int
+    aggregation: Aggregation
+    completeness: float | None
+    covered: float | None
     samples: list[Sample]
 
 
@@ -91,14 +105,17 @@ class History(BaseModel):
     """Series over [start, end).
 
     Attributes:
-        resolution: the roll-up this was made from; "raw" means every sample is a reading.
-        step_s: width of a sample in seconds; 0 for raw.
+        resolution: what this was made from: the readings themselves ("raw") or a roll-up.
+        shape: "lttb" where the samples are those of `resolution` that keep the look of the curve; each then carries the
+            extremes, and the counts, of all up to the next.
+        step_s: width of a bucket in seconds; 0 where every sample is a reading, or picked.
         sql_ms: time the database took, in milliseconds.
     """
 
     start: datetime
     end: datetime
     resolution: Resolution
+    shape: Shape
     step_s: int
     sql_ms: float
     curves: list[Curve]

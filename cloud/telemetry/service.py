@@ -14,45 +14,39 @@ Readings are rolled up every two seconds, so a chart made from roll-ups may lack
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Literal
 from uuid import UUID
 
 from cloud.core.db import AsyncConnection, Database
-from cloud.core.errors import Invalid, NotFound
+from cloud.core.errors import NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.dictionary.service import entry_of, unit_symbol
-from cloud.telemetry.curves import LEVEL_S, aligned, choose, samples
 from cloud.telemetry.delays import quantile_ms
+from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.schemas import (
     Change,
-    Curve,
     History,
     Latest,
     Point,
     Reading,
     ReadingPage,
     Resolution,
-    Sample,
+    Shape,
     Stats,
 )
 from cloud.telemetry.store import query as store
-from cloud.telemetry.store import rollups
-from protocols.text import Text
+from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
 
 HEARTBEAT_S = 5.0
 """Longest silence of `changes`: a change without values says that nothing has changed."""
 
 _SPACING_S = 0.2
-_MAX_SAMPLES = 100_000
 _DELAY_HOURS = 2
 
 
@@ -86,7 +80,7 @@ class Telemetry:
         async with self._db.tenant(scope) as connection:
             await _known(connection, [series_id])
             rows = await store.select_readings(connection, series_id, start, end, after=after, limit=limit)
-        items = [Reading(time=row["time"], value=_value(row), quality=row["quality"]) for row in rows]
+        items = [Reading(time=row["time"], value=value_of(row), quality=row["quality"]) for row in rows]
         return ReadingPage(items=items, next=items[-1].time if len(items) >= limit else None)
 
     async def history(
@@ -98,45 +92,27 @@ class Telemetry:
         max_points: int = 1000,
         *,
         resolution: Resolution | Literal["auto"] = "auto",
+        shape: Shape = "buckets",
+        aligned: bool = False,
+        aggregation: Aggregation | None = None,
     ) -> History:
-        """Return the curves of `series_ids` over [start, end), in their order.
+        """Return the curves of `series_ids` over [start, end), in their order; see `history.Question`.
 
-        "auto" gives the readings themselves where no series has more than `max_points`, else the finest samples that
-        are not more. Buckets are aligned to the midnight of the first series' site. All curves together have about 100 000
-        samples at the most. Raises NotFound, and Invalid where a `resolution` that was asked for would give more.
+        All curves together have about 100 000 samples at the most. Raises NotFound, and Invalid where what was asked for
+        would give more or says nothing true of the values.
         """
-        began = time.perf_counter()
-        async with self._db.tenant(scope) as connection:
-            known = await _known(connection, series_ids)
-            share = _MAX_SAMPLES // len(series_ids)
-            max_points = min(max_points, share)
-            chosen, step_s = resolution, LEVEL_S.get(resolution, 0) if resolution != "auto" else 0
-            if step_s and (end - start).total_seconds() / step_s > share:
-                raise _too_many()
-            if chosen == "auto":
-                count = await store.count_readings(connection, series_ids, start, end, max_points + 1)
-                chosen, step_s = ("raw", 0) if count <= max_points else choose(end - start, max_points)
-            curves: dict[int, list[Sample]] = {}
-            if chosen == "raw":
-                if await store.count_readings(connection, series_ids, start, end, share + 1) > share:
-                    raise _too_many()
-                for series in known:
-                    rows = await store.select_readings(connection, series, start, end, after=None, limit=share)
-                    curves[series] = [_sample(row) for row in rows]
-            else:
-                origin = aligned(start, step_s, known[series_ids[0]]["time_zone"])
-                states = await rollups.select_buckets(connection, chosen, list(known), origin, end, step_s=step_s)
-                for series, group in groupby(states, itemgetter("series_id")):
-                    entry = entry_of(known[series]["property"])
-                    curves[series] = samples(group, entry.aggregation if entry else "avg")
-        return History(
-            start=start,
-            end=end,
-            resolution=chosen,
-            step_s=step_s,
-            sql_ms=round((time.perf_counter() - began) * 1000, 3),
-            curves=[Curve(series_id=series, samples=curves.get(series, [])) for series in series_ids],
+        question = Question(
+            series_ids,
+            start,
+            end,
+            max_points,
+            resolution=resolution,
+            shape=shape,
+            aligned=aligned,
+            aggregation=aggregation,
         )
+        async with self._db.tenant(scope) as connection:
+            return await Reader(connection, question).answer()
 
     async def changes(
         self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None
@@ -181,15 +157,6 @@ class Telemetry:
         return Stats(**row, stored_after_ms={"p50": quantile_ms(delays, 0.5), "p95": quantile_ms(delays, 0.95)})
 
 
-def _too_many() -> Invalid:
-    return Invalid(
-        Text(
-            f"More than {_MAX_SAMPLES} samples; ask for fewer series, a shorter time, a coarser roll-up, or page by page.",
-            f"数据超过 {_MAX_SAMPLES} 条，请减少序列、缩短时间、选择更粗的汇总粒度或分页查询。",
-        )
-    )
-
-
 async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict[int, store.Row]:
     known = {row["series_id"]: row for row in await store.select_series(connection, series_ids)}
     if not series_ids or any(series not in known for series in series_ids):
@@ -224,18 +191,6 @@ def _latest(row: store.Row) -> Latest:
         series_id=row["series_id"],
         equipment_id=row["equipment_id"],
         time=row["time"],
-        value=_value(row),
+        value=value_of(row),
         quality=row["quality"],
     )
-
-
-def _value(row: store.Row) -> float | str | None:
-    value: float | str | None = row["number"] if row["text"] is None else row["text"]
-    return value
-
-
-def _sample(row: store.Row) -> Sample:
-    value = _value(row)
-    number = None if isinstance(value, str) else value
-    good = 0 <= row["quality"] < 0x4000
-    return Sample(time=row["time"], value=value, low=number, high=number, n=1, good=int(good))

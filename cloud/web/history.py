@@ -27,8 +27,13 @@ _MEAN = Text("mean, lowest and highest per {step}", "每 {step} 的平均值、�
 _LAST = Text("last value per {step}", "每 {step} 的末值")
 _INCREASE = Text("increase per {step}", "每 {step} 的增量")
 _SUM = Text("sum per {step}", "每 {step} 的合计")
-_ROLLED = {"avg": _MEAN, "last": _LAST, "counter_delta": _INCREASE, "sum": _SUM, "duration_by_state": _MEAN}
-_STEPS = ((86400, Text("{n} d", "{n} 天")), (3600, Text("{n} h", "{n} 小时")), (60, Text("{n} min", "{n} 分钟")))
+_ROLLED = {"avg": _MEAN, "last": _LAST, "counter_delta": _INCREASE, "sum": _SUM, "duration_by_state": _LAST}
+_STEPS = (
+    (86400, Text("{n} d", "{n} 天")),
+    (3600, Text("{n} h", "{n} 小时")),
+    (60, Text("{n} min", "{n} 分钟")),
+    (1, Text("{n} s", "{n} 秒")),
+)
 
 
 class History:
@@ -74,7 +79,7 @@ class History:
             self._draw([], start, end, unit)
             return
         answer = await visit.domains.telemetry.history(visit.scope, [series.series_id], start, end, SAMPLES)
-        band = answer.resolution != "raw" and series.aggregation == "avg"
+        band = answer.step_s > 0 and series.aggregation == "avg"
         samples = [
             charts.Sample(sample.time, sample.value, sample.low if band else None, sample.high if band else None)
             for sample in answer.curves[0].samples
@@ -87,7 +92,7 @@ class History:
         assert self._point is not None  # noqa: S101 - there is an answer only for a point
         if not count:
             return self._visit.say(_NOTHING)
-        if answer.resolution == "raw":
+        if not answer.step_s:
             return self._visit.say(_RAW, count=count)
         size, name = next(step for step in _STEPS if answer.step_s >= step[0])
         step = self._visit.say(name, n=answer.step_s // size)

@@ -145,3 +145,42 @@ async def select_buckets(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, {"series": list(series), "start": start, "end": end, "step": step_s})
         return await cursor.fetchall()
+
+
+async def select_fine_buckets(
+    connection: AsyncConnection, series: Sequence[int], start: datetime, end: datetime, *, step_s: int
+) -> list[dict[str, Any]]:
+    """Return states of the tenant's `series` in [start, end), made of the readings, in buckets of `step_s` from `start` on.
+
+    For buckets finer than any roll-up.
+    """
+    query = f"""
+        WITH dirty AS (
+            SELECT s.id AS series_id, b.bucket, b.bucket + make_interval(secs => %(step)s) AS bucket_end
+            FROM series s, generate_series(%(start)s, %(end)s, make_interval(secs => %(step)s)) AS b (bucket)
+            WHERE s.tenant_id = current_tenant() AND s.id = ANY(%(series)s) AND b.bucket < %(end)s
+        )
+        {_FROM_READINGS} ORDER BY series_id, bucket
+    """  # noqa: S608 - constants of this module
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {"series": list(series), "start": start, "end": end, "step": step_s})
+        return await cursor.fetchall()
+
+
+async def count_rolled_up(connection: AsyncConnection, series: Sequence[int], start: datetime, end: datetime) -> int:
+    """Return the largest number of readings any of the tenant's `series` has in the hours that begin in [start, end).
+
+    Without what is not rolled up yet; many times faster than counting readings.
+    """
+    cursor = await connection.execute(
+        """
+        SELECT COALESCE(max(n), 0)::bigint FROM (
+            SELECT sum(r.n) AS n FROM rollup_hour r
+            JOIN series s ON s.id = r.series_id AND s.tenant_id = current_tenant()
+            WHERE r.series_id = ANY(%s) AND r.bucket >= %s AND r.bucket < %s GROUP BY r.series_id
+        ) r
+        """,
+        [list(series), start, end],
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
