@@ -1,7 +1,8 @@
 """Remembers what technicians confirmed, so that the next device of the family is already known.
 
 A small JSON file. A name is kept without its numbers ("Zone 3 temperature" speaks for zone 4 too) under the family of
-the device: its vendor and model, else its kind, else the set of its points.
+the device: its vendor and model, else its kind, else the set of its points. Where the numbers tell meanings apart - the
+phases "Voltage L1" and "Voltage L2", "Input 1" and "Input 2" - the name is kept with them and speaks for itself alone.
 """
 
 from __future__ import annotations
@@ -29,8 +30,14 @@ class Memory(msgspec.Struct):
     def recall(self, device: PointList) -> list[tuple[bool, str | None]]:
         """Return for each point of `device` (known, the entry confirmed for its name on a device of this family)."""
         names = self.families.get(_family(device), {}) if self.families else {}
-        folded = [_folded(point) if names else "" for point in device.points]
-        return [(name in names, names.get(name)) for name in folded]
+        if not names:
+            return [(False, None)] * len(device.points)
+        return [self._recalled(names, point) for point in device.points]
+
+    def _recalled(self, names: Mapping[str, str | None], point: Point) -> tuple[bool, str | None]:
+        exact = _exact(point)
+        name = exact if exact in names else _folded(exact)
+        return name in names, names.get(name)
 
     def confirm(self, device: PointList, answers: Mapping[str, str | None]) -> int:
         """Take over `answers`, address -> entry or None; return how many points they spoke for.
@@ -49,8 +56,17 @@ class Memory(msgspec.Struct):
             if code is not None:
                 dictionary.entry(code, key=address)
         names = self.families.setdefault(_family(device), {})
+        meanings: dict[str, set[str | None]] = {}
         for address, code in answers.items():
-            names[_folded(points[address])] = code
+            meanings.setdefault(_folded(_exact(points[address])), set()).add(code)
+        for address, code in answers.items():
+            exact = _exact(points[address])
+            folded = _folded(exact)
+            told_apart = len(meanings[folded]) > 1 or any(letter.isdigit() for letter in code or "")
+            if exact != folded and (told_apart or names.get(folded, code) != code):
+                names[exact] = code
+            else:
+                names[folded] = code
         return len(answers)
 
 
@@ -77,11 +93,15 @@ def _family(device: PointList) -> str:
     told = " ".join(filter(None, (device.vendor, device.model))) or device.kind
     if not told.strip():
         # Nobody said what it is: only a device of the very same points is of its family.
-        names = "\n".join(sorted({_folded(point) for point in device.points}))
+        names = "\n".join(sorted({_folded(_exact(point)) for point in device.points}))
         return f"points {sha256(names.encode()).hexdigest()[:16]}"
     return normalize("NFKC", told).casefold().strip()
 
 
-def _folded(point: Point) -> str:
+def _exact(point: Point) -> str:
     text = normalize("NFKC", " | ".join((point.name, point.description, point.unit))).casefold()
-    return re.sub(r"\d+", "#", " ".join(text.split()))
+    return " ".join(text.split())
+
+
+def _folded(exact: str) -> str:
+    return re.sub(r"\d+", "#", exact)

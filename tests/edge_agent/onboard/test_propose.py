@@ -300,3 +300,25 @@ def test_lists_the_lexicon_was_enlarged_with(name: str) -> None:
     assert found.top1 >= 0.9
     assert found.sure_right >= 0.96
     assert found.false_mapping <= 0.08
+
+
+def test_numbers_that_tell_meanings_apart_are_kept() -> None:
+    phases = PointList([Point(str(n), name=f"Voltage L{n}") for n in (1, 2, 3)], vendor="Acme", model="M1")
+    inputs = PointList([Point(str(n), name=f"Input {n}") for n in (1, 2, 3)], vendor="Acme", model="M1")
+    memory = Memory()
+    memory.confirm(phases, {"1": "voltage_l1_n", "2": "voltage_l2_n"})
+    memory.confirm(inputs, {"1": "discharge_pressure", "2": "oil_temperature"})
+    assert memory.recall(phases) == [(True, "voltage_l1_n"), (True, "voltage_l2_n"), (False, None)]
+    assert memory.recall(inputs) == [(True, "discharge_pressure"), (True, "oil_temperature"), (False, None)]
+
+
+def test_a_later_answer_does_not_speak_for_what_was_confirmed_before() -> None:
+    zones = PointList([Point(str(n), name=f"Zone {n}") for n in (1, 2, 3)], vendor="Acme", model="M1")
+    memory = Memory()
+    memory.confirm(zones, {"1": "process_temperature"})
+    memory.confirm(zones, {"2": "oil_temperature"})
+    assert memory.recall(zones) == [
+        (True, "process_temperature"),
+        (True, "oil_temperature"),
+        (True, "process_temperature"),
+    ]
