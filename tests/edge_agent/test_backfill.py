@@ -14,7 +14,7 @@ from edge_agent.collect import Collector
 from edge_agent.config import DeviceConfig
 from edge_agent.normalise import Mark, Normaliser
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
-from protocols.reading import Reading
+from protocols.reading import BAD_NO_COMMUNICATION, Reading
 from protocols.text import Text
 from protocols.uplink.messages import PointRef
 
@@ -176,7 +176,9 @@ async def test_a_cut_link_leaves_no_gap_where_the_device_keeps_history(machine: 
         await kept.until_said("history_filled")
         await kept.until_last(1505)
         await link.cut()
+        lost = [reading.point for reading in kept.readings if reading.quality == BAD_NO_COMMUNICATION]
         counters = collector.report().counters
+    assert sorted(lost) == ["Forgotten", "Kept"]  # the loss is said once of each point
     assert kept.values("Kept") == plant.values
     assert kept.values("Forgotten") == [*plant.values[:6], *plant.values[1500:]]
     assert counters["history"] == 1494
