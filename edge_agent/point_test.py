@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -52,7 +52,17 @@ class Candidate(msgspec.Struct, frozen=True):
     why: Text
     configured: bool = False
     bit: int | None = None
+    bits: int | None = None
     byte: str | None = None
+
+    def choose(self, fields: dict[str, Any]) -> None:
+        """Make `fields`, those of a point's configuration, read the registers in this way."""
+        if fields.get("type") != self.type:
+            fields.pop("invalid", None)  # raw values of the other type
+        for key in ("type", "order", "address", "bit", "bits", "byte"):
+            fields.pop(key, None)
+            if (value := getattr(self, key)) is not None:
+                fields[key] = value
 
 
 class PointTest(msgspec.Struct, frozen=True):
@@ -211,6 +221,7 @@ def _candidate(point: ModbusPoint, other: Alternative, judge: Judge) -> Candidat
         why=why,
         configured=same and _same_order(point, other.point),
         bit=other.point.bit,
+        bits=other.point.bits,
         byte=other.point.byte,
     )
 

@@ -149,6 +149,31 @@ async def test_every_kind_of_point_can_be_tested(fields: Mapping[str, Any], valu
     assert configured[0].plausible
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "p", "address": 10, "type": "int16", "invalid": ["0x8000"], "scale": 0.1},
+        {"name": "p", "address": 10, "bit": 3},
+        {"name": "p", "address": 10, "bit": 3, "bits": 4},
+        {"name": "p", "address": 10, "type": "int8", "byte": "low"},
+        {"name": "p", "address": 10, "type": "string", "length": 2},
+    ],
+)
+async def test_whatever_way_is_chosen_reads_what_it_showed(fields: dict[str, Any]) -> None:
+    async with answering(registers_at(9, bytes.fromhex("1234 4367 6666 1234 5678 0001"))) as port:
+        found = await try_point(device(port, fields), "p")
+        assert len(found.candidates) > 1
+        for candidate in found.candidates:
+            chosen = dict(fields)
+            candidate.choose(chosen)
+            point = ModbusPoint.model_validate(chosen)
+            driver = device(port, chosen).driver()
+            await driver.open()
+            (reading,) = await driver.read([point])
+            await driver.close()
+            assert reading.value == candidate.value or candidate.value != candidate.value, chosen
+
+
 async def test_a_refusal_is_a_finding_with_its_frames() -> None:
     async with answering(registers_at(100, bytes(4))) as port:
         found = await try_point(device(port, VOLTAGE), "U1")

@@ -95,16 +95,12 @@ class ReadingWay:
         with choice:
             with box():
                 Words(self._visit.say(candidate.why), "what", tag="div")
-                Words(f"{candidate.type} {candidate.order} @ {candidate.address}", "about mono", tag="div")
+                shape = " ".join(filter(None, (candidate.type, candidate.byte or candidate.order)))
+                Words(f"{shape} @ {candidate.address}", "about mono", tag="div")
             Words(_shown(candidate.value, self._point, self._visit.language), "value")
 
     def _take(self, candidate: Candidate) -> None:
-        fields = self._point.fields
-        fields |= {"type": candidate.type, "order": candidate.order, "address": candidate.address}
-        if candidate.bit is not None:
-            fields["bit"] = candidate.bit
-        else:
-            fields.pop("bit", None)
+        candidate.choose(self._point.fields)
         self._settled()
 
     def _scales(self, found: PointTest) -> None:
