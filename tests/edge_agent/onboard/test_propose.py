@@ -110,7 +110,13 @@ def test_neighbours_tell_what_a_total_is() -> None:
     [
         # Words cut short or without their vowels, behind the name of the line.
         (
-            [("Line1_MtrSpd", "rpm"), ("Line1_Rdy", ""), ("Line1_Flt", ""), ("Line1_OutCrnt", "A"), ("Line1_OutFrq", "Hz")],
+            [
+                ("Line1_MtrSpd", "rpm"),
+                ("Line1_Rdy", ""),
+                ("Line1_Flt", ""),
+                ("Line1_OutCrnt", "A"),
+                ("Line1_OutFrq", "Hz"),
+            ],
             "vfd",
             ["motor_speed", "machine_ready", "fault_active", "output_current", "output_frequency"],
         ),
@@ -175,9 +181,7 @@ def test_the_reason_is_said_in_both_languages() -> None:
     assert found["3"].reason.en == "close to Output frequency, but maximum makes another thing of it"
     assert found["3"].reason.zh == "接近“输出频率”，但“最大”说明它是另一个量"
     assert "未说明对象" in propose(PointList([Point("1", "温度", "", "℃")]))["1"].reason.zh
-    written = PointList(
-        [Point("1", "电流", "", "A", "", None, "rw"), Point("2", "输出电压", "", "V")], kind="变频器"
-    )
+    written = PointList([Point("1", "电流", "", "A", "", None, "rw"), Point("2", "输出电压", "", "V")], kind="变频器")
     assert "而测量值应为只读" in propose(written)["1"].reason.zh
 
 
