@@ -35,6 +35,7 @@ ROOMS: Mapping[str, Text] = {
     "edge_agent/identity": Text("The cloud", "云端"),
     "edge_agent/remote": Text("The cloud", "云端"),
     "edge_agent/point": Text("Testing and writing points", "点的测试与写入"),
+    "models/": Text("Models of visual inspection", "视觉检测模型"),
     "": Text("The agent", "代理"),
 }
 """Chapters by the beginning of the file that speaks; the longest that fits counts."""
@@ -58,6 +59,10 @@ FATES: Mapping[str, tuple[Text, Text]] = {
             "the connection is made anew; if it stays so, what answers is not what was expected there",
             "连接会重新建立；若持续出现，说明对端不是预期的设备",
         ),
+    ),
+    "model": (
+        Text("model or picture refused", "模型或图片被拒"),
+        Text("sign or copy the bundle again, or take the picture anew", "请重新签名或复制模型包，或重新拍摄图片"),
     ),
     "finding": (
         Text("finding", "检查结果"),

@@ -14,7 +14,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-ROOMS = ("edge_agent", "protocols")
+ROOMS = ("edge_agent", "protocols", "models")
+NOT_OF_THE_AGENT = tuple(
+    f"models/{name}.py"
+    for name in (
+        "cli",
+        "evaluate",
+        *(f"vision/{each}" for each in ("calibrate", "export", "fit", "recalibrate", "recipe", "synthetic", "zoo")),
+    )
+)
+"""What fits and packs models; no agent runs it."""
 FATES = {
     "ConfigError": "ConfigError",
     "Unreachable": "Unreachable",
@@ -24,6 +33,9 @@ FATES = {
     "Malformed": "Malformed",
 }
 """What makes a failure -> its fate."""
+
+_OF_MODELS = {"BundleRefused", "InputError"}
+"""Failures of the room of models: reason, then the sentence in both languages."""
 
 MOST_STEPS = 3
 """A sentence is followed over so many names and functions."""
@@ -60,11 +72,18 @@ def messages(root: Path) -> tuple[list[Message], list[Place]]:
             fate = source.fate(call)
             if fate is None:
                 continue
-            said = source.sentences(
-                _argument(call, 2 if fate == "finding" else 0, "found" if fate == "finding" else "what"), call
-            )
-            mend = next(
-                iter(source.sentences(_argument(call, 3 if fate == "finding" else 1, "mend"), call) or [("", "")])
+            if fate == "model":
+                said = source.of_model(call)
+            else:
+                said = source.sentences(
+                    _argument(call, 2 if fate == "finding" else 0, "found" if fate == "finding" else "what"), call
+                )
+            mend = (
+                ("", "")
+                if fate == "model"
+                else next(
+                    iter(source.sentences(_argument(call, 3 if fate == "finding" else 1, "mend"), call) or [("", "")])
+                )
             )
             if said is None:
                 lost.append(Place(source.file, call.lineno, ast.unparse(call)[:100]))
@@ -98,6 +117,7 @@ def _sources(root: Path) -> Sequence[_Source]:
         _Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
         for room in ROOMS
         for path in sorted((root / room).rglob("*.py"))
+        if path.relative_to(root).as_posix() not in NOT_OF_THE_AGENT
     ]
 
 
@@ -132,12 +152,22 @@ class _Source:
     def fate(self, call: ast.Call) -> str | None:
         """Return what kind of message a call makes; None where it makes none."""
         name = getattr(call.func, "id", "")
-        if name == "Finding" and len(call.args) > 2:
+        if name == "Finding" and len(call.args) > 2 and not self.file.startswith("models/"):
             severity = call.args[1]
             return None if isinstance(severity, ast.Constant) and severity.value == "ok" else "finding"
+        if name in _OF_MODELS and len(call.args) == 3:
+            return "model"
         if name == "ValueError" and call.args and self._may_be_text(call.args[0]):
             return "ConfigError"  # a validator's, made one by protocols.validation
         return FATES.get(name) if call.args else None
+
+    def of_model(self, call: ast.Call) -> list[tuple[str, str]] | None:
+        """Return what a failure of the room of models says; what callers pass where it only completes a sentence."""
+        if self._is_parameter("en", call) and self._is_parameter("zh", call):
+            return self._pairs_passed(["en", "zh"], call) or None
+        if isinstance(call.args[1], ast.Name):
+            return None
+        return [(_shown(call.args[1]), _shown(call.args[2]))]
 
     def event(self, call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
         """Return kind and sentence of the event that a call announces; None where it announces none."""
@@ -269,8 +299,17 @@ class _Source:
         return found
 
     def _pairs_passed(self, names: Sequence[str], at: ast.AST) -> list[tuple[str, str]]:
+        """Return the sentences that callers pass as two parameters, also as one tuple with a star."""
         en, zh = (self._passed(name, at) for name in names)
-        return [(_shown(one), _shown(other)) for (one, _), (other, _) in zip(en, zh, strict=True)]
+        other = {call: written for written, call in zh}
+        found = []
+        for written, call in en:
+            if isinstance(written, ast.Starred) and isinstance(written.value, ast.Name):
+                tuples = [each for each in self._given(written.value.id, call) if isinstance(each, ast.Tuple)]
+                found += [(_shown(each.elts[-2]), _shown(each.elts[-1])) for each in tuples if len(each.elts) > 1]
+            elif call in other:
+                found.append((_shown(written), _shown(other[call])))
+        return found
 
 
 def _assigned(target: ast.expr, value: ast.expr | None, name: str) -> list[ast.expr]:

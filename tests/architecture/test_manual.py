@@ -37,7 +37,7 @@ def test_every_message_is_in_the_catalogue() -> None:
     said, lost = messages(ROOT)
     assert lost == []
     assert len(said) > 200
-    assert {message.file.split("/")[0] for message in said} == {"edge_agent", "protocols"}
+    assert {message.file.split("/")[0] for message in said} == {"edge_agent", "protocols", "models"}
     assert all(message.zh and message.en for message in said)
 
 
@@ -72,7 +72,7 @@ def checked(ok):
 
 
 def planted(folder: Path, text: str) -> Path:
-    for room in ("edge_agent", "protocols"):
+    for room in ("edge_agent", "protocols", "models"):
         (folder / room).mkdir()
     (folder / "edge_agent" / "planted.py").write_text(text, "utf-8")
     return folder
