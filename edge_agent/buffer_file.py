@@ -26,8 +26,8 @@ from protocols.reading import Reading, now_us
 from protocols.uplink.codec import columns_of, encode
 from protocols.uplink.messages import LANES, Batch, Frame, Inspection, PointRef, Verdict
 
-ROWS_PERFRAME = 5_000
-PICTURE_BYTES_PERFRAME = 512 * 1024
+ROWS_PER_FRAME = 5_000
+PICTURE_BYTES_PER_FRAME = 512 * 1024
 TAKEN_REMEMBERED = 100_000
 """How many ids of inspections are remembered, so that the file stays bounded."""
 FRAME_OVERHEAD = 80
@@ -96,8 +96,8 @@ class BufferFile:
         with self._transaction() as state:
             state.collected += group.lost
             state.dropped += group.lost
-            for start in range(0, len(group.readings), ROWS_PERFRAME):
-                part = group.readings[start : start + ROWS_PERFRAME]
+            for start in range(0, len(group.readings), ROWS_PER_FRAME):
+                part = group.readings[start : start + ROWS_PER_FRAME]
                 columns, texts = columns_of(part)
                 self._insert(state, _TELEMETRY, len(part), Batch(columns=columns, texts=texts))
             for inspections in _by_size([item for item in group.inspections if self._take_id(item[0].id)]):
@@ -362,7 +362,7 @@ def _by_size(
     for item in inspections:
         part.append(item)
         size += len(item[0].picture) + len(item[0].heatmap)
-        if size >= PICTURE_BYTES_PERFRAME:
+        if size >= PICTURE_BYTES_PER_FRAME:
             yield part
             part, size = [], 0
     if part:
