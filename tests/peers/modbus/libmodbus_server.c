@@ -1,11 +1,12 @@
 /* A Modbus device built on libmodbus, for the tests beside it.
-   usage: libmodbus_server tcp          listens on a free port of 127.0.0.1 and prints it
-          libmodbus_server blank        the same with 1000 holding registers, all 0
+   usage: libmodbus_server tcp [PORT]    listens on a port of 127.0.0.1, a free one if none is given, and prints it
+          libmodbus_server blank [PORT]  the same with 1000 holding registers, all 0
           libmodbus_server rtu DEVICE   answers as unit 7 on a serial line, 115200 8N1, and prints "ready" */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <modbus.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ int main(int argc, char **argv) {
     modbus_mapping_t *map = strcmp(argv[1], "blank") ? device() : modbus_mapping_new(0, 0, 1000, 0);
     uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
     int serial = argc == 3 && strcmp(argv[1], "rtu") == 0;
-    modbus_t *context = serial ? modbus_new_rtu(argv[2], 115200, 'N', 8, 1) : modbus_new_tcp("127.0.0.1", 0);
+    modbus_t *context = serial ? modbus_new_rtu(argv[2], 115200, 'N', 8, 1) : modbus_new_tcp("127.0.0.1", argc == 3 ? atoi(argv[2]) : 0);
     struct sockaddr_in place;
     socklen_t size = sizeof place;
     int listener = -1, length;

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from modbus_tk import defines, modbus_tcp
 
 if __name__ == "__main__":
-    server = modbus_tcp.TcpServer(port=0, address="127.0.0.1", timeout_in_sec=5)
+    server = modbus_tcp.TcpServer(port=int(sys.argv[1]), address="127.0.0.1", timeout_in_sec=5)
     server.add_slave(1).add_block("all", defines.HOLDING_REGISTERS, 0, 1000)
     server.start()
     while not server._sockets:  # listening from then on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,3 +75,17 @@ def compiled(name: str, folder: Path) -> Path:
         pytest.skip("libmodbus-dev is not installed: the tests against libmodbus did NOT run")
     assert done.returncode == 0, done.stderr
     return binary
+
+
+SERVERS = ("libmodbus", "pyModbusTCP", "modbus_tk")
+
+
+@asynccontextmanager
+async def foreign_server(kind: str, folder: Path, port: int = 0) -> AsyncIterator[int]:
+    """Run one of `SERVERS` with registers 0 to 999, all 0, and yield its port; `folder` takes what has to be compiled."""
+    if kind == "libmodbus":
+        command: list[str | Path] = [compiled("libmodbus_server.c", folder), "blank"]
+    else:
+        command = [sys.executable, "-P", Path(__file__).with_name(f"{kind.lower()}_server.py")]
+    async with program(*command, str(port)) as output:
+        yield int(await line_with(output, "\n"))

@@ -6,37 +6,26 @@ The registers are set raw, never through a server's own helpers for floats.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from pyModbusTCP.client import ModbusClient
-from pyModbusTCP.server import ModbusServer
 
 from protocols.modbus.codec import own_bits
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
 from protocols.reading import Value
 from tests.conformance.plant import opened
-from tests.peers.modbus.peer_programs import compiled, line_with, program
+from tests.peers.modbus.peer_programs import SERVERS, foreign_server
 from tests.protocols.modbus.modbus_vectors import CONVERTED, PUBLISHED
 
 
-@pytest.fixture(params=["libmodbus", "pyModbusTCP", "modbus_tk"])
+@pytest.fixture(params=SERVERS)
 async def port(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[int]:
     """A server with registers 0 to 999, all 0."""
-    if request.param == "libmodbus":
-        async with program(compiled("libmodbus_server.c", tmp_path), "blank") as output:
-            yield int(await line_with(output, "\n"))
-    elif request.param == "pyModbusTCP":
-        server = ModbusServer("127.0.0.1", 0, no_block=True)
-        server.start()
-        yield server._service.server_address[1]
-        server.stop()
-    else:
-        async with program(sys.executable, Path(__file__).with_name("modbus_tk_server.py")) as output:
-            yield int(await line_with(output, "\n"))
+    async with foreign_server(request.param, tmp_path) as port:
+        yield port
 
 
 def vectors() -> list[tuple[ModbusPoint, list[int], Value]]:
