@@ -230,11 +230,11 @@ def _beside_each_other(points: Sequence[Described], electrical: bool) -> list[De
             and re.search(r"电池\s*\d+\s*#|电池\s*#\s*\d+", point.point.name)
         ):
             told[index] = ("battery", "cell")
-    received = any("received" in point.support for point in points)
+    # What a meter calls delivered went to the load where it also knows what it received back, and to the grid otherwise.
+    both = {"delivered", "received"} <= {concept for point in points for concept in point.support}
     for index, point in enumerate(points):
-        # What a meter calls delivered is delivered to the load where it also knows what it received back.
         for word in {"delivered", "received"} & point.support.keys():
-            told[index] = (word, "import_" if (word == "delivered") == received else "export_")
+            told[index] = (word, "import_" if (word == "delivered") == both else "export_")
     points = _controlled(points)
     return [point.told(*told[index]) if index in told else point for index, point in enumerate(points)]
 

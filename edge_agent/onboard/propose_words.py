@@ -51,7 +51,7 @@ class Vocabulary:
         return next(((stem,) for stem in stems if stem in self._words), ())
 
     def _abbreviated(self, word: str) -> tuple[str, ...]:
-        if len(word) < SHORTEST_SKELETON or VOWELS & set(word):
+        if len(word) < SHORTEST_SKELETON + (word[0] in VOWELS) or VOWELS & set(word[1:]):
             return ()
         found = self._skeletons.get(_skeleton(word))
         return (found,) if found else ()
@@ -95,14 +95,15 @@ def _split(word: str, known: frozenset[str]) -> tuple[str, ...]:
 
 
 def _nearest(word: str, known: frozenset[str]) -> tuple[str, ...]:
-    """Return the one known word that differs by one letter (two in long words) and begins alike."""
-    if len(word) < 7:
+    """Return the one known word that differs by one letter (two in long words) and begins alike; short ones end alike."""
+    if len(word) < 5:
         return ()
     allowed = 1 if len(word) < 11 else 2
+    last = word[-1] if len(word) < 7 else ""
     alike = sorted(
         (gap, other)
         for other in known
-        if other[0] == word[0] and abs(len(other) - len(word)) <= allowed and len(other) > 4
+        if other[0] == word[0] and other.endswith(last) and abs(len(other) - len(word)) <= allowed and len(other) > 4
         if (gap := _edits(word, other, allowed)) <= allowed
     )
     return (alike[0][1],) if alike else ()
