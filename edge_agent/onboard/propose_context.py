@@ -122,6 +122,8 @@ def describe(found: PointList) -> Device:
     points = _beside_each_other(points, bool(ELECTRICAL & set(kinds)))
     shared = _shared_words(points)
     flags = _device_flags(points)
+    if kinds == ["energy_meter"] and not any(point.support.keys() & {*PHASES} for point in points):
+        flags |= {"#single_phase"}
     own = {OWN_SUBJECT[kind] for kind in kinds if kind in OWN_SUBJECT}
     foreign = {concept for concept, kind in OTHER_MACHINES.items() if kinds and kind not in kinds}
     points = [

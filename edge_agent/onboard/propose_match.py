@@ -150,11 +150,12 @@ def candidates(point: Described, device: Device) -> list[Candidate]:
     if "#date" in point.flags:
         return []
     usual = {"generic", "sensor", *device.kinds}.union(*(PARTS.get(kind, ()) for kind in device.kinds))
+    possible = {code for code, entry in dictionary.items() if _may_be(entry, point)}
     for reading in load_readings():
-        entry = dictionary[reading.code]
-        found = _fit(reading, point, device) if _may_be(entry, point) else None
+        found = _fit(reading, point, device) if reading.code in possible else None
         if found is None:
             continue
+        entry = dictionary[reading.code]
         factor = 1.0 if entry.equipment_class in usual or not device.kinds else OTHER_CLASS
         found = msgspec.structs.replace(found, score=round(found.score * factor, 6))
         if reading.code not in best or (found.score, found.evidence) > (

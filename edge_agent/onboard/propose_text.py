@@ -52,6 +52,7 @@ _PLC_OPERAND = re.compile(r"[:：]\s*%?[IQMVDT][BWDX]?\d+(?:\.\d+)?(?!\w)")
 _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|us|st|[bridwsxnfelu])(?=[A-Z][a-z])")
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
 _CODE_IN_BRACKETS = re.compile(r"[(\[（]\s*[A-Za-z]{1,2}\d{1,2}[.\-]\d{1,3}\s*[)\]）]")
+_JOINT = re.compile(r"(?<![A-Za-z])[JA][1-7](?!\d)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
@@ -90,6 +91,8 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     listed = max([listed, *(len(_STATES.findall(part)) + len(_CODED_STATE.findall(part)) for part in brackets)])
     outside = outside[:start]
     measured, outside = instrument(outside)
+    if "robot" in kinds:
+        outside = _JOINT.sub(lexicon.mark("joint"), outside)
     concepts = set(measured)
     unknown: list[str] = []
     own = {word: meaning for kind in kinds for word, meaning in lexicon.jargon.get(kind, {}).items()}
