@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edge_agent.onboard.discover import Found
+from edge_agent.onboard.discover_serial import FoundOnLine
 from edge_agent.onboard.identify import Match, identify, judge, modbus_templates
 from edge_agent.ui.adopt import place_of
 from edge_agent.ui.drafts import Likeness, Machine
@@ -42,15 +43,26 @@ async def machines_of(found: Found, folder: Path, job: Job) -> AsyncIterator[Mac
         yield await _opcua_machine(found, folder, job)
     else:
         for unit in found.units:
-            yield await _modbus_machine(found, unit, job)
+            connection: dict[str, Any] = {"host": found.place.host, "port": found.place.port, "unit_id": unit}
+            if found.protocol == "modbus-rtu-over-tcp":
+                connection["framing"] = "rtu-over-tcp"
+            yield await _modbus_machine(connection, found.identity, found.note, job)
 
 
-async def _modbus_machine(found: Found, unit: int, job: Job) -> Machine:
-    connection: dict[str, Any] = {"host": found.place.host, "port": found.place.port, "unit_id": unit}
-    if found.protocol == "modbus-rtu-over-tcp":
-        connection["framing"] = "rtu-over-tcp"
+async def machine_on_line(told: FoundOnLine, job: Job) -> Machine:
+    """Return the machine that a unit on a serial line is; a line on which something is strange is none."""
+    if told.unit == 0:
+        return Machine("", told.path, "unknown", told.path.rpartition("/")[2], note=told.note)
+    connection = {"serial": told.path, "framing": "rtu", "unit_id": told.unit, **told.setting._asdict()}
+    return await _modbus_machine(connection, told.identity, told.note, job)
+
+
+async def _modbus_machine(
+    connection: dict[str, Any], identity: Mapping[str, str], note: Text | None, job: Job
+) -> Machine:
     place = place_of(connection)
-    machine = Machine("", place, "modbus", place, connection, dict(found.identity), note=found.note)
+    machine = Machine("", place, "modbus", place, connection, dict(identity), note=note)
+    machine.name = _own_name(machine)
     job.begin(Text(f"comparing {place} with the library", f"正在与设备库比对 {place}"), 1 + len(modbus_templates()))
     try:
         identified = await identify(place, validate(ModbusConnection, connection, place), job.advance)
@@ -135,7 +147,7 @@ def _take(machine: Machine, matches: Sequence[Match]) -> None:
 
 def _own_name(machine: Machine) -> str:
     said = (machine.identity.get(key, "").strip() for key in _SAID)
-    return next(filter(None, said), machine.place).replace("/", "-")
+    return next(filter(None, said), machine.place).strip("/").replace("/", "-")
 
 
 def _model_name(template: str) -> Text:

@@ -12,19 +12,17 @@ from edge_agent.check import Finding, check, steps
 from edge_agent.config import Config, parse_config, read_config, version_of
 from edge_agent.config_edit import put_device, put_values, remove_device, save_config
 from edge_agent.identity import Identity, enrol, load_identity
-from edge_agent.onboard.discover import discover, parse_places
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
 from edge_agent.ui.adopt import adopt
 from edge_agent.ui.draft_device import device_table
 from edge_agent.ui.drafts import Machine, load_drafts, save_drafts
 from edge_agent.ui.jobs import Job
 from edge_agent.ui.learn import learn_by_browsing, learn_by_watching, name_by_kind, point_list
-from edge_agent.ui.recognise import machines_of
+from edge_agent.ui.search import look_for_machines, parse_wanted
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
 
 MEMORY_FILE = "confirmed.json"
-MOST_UNITS = 247
 
 _FRESH = """\
 # Configuration of a Sunmao edge agent, kept by its pages; comments and order are yours to change.
@@ -119,30 +117,15 @@ class Workplace:
             self.keep()
 
     def start_search(self, ranges: str, units: str) -> None:
-        """Look for machines in `ranges`, parted by spaces or commas, and nowhere else; raises ConfigError."""
-        places = list(dict.fromkeys(p for text in ranges.replace(",", " ").split() for p in parse_places(text)))
-        if not places:
-            raise ConfigError(
-                Text("no range is named", "未填写搜索范围"),
-                Text("write where the machines are, e.g. 192.168.1.20-40", "请填写设备所在范围，例如 192.168.1.20-40"),
-            )
-        wanted = _units(units)
+        """Look for machines in `ranges` (see `parse_wanted`) and nowhere else; raises ConfigError."""
+        wanted = parse_wanted(ranges, units)
         self.drafts.ranges, self.drafts.units = ranges.strip(), units.strip()
         self.keep()
 
         async def work(job: Job) -> None:
-            job.begin(Text("looking for machines", "正在搜索设备"), len(places))
-            looked = 0
-
-            def advance() -> None:
-                nonlocal looked
-                looked += 1
-                job.doing, job.done, job.total = Text("looking for machines", "正在搜索设备"), looked, len(places)
-
-            async for found in discover(places, wanted, rate=self.rate, timeout_s=1.0, advance=advance):
-                async for machine in machines_of(found, self.folder, job):
-                    self.drafts.put(machine)
-                    self.keep()
+            async for machine in look_for_machines(wanted, self.folder, self.rate, job):
+                self.drafts.put(machine)
+                self.keep()
 
         self.search = Job(work, Text("looking for machines", "正在搜索设备"))
 
@@ -223,20 +206,3 @@ def version_now(path: Path) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + (name.replace("\\", "").replace('"', "").strip() or "sunmao") + '"'
-
-
-def _units(text: str) -> list[int]:
-    """Return the unit ids of "1", "1-10" or "1,3,5-7"; raises ConfigError."""
-    try:
-        found: list[int] = []
-        for part in text.replace(",", " ").split() or ["1"]:
-            first, dash, last = part.partition("-")
-            found += range(int(first), int(last if dash else first) + 1)
-        if found and min(found) >= 0 and max(found) <= MOST_UNITS:
-            return list(dict.fromkeys(found))
-    except ValueError:
-        pass
-    raise ConfigError(
-        Text(f"'{text}' is not a range of unit ids", f"“{text}”不是有效的从站号范围"),
-        Text("write e.g. 1 or 1-10", "请写成 1 或 1-10"),
-    )

@@ -22,6 +22,7 @@ from edge_agent.ui.elements import (
 )
 from edge_agent.ui.layout import frame
 from edge_agent.ui.networks import suggested_ranges
+from edge_agent.ui.search import serial_ports
 from edge_agent.ui.visit import Visit
 from edge_agent.ui.words import Tone
 from protocols.errors import SunmaoError
@@ -36,10 +37,10 @@ _NOTE = Text(
 )
 _RANGES = Text("Where are the machines?", "设备在哪里？")
 _RANGES_HINT = Text(
-    "an address, or a range: 192.168.1.20-40; with a port: 192.168.1.20:502",
-    "地址或范围：192.168.1.20-40；可带端口：192.168.1.20:502",
+    "an address, or a range: 192.168.1.20-40; with a port: 192.168.1.20:502; a serial port: /dev/ttyUSB0",
+    "地址或范围：192.168.1.20-40；可带端口：192.168.1.20:502；串口：/dev/ttyUSB0",
 )
-_OWN = Text("Networks of this box - tap to take over:", "本机所在网络，点按即可填入：")
+_OWN = Text("Networks and serial ports of this box - tap to take over:", "本机所在网络与串口，点按即可填入：")
 _MORE = Text("Several devices behind one address", "同一地址下有多台设备")
 _UNITS = Text("Modbus unit ids to ask for", "要询问的 Modbus 从站号")
 _UNITS_HINT = Text(
@@ -83,7 +84,7 @@ class _Page:
         with box("card stack"):
             self._said = box()
             self._ranges = Field(visit.say(_RANGES), drafts.ranges, hint=visit.say(_RANGES_HINT), inputmode="text")
-            networks = suggested_ranges()
+            networks = [*suggested_ranges(), *serial_ports()]
             if networks:
                 with box("stack tight"):
                     Words(visit.say(_OWN), "muted small")

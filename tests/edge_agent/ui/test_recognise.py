@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 
 import ifaddr
 import pytest
 
+from edge_agent.onboard import identify
 from edge_agent.onboard.propose import SURE, Proposal
-from edge_agent.ui.drafts import DraftPoint
+from edge_agent.ui.drafts import DraftPoint, Machine
 from edge_agent.ui.jobs import Job
 from edge_agent.ui.learn import _short_names, take_meaning
 from edge_agent.ui.networks import suggested_ranges
 from edge_agent.ui.pages.meaning import search_dictionary
 from edge_agent.ui.recognise import _way_in
-from edge_agent.ui.workplace import _units
+from edge_agent.ui.search import look_for_machines, parse_units, parse_wanted, serial_ports
 from protocols.errors import ConfigError, Unreachable
+from protocols.modbus.config import ModbusPoint
+from protocols.modbus.simulator import ModbusSimulator
 from protocols.text import Text
+from tests.doubles.serial_bridge import SerialBridge
 
 
 def endpoint(policy: str, mode: str = "SignAndEncrypt") -> dict[str, str]:
@@ -87,11 +92,11 @@ def test_only_the_boxs_own_networks_are_suggested_and_no_wide_one_whole(monkeypa
 
 
 def test_unit_ids_are_read_as_people_write_them() -> None:
-    assert _units("") == [1]
-    assert _units("1, 3 5-7,3") == [1, 3, 5, 6, 7]
+    assert parse_units("") == [1]
+    assert parse_units("1, 3 5-7,3") == [1, 3, 5, 6, 7]
     for wrong in ("x", "1-", "0-300", "9-2", "-1"):
         with pytest.raises(ConfigError):
-            _units(wrong)
+            parse_units(wrong)
 
 
 async def test_a_job_says_why_it_failed_and_can_be_stopped() -> None:
@@ -111,3 +116,46 @@ async def test_a_job_says_why_it_failed_and_can_be_stopped() -> None:
     await job.stop()
     assert not job.running
     assert job.failed is None
+
+
+async def test_a_unit_on_a_serial_line_becomes_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = identify.modbus_templates()[:2]  # at 9600 baud the whole library takes more than a minute
+    monkeypatch.setattr(identify, "modbus_templates", lambda: few)
+    point = ModbusPoint(name="p", address=3)
+    simulator = ModbusSimulator([point], lambda: {"p": 7}, framing="rtu-over-tcp", unit_id=1)
+    bridge = SerialBridge(tmp_path / "ttyUSB0", int((await simulator.start()).rpartition(":")[2]))
+    await bridge.start()
+    found: list[Machine] = []
+
+    async def work(job: Job) -> None:
+        wanted = parse_wanted(str(bridge.path), "1")
+        found.extend([machine async for machine in look_for_machines(wanted, tmp_path, 1000, job)])
+
+    job = Job(work, Text("", ""))
+    await job.ended()
+    await bridge.stop()
+    await simulator.stop()
+    assert job.failed is None
+    (machine,) = found
+    assert machine.connection | {"serial": ""} == {
+        "serial": "", "framing": "rtu", "unit_id": 1, "baudrate": 9600, "parity": "N", "stopbits": 1,
+    }  # fmt: skip
+    assert machine.place == str(bridge.path)
+
+
+def test_ranges_and_serial_ports_are_told_apart() -> None:
+    wanted = parse_wanted("192.168.1.5:502, /dev/ttyUSB0 /dev/ttyUSB0", "1-2")
+    assert [str(place) for place in wanted.places] == ["192.168.1.5:502"]
+    assert wanted.ports == ["/dev/ttyUSB0"]
+    assert wanted.steps == 1 + 8
+    with pytest.raises(ConfigError):
+        parse_wanted(" , ", "1")
+
+
+def test_adapters_are_suggested_by_their_lasting_name(tmp_path: Path) -> None:
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "ttyS0").touch()
+    assert serial_ports(tmp_path) == [str(tmp_path / "ttyUSB0")]
+    (tmp_path / "serial" / "by-id").mkdir(parents=True)
+    (tmp_path / "serial" / "by-id" / "usb-FTDI").touch()
+    assert serial_ports(tmp_path) == [str(tmp_path / "serial" / "by-id" / "usb-FTDI")]
