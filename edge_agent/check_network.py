@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -176,4 +177,6 @@ async def _log_in(cloud: CloudConfig, state_dir: Path) -> AsyncIterator[Finding]
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {STEP_S:.0f} s"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # asyncio's own wording repeats the address; a name that is not known has no error number of the system.
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)

@@ -79,7 +79,7 @@ def browse_command(
             _print_sheet(rows, language)
         else:
             sure = sum(1 for row in rows if row["property"])
-            target = device if known is not None else f"NAME {_reach(device)}"
+            target = device if known is not None else f"NAME {_reach(device, connection or [])}"
             said = Text(
                 f"{out}: {len(rows)} points, {sure} of them with a sure meaning - look it over, then: sunmao-edge import"
                 f" --points {out} --device {target} --dry-run",
@@ -95,12 +95,15 @@ def browse_command(
         raise typer.Exit(0 if rows else 1)
 
 
-def _reach(address: str) -> str:
-    """Return the options of an import that say how to reach what was browsed at `address`."""
+def _reach(address: str, connection: list[str]) -> str:
+    """Return the options of an import that say how to reach what was browsed at `address`; a password is left out."""
     parts = urlsplit(address)
     if parts.scheme == "opc.tcp":
-        return f"--connection endpoint={address}"
-    return f"--connection host={parts.hostname}" + (f" --connection port={parts.port}" if parts.port else "")
+        fields = [f"endpoint={address}"]
+    else:
+        fields = [f"host={parts.hostname}", *([f"port={parts.port}"] if parts.port else [])]
+    fields += [field for field in connection if not field.startswith("password")]
+    return " ".join(f"--connection {field}" for field in fields)
 
 
 def export_command(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.onboard.browse_list import browse_points, driver_at, unit_text
+from edge_agent.onboard.list_cli import _reach
 from edge_agent.onboard.point_list import Point, PointList, read_point_list
 from edge_agent.onboard.point_sheet import browsed_sheet, write_sheet
 from edge_agent.onboard.propose import Proposal, propose
@@ -99,3 +100,11 @@ def test_json_is_what_propose_reads(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "p.json").read_text()) == {
         "points": [{"address": "i=1", "name": "Temperature", "unit": "°C"}]
     }
+
+
+def test_the_next_step_reaches_the_same_place_and_repeats_no_password() -> None:
+    given = ["security=none", "user=u", "password=secret"]
+    assert _reach("opc.tcp://h:4840/x", given) == (
+        "--connection endpoint=opc.tcp://h:4840/x --connection security=none --connection user=u"
+    )
+    assert _reach("mqtt://h:1884", []) == "--connection host=h --connection port=1884"
