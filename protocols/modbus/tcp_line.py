@@ -123,6 +123,7 @@ class TcpLine:
         await self._turn(unit, limit, _QUEUE * connection.timeout_s)
         if wire is not self._wire:
             fault, self._fault = self._fault, None
+            self._next()
             raise fault or HungUp
         asked = self._send(wire, unit, function_code, body, trace)
         waits = self._waits_s(unit, connection.timeout_s)
@@ -158,13 +159,13 @@ class TcpLine:
             try:
                 async with asyncio.timeout(longest_s):
                     await turn
-            except TimeoutError:
-                raise Silent(monotonic() - begun) from None
-            finally:
-                if not turn.done() or turn.cancelled():
-                    if turn in self._queue:
-                        self._queue.remove(turn)
-                    self._next()
+            except BaseException as error:
+                if turn in self._queue:
+                    self._queue.remove(turn)
+                self._next()  # what this one was given, if anything, is the next one's
+                if isinstance(error, TimeoutError):
+                    raise Silent(monotonic() - begun) from None
+                raise
 
     def _next(self) -> None:
         """Let the next one that waits look whether it may ask."""

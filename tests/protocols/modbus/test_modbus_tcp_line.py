@@ -182,6 +182,42 @@ async def test_nonsense_from_one_ends_the_connection_for_all_and_all_come_back()
             assert await rounds(again, 1) == [2]
 
 
+@FRAMINGS
+async def test_whoever_waits_in_vain_passes_the_turn_on(framing: str) -> None:
+    """Readers are cancelled wherever they are - waiting for their turn, given it, asking - and no turn is lost."""
+    gateway = Gateway(framing, lambda unit: 0.001)
+    async with gateway.serving() as port, AsyncExitStack() as stack:
+        drivers = [
+            await stack.enter_async_context(opened(driver_at(port, POINTS, unit_id=unit, framing=framing, timeout_s=5)))
+            for unit in range(1, 9)
+        ]
+        for turns in range(12):
+            tasks = [asyncio.create_task(rounds(driver, 1)) for driver in drivers[1:]]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+            assert await asyncio.wait_for(rounds(drivers[0], 1), 20) == [1]
+            if framing != "tcp":
+                break  # a cancelled unit is left in peace for its timeout
+
+
+async def test_when_the_connection_ends_nobody_waits_for_a_turn_on_it() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader, 0, "tcp")
+
+    async with listening(hang_up) as port, AsyncExitStack() as stack:
+        drivers = [
+            await stack.enter_async_context(opened(driver_at(port, POINTS, unit_id=unit, timeout_s=60)))
+            for unit in range(1, 6)
+        ]
+        outcomes = await asyncio.wait_for(
+            asyncio.gather(*(d.read(POINTS) for d in drivers), return_exceptions=True), 20
+        )
+    assert all(isinstance(outcome, Unreachable) for outcome in outcomes), outcomes
+
+
 @pytest.mark.parametrize("pipeline", [1, 4])
 async def test_as_many_requests_are_under_way_as_are_allowed(pipeline: int) -> None:
     wanted = [ModbusPoint(name=f"p{n}", address=200 * n) for n in range(12)]
