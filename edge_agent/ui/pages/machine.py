@@ -208,6 +208,8 @@ class _Page:
         else:
             said = visit.say(_BROWSED if machine.protocol == "opcua" else _WATCHED)
         Words(said, "muted", tag="p")
+        if known is not None and known.reasons:
+            Words("; ".join(visit.say(reason) for reason in known.reasons[:3]), "muted small", tag="p")
         self._rows = PointRows(visit, machine)
         sure = sum(point.sure for point in machine.points)
         look = sum(point.doubtful for point in machine.points)
