@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from edge_agent.onboard.evidence import LAW_BITS, Survey, sense
+from protocols.driver import PointConfig
 from protocols.library.templates import Template, load_template, template_ids
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
@@ -86,7 +87,11 @@ def _with_twins(match: Match, found: Sequence[Match], places: Mapping[str, froze
 
 
 def _places(template: Template) -> frozenset[str]:
-    return frozenset(point.model_dump_json(exclude={"name", "description"}) for point in template.points)
+    return frozenset(_place(point) for point in template.points)
+
+
+def _place(point: PointConfig) -> str:
+    return point.model_dump_json(exclude={"name", "description"})
 
 
 def modbus_templates() -> list[Template]:
@@ -105,21 +110,30 @@ async def read_all(
 
     A point that is there but shows no valid value has None.
     """
-    answers = {}
-    for template in templates:
-        points = [point for point in template.points if isinstance(point, ModbusPoint)]
-        driver = ModbusDriver(device, connection, points)
-        try:
-            await driver.open()
-            readings = await driver.read(points)
-        finally:
-            await driver.close()
-        answers[template.device.id] = {
-            reading.point: reading.value if reading.quality.good else None
-            for reading in readings
-            if reading.quality not in _ABSENT
-        }
-        advance()
+    answers: dict[str, dict[str, Value]] = {}
+    asked: dict[tuple[str, ...], list[tuple[bool, Value]]] = {}
+    driver = ModbusDriver(device, connection, ())
+    await driver.open()
+    try:
+        for template in templates:
+            # Names do not matter to the device: those of one template must only differ from those of the next.
+            points = [
+                point.model_copy(update={"name": f"{template.device.id} {point.name}"})
+                for point in template.points
+                if isinstance(point, ModbusPoint)
+            ]
+            same = tuple(_place(point) for point in points)
+            if same not in asked:
+                asked[same] = [
+                    (reading.quality not in _ABSENT, reading.value if reading.quality.good else None)
+                    for reading in await driver.read(points)
+                ]
+            answers[template.device.id] = {
+                point.name: value for point, (there, value) in zip(template.points, asked[same], strict=True) if there
+            }
+            advance()
+    finally:
+        await driver.close()
     return answers
 
 

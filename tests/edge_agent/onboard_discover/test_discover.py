@@ -108,7 +108,7 @@ def test_ranges_are_what_was_named_and_not_too_large() -> None:
 async def test_the_library_is_tried_on_an_unknown_device() -> None:
     async with meter() as address:
         host, _, port = address.rpartition(":")
-        found = await identify("meter", ModbusConnection(host=host, port=int(port), timeout_s=0.5))
+        found = await identify("meter", ModbusConnection(host=host, port=int(port), timeout_s=10.0))
     best = found.matches[0]
     assert best.template == "demo-energy-meter"
     assert best.score > 0.9

@@ -165,9 +165,11 @@ async def test_the_command_says_that_it_is_not_sure() -> None:
     address = await simulator.start()
     try:
         host, _, port = address.rpartition(":")
-        found = await identify("d", ModbusConnection(host=host, port=int(port)))
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["identify", address, "--lang", "en"])
-        asked = await asyncio.to_thread(CliRunner().invoke, app, ["identify", address, "--json"])
+        found = await identify("d", ModbusConnection(host=host, port=int(port), timeout_s=10.0))
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, ["identify", address, "--timeout", "10", "--lang", "en"]
+        )
+        asked = await asyncio.to_thread(CliRunner().invoke, app, ["identify", address, "--timeout", "10", "--json"])
     finally:
         await simulator.stop()
     assert found.matches[0].score < SURE
