@@ -23,6 +23,9 @@ from protocols.reading import (
 )
 from protocols.uplink.messages import PointRef
 
+_ONE_MESSAGE_US = 1000
+"""Changes of one point that come in one message, from a device without a clock, arrive at one instant; each gets its own."""
+
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
     """The latest reading of a point whose device gives source times, as the device gave it.
@@ -141,9 +144,12 @@ class Normaliser:
                     time = max(reading.arrival_time, point.stored + 1)
                 point.last = mark
                 marks.append((point.ref, mark))
-            elif point.timed:
-                point.last = Mark(point.last.source_time, value, int(quality))
-                marks.append((point.ref, point.last))
+            else:
+                if 0 <= point.stored - time < _ONE_MESSAGE_US:
+                    time = point.stored + 1
+                if point.timed:
+                    point.last = Mark(point.last.source_time, value, int(quality))
+                    marks.append((point.ref, point.last))
             value, quality = point.meaning(value, quality)
             point.stored = time
             if value is not reading.value or quality is not reading.quality or time != reading.source_time:

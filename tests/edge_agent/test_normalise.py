@@ -111,6 +111,13 @@ def test_a_new_value_under_the_old_time_does_not_share_its_instant() -> None:
     assert one(of, 2.0, source=10, arrival=9).source_time == 11
 
 
+def test_changes_that_arrive_in_one_message_do_not_share_their_instant() -> None:
+    of = normaliser()
+    kept, _ = of([Reading("p", value, GOOD, EARLIEST_US, EARLIEST_US) for value in (1.0, 2.0, 3.0)])
+    assert [(reading.value, reading.source_time - EARLIEST_US) for _, reading in kept] == [(1.0, 0), (2.0, 1), (3.0, 2)]
+    assert one(of, 4.0, source=5000, arrival=5000).source_time == 5000
+
+
 def test_a_repeat_is_recognised_after_a_restart_by_its_mark() -> None:
     of = normaliser()
     _, marks = of([Reading("p", 1.0, GOOD, EARLIEST_US + 10, EARLIEST_US + 11)])
