@@ -39,6 +39,9 @@ _GONE = {ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid}
 _PUBLISHES = 4
 """Publish requests that wait at the server at a time: some send one answer of 1,000 changes for each in a cycle."""
 
+_VERIFY_S = 60.0
+"""How often the nodes of all items are looked for: most servers say nothing when one is taken away."""
+
 _RETRY_S = 30.0
 """How often points the server did not know are asked for again: a program may be loaded into the machine meanwhile."""
 
@@ -106,6 +109,7 @@ class Subscriptions:
         self._publishers = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._retry_at = math.inf
+        self._verify_at = time.monotonic() + _VERIFY_S
 
     @property
     def overflows(self) -> int:
@@ -168,6 +172,8 @@ class Subscriptions:
                         ),
                         key=self._device,
                     )
+            if now >= self._verify_at:
+                await self._verify()
             if any(subscription.gone for subscription in self._by_id.values()):
                 await self._forget_gone()
             if now >= self._retry_at:
@@ -261,6 +267,20 @@ class Subscriptions:
                 ]
             )
 
+    async def _verify(self) -> None:
+        """Look for the nodes of all items; one that is there no more is bad from now on, and gone."""
+        for subscription in self._by_id.values():
+            items = [(handle, self._nodes.node(subscription.points[handle])) for handle in subscription.items]
+            known = [(handle, node) for handle, node in items if node is not None]
+            classes = await self._session.read([node for _, node in known], ua.AttributeIds.NodeClass)
+            now = now_us()
+            for (handle, _), (data, _) in zip(known, classes, strict=True):
+                if data.StatusCode.value & 0xFFFF_0000 in _GONE:
+                    quality = Quality.from_status_code(data.StatusCode.value)
+                    subscription.gone.add(handle)
+                    subscription.deliver([Reading(subscription.points[handle].name, None, quality, now, now)])
+        self._verify_at = time.monotonic() + _VERIFY_S
+
     async def _forget_gone(self) -> None:
         """Delete the items whose nodes were taken away, so that these are asked for anew with the unknown ones."""
         for subscription in self._by_id.values():
@@ -268,14 +288,15 @@ class Subscriptions:
             subscription.unknown += [subscription.points.pop(handle) for handle in gone]
             self._items -= len(gone)
 
+            ids = [subscription.items.pop(handle) for handle in gone if handle in subscription.items]
+
             async def delete(part: Sequence[int], subscription: _Subscription = subscription) -> list[ua.StatusCode]:
                 parameters = ua.DeleteMonitoredItemsParameters(
-                    SubscriptionId=subscription.id,
-                    MonitoredItemIds=[subscription.items.pop(handle) for handle in part],
+                    SubscriptionId=subscription.id, MonitoredItemIds=list(part)
                 )
                 return list(await self._session.services.delete_monitored_items(parameters))
 
-            await self._session.in_parts("monitor", gone, delete)
+            await self._session.in_parts("monitor", ids, delete)
         self._retry_at = min(self._retry_at, time.monotonic() + _RETRY_S)
 
     async def _retry(self) -> None:

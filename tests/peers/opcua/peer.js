@@ -1,6 +1,7 @@
 // An OPC UA server by node-opcua: `node peer.js PORT PKI_FOLDER LIMIT [NAMESPACE_URI ...]` (port 0 = the system's choice;
 // LIMIT = nodes per call, 0 = it names no limit). The URIs are registered before the plant's own, and so move its index.
-// Prints one line of JSON when it listens. On standard input it takes `add NAME`: a variable that was not there before.
+// Prints one line of JSON when it listens. On standard input it takes `add NAME`, a variable that was not there before, and
+// `remove NAME`, which takes it away.
 "use strict";
 const path = require("node:path");
 const {
@@ -70,6 +71,7 @@ async function main([port, pki, limit, ...namespaces]) {
   require("node:readline").createInterface({ input: process.stdin }).on("line", (command) => {
     const [verb, name] = command.split(" ");
     if (verb === "add") variable(name, DataType.Double, 7);
+    if (verb === "remove") space.deleteNode(space.findNode(`ns=${plant.index};s=Line.${name}`));
   });
   await server.start();
   console.log(JSON.stringify({ port: server.endpoints[0].port }));

@@ -101,6 +101,7 @@ async def test_one_unknown_node_among_a_thousand_is_named_and_flows_once_it_is_t
     endpoint: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("protocols.opcua.subscription._RETRY_S", 0.5)
+    monkeypatch.setattr("protocols.opcua.subscription._VERIFY_S", 0.5)
     late = tag("Late")
     inbox = Inbox()
     async with opened(endpoint, keepalive_s=0.5) as driver:
@@ -109,6 +110,10 @@ async def test_one_unknown_node_among_a_thousand_is_named_and_flows_once_it_is_t
         assert {name for name, reading in latest.items() if not reading.quality.good} == {"Late"}
         assert latest["Late"].quality == BAD_NODE_ID_UNKNOWN
         watch = asyncio.create_task(driver.watch())
+        await endpoint.tell("add Late")
+        await inbox.until(lambda latest: latest["Late"].value == 7.0)
+        await endpoint.tell("remove Late")
+        await inbox.until(lambda latest: not latest["Late"].quality.good)
         await endpoint.tell("add Late")
         await inbox.until(lambda latest: latest["Late"].value == 7.0)
         assert not watch.done()
