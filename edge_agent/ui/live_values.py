@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from edge_agent.ui.draft_device import device_config
 from edge_agent.ui.drafts import DraftPoint, Machine
 from protocols.errors import SunmaoError
@@ -20,7 +22,7 @@ class LiveValues:
     """The latest reading of each point that a draft collects, as long as somebody looks.
 
     Attributes:
-        readings: by point name, in the unit the machine delivers.
+        readings: by point name, in the unit the machine delivers; of one point alone, before its codes are applied.
         problem: why there are none at present; None while all is well.
     """
 
@@ -48,14 +50,11 @@ class LiveValues:
         self._changed.set()
 
     def raw(self, point: DraftPoint) -> int | None:
-        """Return the number that the machine itself sends for `point` at present; None if it is no whole number."""
+        """Return the number that the machine itself sends for the only point; None if it is no whole number."""
         reading = self.readings.get(point.name)
         value = reading.value if reading is not None else None
-        if isinstance(value, (bool, str)) or value is None or value != int(value):
+        if value is None or isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
             return None
-        for raw, meaning in (point.fields.get("codes") or {}).items():
-            if meaning == value:
-                return int(raw)
         return int(value)
 
     async def _read_on(self) -> None:
@@ -69,7 +68,9 @@ class LiveValues:
                     await asyncio.wait_for(self._changed.wait(), AGAIN_S)
 
     async def _read_until_changed(self) -> None:
-        wanted = [self._only] if self._only else [point for point in self._machine.points if point.included]
+        wanted = (
+            [_without_codes(self._only)] if self._only else [point for point in self._machine.points if point.included]
+        )
         if not wanted:
             self.readings = {}
             await self._changed.wait()
@@ -85,3 +86,9 @@ class LiveValues:
                     await asyncio.wait_for(self._changed.wait(), PERIOD_S)
         finally:
             await driver.close()
+
+
+def _without_codes(point: DraftPoint) -> DraftPoint:
+    """Return `point` read as the machine sends it: a number that no code is named for is a number all the same."""
+    fields = {key: value for key, value in point.fields.items() if key != "codes"}
+    return msgspec.structs.replace(point, fields=fields)

@@ -131,9 +131,11 @@ def test_a_machines_own_codes_are_named_by_looking(box: Box, open_pages) -> None
     page.locator("input[type=search]").fill("machine state")
     page.locator(".choice").filter(has_text="Machine state").first.tap()
     expect(page.locator(".mark").first).to_have_text("look")
+    page.reload()  # the question is asked again once the value is there
     page.locator(".chip").filter(has_text="Executing").last.tap()
     expect(page.locator(".mark").first).to_have_text("confirmed")
     assert box.point(1).fields["codes"] == {"5": 3}
+    expect(page.locator(".big-value")).to_contain_text("Executing")
     page.goto("/machine/1")
     row = page.locator(".point").filter(has_text="Machine state")
     expect(row.locator(".value")).to_have_text("Executing")

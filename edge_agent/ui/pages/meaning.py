@@ -52,8 +52,17 @@ class Meaning:
             self._results = box("stack tight")
         self._draw()
 
+    def refresh(self) -> None:
+        """Ask anew what a state means once the machine shows another one."""
+        if self._coded() and self._live.raw(self._point) != self._drawn_raw:
+            self._draw()
+
+    def _coded(self) -> bool:
+        return self._point.code is not None and bool(load_dictionary()[self._point.code].values)
+
     def _draw(self) -> None:
         visit, point = self._visit, self._point
+        self._drawn_raw = self._live.raw(point)
         self._place.clear()
         with self._place:
             if point.code is None:
@@ -65,7 +74,7 @@ class Meaning:
             Words(visit.say(point.reason), "muted small", tag="div")
             if point.code is not None and not point.confirmed and not needs_codes(point, point.code):
                 button(visit.say(_CONFIRM), lambda: self._choose(point.code), sign="good").mark("confirm")
-            if point.code is not None and load_dictionary()[point.code].values:
+            if point.code is not None and self._coded():
                 self._draw_codes(point.code)
             if point.code is not None:
                 self._draw_units(point.code)

@@ -51,7 +51,7 @@ class _Page:
             if point.said and point.said != point.name:
                 Words(point.said, "muted small", tag="div")
         self._said = box()
-        Meaning(visit, machine, point, self._live, self._changed)
+        self._meaning = Meaning(visit, machine, point, self._live, self._changed)
         ReadingWay(visit, machine, point, self._changed)
         with box("card", "details"):
             with box("", "summary"):
@@ -73,6 +73,7 @@ class _Page:
             included=point.included, confirmed=point.confirmed, code=point.code, confidence=point.confidence
         )
         self._mark.show(mark.to(language), tone)
+        self._meaning.refresh()
         reading = self._live.readings.get(point.name)
         problem = self._live.problem
         if reading is None or reading.value is None:
@@ -81,7 +82,12 @@ class _Page:
             worded = quality_words(reading.quality).to(language) if reading else ""
             self._quality.show(problem.explain(language) if problem is not None else worded)
             return
-        self._value.show(shown_value(reading.value, point.code if point.sure else None, language))
+        codes = point.fields.get("codes") or {}
+        meaning = codes.get(str(self._live.raw(point)))
+        named = point.sure and (meaning is not None or not codes)
+        self._value.show(
+            shown_value(reading.value if meaning is None else meaning, point.code if named else None, language)
+        )
         self._unit.show(unit_symbol(point.unit))
         self._quality.show(
             problem.explain(language) if problem is not None else quality_words(reading.quality).to(language)
