@@ -148,7 +148,7 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
     evidence = _Evidence()
     opaque = not _says_something(parsed)
     chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
-    code = _CODE_NAME.fullmatch(point.name.strip()) is not None
+    code = _CODE_NAME.fullmatch(point.name.strip()) is not None and not _spelled_out(point.name)
     if opaque or ((chinese or code) and _says_something(remarked)):
         long = len(remark) > 90
         evidence.add(remarked, 0.6 if long else 1.0, 0.15 if long else 1.0, 0.3 if long else 1.0)
@@ -256,6 +256,7 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
+_EITHER = re.compile(r"(?i)(?<![a-z])(on|start|run|enable|open)\s*/\s*(off|stop|disable|close)")
 _CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
 """A list of what a state may be, "auto/manual/off"."""
 
@@ -276,7 +277,7 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
     listed, start = states(text)
     if not listed and (choices := _CHOICES.search(text)):
         listed, start = choices[1].count("/") + 1, choices.start(1)
-    name, path = point.name.strip(), []
+    name, path = _EITHER.sub(r"\1 \2", point.name.strip()), []
     remark = _first_sentence(text[:start])
     address = _PATH_ADDRESS.fullmatch(point.address.strip())
     if address and re.search(r"[A-Za-z]{3}", address[1]):
@@ -291,7 +292,7 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
     if not name:
         name = path[-1] if path else ""
     segments = [part for part in re.split(r"[./\\]|::", name) if part]
-    if len(segments) == 1 and name.count("_") > 3:
+    if len(segments) == 1 and name.count("_") > 3 and not (name.islower() or name.isupper()):
         segments = name.split("_")
     if len(segments) > 1 and " " not in name and sum(letter.isalpha() for letter in segments[-1]) > 1:
         path, name = segments, segments[-1]
@@ -311,6 +312,11 @@ def _says_something(parsed: Parsed) -> bool:
 
 def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[a-z]{4})\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
+
+
+def _spelled_out(name: str) -> bool:
+    """Return whether `name` has a whole word in it: ALARM is no code."""
+    return any(load_lexicon().knows(word) for word in re.findall(r"[A-Za-z]{4,}", name))
 
 
 def quantity_of(unit: str) -> str:

@@ -61,6 +61,10 @@ class Lexicon:
         """Return text that `parse` reads as `concepts`."""
         return "".join(f" {self._mark[concept]} " for concept in concepts)
 
+    def knows(self, word: str) -> bool:
+        """Return whether `word`, of Latin letters, is a spelling as it stands."""
+        return word.casefold() in self._parts
+
     def unit_code(self, written: str) -> str | None:
         """Return the UN/ECE Rec 20 code of a unit as people write it; None where it is not known."""
         folded = _folded(written)
@@ -115,7 +119,7 @@ def load_lexicon() -> Lexicon:
 _ATOM = re.compile(
     r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[\u3007\u3400-\u4dbf\u4e00-\u9fff]|[\ue000-\uefff]|[À-ÿ]+"
 )
-_UNITS_INSIDE = re.compile(r"([kMG])(Wh|W|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![a-z])")
+_UNITS_INSIDE = re.compile(r"(?<![A-Z])([kMG])(Wh|W|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![A-Za-z])")
 
 
 def atoms(text: str) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ _SUFFIX_MEANS = (*PHASES[3:], *PHASES[:3], "dc", "battery", "bus", "total", "lin
 _SPACED_SIGN = re.compile(
     r"(?<![A-Za-z0-9])([UVIPQSE]) ((?:SUM|Sum|sum|TOT|tot|L[123](?! ?[-_/] ?L)|LN|LL|DC|dc)\d?)(?![A-Za-z0-9])"
 )
+_SMALL_PHASE = re.compile(r"(?<![A-Za-z])l(?=(?:[123]|12|23|31)n?(?![0-9a-z]))")
 _DIFFERENCE = re.compile(r"(?<![A-Za-z])(?:[dΔ△] ?[PT])(?![a-z])")
 _ALL_PHASES = re.compile(r"SUML13|L1\s*(?:\.{2,3}|…|~|至)\s*L?3", re.IGNORECASE)
 INSTRUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -95,7 +96,7 @@ def instrument(text: str) -> tuple[tuple[str, ...], str]:
 
 def lone_sign(text: str, unit_quantity: str, electrical: bool, concepts: set[str]) -> tuple[str, ...]:
     """Return what a formula sign on its own stands for, as in "P_oil" or "/L1/V", in a text that names no quantity."""
-    letters = [found[1] or found[2] for found in _LONE.finditer(text)]
+    letters = [found[1] or found[2] for found in _LONE.finditer(text.upper() if "thd" in concepts else text)]
     if not letters:
         return ()
     letter = letters[-1]
@@ -124,6 +125,7 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
         suffix = next(means for means, part in zip(_SUFFIX_MEANS, found.groups()[1:], strict=True) if part)
         return lexicon.mark(*concepts, suffix)
 
+    text = _SMALL_PHASE.sub("L", text)
     text = _SIGN.sub(sign, _SPACED_SIGN.sub(r"\1\2", text))
     text = _DIFFERENCE.sub(
         lambda found: lexicon.mark("differential", "pressure" if "P" in found[0] else "temperature"), text

@@ -37,22 +37,26 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 MACHINE_ENDS = "机器"
 """Last characters of Chinese names of machines and apparatus."""
 
-MEASURED_ENDS: Mapping[str, tuple[str, str]] = {
-    "压": ("pressure", "pressure"),
-    "温": ("temperature", "temperature"),
-    "速": ("rotational_speed", "speed"),
-    "量": ("volume_flow", "flow"),
-    "频": ("frequency", "frequency"),
-    "流": ("electric_current", "current"),
+MEASURED_ENDS: Mapping[str, tuple[frozenset[str], str]] = {
+    "压": (frozenset({"pressure"}), "pressure"),
+    "温": (frozenset({"temperature"}), "temperature"),
+    "速": (frozenset({"rotational_speed", "velocity"}), "speed"),
+    "量": (frozenset({"volume_flow"}), "flow"),
+    "频": (frozenset({"frequency"}), "frequency"),
+    "流": (frozenset({"electric_current"}), "current"),
 }
-"""Last characters of Chinese names of measurements, with the quantity that the unit must be and the concept."""
+"""Last characters of Chinese names of measurements, with the quantities that the unit may be of and the concept."""
 
 _OF_UNIT = re.compile(r"(?i)\bunits?\s*$|单位\s*$")
 _PLC_OPERAND = re.compile(r"[:：]\s*%?[IQMVDT][BWDX]?\d+(?:\.\d+)?(?!\w)")
 _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|us|st|[bridwsxnfelu])(?=[A-Z][a-z])")
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
 _CODE_IN_BRACKETS = re.compile(r"[(\[（]\s*[A-Za-z]{1,2}\d{1,2}[.\-]\d{1,3}\s*[)\]）]")
-_JOINT = re.compile(r"(?<![A-Za-z])[JA][1-7](?!\d)")
+_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+_PREPOSITION = re.compile(
+    r"(?<=[a-z])(?<!dig)(?<!digital)(?<!analog)(?<!analogue) in (?!temp|press|water|flow|air)(?=[a-z]{3})"
+)
+_JOINT = re.compile(r"(?<![A-Za-z])[JAj][1-7](?!\d)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
@@ -81,8 +85,8 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     """
     lexicon = load_lexicon()
     clean = _PLC_OPERAND.sub(" ", _CODE_IN_FRONT.sub("", plain_letters(text[:1000])))
-    clean = _CODE_IN_BRACKETS.sub(" ", clean)
-    clean = _TYPE_IN_FRONT.sub("", clean.replace("_", " "))
+    clean = _TYPE_IN_FRONT.sub("", _CODE_IN_BRACKETS.sub(" ", clean).replace("_", " "))
+    clean = _PREPOSITION.sub(" ", _CAMEL.sub(" ", clean))
     brackets = tuple(found.strip("()[]{}【】<> ") for found in _BRACKET.findall(clean))
     outside = _BRACKET.sub(" ", clean)
     if not outside.strip():
@@ -136,9 +140,9 @@ def _runs(
 
 def _by_its_end(name: str, unit_quantity: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return (what the last character of an unknown Chinese name says, what stays unknown of it)."""
-    quantity, concept = MEASURED_ENDS.get(name[-1], ("", ""))
+    quantities, concept = MEASURED_ENDS.get(name[-1], (frozenset[str](), ""))
     if len(name) > 1 and name[-1] in MACHINE_ENDS:
         return ("driven",), ()
-    if quantity and quantity == unit_quantity:
+    if unit_quantity in quantities:
         return (concept,), (name[:-1],) if name[:-1] else ()
     return (), (name,)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from edge_agent.onboard.propose_lexicon import CLASSES, atoms, load_lexicon
 from edge_agent.onboard.propose_match import load_readings
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
 from protocols.dictionary.entries import load_dictionary
+from protocols.dictionary.units import load_units
 from protocols.errors import ConfigError
 from tests.benchmarks.mapping import Figures, cross_validated, figures, naive
 from tests.benchmarks.mapping_lists import DEVICE_MAPS, Labelled, device_maps, labelled_lists
@@ -326,3 +329,34 @@ def test_a_later_answer_does_not_speak_for_what_was_confirmed_before() -> None:
         (True, "oil_temperature"),
         (True, "process_temperature"),
     ]
+
+
+@pytest.mark.parametrize("written", [str.lower, str.upper, str.title], ids=["lower", "UPPER", "Title"])
+def test_how_a_name_is_set_makes_little_difference(written: Callable[[str], str]) -> None:
+    found = []
+    for one_list in labelled_lists("recalled"):
+        if any(not point.name.isascii() for point in one_list.points.points):
+            continue
+        points = [
+            msgspec.structs.replace(point, name="_".join(re.findall(r"[A-Za-z0-9%/.+-]+", written(point.name))))
+            for point in one_list.points.points
+        ]
+        found.append(msgspec.structs.replace(one_list, points=msgspec.structs.replace(one_list.points, points=points)))
+    assert len(found) > 20
+    assert judged(found).top1 >= 0.88
+
+
+def test_entries_are_found_by_their_own_names() -> None:
+    types = {"REAL_MEASURE": "float", "INTEGER_COUNT": "uint16", "STRING": "string", "BOOLEAN": "bool"}
+    units = load_units()
+    missed = []
+    for code, entry in load_dictionary().items():
+        unit = "" if entry.unit == "C62" else units[entry.unit].symbol
+        kind = "" if entry.equipment_class == "generic" else entry.equipment_class
+        access = "rw" if entry.quantity_kind == "command" or "setpoint" in code else "r"
+        missed += [
+            name
+            for name in (code, entry.name.en, entry.name.zh)
+            if one(name, unit, kind=kind, datatype=types[entry.data_type], access=access) != code
+        ]
+    assert len(missed) <= 4
