@@ -14,6 +14,9 @@ class Metrics:
         self.frames = Counter(
             "sunmao_frames", "Frames received, by what became of them.", ["outcome"], registry=self._registry
         )
+        self.turned_away = Counter(
+            "sunmao_deliveries_turned_away", "Deliveries told to come back later.", registry=self._registry
+        )
         self.rollups = Counter("sunmao_changes_rolled_up", "Changes rolled up.", registry=self._registry)
 
     def exposition(self) -> bytes:

@@ -1,8 +1,12 @@
 """Takes deliveries in, each frame exactly once: its ledger row, its readings and all else it holds commit together.
 
-A frame is known by (agent, epoch, seq). One that is stored already is answered as stored and touches nothing. What could
-make two deliveries wait for each other - new equipment, series, partitions - is made beforehand in a transaction of its
-own, so that within the frame's transaction the only lock others can wait for is its ledger row.
+A frame is known by (agent, epoch, seq). One that is stored already is answered as stored and touches nothing. The frames
+of a delivery are stored together, as many as fit: one commit for many. What could make two deliveries wait for each other -
+new equipment, series, partitions - is made beforehand in a transaction of its own, so that within the frames' transaction
+the only locks others can wait for are its ledger rows, which all take in the order of seq.
+
+Any number of processes may do so on one database. What a process remembers - series of points, weeks that have room - never
+goes away or changes meaning.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from cloud.telemetry.columns import (
     time_out_of_range,
 )
 from cloud.telemetry.delays import buckets_of
+from cloud.telemetry.gate import Gate
 from cloud.telemetry.store import ingest as store
 from protocols.errors import Malformed
 from protocols.reading import BAD_NO_DATA, EARLIEST_US, LATEST_US
@@ -41,6 +46,7 @@ BatchSink = Callable[[AsyncConnection, AgentPrincipal, Batch], Awaitable[None]]
 """Stores its part of a batch in the transaction of the ingest. Raises Malformed to have the frame refused for good."""
 
 _THREAD_FROM_BYTES = 64 * 1024
+_TOGETHER_READINGS = 50_000  # bounds the memory of one transaction
 _MAX_NAME = 200
 _MINUTE_US = 60_000_000
 _WEEK_US = 7 * 24 * 60 * _MINUTE_US
@@ -54,6 +60,7 @@ class Ingest:
         self._db = db
         self._sinks = sinks
         self._metrics = metrics
+        self.gate = Gate(metrics)
         self._series: dict[tuple[UUID, str, str], tuple[PointRef, int]] = {}
         self._weeks: set[int] = set()
 
@@ -67,54 +74,83 @@ class Ingest:
             epoch = UUID(delivery.epoch)
         except ValueError as error:
             raise Malformed(Text("epoch is not a UUID", "epoch 不是 UUID")) from error
-        stored: list[int] = []
-        refused: list[Verdict] = []
+        receipt = Receipt([], [])
+        together: dict[int, _Content] = {}
         for frame in sorted(delivery.frames, key=lambda frame: frame.seq):
+            if frame.seq in together or sum(content.readings for content in together.values()) >= _TOGETHER_READINGS:
+                await self._store_all(agent, epoch, together, received, receipt)
+                together = {}
             try:
-                outcome = await self._store(agent, epoch, frame, received)
-                stored.append(frame.seq)
+                together[frame.seq] = await _content(frame)
             except Malformed as error:
-                outcome = "refused"
-                refused.append(Verdict(frame.seq, str(error)))
-            self._metrics.frames.labels(outcome).inc()
-        return Receipt(stored, refused)
+                self._refuse(receipt, frame.seq, str(error))
+        await self._store_all(agent, epoch, together, received, receipt)
+        return receipt
 
-    async def _store(self, agent: AgentPrincipal, epoch: UUID, frame: Frame, received: datetime) -> str:
-        if not 0 <= frame.seq < 2**63:
-            raise Malformed(Text(f"seq {frame.seq} is out of range", f"seq {frame.seq} 超出范围"))
-        if len(frame.payload) >= _THREAD_FROM_BYTES:
-            content = await asyncio.to_thread(_Content, frame.payload)
-        else:
-            content = _Content(frame.payload)
-        series = await self._prepare(agent, content)
-        async with self._db.tenant(agent.scope) as connection:
-            known = await store.enter_in_ledger(
-                connection,
-                agent.agent_id,
-                epoch,
-                frame.seq,
-                frame_hash=content.hash,
-                readings=content.readings,
-                received=received,
-            )
-            if known is None:
-                await self._write(connection, agent, content, series)
-                self._metrics.readings.inc(content.readings)
-                return "stored"
-            if known == content.hash:
-                return "replayed"
-            await audit.record(connection, agent.actor, "frame.refuse", f"{epoch}/{frame.seq}", reason="other content")
-        raise Malformed(
-            Text(f"frame {frame.seq} was stored before with other content", f"批次 {frame.seq} 此前已以不同内容入库")
+    async def _store_all(
+        self, agent: AgentPrincipal, epoch: UUID, frames: dict[int, _Content], received: datetime, receipt: Receipt
+    ) -> None:
+        """Store `frames` in one transaction; if a sink does not take one of them, each in its own."""
+        if not frames:
+            return
+        try:
+            known = await self._store(agent, epoch, frames, received)
+        except Malformed as error:
+            if len(frames) == 1:
+                self._refuse(receipt, next(iter(frames)), str(error))
+                return
+            for seq, content in frames.items():
+                await self._store_all(agent, epoch, {seq: content}, received, receipt)
+            return
+        for seq, content in frames.items():
+            if seq in known and known[seq] != content.hash:
+                self._refuse(receipt, seq, str(_other_content(seq)))
+            else:
+                receipt.stored.append(seq)
+                self._metrics.frames.labels("replayed" if seq in known else "stored").inc()
+                if seq not in known:
+                    self._metrics.readings.inc(content.readings)
+
+    def _refuse(self, receipt: Receipt, seq: int, why: str) -> None:
+        receipt.refused.append(Verdict(seq, why))
+        self._metrics.frames.labels("refused").inc()
+
+    async def _store(
+        self, agent: AgentPrincipal, epoch: UUID, frames: dict[int, _Content], received: datetime
+    ) -> dict[int, bytes]:
+        """Store those of `frames` that are new, and return the hashes of the others as they are stored."""
+        series, remapped = await self._prepare(
+            agent,
+            {point for content in frames.values() for point in content.points},
+            {week for content in frames.values() for week in content.weeks()},
         )
+        async with self._db.tenant(agent.scope) as connection:
+            entries = [store.LedgerEntry(seq, content.hash, content.readings) for seq, content in frames.items()]
+            known = await store.enter_in_ledger(connection, agent.agent_id, epoch, entries, received)
+            new = [content for seq, content in frames.items() if seq not in known]
+            if new:
+                await self._write(connection, agent, new, series)
+            for seq, kept in known.items():
+                if kept != frames[seq].hash:
+                    await audit.record(
+                        connection, agent.actor, "frame.refuse", f"{epoch}/{seq}", reason="other content"
+                    )
+        if remapped and new:
+            async with self._db.tenant(agent.scope) as connection:
+                await store.choose_current(connection, remapped)
+        return known
 
-    async def _prepare(self, agent: AgentPrincipal, content: _Content) -> dict[PointRef, int]:
-        """Return the series of the batch's points; whatever is new of equipment, series and weeks is made first."""
-        known = {point: self._known(agent, point) for point in content.points}
+    async def _prepare(
+        self, agent: AgentPrincipal, points: set[PointRef], weeks: set[int]
+    ) -> tuple[dict[PointRef, int], list[int]]:
+        """Return the series of `points`, and those just looked up; what is new of equipment, series, weeks is made first."""
+        known = {point: self._known(agent, point) for point in points}
         missing = [point for point, series in known.items() if series is None]
-        weeks = content.weeks() - self._weeks
+        weeks = weeks - self._weeks
+        made: dict[PointRef, int] = {}
         if missing or weeks:
             async with self._db.tenant(agent.scope) as connection:
+                await store.bound_waits(connection)
                 equipment = await fleet.equipment_of(connection, agent, {point.device for point in missing})
                 made = await store.ensure_series(connection, equipment, missing)
                 await store.ensure_partitions(connection, [instant(week) for week in weeks])
@@ -122,37 +158,59 @@ class Ingest:
                 self._series[agent.agent_id, point.device, point.name] = (point, series)
             known |= made
             self._weeks |= weeks
-        return {point: series for point, series in known.items() if series is not None}
+        return {point: series for point, series in known.items() if series is not None}, list(made.values())
 
     def _known(self, agent: AgentPrincipal, point: PointRef) -> int | None:
         mapped, series = self._series.get((agent.agent_id, point.device, point.name), (None, None))
         return series if mapped == point else None
 
     async def _write(
-        self, connection: AsyncConnection, agent: AgentPrincipal, content: _Content, series: dict[PointRef, int]
+        self,
+        connection: AsyncConnection,
+        agent: AgentPrincipal,
+        frames: Sequence[_Content],
+        series: dict[PointRef, int],
     ) -> None:
-        numbers, texts = content.numbers, content.batch.texts
-        ids = np.array([series[point] for point in content.number_points], np.int32)
-        if len(numbers):
-            await store.copy_numbers(connection, COPY_HEADER + numbers.records(ids) + COPY_TRAILER)
+        pieces, texts = [], []
+        touched = []
+        for content in frames:
+            ids = np.array([series[point] for point in content.number_points], np.int32)
+            if len(content.numbers):
+                pieces.append(content.numbers.records(ids))
+                touched.append(np.stack([content.numbers.time // _MINUTE_US, ids[content.numbers.point]], axis=1))
+            for text in content.batch.texts:
+                one = series[text.point]
+                texts.append((one, instant(text.source_time), text.value, _quality(text)))
+                touched.append(np.array([[text.source_time // _MINUTE_US, one]]))
+        if pieces:
+            await store.copy_numbers(connection, [COPY_HEADER, *pieces, COPY_TRAILER])
         if texts:
-            await store.insert_texts(
-                connection,
-                [(series[text.point], instant(text.source_time), text.value, _quality(text)) for text in texts],
-            )
-        minutes: dict[int, set[int]] = {}
-        for minute, point in np.unique(np.stack([numbers.time // _MINUTE_US, numbers.point], axis=1), axis=0).tolist():
-            minutes.setdefault(minute * _MINUTE_US, set()).add(int(ids[point]))
-        for text in texts:
-            minutes.setdefault(text.source_time // _MINUTE_US * _MINUTE_US, set()).add(series[text.point])
-        await store.insert_changes(connection, {instant(minute): touched for minute, touched in minutes.items()})
-        for sink in self._sinks:
-            await sink(connection, agent, content.batch)
-        await announce(connection, agent.scope.tenant_id)
-        if content.readings:
-            # The last thing before the commit, so that the delay is as near to the truth as one can write down.
-            delays = time.time_ns() // 1000 - content.times()
-            await store.add_delays(connection, agent.agent_id, buckets_of(delays))
+            await store.insert_texts(connection, texts)
+        for content in frames:
+            for sink in self._sinks:
+                await sink(connection, agent, content.batch)
+        async with connection.pipeline():
+            if touched:
+                pairs = np.unique(np.concatenate(touched), axis=0)
+                minutes = [instant(minute * _MINUTE_US) for minute in pairs[:, 0].tolist()]
+                await store.insert_changes(connection, minutes, pairs[:, 1].tolist())
+            await announce(connection, agent.scope.tenant_id)
+            if touched:
+                # The last thing before the commit, so that the delay is as near to the truth as one can write down.
+                delays = time.time_ns() // 1000 - np.concatenate([content.times() for content in frames])
+                await store.add_delays(connection, agent.agent_id, buckets_of(delays))
+
+
+async def _content(frame: Frame) -> _Content:
+    if not 0 <= frame.seq < 2**63:
+        raise Malformed(Text(f"seq {frame.seq} is out of range", f"seq {frame.seq} 超出范围"))
+    if len(frame.payload) >= _THREAD_FROM_BYTES:
+        return await asyncio.to_thread(_Content, frame.payload)
+    return _Content(frame.payload)
+
+
+def _other_content(seq: int) -> Malformed:
+    return Malformed(Text(f"frame {seq} was stored before with other content", f"批次 {seq} 此前已以不同内容入库"))
 
 
 class _Content:

@@ -37,7 +37,11 @@ End = Annotated[Instant | None, Query(description="Exclusive; now unless told.")
 
 @router.post("/uplink/batches", openapi_extra=speaks(Delivery, Receipt))
 async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor) -> Response:
-    """Deliver frames. Each is stored exactly once; the receipt comes after the commit."""
+    """Deliver frames. Each is stored exactly once; the receipt comes after the commit.
+
+    429 or 503 with `Retry-After` while more come in than can be stored: nothing is lost, deliver again then.
+    """
+    telemetry.refuse_if_crowded()
     return message(await telemetry.deliver(agent, await read_message(request, Delivery)))
 
 

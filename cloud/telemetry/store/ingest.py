@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
 from protocols.uplink.messages import PointRef
+
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '8s'"
+"""A delivery that cannot have a lock by then is answered with 503, and comes again."""
 
 
 async def ensure_series(
@@ -16,7 +20,7 @@ async def ensure_series(
 ) -> dict[PointRef, int]:
     """Return the series of `points`, making those not seen before; `equipment` gives the id of each device.
 
-    A point that is mapped otherwise than before gets a series of its own, which becomes the current one.
+    A point that is mapped otherwise than before gets a series of its own; see `choose_current`.
     """
     ordered = sorted(points, key=lambda point: (point.device, point.name, point.property, point.unit))
     columns = [
@@ -25,20 +29,13 @@ async def ensure_series(
     ]
     await connection.execute(
         """
-        INSERT INTO series (tenant_id, equipment_id, name, property, unit)
-        SELECT current_tenant(), p.* FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS p (e, n, d, u)
+        INSERT INTO series (tenant_id, equipment_id, name, property, unit, is_current)
+        SELECT current_tenant(), p.*, NOT EXISTS (
+            SELECT FROM series s WHERE s.tenant_id = current_tenant() AND s.equipment_id = p.e AND s.name = p.n)
+        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS p (e, n, d, u)
         WHERE NOT EXISTS (SELECT FROM series s WHERE s.tenant_id = current_tenant() AND s.equipment_id = p.e
                           AND s.name = p.n AND s.property = p.d AND s.unit = p.u)
         ON CONFLICT DO NOTHING
-        """,
-        columns,
-    )
-    await connection.execute(
-        """
-        UPDATE series s SET is_current = (s.property = p.d AND s.unit = p.u)
-        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS p (e, n, d, u)
-        WHERE s.tenant_id = current_tenant() AND s.equipment_id = p.e AND s.name = p.n
-            AND s.is_current <> (s.property = p.d AND s.unit = p.u)
         """,
         columns,
     )
@@ -54,48 +51,92 @@ async def ensure_series(
     return dict(zip(ordered, [row[0] for row in await cursor.fetchall()], strict=True))
 
 
+async def choose_current(connection: AsyncConnection, series: Collection[int]) -> None:
+    """Of each point of the tenant with several series, one of which is in `series`, make the one read last current.
+
+    What is current thus depends on the readings alone, in whatever order and by whatever process they were stored.
+    """
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('current'), hashtext(current_tenant()::text))"  # one orders them at a time
+    )
+    await connection.execute(
+        """
+        UPDATE series s SET is_current = ranked.place = 1 FROM (
+            SELECT c.id, row_number() OVER (PARTITION BY c.equipment_id, c.name
+                       ORDER BY GREATEST(number.ts, text.ts) DESC NULLS LAST, c.id DESC) AS place
+            FROM series c
+            LEFT JOIN LATERAL (SELECT ts FROM telemetry WHERE series_id = c.id ORDER BY ts DESC LIMIT 1) number ON true
+            LEFT JOIN LATERAL (SELECT ts FROM telemetry_text WHERE series_id = c.id ORDER BY ts DESC LIMIT 1) text ON true
+            WHERE c.tenant_id = current_tenant() AND EXISTS (
+                SELECT FROM series sibling JOIN series t USING (tenant_id, equipment_id, name)
+                WHERE t.id = ANY(%s) AND sibling.id <> t.id AND sibling.tenant_id = c.tenant_id
+                    AND sibling.equipment_id = c.equipment_id AND sibling.name = c.name)
+        ) ranked
+        WHERE s.id = ranked.id AND s.tenant_id = current_tenant() AND s.is_current <> (ranked.place = 1)
+        """,
+        [list(series)],
+    )
+
+
 async def ensure_partitions(connection: AsyncConnection, weeks: Collection[datetime]) -> None:
     """Make room for readings of the weeks that begin at `weeks`."""
     for week in sorted(weeks):
         await connection.execute("SELECT ensure_telemetry_partition(%s)", [week])
 
 
-async def enter_in_ledger(
-    connection: AsyncConnection,
-    agent: UUID,
-    epoch: UUID,
-    seq: int,
-    *,
-    frame_hash: bytes,
-    readings: int,
-    received: datetime,
-) -> bytes | None:
-    """Enter a frame; returns None if it is new, else the hash of the frame that is stored under its number.
+class LedgerEntry(NamedTuple):
+    """A frame as the ledger knows it."""
 
-    A frame that another transaction is just storing is waited for.
+    seq: int
+    hash: bytes
+    readings: int
+
+
+async def bound_waits(connection: AsyncConnection) -> None:
+    """Have the running transaction fail, to be tried again later, rather than wait long for another's lock."""
+    await connection.execute(LOCK_TIMEOUT)
+
+
+async def enter_in_ledger(
+    connection: AsyncConnection, agent: UUID, epoch: UUID, frames: Sequence[LedgerEntry], received: datetime
+) -> dict[int, bytes]:
+    """Enter `frames`, each seq once; returns the hashes of those that are stored already, under their seqs.
+
+    A frame that another transaction is just storing is waited for. Entered in the order of seq, so that two transactions
+    with the same frames never wait for each other.
     """
+    ordered = sorted(frames)
+    async with connection.pipeline():
+        await connection.execute(LOCK_TIMEOUT)
+        cursor = await connection.execute(
+            """
+            INSERT INTO ledger (tenant_id, agent_id, epoch, seq, hash, readings, received_at)
+            SELECT current_tenant(), %s, %s, f.seq, f.hash, f.readings, %s
+            FROM unnest(%s::bigint[], %s::bytea[], %s::int[]) AS f (seq, hash, readings) ORDER BY f.seq
+            ON CONFLICT (agent_id, epoch, seq) DO NOTHING RETURNING seq
+            """,
+            [agent, epoch, received, *map(list, zip(*ordered, strict=True))],
+        )
+        entered = {row[0] for row in await cursor.fetchall()}
+    before = [frame.seq for frame in ordered if frame.seq not in entered]
+    if not before:
+        return {}
     cursor = await connection.execute(
         """
-        INSERT INTO ledger (tenant_id, agent_id, epoch, seq, hash, readings, received_at)
-        VALUES (current_tenant(), %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (agent_id, epoch, seq) DO NOTHING
+        SELECT seq, hash FROM ledger
+        WHERE tenant_id = current_tenant() AND agent_id = %s AND epoch = %s AND seq = ANY(%s)
         """,
-        [agent, epoch, seq, frame_hash, readings, received],
+        [agent, epoch, before],
     )
-    if cursor.rowcount == 1:
-        return None
-    cursor = await connection.execute(
-        "SELECT hash FROM ledger WHERE tenant_id = current_tenant() AND agent_id = %s AND epoch = %s AND seq = %s",
-        [agent, epoch, seq],
-    )
-    row = await cursor.fetchone()
-    return bytes(row[0]) if row else b""
+    # Another tenant's agent cannot have this id; a row that is not seen is as good as one of other content.
+    return dict.fromkeys(before, b"") | {row[0]: bytes(row[1]) for row in await cursor.fetchall()}
 
 
-async def copy_numbers(connection: AsyncConnection, copy: bytes) -> None:
-    """Append to telemetry what `columns` has made into a binary COPY."""
+async def copy_numbers(connection: AsyncConnection, pieces: Iterable[bytes]) -> None:
+    """Append to telemetry what `columns` has made into the pieces of one binary COPY."""
     async with connection.cursor() as cursor, cursor.copy("COPY telemetry FROM STDIN (FORMAT BINARY)") as writer:
-        await writer.write(copy)
+        for piece in pieces:
+            await writer.write(piece)
 
 
 async def insert_texts(connection: AsyncConnection, rows: Sequence[tuple[int, datetime, str | None, int]]) -> None:
@@ -107,23 +148,26 @@ async def insert_texts(connection: AsyncConnection, rows: Sequence[tuple[int, da
         )
 
 
-async def insert_changes(connection: AsyncConnection, minutes: Mapping[datetime, Collection[int]]) -> None:
-    """Note which series have readings in which minutes."""
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "INSERT INTO telemetry_change (tenant_id, minute, series_ids) VALUES (current_tenant(), %s, %s)",
-            [[minute, sorted(series)] for minute, series in minutes.items()],
-        )
+async def insert_changes(connection: AsyncConnection, minutes: Sequence[datetime], series: Sequence[int]) -> None:
+    """Note which series have readings in which minutes: pairs, each once."""
+    await connection.execute(
+        """
+        INSERT INTO telemetry_change (tenant_id, minute, series_ids)
+        SELECT current_tenant(), c.minute, array_agg(c.series ORDER BY c.series)
+        FROM unnest(%s::timestamptz[], %s::int[]) AS c (minute, series) GROUP BY c.minute ORDER BY c.minute
+        """,
+        [list(minutes), list(series)],
+    )
 
 
 async def add_delays(connection: AsyncConnection, agent: UUID, histogram: Mapping[int, int]) -> None:
     """Add to the histogram of this hour how long readings took to be stored."""
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            """
-            INSERT INTO ingest_delay AS d (tenant_id, agent_id, hour, bucket, readings)
-            VALUES (current_tenant(), %s, date_trunc('hour', now(), 'UTC'), %s, %s)
-            ON CONFLICT (agent_id, hour, bucket) DO UPDATE SET readings = d.readings + excluded.readings
-            """,
-            [[agent, bucket, count] for bucket, count in sorted(histogram.items())],
-        )
+    await connection.execute(
+        """
+        INSERT INTO ingest_delay AS d (tenant_id, agent_id, hour, bucket, readings)
+        SELECT current_tenant(), %s, date_trunc('hour', now(), 'UTC'), h.bucket, h.readings
+        FROM unnest(%s::smallint[], %s::bigint[]) AS h (bucket, readings) ORDER BY h.bucket
+        ON CONFLICT (agent_id, hour, bucket) DO UPDATE SET readings = d.readings + excluded.readings
+        """,
+        [agent, list(histogram.keys()), list(histogram.values())],
+    )

@@ -10,6 +10,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from cloud.telemetry.store.ingest import choose_current
+
 # States of readings `r` merged into buckets `b` of `level`; see 0004_telemetry.sql for what each state is. Sums run in the
 # order of time, so that a recomputation gives the same bits. Numbers of 1e290 and above, which devices send for "none",
 # are counted and not used: their sums would be beyond a double, which PostgreSQL answers with an error.
@@ -116,6 +118,7 @@ async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int) -> int:
         values = {"series": [series for series, _ in dirty], "minutes": [minute for _, minute in dirty]}
         for statement in _ROLLUPS:
             await connection.execute(statement, values)
+        await choose_current(connection, {series for series, _ in dirty})
     return len(changes)
 
 
