@@ -159,7 +159,9 @@ async def test_a_change_from_the_cloud_is_confirmed_undone_or_refused(make_box: 
     assert box.shared == good
 
     box.path.write_text(box.text.replace("period_s = 0.1", "period_s = 0.3"), encoding="utf-8")
-    there = await box.wait(lambda now: now["in_force"]["origin"] == "box" and now["in_force"]["version"] > 1)
+    there = await box.wait(
+        lambda now: bool(now["in_force"] and now["in_force"]["origin"] == "box" and now["in_force"]["version"] > 1)
+    )
     assert there["in_force"]["author"] == "agent:box"
     events = (await box.company.http.get("/api/v1/events")).json()["items"]
     kinds = {event["kind"] for event in events}
