@@ -153,7 +153,7 @@ async def test_no_flaw_in_the_header_of_an_answer_goes_unnoticed() -> None:
 
     async def outcome(offset: int, flaw: int) -> object:
         async with answering(flawed(offset, flaw)) as port:
-            return await read_all(port)
+            return await read_all(port, timeout_s=2)  # all of them at once, on a machine that may be busy
 
     flaws = [(offset, flaw) for offset in range(9) for flaw in (1, 2, 4, 8, 16, 32, 64, 128, 255)]
     for case, got in zip(flaws, await asyncio.gather(*(outcome(*flaw) for flaw in flaws)), strict=True):
@@ -171,7 +171,7 @@ async def test_no_flaw_in_a_serial_frame_goes_unnoticed() -> None:
 
     async def outcome(offset: int, flaw: int) -> object:
         async with answering(flawed(offset, flaw), "rtu-over-tcp") as port:
-            return await read_all(port, framing="rtu-over-tcp")
+            return await read_all(port, framing="rtu-over-tcp", timeout_s=2)
 
     flaws = [(offset, flaw) for offset in range(11) for flaw in (1, 8, 0x40, 255)]
     for case, got in zip(flaws, await asyncio.gather(*(outcome(*flaw) for flaw in flaws)), strict=True):
