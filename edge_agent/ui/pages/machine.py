@@ -282,7 +282,7 @@ class _About:
                 button(visit.say(_RENAME), self._rename, "button quiet small")
                 if machine.protocol == "modbus" and machine.matches:
                     Words(visit.say(_OTHER), "muted small")
-                    for match in machine.matches:
+                    for match in (match for match in machine.matches if match.template != machine.template):
                         label = f"{match.name.to(visit.language)} ({match.score:.0%})"
                         button(label, partial(self._take, match.template), "button quiet small")
                     button(visit.say(_NONE_OF_THEM), partial(self._take, ""), "button quiet small")
