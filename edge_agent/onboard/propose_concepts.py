@@ -139,7 +139,8 @@ class Described(msgspec.Struct, frozen=True):
 def described(point: Point, kinds: Sequence[str]) -> Described:
     """Return what `point` of a device of one of `kinds` (empty: unknown) is about."""
     path, name, remark, listed = _texts(point)
-    quantity = quantity_of(point.unit)
+    name, quantity = _without_unit(name, quantity_of(point.unit))
+    remark, quantity = _without_unit(remark, quantity)
     parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
         quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := quantity_of(text))), "")
@@ -256,6 +257,7 @@ class _Evidence:
         self.against.pop(concept, None)
 
 
+_UNIT_AT_END = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,12})[)\]）】]\s*$")
 _EITHER = re.compile(r"(?i)(?<![a-z])(on|start|run|enable|open)\s*/\s*(off|stop|disable|close)")
 _CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
 """A list of what a state may be, "auto/manual/off"."""
@@ -312,6 +314,15 @@ def _says_something(parsed: Parsed) -> bool:
 
 def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[a-z]{4})\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
+
+
+def _without_unit(text: str, quantity: str) -> tuple[str, str]:
+    """Return `text` without a unit in brackets at its end, "电流（A）", and the quantity, from there where not yet known."""
+    found = _UNIT_AT_END.search(text)
+    told = quantity_of(found[1]) if found and not found[1].strip().isdigit() else ""
+    if found and told not in {"", "dimensionless"} and quantity in {"", told} and text[: found.start()].strip():
+        return text[: found.start()].rstrip(), told
+    return text, quantity
 
 
 def _spelled_out(name: str) -> bool:

@@ -140,6 +140,8 @@ def test_neighbours_tell_what_a_total_is() -> None:
             "",
             ["gauge_pressure", "motor_current", "voltage_l1_n"],
         ),
+        # A unit in brackets behind the name is a unit and no phase A.
+        ([("C相电流（A）", ""), ("电网频率 [Hz]", "")], "电表", ["current_l3", "frequency_grid"]),
         # A set-point of the same thing says what is controlled.
         ([("锌锅温度", "℃"), ("锌锅温度设定", "℃")], "产线", ["process_temperature", "temperature_setpoint"]),
         # Other machines beside this one, units that the dictionary has no entry for, single alarms.
