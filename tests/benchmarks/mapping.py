@@ -7,9 +7,10 @@ devices of vendors that are in neither of the first two sets, labelled by somebo
 twice, by three figures and no point. Before the lexicon was enlarged 70.2 % of the points that have an entry were
 found, 93.7 % right when sure, 6.5 % false on none; after it 79.2 %, 95.3 % and 6.2 %. So the bar is held where the mapper is
 sure, not in the share that it finds nor quite in what it leaves alone. What came after that judgement (phases and units
-however a name is set) was found by rewriting the other lists; the row printed is today's mapper. The recalled lists were written from general
-knowledge without sight of the sealed ones and happen to be of some of the same makers. Whoever enlarges the lexicon
-with the sealed lists in sight has to seal others. The peer is naive: the entry whose name shares the most words.
+however a name is set) was found by rewriting the other lists; the row printed is today's mapper. The recalled lists
+were written from general knowledge without sight of the sealed ones and happen to be of some of the same makers.
+Whoever enlarges the lexicon with the sealed lists in sight has to seal others. The peer is naive: the entry whose name
+shares the most words.
 """
 
 from __future__ import annotations
