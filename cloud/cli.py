@@ -226,6 +226,47 @@ def stats(
             raise typer.Exit(1)
 
 
+@app.command()
+def export(
+    *,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .csv, .xlsx or .parquet. 输出文件。")],
+    start: Annotated[str, typer.Option("--start", help="ISO 8601 with its offset; inclusive. 开始时间。")],
+    end: Annotated[str, typer.Option("--end", help="ISO 8601 with its offset; exclusive. 结束时间。")],
+    series: Annotated[
+        list[int] | None,
+        typer.Option("--series", help="Number of a series, as in /api/v1/points; all if none. 序列号。"),
+    ] = None,
+    tenant: TenantName = None,
+    data: Data = _DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Write readings into a CSV, Excel or Parquet file. 将读数导出为 CSV、Excel 或 Parquet 文件。"""
+    from cloud.core.listen import Listener
+    from cloud.core.metrics import Metrics
+    from cloud.telemetry.export_file import ending, instant_of, save
+    from cloud.telemetry.ingest import Ingest
+    from cloud.telemetry.service import Telemetry
+
+    language = choose_language(lang)
+    with _explained(language, as_json):
+        kind, first, last = ending(out), instant_of(start, "--start"), instant_of(end, "--end")
+        with _installed(data, dsn) as here, _progress(as_json) as progress:
+            scope = here.tenant(tenant)
+
+            async def write(db: Database) -> dict[str, Any]:
+                telemetry = Telemetry(db, Listener(here.dsn), Ingest(db, (), Metrics()))
+                wanted = series or [point.series_id for point in await telemetry.points(scope)]
+                exported = telemetry.export(scope)
+                plan = await exported.plan(wanted, first, last, language)
+                return {"file": str(out), "bytes": await save(out, exported.file(plan, kind, progress))}
+
+            made = _with_database(here, write)
+        said = Text(f"{out} has {made['bytes']:,} bytes.", f"{out} 已写入 {made['bytes']:,} 字节。")
+        _answer(as_json, made, said, language)
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -313,6 +354,17 @@ def _explained(language: Language, as_json: bool) -> Iterator[None]:
     except Problem as error:
         _fail(error.detail.to(language), as_json)
         raise typer.Exit(2) from error
+
+
+@contextmanager
+def _progress(as_json: bool) -> Iterator[Callable[[float], None]]:
+    """Show how much is done, on standard error; give what is to be told the share."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
 def _fail(line: str, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Annotated, Literal, cast
 from uuid import UUID
 
@@ -12,16 +13,20 @@ from fastapi.responses import StreamingResponse
 
 from cloud.core.access import AgentCaller, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
+from cloud.core.errors import language_of
 from cloud.core.instants import Instant
-from cloud.telemetry.schemas import History, Latest, Point, ReadingPage, Resolution, Shape, Stats
+from cloud.telemetry.export import MAX_SERIES, MEDIA
+from cloud.telemetry.schemas import ExportFormat, History, Latest, Point, ReadingPage, Resolution, Shape, Stats
 from cloud.telemetry.service import Telemetry
 from protocols.dictionary.entries import Aggregation
+from protocols.text import Language
 from protocols.uplink.messages import Delivery, Receipt
 
 router = APIRouter(prefix="/api/v1", tags=["telemetry"])
 
 DELIVERIES = "/api/v1/uplink/batches"
 MAX_DELIVERY_BYTES = 16 * 1024 * 1024
+_CHECK_S = 2.0
 
 
 def telemetry_of(request: Request) -> Telemetry:
@@ -106,6 +111,46 @@ async def get_history(
         aligned=aligned,
         aggregation=aggregation,
     )
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {media.partition(";")[0]: {} for media in MEDIA.values()}}},
+)
+async def export_readings(
+    request: Request,
+    principal: Reader,
+    still_valid: StillValid,
+    telemetry: TelemetryDoor,
+    *,
+    series_id: Annotated[list[int], Query(min_length=1, max_length=MAX_SERIES)],
+    start: Start = None,
+    end: End = None,
+    format: Annotated[ExportFormat, Query(description="`parquet` keeps quality and every reading.")] = "csv",
+    lang: Annotated[Language | None, Query(description="Of the headings; Accept-Language unless told.")] = None,
+) -> StreamingResponse:
+    """A file of readings of any span.
+
+    CSV and XLSX have a row per instant and a column per point, times on the site's clock and in UTC; a bad reading is an
+    empty cell. XLSX goes on in a new sheet after 1,048,576 rows. The download ends when the credential does.
+    """
+    first, last = _span(start, end)
+    export = telemetry.export(principal.scope)
+    plan = await export.plan(series_id, first, last, lang or language_of(request))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        checked = monotonic()
+        async for piece in export.file(plan, format):
+            if monotonic() - checked > _CHECK_S:
+                if not await still_valid():
+                    raise ConnectionAbortedError("the credential of an export has ended")
+                checked = monotonic()
+            yield piece
+
+    name = f"sunmao-{plan.start.astimezone(plan.zone):%Y%m%d}-{plan.end.astimezone(plan.zone):%Y%m%d}.{format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(pieces(), media_type=MEDIA[format], headers=headers)
 
 
 @router.get("/changes", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})

@@ -14,6 +14,9 @@ Resolution = Literal["raw", "1m", "1h", "1d"]
 """Readings as they came, or the roll-up an answer was made from."""
 
 
+ExportFormat = Literal["csv", "xlsx", "parquet"]
+"""Files that readings are given as."""
+
 Shape = Literal["buckets", "lttb"]
 """How many values become few: all of a bucket condensed, or those picked that keep the look of the curve."""
 

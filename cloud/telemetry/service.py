@@ -4,6 +4,7 @@
     points = await telemetry.points(scope, equipment_id)          -> list[Point]: series_id, names zh/en, unit symbol, ...
     latest = await telemetry.latest(scope, equipment_id)          -> list[Latest]: series_id, time, value, quality
     history = await telemetry.history(scope, [series_id], start, end, max_points)   -> History of Curves of Samples
+    export = telemetry.export(scope)                              export.plan(...), then export.file(plan, "csv") -> bytes
     async for change in telemetry.changes(scope): ...             first all latest values, then those that change
     receipt = await telemetry.deliver(agent, delivery)
 
@@ -26,6 +27,7 @@ from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.telemetry.delays import quantile_ms
+from cloud.telemetry.export import Export
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.schemas import (
@@ -118,6 +120,10 @@ class Telemetry:
         )
         async with self._db.tenant(scope) as connection:
             return await Reader(connection, question).answer()
+
+    def export(self, scope: TenantScope) -> Export:
+        """Return what makes files of readings; see `export.Export`."""
+        return Export(self._db, scope)
 
     async def changes(
         self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None

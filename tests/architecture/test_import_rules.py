@@ -51,9 +51,15 @@ BROKEN = {
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
     "the agent's way out is edge_agent.cloud_link": ("edge_agent/inspect/planted_http.py", "import httpx"),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
-    "workbooks are written in edge_agent.onboard.point_sheet": ("edge_agent/planted_book.py", "import openpyxl"),
+    "workbooks are written by point_sheet and cloud.telemetry.workbook": (
+        "edge_agent/planted_book.py",
+        "import openpyxl",
+    ),
     "configurations are edited in edge_agent.config_edit": ("edge_agent/planted_edit.py", "import tomlkit"),
-    "Parquet is written in edge_agent.outlets.journal_to_parquet": ("edge_agent/planted_table.py", "import pyarrow"),
+    "Parquet is written by journal_to_parquet and cloud.telemetry.parquet": (
+        "edge_agent/planted_table.py",
+        "import pyarrow",
+    ),
     "batches are compressed in protocols.uplink": ("edge_agent/planted_zstd.py", "import zstandard"),
     "passwords, tokens and public ids are made by identity and fleet": ("cloud/web/planted_jwt.py", "import joserfc"),
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),

@@ -27,7 +27,7 @@ from tests.benchmarks.stored import Filled, fill
 
 DAYS, LIMIT_MS, PIXELS = 30, 200.0, 1000
 WARM_UP, ASKED = 16, 100
-POINTS = int(os.environ.get("SUNMAO_BENCH_POINTS", 8 * DAYS * 86_400))
+POINTS = int(os.environ.get("SUNMAO_BENCH_POINTS", str(8 * DAYS * 86_400)))
 
 
 def ask(client: httpx.Client, filled: Filled) -> dict[str, list[float]]:

@@ -40,6 +40,38 @@ async def select_series(connection: AsyncConnection, series: Collection[int]) ->
     )
 
 
+async def select_named_series(connection: AsyncConnection, series: Collection[int]) -> list[Row]:
+    """Return those of `series` that are the tenant's, with all names and the site's time zone."""
+    return await _all(
+        connection,
+        """
+        SELECT s.id AS series_id, e.name AS equipment, s.name, s.property, s.unit, site.time_zone
+        FROM series s JOIN equipment e ON e.id = s.equipment_id JOIN agent a ON a.id = e.agent_id
+        JOIN site ON site.id = a.site_id
+        WHERE s.tenant_id = current_tenant() AND s.id = ANY(%s)
+        """,
+        [list(series)],
+    )
+
+
+async def select_texts(
+    connection: AsyncConnection, series: Collection[int], start: datetime, end: datetime, limit: int
+) -> list[Row]:
+    """Return text readings of the tenant's `series` in [start, end), oldest first; `us` is the time as on the wire.
+
+    At least `limit` where there are as many: readings of one instant are never parted.
+    """
+    return await _all(
+        connection,
+        """
+        SELECT t.series_id, t.ts AS time, (extract(epoch FROM t.ts) * 1000000)::bigint AS us, t.value AS text, t.quality
+        FROM telemetry_text t JOIN series s ON s.id = t.series_id AND s.tenant_id = current_tenant()
+        WHERE t.series_id = ANY(%s) AND t.ts >= %s AND t.ts < %s ORDER BY t.ts FETCH FIRST %s ROWS WITH TIES
+        """,
+        [list(series), start, end, limit],
+    )
+
+
 async def select_latest(
     connection: AsyncConnection, *, equipment: UUID | None = None, series: Collection[int] | None = None
 ) -> list[Row]:
