@@ -10,6 +10,7 @@ from fastapi import FastAPI, Response
 
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
+from cloud.core.audit import RememberAddress
 from cloud.core.body import BodyLimit
 from cloud.core.db import Database
 from cloud.core.listen import Listener
@@ -67,6 +68,7 @@ def create_app(dsn: str, secrets: Secrets) -> FastAPI:
         responses={"4XX": {"model": errors.ProblemBody, "content": {errors.MEDIA_TYPE: {}}}},
     )
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
+    app.add_middleware(RememberAddress)
     errors.install(app)
     for domain in (identity, fleet, dictionary, telemetry, quality):
         app.include_router(domain.router)

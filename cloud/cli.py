@@ -8,14 +8,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from protocols.errors import ConfigError, SunmaoError
+from cloud import audit_cli
+from cloud.console import (
+    DATA,
+    Data,
+    Dsn,
+    Json,
+    Lang,
+    TenantName,
+    answer,
+    checked,
+    explained,
+    installed,
+    progress,
+    table,
+    with_database,
+)
+from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
 if TYPE_CHECKING:
@@ -29,24 +44,13 @@ code_app = typer.Typer(no_args_is_help=True, help="Enrolment codes. 边缘网关
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(user_app, name="user")
 app.add_typer(code_app, name="code")
-
-Data = Annotated[Path, typer.Option("--data", help="Folder of the database and the secrets. 数据目录。")]
-Dsn = Annotated[
-    str | None,
-    typer.Option("--dsn", envvar="SUNMAO_DSN", help="PostgreSQL to use instead of the embedded one. 外部数据库。"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
-TenantName = Annotated[
-    str | None, typer.Option("--tenant", help="Name or id; needed where there are several. 企业名称或编号。")
-]
-_DATA = Path("sunmao-data")
+audit_cli.register(app)
 
 
 @app.command()
 def serve(
     *,
-    data: Data = _DATA,
+    data: Data = DATA,
     dsn: Dsn = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on. 监听地址。")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: the system's choice. 端口。")] = 8000,
@@ -55,7 +59,7 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C. 启动云端服务，按 Ctrl-C 停止。"""
     language = choose_language(lang)
-    with _explained(language, as_json), _installed(data, dsn) as here:
+    with explained(language, as_json), installed(data, dsn) as here:
         # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
@@ -63,11 +67,11 @@ def serve(
 
 
 @app.command()
-def migrate(*, data: Data = _DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None) -> None:
+def migrate(*, data: Data = DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None) -> None:
     """Bring the database to the schema of this version. 升级数据库结构。"""
     language = choose_language(lang)
-    with _explained(language, as_json), _installed(data, dsn):
-        _answer(as_json, {"migrated": True}, Text("The database is up to date.", "数据库已是最新。"), language)
+    with explained(language, as_json), installed(data, dsn):
+        answer(as_json, {"migrated": True}, Text("The database is up to date.", "数据库已是最新。"), language)
 
 
 @tenant_app.command("create")
@@ -79,7 +83,7 @@ def tenant_create(
     ] = None,
     site: Annotated[str, typer.Option("--site", help="Name of its first site. 首个站点名称。")] = "main",
     time_zone: Annotated[str, typer.Option("--time-zone", help="IANA name. 站点时区。")] = "Asia/Shanghai",
-    data: Data = _DATA,
+    data: Data = DATA,
     dsn: Dsn = None,
     as_json: Json = False,
     lang: Lang = None,
@@ -89,8 +93,8 @@ def tenant_create(
     from cloud.identity.service import Identity
 
     language = choose_language(lang)
-    with _explained(language, as_json), _installed(data, dsn) as here:
-        request = _checked(SiteRequest, {"name": site, "time_zone": time_zone})
+    with explained(language, as_json), installed(data, dsn) as here:
+        request = checked(SiteRequest, {"name": site, "time_zone": time_zone})
 
         async def create(db: Database) -> dict[str, Any]:
             identity = Identity(db, here.secrets)
@@ -98,12 +102,12 @@ def tenant_create(
             (made,) = await identity.sites(scope)
             return {"tenant_id": str(scope.tenant_id), "site_id": str(made.id)}
 
-        made = _with_database(here, create)
+        made = with_database(here, create)
         said = Text(
             f"Company '{name}' has the id {made['tenant_id']}, its site '{site}' {made['site_id']}.",
             f"企业“{name}”编号 {made['tenant_id']}，站点“{site}”编号 {made['site_id']}。",
         )
-        _answer(as_json, made, said, language)
+        answer(as_json, made, said, language)
 
 
 @user_app.command("create")
@@ -118,7 +122,7 @@ def user_create(
     generate: Annotated[
         bool, typer.Option("--generate", help="Make a password and print it once. 自动生成密码并显示一次。")
     ] = False,
-    data: Data = _DATA,
+    data: Data = DATA,
     dsn: Dsn = None,
     as_json: Json = False,
     lang: Lang = None,
@@ -137,21 +141,21 @@ def user_create(
     else:
         prompt = Text("Password", "密码").to(language)
         password = typer.prompt(prompt, hide_input=True, confirmation_prompt=True)
-    with _explained(language, as_json):
-        request = _checked(UserRequest, {"email": email, "password": password, "role": role})
-        with _installed(data, dsn) as here:
+    with explained(language, as_json):
+        request = checked(UserRequest, {"email": email, "password": password, "role": role})
+        with installed(data, dsn) as here:
             scope = here.tenant(tenant)
 
             async def create(db: Database) -> dict[str, Any]:
                 user = await Identity(db, here.secrets).create_user(scope, request, "operator")
                 return {"user_id": str(user.id), "email": user.email}
 
-            made = _with_database(here, create)
+            made = with_database(here, create)
         said = Text(f"'{email}' can sign in.", f"用户“{email}”已可登录。")
         if generate:
             made["password"] = password
             said = Text(f"{said.en} Password: {password}", f"{said.zh}密码：{password}")
-        _answer(as_json, made, said, language)
+        answer(as_json, made, said, language)
 
 
 @code_app.command("create")
@@ -160,7 +164,7 @@ def code_create(
     tenant: TenantName = None,
     site: Annotated[str | None, typer.Option("--site", help="Name; needed where there are several. 站点名称。")] = None,
     minutes: Annotated[int, typer.Option("--minutes", help="Minutes until it expires. 有效分钟数。")] = 60,
-    data: Data = _DATA,
+    data: Data = DATA,
     dsn: Dsn = None,
     as_json: Json = False,
     lang: Lang = None,
@@ -171,7 +175,7 @@ def code_create(
     from cloud.identity.service import Identity
 
     language = choose_language(lang)
-    with _explained(language, as_json), _installed(data, dsn) as here:
+    with explained(language, as_json), installed(data, dsn) as here:
         scope = here.tenant(tenant)
 
         async def create(db: Database) -> dict[str, Any]:
@@ -184,18 +188,18 @@ def code_create(
                     Text(f"choose one of: {names}", f"可选：{names}"),
                     key="--site",
                 )
-            request = _checked(CodeRequest, {"site_id": found[0], "minutes": minutes})
+            request = checked(CodeRequest, {"site_id": found[0], "minutes": minutes})
             code = await Fleet(db, here.secrets).create_code(scope, request, "operator")
             return {"code": code.code, "expires_at": code.expires_at.isoformat()}
 
-        made = _with_database(here, create)
+        made = with_database(here, create)
         until = Text(f"good once, until {made['expires_at']}", f"仅可使用一次，有效期至 {made['expires_at']}")
-        _answer(as_json, made, Text(f"{made['code']}  ({until.en})", f"{made['code']}({until.zh})"), language)
+        answer(as_json, made, Text(f"{made['code']}  ({until.en})", f"{made['code']}({until.zh})"), language)
 
 
 @app.command()
 def stats(
-    *, tenant: TenantName = None, data: Data = _DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None
+    *, tenant: TenantName = None, data: Data = DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None
 ) -> None:
     """What is stored, whether the ledger agrees, and how long readings took. 存储统计。"""
     from datetime import UTC, datetime
@@ -207,7 +211,7 @@ def stats(
     from cloud.telemetry.service import Telemetry
 
     language = choose_language(lang)
-    with _explained(language, as_json), _installed(data, dsn) as here:
+    with explained(language, as_json), installed(data, dsn) as here:
         scope = here.tenant(tenant)
 
         async def ask(db: Database) -> dict[str, Any]:
@@ -217,11 +221,11 @@ def stats(
             summary = await Quality(db).summary(scope, begin, end)
             return found | {"inspections": summary.total, "rejected": summary.reject}
 
-        found = _with_database(here, ask)
+        found = with_database(here, ask)
         if as_json:
-            _answer(as_json, found, Text("", ""), language)
+            answer(as_json, found, Text("", ""), language)
         else:
-            _table(found)
+            table(found)
         if found["readings"] != found["ledger_readings"] or found["duplicates"]:
             raise typer.Exit(1)
 
@@ -237,7 +241,7 @@ def export(
         typer.Option("--series", help="Number of a series, as in /api/v1/points; all if none. 序列号。"),
     ] = None,
     tenant: TenantName = None,
-    data: Data = _DATA,
+    data: Data = DATA,
     dsn: Dsn = None,
     as_json: Json = False,
     lang: Lang = None,
@@ -250,9 +254,9 @@ def export(
     from cloud.telemetry.service import Telemetry
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
         kind, first, last = ending(out), instant_of(start, "--start"), instant_of(end, "--end")
-        with _installed(data, dsn) as here, _progress(as_json) as progress:
+        with installed(data, dsn) as here, progress(as_json) as told:
             scope = here.tenant(tenant)
 
             async def write(db: Database) -> dict[str, Any]:
@@ -260,11 +264,11 @@ def export(
                 wanted = series or [point.series_id for point in await telemetry.points(scope)]
                 exported = telemetry.export(scope)
                 plan = await exported.plan(wanted, first, last, language)
-                return {"file": str(out), "bytes": await save(out, exported.file(plan, kind, progress))}
+                return {"file": str(out), "bytes": await save(out, exported.file(plan, kind, told))}
 
-            made = _with_database(here, write)
+            made = with_database(here, write)
         said = Text(f"{out} has {made['bytes']:,} bytes.", f"{out} 已写入 {made['bytes']:,} 字节。")
-        _answer(as_json, made, said, language)
+        answer(as_json, made, said, language)
 
 
 def main() -> None:
@@ -297,7 +301,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪：{url}(按 Ctrl-C 停止)")
-            _answer(as_json, {"url": url}, said, language)
+            answer(as_json, {"url": url}, said, language)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             cloud.state.telemetry.end_streams()
@@ -305,85 +309,3 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
 
     config = uvicorn.Config(cloud, log_level="warning", timeout_graceful_shutdown=3)
     await Server(config).serve(sockets=[listening])
-
-
-@contextmanager
-def _installed(data: Path, dsn: str | None) -> Iterator[Installation]:
-    from cloud.core.installation import Installation
-    from cloud.core.settings import Settings
-
-    with Installation(Settings(data, dsn)) as here:
-        yield here
-
-
-def _with_database(here: Installation, act: Callable[[Database], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    from cloud.core.db import Database
-
-    async def run() -> dict[str, Any]:
-        async with Database(here.dsn) as db:
-            return await act(db)
-
-    return asyncio.run(run())
-
-
-def _checked(model: Any, fields: Mapping[str, Any]) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = str(fault["loc"][0])
-        raise ConfigError(
-            Text(fault["msg"], "值无效"),
-            Text("see --help", "请参阅 --help"),
-            key=f"--{name.replace('_', '-')}",
-        ) from error
-
-
-@contextmanager
-def _explained(language: Language, as_json: bool) -> Iterator[None]:
-    """Turn a failure a person can act on into one line and the exit status."""
-    from cloud.core.errors import Problem
-
-    try:
-        yield
-    except SunmaoError as error:
-        _fail(error.explain(language), as_json)
-        raise typer.Exit(error.exit_code) from error
-    except Problem as error:
-        _fail(error.detail.to(language), as_json)
-        raise typer.Exit(2) from error
-
-
-@contextmanager
-def _progress(as_json: bool) -> Iterator[Callable[[float], None]]:
-    """Show how much is done, on standard error; give what is to be told the share."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
-
-
-def _fail(line: str, as_json: bool) -> None:
-    import json
-
-    typer.echo(json.dumps({"error": line}, ensure_ascii=False) if as_json else line, err=not as_json)
-
-
-def _answer(as_json: bool, value: Mapping[str, Any], said: Text, language: Language) -> None:
-    import json
-
-    typer.echo(json.dumps(value, ensure_ascii=False) if as_json else said.to(language))
-
-
-def _table(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
-    for name, value in found.items():
-        table.add_row(name, str(value))
-    Console().print(table)

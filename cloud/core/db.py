@@ -81,6 +81,14 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:
+        """As `tenant`, but all statements see the data of one instant."""
+        async with self.door() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await enter(connection, scope)
+            yield connection
+
+    @asynccontextmanager
     async def door(self) -> AsyncIterator[AsyncConnection]:
         """One transaction of no tenant: all tables look empty, only the SECURITY DEFINER look-ups answer."""
         async with self._pool.connection() as connection, connection.transaction():

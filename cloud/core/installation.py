@@ -43,14 +43,11 @@ class Installation:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop()
 
-    def tenant(self, wanted: str | None) -> TenantScope:
-        """Return the tenant of this name or id, or the only one there is; for the operator's command line.
-
-        Raises ConfigError if there is no such tenant, or if `wanted` is None and there is not exactly one.
-        """
+    def tenants(self) -> list[tuple[TenantScope, str]]:
+        """Return every tenant with its name; raises ConfigError unless the DSN is the owner's."""
         try:
             with psycopg.connect(self._owner_dsn) as connection:
-                tenants: list[tuple[UUID, str]] = connection.execute("SELECT id, name FROM list_tenants()").fetchall()
+                found: list[tuple[UUID, str]] = connection.execute("SELECT id, name FROM list_tenants()").fetchall()
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigError(
                 Text("only the database's owner may name tenants", "只有数据库所有者可以指定租户"),
@@ -59,10 +56,18 @@ class Installation:
             ) from error
         except psycopg.OperationalError as error:
             raise unreachable(self._owner_dsn, error) from error
-        found = [tenant for tenant, name in tenants if wanted in (None, name, str(tenant))]
+        return [(TenantScope(tenant), name) for tenant, name in found]
+
+    def tenant(self, wanted: str | None) -> TenantScope:
+        """Return the tenant of this name or id, or the only one there is; for the operator's command line.
+
+        Raises ConfigError if there is no such tenant, or if `wanted` is None and there is not exactly one.
+        """
+        tenants = self.tenants()
+        found = [scope for scope, name in tenants if wanted in (None, name, str(scope.tenant_id))]
         if len(found) == 1:
-            return TenantScope(found[0])
-        names = ", ".join(f"{name} ({tenant})" for tenant, name in tenants) or "-"
+            return found[0]
+        names = ", ".join(f"{name} ({scope.tenant_id})" for scope, name in tenants) or "-"
         raise ConfigError(
             Text(
                 f"no single tenant '{wanted or ''}'; there are: {names}", f"无法确定租户“{wanted or ''}”；现有：{names}"

@@ -117,14 +117,16 @@ class NewApiToken(ApiToken):
 
 
 class AuditEntry(BaseModel):
-    """One important act."""
+    """One important act. `hash` is the SHA-256 of the hash of the entry before it and of this one's content."""
 
-    id: int
+    id: int = Field(description="Number in the company's log, from 1 without gaps.")
     at: datetime
     actor: str
     act: str
     subject: str
+    address: str = Field(description="Network address it came from; empty for the operator's command line.")
     detail: dict[str, Any]
+    hash: str
 
 
 class AuditPage(BaseModel):

@@ -90,7 +90,7 @@ class Identity:
         code = verified(credit_code) if credit_code else None
         async with self._db.tenant(scope) as connection:
             await store.insert_tenant(connection, scope.tenant_id, name, code)
-            await audit.record(connection, "operator", "tenant.create", name)
+            await audit.record(connection, "operator", "tenant.create", name, credit_code=code)
             if site:
                 await _insert_site(connection, site, "operator")
         return scope
@@ -124,7 +124,7 @@ class Identity:
                     role=request.role,
                     language=request.language,
                 )
-                await audit.record(connection, actor, "user.create", email, role=request.role)
+                await audit.record(connection, actor, "user.create", email, user=user, role=request.role)
         except store.Taken as error:
             raise Conflict(Text(f"'{email}' is in use.", f"邮箱“{email}”已被使用。")) from error
         return User(
@@ -149,7 +149,7 @@ class Identity:
             email = await store.disable_user(connection, user)
             if email is None:
                 raise NotFound
-            await audit.record(connection, principal.actor, "user.disable", email)
+            await audit.record(connection, principal.actor, "user.disable", email, user=user)
 
     async def log_in(self, email: str, password: str, address: str, *, old_token: str | None = None) -> Session:
         """Sign a user in from the network `address`; an `old_token` presented with it ends.
@@ -209,6 +209,7 @@ class Identity:
         """End the session or API token that was presented."""
         async with self._db.tenant(principal.scope) as connection:
             await store.delete_token(connection, principal.user_id, principal.token_id)
+            await audit.record(connection, principal.actor, "session.end", str(principal.token_id))
 
     async def me(self, principal: Principal) -> Me:
         """Return who the principal is."""
@@ -227,6 +228,12 @@ class Identity:
         """Remember the language the user reads; None follows the browser."""
         async with self._db.tenant(principal.scope) as connection:
             await store.update_language(connection, principal.user_id, language)
+            await audit.record(
+                connection,
+                *(principal.actor, "user.set_language", principal.email),
+                before=principal.language,
+                after=language,
+            )
 
     async def create_api_token(self, principal: Principal, request: ApiTokenRequest) -> NewApiToken:
         """Make an API token for the principal; raises Invalid for scopes beyond the principal's own."""
@@ -288,7 +295,7 @@ async def _insert_site(connection: AsyncConnection, request: SiteRequest, actor:
         )
     site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)
     await store.insert_site(connection, site.id, site.name, site.time_zone)
-    await audit.record(connection, actor, "site.create", site.name)
+    await audit.record(connection, actor, "site.create", site.name, site=site.id, time_zone=site.time_zone)
     return site
 
 

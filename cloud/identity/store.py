@@ -147,13 +147,13 @@ async def delete_token(connection: AsyncConnection, user: UUID, token: UUID) -> 
 
 
 async def select_audit(connection: AsyncConnection, before: int | None, limit: int) -> list[Row]:
-    """Return at most `limit` audit entries with ids below `before`, newest first."""
+    """Return at most `limit` audit entries with numbers below `before`, newest first."""
     return await _all(
         connection,
         """
-        SELECT id, at, actor, act, subject, detail FROM audit
-        WHERE tenant_id = current_tenant() AND (%(before)s::bigint IS NULL OR id < %(before)s)
-        ORDER BY id DESC LIMIT %(limit)s
+        SELECT seq AS id, at, actor, act, subject, address, detail, encode(hash, 'hex') AS hash FROM audit
+        WHERE tenant_id = current_tenant() AND (%(before)s::bigint IS NULL OR seq < %(before)s)
+        ORDER BY seq DESC LIMIT %(limit)s
         """,
         {"before": before, "limit": limit},
     )

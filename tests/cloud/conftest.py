@@ -44,12 +44,16 @@ class Cluster:
 
     owner_dsn: str
 
-    def fresh(self) -> str:
-        """Create a migrated database and return its owner's DSN."""
+    def empty(self) -> str:
+        """Create a database without any table and return its owner's DSN."""
         name = f"t_{uuid4().hex}"
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
-        dsn = make_conninfo(self.owner_dsn, dbname=name)
+        return make_conninfo(self.owner_dsn, dbname=name)
+
+    def fresh(self) -> str:
+        """Create a migrated database and return its owner's DSN."""
+        dsn = self.empty()
         prepare(dsn, SECRETS.database_password)
         return dsn
 

@@ -232,3 +232,27 @@ def test_the_embedded_server_starts_under_a_locale_that_is_not_installed(
     finally:
         server.stop()
     assert os.environ["LC_ALL"] == "zh_XX.UTF-8"
+
+
+async def test_the_audit_log_is_proved_on_the_command_line_and_an_edited_row_is_named(folder: Path) -> None:
+    data = ("--data", str(folder))
+    await _json("tenant", "create", "--name", "T", *data)
+    await _json("user", "create", "--email", "a@example.com", "--generate", *data)
+    whole = await _json("audit", "verify", *data)
+    assert whole["logs"] == [{"tenant": "T", "entries": 3, "row": None, "fault": ""}]
+    status, anchors = await _cloud("audit", "anchor", *data)
+    assert status == 0
+    kept = folder / "anchors"
+    kept.write_text(anchors)
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        with psycopg.connect(server.start()) as owner:
+            owner.execute("UPDATE audit SET subject = 'b@example.com' WHERE seq = 3")
+    finally:
+        server.stop()
+    status, said = await _cloud("audit", "verify", "--tenant", "T", "--anchor", str(kept), "--lang", "en", *data)
+    assert (status, said.strip()) == (1, "T: entry 3: its content or its place has been changed")
+    kept.write_text("no anchor\n")
+    status, said = await _cloud("audit", "verify", "--anchor", str(kept), "--lang", "zh", *data)
+    assert status == 2
+    assert "第 1 行不是锚点" in said

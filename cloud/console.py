@@ -1,0 +1,118 @@
+"""What the commands of `sunmao-cloud` share: their options, the installation they work on, and how they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from protocols.errors import ConfigError, SunmaoError
+from protocols.text import Language, Text
+
+if TYPE_CHECKING:
+    from cloud.core.db import Database
+    from cloud.core.installation import Installation
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the database and the secrets. 数据目录。")]
+Dsn = Annotated[
+    str | None,
+    typer.Option("--dsn", envvar="SUNMAO_DSN", help="PostgreSQL to use instead of the embedded one. 外部数据库。"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
+TenantName = Annotated[
+    str | None, typer.Option("--tenant", help="Name or id; needed where there are several. 企业名称或编号。")
+]
+DATA = Path("sunmao-data")
+
+
+@contextmanager
+def installed(data: Path, dsn: str | None) -> Iterator[Installation]:
+    """Have the installation in the folder `data`, or on the database `dsn`, ready to be used."""
+    from cloud.core.installation import Installation
+    from cloud.core.settings import Settings
+
+    with Installation(Settings(data, dsn)) as here:
+        yield here
+
+
+def with_database(here: Installation, act: Callable[[Database], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Return what `act` finds with the database open."""
+    from cloud.core.db import Database
+
+    async def run() -> dict[str, Any]:
+        async with Database(here.dsn) as db:
+            return await act(db)
+
+    return asyncio.run(run())
+
+
+def checked(model: Any, fields: Mapping[str, Any]) -> Any:
+    """Return a `model` of `fields`; raises ConfigError that names the option of the first wrong one."""
+    from pydantic import ValidationError
+
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        raise ConfigError(
+            Text(fault["msg"], "值无效"),
+            Text("see --help", "请参阅 --help"),
+            key=f"--{name.replace('_', '-')}",
+        ) from error
+
+
+@contextmanager
+def explained(language: Language, as_json: bool) -> Iterator[None]:
+    """Turn a failure a person can act on into one line and the exit status."""
+    from cloud.core.errors import Problem
+
+    try:
+        yield
+    except SunmaoError as error:
+        _fail(error.explain(language), as_json)
+        raise typer.Exit(error.exit_code) from error
+    except Problem as error:
+        _fail(error.detail.to(language), as_json)
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def progress(as_json: bool) -> Iterator[Callable[[float], None]]:
+    """Show how much is done, on standard error; give what is to be told the share."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def _fail(line: str, as_json: bool) -> None:
+    import json
+
+    typer.echo(json.dumps({"error": line}, ensure_ascii=False) if as_json else line, err=not as_json)
+
+
+def answer(as_json: bool, value: Mapping[str, Any], said: Text, language: Language) -> None:
+    """Print `value` for machines or `said` for people."""
+    import json
+
+    typer.echo(json.dumps(value, ensure_ascii=False) if as_json else said.to(language))
+
+
+def table(found: Mapping[str, Any]) -> None:
+    """Print names and values."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(show_header=False, box=None)
+    for name, value in found.items():
+        shown.add_row(name, str(value))
+    Console().print(shown)

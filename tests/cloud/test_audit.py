@@ -1,0 +1,246 @@
+"""The audit log: every change writes an entry, and no entry can be edited, moved, added or lost unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from yoyo import get_backend, read_migrations
+
+from cloud.core import audit, audit_chain
+from cloud.core.audit_chain import Verdict
+from cloud.core.db import Database, enter, prepare
+from cloud.core.migrate import MIGRATIONS
+from cloud.core.principal import TenantScope
+from protocols.errors import ConfigError
+from protocols.uplink.codec import encode
+from protocols.uplink.messages import Batch, Frame, Inspection
+from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany
+from tests.cloud.test_isolation_api import BODIES, LAST, _document, _ids, operations
+from tests.doubles.agent import AgentDouble
+
+CONFIGURATION = "[buffer]\nlimit_mb = 42\n"
+# Changes that are no acts of a person, with where they are accounted for instead.
+NO_ACT = {
+    "POST /api/v1/uplink/batches": "readings: the ledger of frames",
+    "POST /api/v1/uplink/health": "the agent's last report replaces the one before",
+    "POST /api/v1/uplink/configuration": "a version of the configuration, kept with its origin",
+    "POST /api/v1/uplink/configuration/desired": "reads",
+    "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
+    "POST /api/v1/agents/token": "an enrolled agent renews its token every 15 minutes",
+}
+
+
+async def test_every_operation_that_changes_something_writes_an_entry(company: Company, db: Database) -> None:
+    ids = await _ids(company)
+    person = {"email": f"p-{company.email}", "password": PASSWORD}
+    ids["user_id"] = (await company.http.post("/api/v1/users", json=person)).json()["id"]
+    ids["inspection_id"] = str(uuid4())
+    async with company.agent("inspector") as agent:
+        part = Inspection(
+            *(ids["inspection_id"], "camera-1", 1_770_000_000_000_000, "p-1", "pass", 0.1, 0.5, 0.9, "m", "1", 1),
+            picture=b"",
+            heatmap=b"",
+        )
+        await agent.deliver(Frame(1, encode(Batch(inspections=[part]))))
+        await agent.configured(CONFIGURATION)
+        ids["agent_id"] = agent.agent_id
+        walked = sorted(
+            operations(await _document(company)),
+            key=lambda one: (f"{one[0]} {one[1]}" == LAST, one[0] == "DELETE", one[1]),
+        )
+        left = dict(NO_ACT)
+        for method, path, _ in walked:
+            name = f"{method} {path}"
+            if method == "GET" or left.pop(name, None):
+                continue
+            before = await _count(db, company)
+            answer = await _act(company, name, path, ids)
+            assert answer.is_success, f"{name}: tell this test how to do it: {answer.text}"
+            assert await _count(db, company) > before, f"{name} writes no entry into the audit log"
+    assert not left, "no longer operations"
+
+
+async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> httpx.Response:
+    match name:
+        case "POST /api/v1/sessions":
+            return await company.http.post(path, json={"email": company.email, "password": PASSWORD})
+        case "POST /api/v1/agents/enrol":
+            newcomer = AgentDouble(str(company.http.base_url), "newcomer")
+            async with newcomer.http:
+                return await newcomer.post("/agents/enrol", newcomer.enrol_request(await company.code()))
+    seen = await company.http.get(f"/api/v1/agents/{ids['agent_id']}/configuration")
+    body = BODIES.get(name)
+    return await company.http.request(
+        name.split(" ", maxsplit=1)[0],
+        re.sub(r"{(\w+)}", lambda found: ids[found[1]], path),
+        json={key: str(value).format_map(ids) for key, value in body.items()} if body else None,
+        headers={"If-Match": seen.headers.get("etag", "")},
+    )
+
+
+async def _count(db: Database, company: Company) -> int:
+    async with db.tenant(company.scope) as connection:
+        return (await audit_chain.head(connection)).count
+
+
+# How a log may be harmed, the first row found wrong, and a word of what is said. OURS: of the tenant.
+TAMPERED = {
+    "edited": ("UPDATE audit SET actor = 'user:somebody else' WHERE OURS seq = 3", 3, "content"),
+    "detail edited": ("UPDATE audit SET detail = (detail::text || ' ')::json WHERE OURS seq = 3", 3, "content"),
+    "time edited": ("UPDATE audit SET at = at + interval '1 microsecond' WHERE OURS seq = 3", 3, "content"),
+    "address edited": ("UPDATE audit SET address = '192.0.2.1' WHERE OURS seq = 3", 3, "content"),
+    "hash edited": ("UPDATE audit SET hash = sha256('x') WHERE OURS seq = 3", 3, "content"),
+    "missing": ("DELETE FROM audit WHERE OURS seq = 3", 3, "missing"),
+    "closed up": (
+        "DELETE FROM audit WHERE OURS seq = 3; UPDATE audit SET seq = 3 WHERE OURS seq = 4",
+        3,
+        "place",
+    ),
+    "first missing": ("DELETE FROM audit WHERE OURS seq = 1", 1, "missing"),
+    "reordered": (
+        "UPDATE audit SET seq = -1 WHERE OURS seq = 3; UPDATE audit SET seq = 3 WHERE OURS seq = 4;"
+        "UPDATE audit SET seq = 4 WHERE OURS seq = -1",
+        3,
+        "place",
+    ),
+    "cut off": ("DELETE FROM audit WHERE OURS seq > 3", 4, "missing"),
+    "all gone": ("DELETE FROM audit WHERE OURS true", 1, "missing"),
+    "handed to another": (
+        "UPDATE audit SET tenant_id = (SELECT max(id::text)::uuid FROM tenant WHERE id <> current_tenant()), seq = 99"
+        " WHERE OURS seq = 3",
+        3,
+        "missing",
+    ),
+    "added": (
+        "INSERT INTO audit (tenant_id, seq, at, actor, act, subject, address, detail, hash)"
+        " SELECT tenant_id, seq + 1, at, actor, act, subject, address, detail, hash FROM audit WHERE OURS"
+        " seq = (SELECT count FROM audit_head h WHERE h.tenant_id = current_tenant())",
+        11,
+        "added",
+    ),
+    "head edited": ("UPDATE audit_head SET hash = sha256('x') WHERE OURS true", 10, "head"),
+    "head gone": ("DELETE FROM audit_head WHERE OURS true", 1, "added"),
+}
+
+
+def _ours(statements: str) -> bytes:
+    return statements.replace("OURS", "tenant_id = current_tenant() AND").encode()
+
+
+@pytest.fixture
+async def ten(new_company: NewCompany, db: Database) -> Company:
+    """A company whose log has ten entries, beside another company."""
+    company, _ = await new_company(), await new_company()
+    while await _count(db, company) < 10:
+        async with db.tenant(company.scope) as connection:
+            subject = 'a "quoted" \\ name\n\x01\x7f/ 某某\u2028'
+            await audit.record(connection, "operator", "test.act", subject, much=1e22, small=0.1, who=company.site_id)
+    return company
+
+
+async def test_whatever_is_done_to_the_log_is_found_and_the_row_is_named(ten: Company, owner_dsn: str) -> None:
+    async with await AsyncConnection.connect(owner_dsn) as owner:
+        await enter(owner, ten.scope)
+        assert await audit_chain.verify(owner) == Verdict(10)
+        for name, (statements, row, words) in TAMPERED.items():
+            async with owner.transaction(force_rollback=True):
+                await owner.execute(_ours(statements))
+                verdict = await audit_chain.verify(owner)
+            assert verdict.row == row, (name, verdict)
+            assert verdict.fault is not None, name
+            assert words in verdict.fault.en, (name, verdict)
+        assert await audit_chain.verify(owner) == Verdict(10)
+
+
+async def test_an_anchor_kept_elsewhere_shows_a_log_written_anew(ten: Company, db: Database, owner_dsn: str) -> None:
+    async with db.tenant(ten.scope) as connection:
+        kept = audit_chain.read(audit_chain.written([await audit_chain.head(connection)]))
+    assert [anchor.count for anchor in kept] == [10]
+    async with await AsyncConnection.connect(owner_dsn) as owner:
+        for again in (10, 9):
+            async with owner.transaction(force_rollback=True):
+                await enter(owner, ten.scope)
+                await owner.execute(_ours("DELETE FROM audit WHERE OURS true"))
+                await owner.execute(_ours("DELETE FROM audit_head WHERE OURS true"))
+                for _ in range(again):
+                    await audit.record(owner, "operator", "nothing.happen", "")
+                assert await audit_chain.verify(owner) == Verdict(again), "the chain by itself is whole"
+                verdict = await audit_chain.verify(owner, kept)
+                assert verdict.row == 10
+    with pytest.raises(ConfigError, match="line 2 is not an anchor"):
+        audit_chain.read(audit_chain.written(kept) + "[]\n")
+
+
+async def test_writers_at_once_make_one_chain_and_what_is_rolled_back_leaves_no_gap(ten: Company, db: Database) -> None:
+    async def write(n: int) -> None:
+        async with db.tenant(ten.scope) as connection:
+            await audit.record(connection, "operator", "test.act", str(n))
+            if n % 3 == 0:
+                raise RuntimeError
+
+    await asyncio.gather(*(write(n) for n in range(30)), return_exceptions=True)
+    async with db.snapshot(ten.scope) as connection:
+        assert await audit_chain.verify(connection) == Verdict(30)
+
+
+async def test_entries_say_who_when_from_where_and_what_was_before(company: Company) -> None:
+    for language in ("zh", "en"):
+        await company.http.put("/api/v1/me/language", json={"language": language})
+    page = (await company.http.get("/api/v1/audit")).json()
+    newest = page["items"][0]
+    assert (newest["actor"], newest["act"], newest["address"]) == (
+        f"user:{company.email}",
+        "user.set_language",
+        "127.0.0.1",
+    )
+    assert newest["detail"] == {"before": "zh", "after": "en"}
+    assert [item["id"] for item in page["items"]] == list(range(len(page["items"]), 0, -1))
+    older = (await company.http.get("/api/v1/audit", params={"before": newest["id"]})).json()["items"]
+    assert older == page["items"][1:]
+
+
+def test_the_app_role_can_only_append_and_only_to_its_tenants_log(app_dsn: str) -> None:
+    with psycopg.connect(app_dsn, autocommit=True) as app:
+        for statement in (
+            "INSERT INTO audit SELECT * FROM audit",
+            "INSERT INTO audit_head SELECT * FROM audit_head",
+            "UPDATE audit_head SET count = 0",
+            "DELETE FROM audit_head",
+            "TRUNCATE audit",
+            "SELECT append_audit('a', 'b', 'c', '', '{}')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(statement)
+
+
+async def test_entries_from_before_the_chain_become_its_first(cluster: Cluster) -> None:
+    scope = TenantScope(uuid4())
+    dsn = cluster.empty()
+    try:
+        backend = get_backend(f"postgresql+psycopg:///?{urlencode(conninfo_to_dict(dsn))}")
+        earlier = read_migrations(str(MIGRATIONS)).filter(lambda migration: migration.id < "0040_audit_chain")
+        backend.apply_migrations(backend.to_apply(earlier))
+        backend.connection.close()
+        with psycopg.connect(dsn) as owner:
+            owner.execute("INSERT INTO tenant (id, name) VALUES (%s, 'T')", [scope.tenant_id])
+            for n in range(3):
+                detail = '{"n": %d, "某": ["x", 0.10]}' % n  # noqa: UP031 - braces
+                owner.execute(
+                    "INSERT INTO audit (tenant_id, actor, act, subject, detail) VALUES (%s, 'operator', 'a.b', 'x', %s)",
+                    [scope.tenant_id, detail],
+                )
+        async with Database(prepare(dsn, SECRETS.database_password)) as db:
+            async with db.tenant(scope) as connection:
+                await audit.record(connection, "operator", "c.d", "y")
+            async with db.snapshot(scope) as connection:
+                assert await audit_chain.verify(connection) == Verdict(4)
+    finally:
+        cluster.drop(dsn)
