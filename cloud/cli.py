@@ -115,7 +115,7 @@ def user_create(
     *,
     email: Annotated[str, typer.Option("--email", help="What the user signs in with. 登录邮箱。")],
     tenant: TenantName = None,
-    role: Annotated[str, typer.Option("--role", help="admin or viewer. 角色。")] = "admin",
+    role: Annotated[str, typer.Option("--role", help="viewer, operator, engineer, manager or owner. 角色。")] = "owner",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input. 从标准输入读取密码。")
     ] = False,

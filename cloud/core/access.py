@@ -66,8 +66,8 @@ async def _principal(
     if not principal.scopes.issuperset(map(Scope, demanded.scopes)):
         raise Forbidden(
             Text(
-                f"This needs the scope {demanded.scope_str}; ask an administrator of your company.",
-                f"该操作需要 {demanded.scope_str} 权限，请联系本企业管理员。",
+                f"This needs the scope {demanded.scope_str}; ask a manager of your company.",
+                f"该操作需要 {demanded.scope_str} 权限，请联系本企业管理者。",
             )
         )
     return principal
@@ -106,6 +106,8 @@ def _still_valid(
 
 
 Reader = Annotated[Principal, Security(_principal, scopes=[Scope.READ])]
+Operator = Annotated[Principal, Security(_principal, scopes=[Scope.OPERATE])]
+Engineer = Annotated[Principal, Security(_principal, scopes=[Scope.ENGINEER])]
 Admin = Annotated[Principal, Security(_principal, scopes=[Scope.ADMIN])]
 AgentCaller = Annotated[AgentPrincipal, Security(_agent, scopes=[Scope.AGENT])]
 StillValid = Annotated[Callable[[], Awaitable[bool]], Depends(_still_valid)]

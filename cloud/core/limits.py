@@ -12,6 +12,23 @@ from cloud.core.errors import TooMany
 _MAX_KEYS = 100_000
 
 
+class RecentKeys:
+    """The last 100,000 keys added."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        """Add `key`, or make it the newest."""
+        self._keys[key] = None
+        self._keys.move_to_end(key)
+        if len(self._keys) > _MAX_KEYS:
+            self._keys.popitem(last=False)
+
+
 class RateLimit:
     """A token bucket per key: `burst` tries at once, then one more every `period_s`.
 

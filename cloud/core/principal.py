@@ -20,18 +20,38 @@ class Scope(StrEnum):
     PUBLIC = "public"
     """No credential: health checks, log-in, enrolment (which bring their own proof)."""
     READ = "read"
-    """A signed-in person, or an API token: see the tenant's data."""
+    """See the tenant's data."""
+    OPERATE = "operate"
+    """Have a word on what happens at the machines: judge parts."""
+    ENGINEER = "engineer"
+    """Connect and configure: enrolment codes, agents and their configurations."""
     ADMIN = "admin"
-    """A signed-in administrator: invite users, issue enrolment codes, revoke agents."""
+    """Administrate the company: people and their roles, sites, the audit log."""
     AGENT = "agent"
     """An enrolled edge agent: deliver data."""
 
 
 class Role(StrEnum):
-    """What a user may do inside the tenant."""
+    """What a user may do inside the tenant; each has all the rights of the one before.
 
-    ADMIN = "admin"
+    An owner may do what a manager may, and besides make and unmake owners. A company always keeps one.
+    """
+
     VIEWER = "viewer"
+    OPERATOR = "operator"
+    ENGINEER = "engineer"
+    MANAGER = "manager"
+    OWNER = "owner"
+
+    @property
+    def rank(self) -> int:
+        """How far up the role is: 0 for a viewer."""
+        return list(Role).index(self)
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What the role may do."""
+        return frozenset([Scope.READ, Scope.OPERATE, Scope.ENGINEER, Scope.ADMIN][: self.rank + 1])
 
 
 @dataclass(frozen=True, slots=True)

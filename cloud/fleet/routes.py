@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import Field
 
-from cloud.core.access import PUBLIC, Admin, AgentCaller, Reader, address_of
+from cloud.core.access import PUBLIC, AgentCaller, Engineer, Reader, address_of
 from cloud.core.body import message, read_message, speaks
 from cloud.core.instants import Instant
 from cloud.fleet.schemas import (
@@ -84,7 +84,7 @@ async def list_agents(principal: Reader, fleet: FleetDoor) -> list[Agent]:
 
 
 @router.delete("/agents/{agent_id}", status_code=204)
-async def revoke_agent(principal: Admin, agent_id: UUID, fleet: FleetDoor) -> None:
+async def revoke_agent(principal: Engineer, agent_id: UUID, fleet: FleetDoor) -> None:
     """Revoke an agent: its next request is refused. Its data remain."""
     await fleet.revoke(principal.scope, agent_id, principal.actor)
 
@@ -112,7 +112,7 @@ async def get_configuration(principal: Reader, agent_id: UUID, fleet: FleetDoor,
 
 @router.put("/agents/{agent_id}/configuration", status_code=202)
 async def put_configuration(
-    principal: Admin,
+    principal: Engineer,
     agent_id: UUID,
     body: ConfigurationRequest,
     fleet: FleetDoor,
@@ -147,13 +147,13 @@ async def compare_configurations(
 
 
 @router.get("/enrolment-codes")
-async def list_codes(principal: Admin, fleet: FleetDoor) -> list[Code]:
+async def list_codes(principal: Engineer, fleet: FleetDoor) -> list[Code]:
     """The last 100 enrolment codes, newest first."""
     return await fleet.codes(principal.scope)
 
 
 @router.post("/enrolment-codes", status_code=201)
-async def create_code(principal: Admin, body: CodeRequest, fleet: FleetDoor) -> NewCode:
+async def create_code(principal: Engineer, body: CodeRequest, fleet: FleetDoor) -> NewCode:
     """Make a one-time code that enrols one agent at a site. It is shown this once."""
     return await fleet.create_code(principal.scope, body, principal.actor)
 

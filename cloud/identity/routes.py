@@ -16,6 +16,8 @@ from cloud.identity.schemas import (
     LogInRequest,
     Me,
     NewApiToken,
+    PasswordRequest,
+    RoleRequest,
     Session,
     Site,
     SiteRequest,
@@ -76,6 +78,12 @@ async def set_language(principal: Reader, body: LanguageRequest, identity: Ident
     await identity.set_language(principal, body.language)
 
 
+@router.put("/me/password", status_code=204)
+async def change_password(principal: Reader, body: PasswordRequest, identity: IdentityDoor) -> None:
+    """Choose another password. The caller's other sessions end."""
+    await identity.change_password(principal, body)
+
+
 @router.get("/sites")
 async def list_sites(principal: Reader, identity: IdentityDoor) -> list[Site]:
     """The company's sites, by name."""
@@ -96,8 +104,14 @@ async def list_users(principal: Admin, identity: IdentityDoor) -> list[User]:
 
 @router.post("/users", status_code=201)
 async def create_user(principal: Admin, body: UserRequest, identity: IdentityDoor) -> User:
-    """Add a user."""
-    return await identity.create_user(principal.scope, body, principal.actor)
+    """Add a user, with no higher role than the caller's."""
+    return await identity.create_user(principal.scope, body, principal.actor, principal.role)
+
+
+@router.put("/users/{user_id}/role", status_code=204)
+async def change_role(principal: Admin, user_id: UUID, body: RoleRequest, identity: IdentityDoor) -> None:
+    """Give a user another role, no higher than the caller's. Their sessions end; the last owner remains one."""
+    await identity.change_role(principal, user_id, body.role)
 
 
 @router.delete("/users/{user_id}", status_code=204)

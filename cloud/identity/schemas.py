@@ -82,6 +82,23 @@ class UserRequest(BaseModel):
     language: Language | None = None
 
 
+class RoleRequest(BaseModel):
+    """A user's new role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+
+
+class PasswordRequest(BaseModel):
+    """The caller's password, and the one to take its place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: str = Field(max_length=128)
+    new: str = Password
+
+
 class LanguageRequest(BaseModel):
     """The language to show pages in; null follows the browser."""
 

@@ -27,8 +27,8 @@ from uuid_utils.compat import uuid7
 
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
-from cloud.core.errors import Conflict, Invalid, NotFound, Unauthenticated
-from cloud.core.limits import RateLimit
+from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from cloud.core.limits import RateLimit, RecentKeys
 from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity import store
@@ -40,6 +40,7 @@ from cloud.identity.schemas import (
     AuditPage,
     Me,
     NewApiToken,
+    PasswordRequest,
     Session,
     Site,
     SiteRequest,
@@ -49,10 +50,6 @@ from cloud.identity.schemas import (
 from protocols.text import Language, Text
 
 SESSION_LIFE = timedelta(days=7)
-SCOPES_OF_ROLE = {
-    Role.VIEWER: frozenset({Scope.READ}),
-    Role.ADMIN: frozenset({Scope.READ, Scope.ADMIN}),
-}
 _AUDIT_PAGE = 100
 
 
@@ -66,8 +63,11 @@ class LogInRefused(Unauthenticated):
 class Identity:
     """Tenants, sites, users and credentials.
 
-    Log-ins are limited to 5 wrong ones per account (then one per 30 s) and 30 per address (then one per 2 s). An unknown
-    e-mail costs the same work and gets the same answer as a wrong password.
+    Log-ins are limited to 5 wrong ones per account and address together (then one per 30 s), 30 per address (then one per
+    2 s), and 50 per account from all addresses it has not signed in from (then one per 30 s). So guessing from many
+    addresses is slowed down, and yet cannot keep out who signs in from a place they have signed in from before. Which
+    places those are is kept in the process's memory. An unknown e-mail costs the same work and gets the same answer as a
+    wrong password.
     """
 
     def __init__(self, db: Database, secrets: Secrets) -> None:
@@ -76,7 +76,9 @@ class Identity:
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(2)  # argon2 takes 64 MiB each
         self._decoy = self._hasher.hash(randomness.token_urlsafe())
-        self._per_account = RateLimit(burst=5, period_s=30)
+        self._per_pair = RateLimit(burst=5, period_s=30)
+        self._per_account = RateLimit(burst=50, period_s=30)
+        self._familiar = RecentKeys()
         self._per_address = RateLimit(burst=30, period_s=2)
 
     async def create_tenant(
@@ -108,11 +110,16 @@ class Identity:
         async with self._db.tenant(scope) as connection:
             return [Site(**row) for row in await store.select_sites(connection)]
 
-    async def create_user(self, scope: TenantScope, request: UserRequest, actor: str) -> User:
-        """Create a user; raises Conflict if the e-mail is taken - by whom is not said."""
+    async def create_user(
+        self, scope: TenantScope, request: UserRequest, actor: str, highest: Role = Role.OWNER
+    ) -> User:
+        """Create a user with at most the role `highest`.
+
+        Raises Forbidden for a higher one, and Conflict if the e-mail is taken - by whom is not said.
+        """
+        _refuse_above(highest, request.role)
         email = request.email.lower()
-        async with self._hashing:
-            password_hash = await asyncio.to_thread(self._hasher.hash, request.password)
+        password_hash = await self._hashed(request.password)
         user = uuid7()
         try:
             async with self._db.tenant(scope) as connection:
@@ -142,14 +149,53 @@ class Identity:
             return [User(**row) for row in await store.select_users(connection)]
 
     async def disable_user(self, principal: Principal, user: UUID) -> None:
-        """End a user's access at once; raises NotFound, and Conflict for oneself."""
+        """End a user's access at once; raises NotFound, Forbidden for a higher role, and Conflict for oneself.
+
+        The last owner cannot be disabled either.
+        """
         if user == principal.user_id:
             raise Conflict(Text("You cannot disable yourself.", "不能停用自己的账号。"))
         async with self._db.tenant(principal.scope) as connection:
+            _, owners = await _may_change(connection, principal, user)
+            _refuse_last_owner(owners, user)
             email = await store.disable_user(connection, user)
-            if email is None:
-                raise NotFound
             await audit.record(connection, principal.actor, "user.disable", email, user=user)
+
+    async def change_role(self, principal: Principal, user: UUID, role: Role) -> None:
+        """Give a user another role and end their sessions; API tokens of theirs never open more than the role does.
+
+        Raises NotFound, Forbidden for a role above the principal's own, before or after, and Conflict for the last owner.
+        """
+        _refuse_above(principal.role, role)
+        async with self._db.tenant(principal.scope) as connection:
+            before, owners = await _may_change(connection, principal, user)
+            if role is not Role.OWNER:
+                _refuse_last_owner(owners, user)
+            email = await store.update_role(connection, user, role)
+            await store.delete_sessions(connection, user)
+            await audit.record(
+                connection, principal.actor, "user.set_role", email, user=user, before=before, after=role
+            )
+
+    async def change_password(self, principal: Principal, request: PasswordRequest) -> None:
+        """Set the principal's password and end all their sessions but the one presented.
+
+        Raises Invalid if the current one is wrong, and TooMany as `log_in` does.
+        """
+        tries = f"{principal.email} of {principal.user_id}"
+        self._per_pair.spend(tries)
+        async with self._db.door() as connection:
+            found = await store.find_log_in(connection, principal.email)
+        if found is None or not await self._is_right(found["password_hash"], request.current):
+            raise Invalid(Text("The current password is wrong.", "当前密码错误。"))
+        self._per_pair.forgive(tries)
+        password_hash = await self._hashed(request.new)
+        async with self._db.tenant(principal.scope) as connection:
+            await store.update_password(connection, principal.user_id, password_hash)
+            await store.delete_sessions(connection, principal.user_id, keep=principal.token_id)
+            await audit.record(
+                connection, principal.actor, "user.set_password", principal.email, user=principal.user_id
+            )
 
     async def log_in(self, email: str, password: str, address: str, *, old_token: str | None = None) -> Session:
         """Sign a user in from the network `address`; an `old_token` presented with it ends.
@@ -157,18 +203,21 @@ class Identity:
         Raises LogInRefused or TooMany.
         """
         account = email.strip().lower()
-        self._per_account.spend(account)
+        pair = f"{account} {address}"
+        self._per_pair.spend(pair)
         self._per_address.spend(address)
+        if pair not in self._familiar:
+            self._per_account.spend(account)
         async with self._db.door() as connection:
             found = await store.find_log_in(connection, account)
-        async with self._hashing:
-            right = await asyncio.to_thread(self._right, found["password_hash"] if found else self._decoy, password)
+        right = await self._is_right(found["password_hash"] if found else self._decoy, password)
         if found is None or not right:
             if found is not None:
                 async with self._db.tenant(TenantScope(found["tenant_id"])) as connection:
                     await audit.record(connection, f"address:{address}", "session.refuse", account)
             raise LogInRefused
-        self._per_account.forgive(account)
+        self._per_pair.forgive(pair)
+        self._familiar.add(pair)
         old = await self.resolve(old_token) if old_token else None
         if old is not None:
             await self.log_out(old)
@@ -182,7 +231,7 @@ class Identity:
                 kind="session",
                 name="",
                 token_hash=self._hash(token),
-                scopes=sorted(SCOPES_OF_ROLE[Role(found["role"])]),
+                scopes=sorted(Role(found["role"]).scopes),
                 expires_at=expires_at,
             )
             await audit.record(connection, f"user:{account}", "session.create", address)
@@ -202,7 +251,7 @@ class Identity:
             email=found["email"],
             role=role,
             language=found["language"],
-            scopes=SCOPES_OF_ROLE[role] & frozenset(map(Scope, found["scopes"])),
+            scopes=role.scopes & frozenset(map(Scope, found["scopes"])),
         )
 
     async def log_out(self, principal: Principal) -> None:
@@ -275,6 +324,14 @@ class Identity:
             items=[AuditEntry(**row) for row in rows], next=rows[-1]["id"] if len(rows) == _AUDIT_PAGE else None
         )
 
+    async def _hashed(self, password: str) -> str:
+        async with self._hashing:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _is_right(self, password_hash: str, password: str) -> bool:
+        async with self._hashing:
+            return await asyncio.to_thread(self._right, password_hash, password)
+
     def _right(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
@@ -283,6 +340,38 @@ class Identity:
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)
+
+
+async def _may_change(connection: AsyncConnection, principal: Principal, user: UUID) -> tuple[Role, set[UUID]]:
+    """Return the user's role and who the owners are, both held until the transaction ends.
+
+    Raises NotFound, and Forbidden for a role above the principal's.
+    """
+    roles = await store.lock_roles(connection, user)
+    if user not in roles:
+        raise NotFound
+    _refuse_above(principal.role, Role(roles[user]))
+    return Role(roles[user]), {one for one, role in roles.items() if role == Role.OWNER}
+
+
+def _refuse_last_owner(owners: set[UUID], user: UUID) -> None:
+    if owners == {user}:
+        raise Conflict(
+            Text(
+                "A company keeps an owner; make somebody else one first.",
+                "企业须保留至少一名所有者，请先指定另一名所有者。",
+            )
+        )
+
+
+def _refuse_above(highest: Role, role: Role) -> None:
+    if role.rank > highest.rank:
+        raise Forbidden(
+            Text(
+                f"The role {role} is above your own, {highest}; ask somebody who has it.",
+                f"角色 {role} 高于您自己的角色 {highest}，请联系具有该角色的人员。",
+            )
+        )
 
 
 async def _insert_site(connection: AsyncConnection, request: SiteRequest, actor: str) -> Site:

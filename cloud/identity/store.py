@@ -79,8 +79,8 @@ async def select_users(connection: AsyncConnection) -> list[Row]:
     )
 
 
-async def disable_user(connection: AsyncConnection, user: UUID) -> str | None:
-    """Disable a user and end their sessions and tokens; return the e-mail, or None if there is no such user."""
+async def disable_user(connection: AsyncConnection, user: UUID) -> str:
+    """Disable a user and end their sessions and tokens; return the e-mail. The caller has locked the row."""
     row = await _one(
         connection,
         "UPDATE user_account SET disabled_at = COALESCE(disabled_at, now())"
@@ -88,7 +88,52 @@ async def disable_user(connection: AsyncConnection, user: UUID) -> str | None:
         [user],
     )
     await connection.execute("DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s", [user])
-    return str(row["email"]) if row else None
+    assert row is not None  # noqa: S101 - the caller has locked the row
+    return str(row["email"])
+
+
+async def lock_roles(connection: AsyncConnection, user: UUID) -> dict[UUID, str]:
+    """Return the roles of `user` and of all enabled owners, and let nobody change them until the transaction ends."""
+    rows = await _all(
+        connection,
+        """
+        SELECT id, role FROM user_account
+        WHERE tenant_id = current_tenant() AND (id = %s OR (role = 'owner' AND disabled_at IS NULL))
+        ORDER BY id FOR UPDATE
+        """,
+        [user],
+    )
+    return {row["id"]: row["role"] for row in rows}
+
+
+async def update_role(connection: AsyncConnection, user: UUID, role: str) -> str:
+    """Set a user's role; return the e-mail."""
+    row = await _one(
+        connection,
+        "UPDATE user_account SET role = %s WHERE tenant_id = current_tenant() AND id = %s RETURNING email",
+        [role, user],
+    )
+    assert row is not None  # noqa: S101 - the caller has locked the row
+    return str(row["email"])
+
+
+async def update_password(connection: AsyncConnection, user: UUID, password_hash: str) -> None:
+    """Set a user's password."""
+    await connection.execute(
+        "UPDATE user_account SET password_hash = %s WHERE tenant_id = current_tenant() AND id = %s",
+        [password_hash, user],
+    )
+
+
+async def delete_sessions(connection: AsyncConnection, user: UUID, keep: UUID | None = None) -> None:
+    """End a user's sessions but the one to `keep`; API tokens go on."""
+    await connection.execute(
+        """
+        DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %(user)s AND kind = 'session'
+                                   AND id IS DISTINCT FROM %(keep)s
+        """,
+        {"user": user, "keep": keep},
+    )
 
 
 async def update_language(connection: AsyncConnection, user: UUID, language: str | None) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from cloud.core.access import Admin, Reader
+from cloud.core.access import Operator, Reader
 from cloud.core.errors import Invalid
 from cloud.core.instants import Instant
 from cloud.quality.schemas import Inspection, InspectionPage, JudgementRequest, ListQuery, PictureKind, Summary
@@ -80,7 +80,7 @@ async def _image(principal: Reader, quality: Quality, inspection_id: UUID, kind:
 
 @router.post("/{inspection_id}/judgement")
 async def judge_inspection(
-    principal: Admin, quality: QualityDoor, inspection_id: UUID, body: JudgementRequest
+    principal: Operator, quality: QualityDoor, inspection_id: UUID, body: JudgementRequest
 ) -> Inspection:
     """Say what an inspected part really is. The last word counts; every word is in the audit log."""
     return await quality.judge(principal, inspection_id, body.judgement)

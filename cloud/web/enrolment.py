@@ -20,7 +20,7 @@ _FOR_SITE = Text("Create code for {site}", "为“{site}”生成注册码")
 _VALID = Text(
     "Good for one gateway until {time}. It is shown only now.", "可注册一台网关，{time} 前有效。仅显示这一次。"
 )
-_ASK = Text("Only an administrator can create codes; ask yours.", "只有管理员可以生成注册码，请联系本企业管理员。")
+_ASK = Text("Only an engineer can create codes; ask yours.", "只有工程师及以上角色可以生成注册码，请联系本企业工程师。")
 _NO_SITE = Text(
     "Your company has no site yet. Create one first: sunmao-cloud tenant create --site.",
     "本企业尚无站点，请先创建站点：sunmao-cloud tenant create --site。",
@@ -67,7 +67,7 @@ class EnrolCommand:
 
 async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> None:
     """Add a button for every site that makes a code, shows it, and hands it to `on_code`."""
-    if not visit.administrator:
+    if not visit.may(Scope.ENGINEER):
         Words(visit.say(_ASK), "muted")
         return
     sites = await visit.domains.identity.sites(visit.scope)
@@ -77,7 +77,7 @@ async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> Non
     place = box("stack")
 
     async def make(site_id: str) -> None:
-        if not await visit.may_still(Scope.ADMIN):
+        if not await visit.may_still(Scope.ENGINEER):
             return
         site = next(site for site in sites if str(site.id) == site_id)
         made = await visit.domains.fleet.create_code(

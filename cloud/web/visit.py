@@ -50,10 +50,9 @@ class Visit:
         """The tenant everything on the page belongs to."""
         return self.principal.scope
 
-    @property
-    def administrator(self) -> bool:
-        """True if the person may issue codes and judge parts."""
-        return Scope.ADMIN in self.principal.scopes
+    def may(self, scope: Scope) -> bool:
+        """Return whether the person may do what demands `scope`."""
+        return scope in self.principal.scopes
 
     @property
     def here(self) -> str:

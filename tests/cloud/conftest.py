@@ -129,7 +129,7 @@ def cloud_url(app_dsn: str) -> Iterator[str]:
 
 @dataclass
 class Company:
-    """A tenant with a site and an administrator, signed in at the cloud under test."""
+    """A tenant with a site and an owner, signed in at the cloud under test."""
 
     scope: TenantScope
     site_id: UUID
@@ -164,7 +164,7 @@ async def new_company(cloud_url: str, db: Database) -> AsyncIterator[NewCompany]
         scope = await identity.create_tenant(f"Company {uuid4()}")
         site = await identity.create_site(scope, SiteRequest(name="main"), "test")
         email = f"{uuid4().hex}@example.com"
-        await identity.create_user(scope, UserRequest(email=email, password=PASSWORD, role="admin"), "test")
+        await identity.create_user(scope, UserRequest(email=email, password=PASSWORD, role="owner"), "test")
         session = await identity.log_in(email, PASSWORD, "127.0.0.1")
         client = httpx.AsyncClient(base_url=cloud_url, headers={"Authorization": f"Bearer {session.token}"}, timeout=30)
         clients.append(client)

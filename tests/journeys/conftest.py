@@ -87,7 +87,7 @@ def cloud(cloud_data: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def found(cloud: str, cloud_data: Path) -> Iterator[Callable[[str], Company]]:
-    """Found a company with one administrator."""
+    """Found a company with one owner."""
     clients: list[httpx.Client] = []
 
     def make(name: str) -> Company:

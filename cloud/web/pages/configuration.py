@@ -61,7 +61,7 @@ _MOVED_ON = Text(
     "The configuration has moved on to version {number} meanwhile. Compare before you send.",
     "当前配置已更新为第 {number} 版，下发前请先查看差异。",
 )
-_ONLY_ADMIN = Text("Only an administrator can change it.", "只有管理员可以修改配置。")
+_ONLY_ADMIN = Text("Only an engineer can change it.", "只有工程师及以上角色可以修改配置。")
 _VERSIONS = Text("Versions", "历史版本")
 _AGAINST = Text("Compare with what is in force", "与当前生效配置比较")
 _TAKE = Text("Take as draft", "以此为草稿")
@@ -167,7 +167,7 @@ class _Page:
         version = await self._configurations.version(visit.scope, self._agent_id, in_force.version)
         with self._editor:
             Words(visit.say(_CHANGE), tag="h2")
-            if not visit.administrator:
+            if not visit.may(Scope.ENGINEER):
                 Words(visit.say(_ONLY_ADMIN), "muted", tag="p")
                 Words(version.text, "diff", tag="pre")
                 return
@@ -196,7 +196,7 @@ class _Page:
         visit = self._visit
         if self._text is None or self._answer is None or self._seen is None:
             return
-        if not await visit.may_still(Scope.ADMIN):
+        if not await visit.may_still(Scope.ENGINEER):
             return
         request = ConfigurationRequest(text=self._text.value or "", note=note[:500])
         self._answer.clear()

@@ -53,7 +53,7 @@ _KEPT = Text(
     "The word is kept with the picture and used when the model is fitted again.",
     "判定结果与图片一并保存，供模型下次训练使用。",
 )
-_ONLY_ADMIN = Text("Only an administrator can judge parts.", "只有管理员可以判定。")
+_ONLY_ADMIN = Text("Only an operator can judge parts.", "只有操作员及以上角色可以判定。")
 
 _HEAT_FILTER = """
 <svg width="0" height="0" aria-hidden="true" style="position:absolute"><filter id="heat" color-interpolation-filters="sRGB">
@@ -124,7 +124,7 @@ def _judgement(visit: Visit, item: Inspection) -> None:
 
 def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
     async def judge(judgement: Judgement) -> None:
-        if await visit.may_still(Scope.ADMIN):
+        if await visit.may_still(Scope.OPERATE):
             _show_judgement(visit, said, await visit.domains.quality.judge(visit.principal, item.id, judgement))
 
     said.clear()
@@ -136,7 +136,7 @@ def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
                 Words(visit.say(_SAID, who=item.judged_by, when=when), "muted small")
         else:
             Words(visit.say(_ASKED), tag="div")
-        if visit.administrator:
+        if visit.may(Scope.OPERATE):
             with box("line"):
                 _judge_button(visit, _GOOD, "good", lambda: judge("good"))
                 _judge_button(visit, _DEFECT, "bad", lambda: judge("defect"))

@@ -22,7 +22,7 @@ _ABOUT = Text(
 _EMAIL, _PASSWORD = Text("E-mail", "邮箱"), Text("Password", "密码")
 _WHY = {
     "refused": Text(
-        "E-mail or password is wrong. Check both, or ask your administrator.",
+        "E-mail or password is wrong. Check both, or ask your manager.",
         "邮箱或密码错误。请核对后重试，或联系管理员。",
     ),
     "wait": Text("Too many attempts. Wait half a minute, then try again.", "尝试次数过多，请半分钟后再试。"),

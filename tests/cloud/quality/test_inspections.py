@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import errors
 from cloud.core.access import Resolvers
 from cloud.core.db import Database
-from cloud.core.principal import AgentPrincipal, Principal, Role, Scope, TenantScope
+from cloud.core.principal import AgentPrincipal, Principal, Role, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
@@ -44,8 +44,8 @@ class Company:
     def scope(self) -> TenantScope:
         return self.agent.scope
 
-    def principal(self, role: Role = Role.ADMIN) -> Principal:
-        scopes = {Scope.READ, Scope.ADMIN} if role is Role.ADMIN else {Scope.READ}
+    def principal(self, role: Role = Role.OWNER) -> Principal:
+        scopes = role.scopes
         return Principal(
             self.scope,
             uuid4(),
@@ -245,17 +245,17 @@ async def test_the_api_gives_items_images_and_counts(db: Database, company: Comp
     assert (summary["passed"], summary["review"], summary["reject"]) == (2, 0, 1)
 
 
-async def test_only_an_administrator_has_the_last_word(db: Database, company: Company, ask: Ask) -> None:
+async def test_only_an_operator_or_above_has_the_last_word(db: Database, company: Company, ask: Ask) -> None:
     sent = part(1, "reject")
     await deliver(db, company, sent)
     path = f"/api/v1/inspections/{sent.id}/judgement"
-    viewer, administrator = company.principal(Role.VIEWER), company.principal()
+    viewer, operator = company.principal(Role.VIEWER), company.principal(Role.OPERATOR)
     assert (await ask(viewer, "POST", path, json={"judgement": "good"})).status_code == 403
-    judged = (await ask(administrator, "POST", path, json={"judgement": "good"})).json()
-    assert (judged["verdict"], judged["judgement"], judged["judged_by"]) == ("reject", "good", administrator.email)
-    again = (await ask(administrator, "POST", path, json={"judgement": "defect"})).json()
+    judged = (await ask(operator, "POST", path, json={"judgement": "good"})).json()
+    assert (judged["verdict"], judged["judgement"], judged["judged_by"]) == ("reject", "good", operator.email)
+    again = (await ask(operator, "POST", path, json={"judgement": "defect"})).json()
     assert again["judgement"] == "defect"
-    assert (await ask(administrator, "POST", path, json={"judgement": "perhaps"})).status_code == 422
+    assert (await ask(operator, "POST", path, json={"judgement": "perhaps"})).status_code == 422
 
 
 async def test_another_tenant_learns_nothing(db: Database, company: Company, stranger: Company, ask: Ask) -> None:
