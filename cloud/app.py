@@ -24,18 +24,22 @@ from cloud.identity.service import Identity
 from cloud.quality import routes as quality
 from cloud.quality.service import Quality, store_inspections
 from cloud.telemetry import routes as telemetry
+from cloud.telemetry.cold_store import ColdStore
 from cloud.telemetry.ingest import Ingest
+from cloud.telemetry.retained import Retained
+from cloud.telemetry.retention import keep_enforced
 from cloud.telemetry.service import Telemetry
 from cloud.telemetry.tasks import keep_rolled_up
 from cloud.web.mount import mount
 
 
-def create_app(dsn: str, secrets: Secrets) -> FastAPI:
+def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> FastAPI:
     """Return the application on the migrated database at `dsn`, the app role's.
 
-    The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality.
+    `cold_store` is the URL under which readings are kept that have left the database; without it none leave. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality.
     """
     metrics = Metrics()
+    retained = Retained(ColdStore(cold_store) if cold_store else None)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -47,9 +51,11 @@ def create_app(dsn: str, secrets: Secrets) -> FastAPI:
             state.identity = Identity(db, secrets)
             state.fleet = Fleet(db, secrets)
             state.quality = Quality(db)
-            state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics))
+            state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
-            tasks = [asyncio.create_task(listener.run()), asyncio.create_task(keep_rolled_up(db, metrics))]
+            tasks = [asyncio.create_task(listener.run()), asyncio.create_task(keep_rolled_up(db, metrics, retained))]
+            if cold_store:
+                tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
             try:
                 yield
             finally:

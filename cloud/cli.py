@@ -17,6 +17,7 @@ import typer
 from cloud import audit_cli
 from cloud.console import (
     DATA,
+    ColdUrl,
     Data,
     Dsn,
     Json,
@@ -24,6 +25,7 @@ from cloud.console import (
     TenantName,
     answer,
     checked,
+    cold_url,
     explained,
     installed,
     progress,
@@ -54,6 +56,7 @@ def serve(
     dsn: Dsn = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on. 监听地址。")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: the system's choice. 端口。")] = 8000,
+    cold_store: ColdUrl = None,
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
@@ -63,7 +66,7 @@ def serve(
         # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(here, host, port, language, as_json))
+            asyncio.run(_serve(here, host, port, language, as_json, cold=cold_url(cold_store, data)))
 
 
 @app.command()
@@ -241,6 +244,7 @@ def export(
         typer.Option("--series", help="Number of a series, as in /api/v1/points; all if none. 序列号。"),
     ] = None,
     tenant: TenantName = None,
+    cold_store: ColdUrl = None,
     data: Data = DATA,
     dsn: Dsn = None,
     as_json: Json = False,
@@ -249,8 +253,10 @@ def export(
     """Write readings into a CSV, Excel or Parquet file. 将读数导出为 CSV、Excel 或 Parquet 文件。"""
     from cloud.core.listen import Listener
     from cloud.core.metrics import Metrics
+    from cloud.telemetry.cold_store import ColdStore
     from cloud.telemetry.export_file import ending, instant_of, save
     from cloud.telemetry.ingest import Ingest
+    from cloud.telemetry.retained import Retained
     from cloud.telemetry.service import Telemetry
 
     language = choose_language(lang)
@@ -260,7 +266,8 @@ def export(
             scope = here.tenant(tenant)
 
             async def write(db: Database) -> dict[str, Any]:
-                telemetry = Telemetry(db, Listener(here.dsn), Ingest(db, (), Metrics()))
+                retained = Retained(ColdStore(cold_url(cold_store, data)))
+                telemetry = Telemetry(db, Listener(here.dsn), Ingest(db, (), Metrics()), retained)
                 wanted = series or [point.series_id for point in await telemetry.points(scope)]
                 exported = telemetry.export(scope)
                 plan = await exported.plan(wanted, first, last, language)
@@ -276,7 +283,7 @@ def main() -> None:
     app()
 
 
-async def _serve(here: Installation, host: str, port: int, language: Language, as_json: bool) -> None:
+async def _serve(here: Installation, host: str, port: int, language: Language, as_json: bool, *, cold: str) -> None:
     import socket
 
     import uvicorn
@@ -295,7 +302,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
             key="--port",
         ) from error
     url = f"http://{host}:{listening.getsockname()[1]}"
-    cloud = create_app(here.dsn, here.secrets)
+    cloud = create_app(here.dsn, here.secrets, cold)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from cloud.core.installation import Installation
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the database and the secrets. 数据目录。")]
+ColdUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--cold-store", help="Where old readings go: file:///folder, s3://...; DATA/cold if none. 冷数据存储。"
+    ),
+]
 Dsn = Annotated[
     str | None,
     typer.Option("--dsn", envvar="SUNMAO_DSN", help="PostgreSQL to use instead of the embedded one. 外部数据库。"),
@@ -116,3 +122,8 @@ def table(found: Mapping[str, Any]) -> None:
     for name, value in found.items():
         shown.add_row(name, str(value))
     Console().print(shown)
+
+
+def cold_url(given: str | None, data: Path) -> str:
+    """Return the URL of the store of old readings: the one `given`, or a folder beside the database."""
+    return given or (data / "cold").absolute().as_uri()

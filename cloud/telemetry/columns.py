@@ -62,13 +62,20 @@ class Numbers:
 
     def records(self, series: NDArray[np.int32]) -> bytes:
         """Return the body of a binary COPY into telemetry; `series[i]` is the series of the i-th point of the batch."""
-        records = np.empty(len(self), _RECORD)
-        records["fields"] = 4
-        records["series_len"], records["series"] = 4, series[self.point]
-        records["ts_len"], records["ts"] = 8, self.time - POSTGRES_EPOCH_US
-        records["value_len"], records["value"] = 8, self.value
-        records["quality_len"], records["quality"] = 2, self.quality
-        return records.tobytes()
+        return records_of(series[self.point], self.time, self.value, self.quality)
+
+
+def records_of(
+    series: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64], quality: NDArray[np.int16]
+) -> bytes:
+    """Return the body of a binary COPY into telemetry."""
+    records = np.empty(len(time), _RECORD)
+    records["fields"] = 4
+    records["series_len"], records["series"] = 4, series
+    records["ts_len"], records["ts"] = 8, time - POSTGRES_EPOCH_US
+    records["value_len"], records["value"] = 8, value
+    records["quality_len"], records["quality"] = 2, quality
+    return records.tobytes()
 
 
 def instant(time_us: int) -> datetime:

@@ -21,6 +21,7 @@ from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import TenantScope
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.telemetry.columns import instant
+from cloud.telemetry.retained import Retained
 from cloud.telemetry.schemas import ExportFormat
 from cloud.telemetry.store import arrays, query
 from protocols.text import Language, Text
@@ -89,9 +90,10 @@ class Writer(Protocol):
 class Export:
     """One export of a tenant. Use `plan`, then `file`."""
 
-    def __init__(self, db: Database, scope: TenantScope) -> None:
+    def __init__(self, db: Database, scope: TenantScope, retained: Retained) -> None:
         self._db = db
         self._scope = scope
+        self._retained = retained
 
     async def plan(self, series: Sequence[int], start: datetime, end: datetime, language: Language) -> Plan:
         """Return what to export of `series`, times on the clock of the first one's site.
@@ -129,7 +131,7 @@ class Export:
                 texts = await query.select_texts(connection, series, at, until, limit)
                 if len(texts) >= limit:
                     until = texts[-1]["time"] + timedelta(microseconds=1)
-                numbers = await arrays.select_numbers(connection, series, at, until, limit)
+                numbers = await self._retained.numbers(connection, series, at, until, limit)
             if len(numbers) >= limit:
                 until = min(until, instant(int(numbers.time[-1]) + 1))
                 texts = [text for text in texts if text["time"] < until]

@@ -19,6 +19,7 @@ from cloud.dictionary.service import entry_of
 from cloud.telemetry.columns import instant
 from cloud.telemetry.curves import LEVEL_S, aligned, choose, choose_fine, filled, legal, samples
 from cloud.telemetry.downsample import largest_triangles
+from cloud.telemetry.retained import Retained, us
 from cloud.telemetry.schemas import Curve, History, Resolution, Sample, Shape
 from cloud.telemetry.store import arrays, query, rollups
 from protocols.dictionary.entries import Aggregation
@@ -28,7 +29,6 @@ MAX_SAMPLES = 100_000
 """Samples of all curves of one answer together."""
 
 _READ_AT_ONCE = 60_000  # readings or states of one series that are picked from, or condensed; of ten such or more series together, ten times as many
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class Question:
 class Reader:
     """Answers one question on one connection; `sql_ms` counts what the database took."""
 
-    def __init__(self, connection: AsyncConnection, question: Question) -> None:
+    def __init__(self, connection: AsyncConnection, question: Question, retained: Retained) -> None:
         self._connection = connection
+        self._retained = retained
         self._question = question
         self._share = MAX_SAMPLES // max(len(question.series), 1)
         self._points = min(question.max_points, self._share)
@@ -111,7 +112,9 @@ class Reader:
             if not step_s and asked.aligned:
                 raise _readings_do_not_align()
             return asked.resolution, step_s
-        fine_s = choose_fine(span, self._points)
+        with self._database():
+            old = await self._retained.files(self._connection, asked.series, asked.start, asked.end)
+        fine_s = 0 if old else choose_fine(span, self._points)  # the database makes these of readings it holds
         limit = self._at_once if fine_s else self._points
         count = await self._count(limit + 1)
         if count <= self._points and not asked.aligned:
@@ -127,7 +130,7 @@ class Reader:
         curves = {}
         for one in series:
             with self._database():
-                rows = await query.select_readings(
+                rows = await self._retained.readings(
                     self._connection, one, asked.start, asked.end, after=None, limit=self._share
                 )
             curves[one] = [_sample(row) for row in rows]
@@ -177,10 +180,10 @@ class Reader:
         if self._aggregations[series] == "counter_delta":
             self._aggregations[series] = "last"  # what the meter shows
         with self._database():
-            found = await arrays.select_numbers(self._connection, [series], asked.start, asked.end, self._at_once)
+            found = await self._retained.numbers(self._connection, [series], asked.start, asked.end, self._at_once)
         if not len(found):  # text, which has no look to keep
             with self._database():
-                rows = await query.select_readings(
+                rows = await self._retained.readings(
                     self._connection, series, asked.start, asked.end, after=None, limit=self._share
                 )
             return [_sample(row) for row in rows]
@@ -209,7 +212,7 @@ class Reader:
         n: np.ndarray[tuple[int], np.dtype[np.int64]],
         good: np.ndarray[tuple[int], np.dtype[np.int64]],
     ) -> list[Sample]:
-        bins = largest_triangles(times, value, _us(self._question.start), _us(self._question.end), self._points)
+        bins = largest_triangles(times, value, us(self._question.start), us(self._question.end), self._points)
         if not bins:
             return []
         begins = [one.first for one in bins]
@@ -240,7 +243,7 @@ class Reader:
 
     async def _count(self, limit: int) -> int:
         with self._database():
-            return await query.count_readings(
+            return await self._retained.count(
                 self._connection, self._question.series, self._question.start, self._question.end, limit
             )
 
@@ -292,10 +295,6 @@ def _borders(origin: datetime, end: datetime, step_s: int, zone: str) -> list[da
             following = aligned(borders[-1] + timedelta(hours=36), step_s, zone)
         borders.append(following)
     return borders[:-1]
-
-
-def _us(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def _too_many() -> Invalid:

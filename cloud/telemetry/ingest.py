@@ -5,8 +5,8 @@ of a delivery are stored together, as many as fit: one commit for many. What cou
 new equipment, series, partitions - is made beforehand in a transaction of its own, so that within the frames' transaction
 the only locks others can wait for are its ledger rows, which all take in the order of seq.
 
-Any number of processes may do so on one database. What a process remembers - series of points, weeks that have room - never
-goes away or changes meaning.
+Any number of processes may do so on one database. Which series a point has never changes meaning; that a
+week has room may, and is then made again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,11 @@ class Ingest:
         if not frames:
             return
         try:
-            known = await self._store(agent, epoch, frames, received)
+            try:
+                known = await self._store(agent, epoch, frames, received)
+            except store.NoRoom:
+                self._weeks.clear()
+                known = await self._store(agent, epoch, frames, received)
         except Malformed as error:
             if len(frames) == 1:
                 self._refuse(receipt, next(iter(frames)), str(error))

@@ -11,12 +11,23 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from cloud.core.access import AgentCaller, Reader, StillValid
+from cloud.core.access import Admin, AgentCaller, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import language_of
 from cloud.core.instants import Instant
 from cloud.telemetry.export import MAX_SERIES, MEDIA
-from cloud.telemetry.schemas import ExportFormat, History, Latest, Point, ReadingPage, Resolution, Shape, Stats
+from cloud.telemetry.schemas import (
+    ExportFormat,
+    History,
+    Latest,
+    Point,
+    ReadingPage,
+    Resolution,
+    RetentionRule,
+    RetentionRules,
+    Shape,
+    Stats,
+)
 from cloud.telemetry.service import Telemetry
 from protocols.dictionary.entries import Aggregation
 from protocols.text import Language
@@ -183,6 +194,24 @@ async def follow_changes(
 async def get_stats(principal: Reader, telemetry: TelemetryDoor) -> Stats:
     """What is stored, whether the ledger agrees with it, and how long readings took to get there."""
     return await telemetry.stats(principal.scope)
+
+
+@router.get("/retention")
+async def get_retention(principal: Reader, telemetry: TelemetryDoor) -> RetentionRules:
+    """How long readings stay in the database before they move into files."""
+    return _rules(await telemetry.retention.rules(principal.scope))
+
+
+@router.put("/retention")
+async def set_retention(principal: Admin, telemetry: TelemetryDoor, body: RetentionRules) -> RetentionRules:
+    """Replace the rules; older readings move within the hour. Of two rules for one entry the last one counts."""
+    rules = {rule.property: rule.keep_days for rule in body.rules}
+    await telemetry.retention.set_rules(principal.scope, rules, principal.actor)
+    return _rules(rules)
+
+
+def _rules(rules: dict[str, int]) -> RetentionRules:
+    return RetentionRules(rules=[RetentionRule(property=code, keep_days=rules[code]) for code in sorted(rules)])
 
 
 def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

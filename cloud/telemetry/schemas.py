@@ -151,3 +151,18 @@ class Stats(BaseModel):
     unmapped_points: int
     properties: int
     stored_after_ms: dict[Literal["p50", "p95"], float | None]
+
+
+class RetentionRule(BaseModel):
+    """How long readings stay in the database before they move into files, where they can still be asked for."""
+
+    property: str = Field(
+        max_length=200, description='Code of the dictionary entry; "" is all without a rule of their own.'
+    )
+    keep_days: int = Field(ge=1, le=36_500)
+
+
+class RetentionRules(BaseModel):
+    """The rules of a company; what no rule speaks of stays in the database. Roll-ups always do."""
+
+    rules: list[RetentionRule] = Field(max_length=1000)

@@ -30,6 +30,8 @@ from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.export import Export
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
+from cloud.telemetry.retained import Retained
+from cloud.telemetry.retention import Retention
 from cloud.telemetry.schemas import (
     Change,
     History,
@@ -55,10 +57,18 @@ _DELAY_HOURS = 2
 class Telemetry:
     """Readings of a tenant."""
 
-    def __init__(self, db: Database, listener: Listener, ingest: Ingest) -> None:
+    def __init__(
+        self,
+        db: Database,
+        listener: Listener,
+        ingest: Ingest,
+        retained: Retained = Retained(None),  # noqa: B008
+    ) -> None:
         self._db = db
         self._listener = listener
         self._ingest = ingest
+        self._retained = retained
+        self.retention = Retention(db, retained)
         self._counting = asyncio.Semaphore(1)
 
     async def deliver(self, agent: AgentPrincipal, delivery: Delivery) -> Receipt:
@@ -86,7 +96,7 @@ class Telemetry:
         """Return about `limit` readings of a series in [start, end) later than `after`; raises NotFound."""
         async with self._db.tenant(scope) as connection:
             await _known(connection, [series_id])
-            rows = await store.select_readings(connection, series_id, start, end, after=after, limit=limit)
+            rows = await self._retained.readings(connection, series_id, start, end, after=after, limit=limit)
         items = [Reading(time=row["time"], value=value_of(row), quality=row["quality"]) for row in rows]
         return ReadingPage(items=items, next=items[-1].time if len(items) >= limit else None)
 
@@ -119,11 +129,11 @@ class Telemetry:
             aggregation=aggregation,
         )
         async with self._db.tenant(scope) as connection:
-            return await Reader(connection, question).answer()
+            return await Reader(connection, question, self._retained).answer()
 
     def export(self, scope: TenantScope) -> Export:
         """Return what makes files of readings; see `export.Export`."""
-        return Export(self._db, scope)
+        return Export(self._db, scope, self._retained)
 
     async def changes(
         self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None

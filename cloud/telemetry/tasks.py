@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from cloud.core.db import Database
+from cloud.core.db import AsyncConnection, Database
 from cloud.core.metrics import Metrics
 from cloud.core.principal import TenantScope
+from cloud.telemetry.retained import Retained
 from cloud.telemetry.store import rollups
 
 _PERIOD_S = 2.0
@@ -19,7 +22,12 @@ _PASSES_BETWEEN_FORGETTING = 30
 _log = logging.getLogger(__name__)
 
 
-async def roll_up_all(db: Database, metrics: Metrics, *, forget: bool = False) -> None:
+_EVERYTHING_IS_HERE = Retained(None)
+
+
+async def roll_up_all(
+    db: Database, metrics: Metrics, *, forget: bool = False, retained: Retained = _EVERYTHING_IS_HERE
+) -> None:
     """Recompute what is behind, tenant by tenant; with `forget`, drop changes that are an hour old.
 
     Every tenant is tried, whatever befalls another; raises what befell them afterwards.
@@ -29,7 +37,7 @@ async def roll_up_all(db: Database, metrics: Metrics, *, forget: bool = False) -
     failures = []
     for tenant in tenants:
         try:
-            await _roll_up(db, metrics, tenant)
+            await _roll_up(db, metrics, tenant, retained)
             if forget:
                 async with db.tenant(TenantScope(tenant)) as connection:
                     await rollups.forget_changes(connection)
@@ -39,21 +47,28 @@ async def roll_up_all(db: Database, metrics: Metrics, *, forget: bool = False) -
         raise ExceptionGroup("roll-ups", failures)
 
 
-async def _roll_up(db: Database, metrics: Metrics, tenant: UUID) -> None:
+async def _roll_up(db: Database, metrics: Metrics, tenant: UUID, retained: Retained) -> None:
     while True:
+        spent: list[str] = []
+
+        async def restore(connection: AsyncConnection, dirty: Sequence[tuple[int, datetime]]) -> None:
+            spent.extend(await retained.put_back(connection, dirty))  # noqa: B023 - called within this turn
+
         async with db.tenant(TenantScope(tenant)) as connection:
-            changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE)
+            changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE, restore)
+        for name in spent:
+            await asyncio.to_thread(retained.cold.remove, name)
         metrics.rollups.inc(changes)
         if changes < _CHANGES_AT_ONCE:
             return
 
 
-async def keep_rolled_up(db: Database, metrics: Metrics) -> None:
+async def keep_rolled_up(db: Database, metrics: Metrics, retained: Retained) -> None:
     """Roll up every two seconds until cancelled. What fails stays marked and is tried again."""
     failing = False
     for passes in count():
         try:
-            await roll_up_all(db, metrics, forget=passes % _PASSES_BETWEEN_FORGETTING == 0)
+            await roll_up_all(db, metrics, forget=passes % _PASSES_BETWEEN_FORGETTING == 0, retained=retained)
             if failing:
                 _log.warning("roll-ups are being kept again")
             failing = False

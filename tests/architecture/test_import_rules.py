@@ -56,7 +56,7 @@ BROKEN = {
         "import openpyxl",
     ),
     "configurations are edited in edge_agent.config_edit": ("edge_agent/planted_edit.py", "import tomlkit"),
-    "Parquet is written by journal_to_parquet and cloud.telemetry.parquet": (
+    "Parquet is written by journal_to_parquet and in cloud.telemetry": (
         "edge_agent/planted_table.py",
         "import pyarrow",
     ),

@@ -109,11 +109,17 @@ async def db(app_dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def cloud_url(app_dsn: str) -> Iterator[str]:
+def cold_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of the folder for readings that have left this module's database."""
+    return tmp_path_factory.mktemp("cold").as_uri()
+
+
+@pytest.fixture(scope="module")
+def cloud_url(app_dsn: str, cold_store: str) -> Iterator[str]:
     """A cloud on this module's database, served over TCP from a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(create_app(app_dsn, SECRETS), log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Config(create_app(app_dsn, SECRETS, cold_store), log_level="warning", timeout_graceful_shutdown=1)
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()

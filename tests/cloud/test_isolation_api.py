@@ -21,6 +21,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tokens": {"name": "mine"},
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
+    "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
 }
 # Ends the very session the walk uses.

@@ -98,5 +98,5 @@ def test_functions_of_the_door_are_few_and_narrow(owner: psycopg.Connection) -> 
         """
     ).fetchall()
     powerful = {name for name, role, _ in functions if role != "sunmao_door"}
-    assert powerful == {"ensure_telemetry_partition"}
+    assert powerful == {"ensure_telemetry_partition", "take_telemetry", "drop_empty_telemetry"}
     assert all(config == ["search_path=public, pg_temp"] for _, _, config in functions)

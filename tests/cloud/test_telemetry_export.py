@@ -22,6 +22,7 @@ import pytest
 
 from cloud.core.db import Database
 from cloud.telemetry.export import Export
+from cloud.telemetry.retained import Retained
 from cloud.telemetry.workbook import Workbook
 from protocols.reading import BAD
 from protocols.uplink.messages import PointRef
@@ -96,7 +97,7 @@ async def test_a_parquet_file_has_every_reading_with_its_quality(company: Compan
 
 async def test_a_workbook_goes_on_in_a_new_sheet(company: Company, db: Database) -> None:
     ids = await _filled(company)
-    export = Export(db, company.scope)
+    export = Export(db, company.scope, Retained(None))
     plan = await export.plan([ids["P"], ids["Prog"]], START, START + timedelta(days=1), "zh")
     writer = Workbook(plan, sheet_rows=3)
     async for page in export.pages(plan):
@@ -125,7 +126,7 @@ async def test_pages_join_without_loss_whatever_their_size(
         await agent.deliver(frame(1, rows))
     monkeypatch.setattr("cloud.telemetry.export._PAGE", 1000)
     ids = [point["series_id"] for point in (await company.http.get("/api/v1/points")).json()]
-    export = Export(db, company.scope)
+    export = Export(db, company.scope, Retained(None))
     plan = await export.plan(ids, START, START + timedelta(days=60), "en")
     shares: list[float] = []
     content = b"".join([piece async for piece in export.file(plan, "parquet", shares.append)])
@@ -147,7 +148,7 @@ async def test_memory_does_not_grow_with_the_export(company: Company, db: Databa
             "INSERT INTO telemetry SELECT %s, %s + i * interval '1 second', i, 0 FROM generate_series(1, 300000) i",
             [point["series_id"], START],
         )
-    export = Export(db, company.scope)
+    export = Export(db, company.scope, Retained(None))
     peaks = []
     for hours in (14, 84):
         plan = await export.plan([point["series_id"]], START, START + timedelta(hours=hours), "en")

@@ -62,7 +62,7 @@ async def select_numbers(
 
     At least `limit` where there are as many: readings of one instant are never parted.
     """
-    row = await _arrays(
+    return await read_arrays(
         connection,
         """
         SELECT array_agg(series_id), array_agg(ts), array_agg(value), array_agg(quality) FROM (
@@ -74,6 +74,11 @@ async def select_numbers(
         """,
         [list(series), start, end, limit],
     )
+
+
+async def read_arrays(connection: AsyncConnection, query: Any, values: Sequence[Any]) -> Readings:
+    """Return what `query` gives as one row of four arrays: series, time, value, quality."""
+    row = await _arrays(connection, query, values)
     if row is None:
         nothing = np.empty(0)
         return Readings(nothing.astype("i4"), nothing.astype("i8"), nothing, nothing.astype("i2"))

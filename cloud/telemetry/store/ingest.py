@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.errors import CheckViolation
 
 from protocols.uplink.messages import PointRef
 
@@ -132,11 +133,18 @@ async def enter_in_ledger(
     return dict.fromkeys(before, b"") | {row[0]: bytes(row[1]) for row in await cursor.fetchall()}
 
 
+class NoRoom(Exception):
+    """A week has no partition (any more): retention has dropped it."""
+
+
 async def copy_numbers(connection: AsyncConnection, pieces: Iterable[bytes]) -> None:
-    """Append to telemetry what `columns` has made into the pieces of one binary COPY."""
-    async with connection.cursor() as cursor, cursor.copy("COPY telemetry FROM STDIN (FORMAT BINARY)") as writer:
-        for piece in pieces:
-            await writer.write(piece)
+    """Append to telemetry what `columns` has made into the pieces of one binary COPY; raises NoRoom."""
+    try:
+        async with connection.cursor() as cursor, cursor.copy("COPY telemetry FROM STDIN (FORMAT BINARY)") as writer:
+            for piece in pieces:
+                await writer.write(piece)
+    except CheckViolation as error:
+        raise NoRoom from error
 
 
 async def insert_texts(connection: AsyncConnection, rows: Sequence[tuple[int, datetime, str | None, int]]) -> None:

@@ -188,6 +188,8 @@ async def select_stats(connection: AsyncConnection) -> Row:
             UNION ALL
             SELECT count(*), count(*) - count(DISTINCT (t.series_id, t.ts)) FROM telemetry_text t
             JOIN series s ON s.id = t.series_id AND s.tenant_id = current_tenant()
+            UNION ALL
+            SELECT COALESCE(sum(readings), 0)::bigint, 0 FROM cold_file WHERE tenant_id = current_tenant()
         ), entered AS (
             SELECT count(*) AS frames, COALESCE(sum(readings), 0) AS n FROM ledger WHERE tenant_id = current_tenant()
         ), known AS (

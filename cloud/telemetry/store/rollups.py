@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -89,6 +89,7 @@ _ROLLUPS = (
     )
     + _UPSERT.format(table="rollup_day", states=_FROM_ROLLUPS),
 )
+Restore = Callable[[AsyncConnection, Sequence[tuple[int, datetime]]], Awaitable[None]]
 TABLES = {"1m": "rollup_minute", "1h": "rollup_hour", "1d": "rollup_day"}
 
 
@@ -97,12 +98,17 @@ async def tenants_to_roll_up(connection: AsyncConnection) -> list[UUID]:
     return [row[0] for row in await (await connection.execute("SELECT tenants_to_roll_up()")).fetchall()]
 
 
-async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int) -> int:
+async def lock(connection: AsyncConnection, tenant: UUID) -> None:
+    """Be the only transaction that works on a tenant's roll-ups."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('rollup'), hashtext(%s))", [str(tenant)])
+
+
+async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int, restore: Restore) -> int:
     """Recompute the roll-ups that up to `limit` changes touched; returns the number of changes.
 
-    One process at a time works on a tenant. Readings committed while this runs have changes of their own, which come next.
+    `restore` brings back whatever else there was of the touched times before they are recomputed. One process at a time works on a tenant. Readings committed while this runs have changes of their own, which come next.
     """
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('rollup'), hashtext(%s))", [str(tenant)])
+    await lock(connection, tenant)
     cursor = await connection.execute(
         """
         UPDATE telemetry_change SET rolled_up = true
@@ -115,6 +121,7 @@ async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int) -> int:
     changes = await cursor.fetchall()
     dirty = sorted({(series, minute) for minute, ids in changes for series in ids})
     if dirty:
+        await restore(connection, dirty)
         values = {"series": [series for series, _ in dirty], "minutes": [minute for _, minute in dirty]}
         for statement in _ROLLUPS:
             await connection.execute(statement, values)
