@@ -44,11 +44,9 @@ def _load(protocol: str, which: int, group: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith("protocols"):
                 raise
+            package = (error.name or "").partition(".")[0]
             raise ConfigError(
-                Text(
-                    f"protocol '{protocol}' needs the package '{error.name}'",
-                    f"协议“{protocol}”缺少软件包“{error.name}”",
-                ),
+                Text(f"protocol '{protocol}' needs the package '{package}'", f"协议“{protocol}”缺少软件包“{package}”"),
                 Text("install sunmao-iiot[edge]", "请安装 sunmao-iiot[edge]"),
             ) from error
     for point in entry_points(group=group, name=protocol):

@@ -24,12 +24,51 @@ from edge_agent.onboard.decode_ties import (
 )
 from protocols.text import Text
 
+_CELLS = 6
+"""Like values side by side that are more than a mains has phases and line voltages: the cells of a battery."""
+
+
+def find_cells(gauges: Sequence[Signal]) -> None:
+    """Name the cell voltages of a battery: a long row of like registers, 2 to 4.3 V in millivolts."""
+    cells = sorted(
+        (s for s in gauges if s.layout.width == 1 and exponents(s, "cell_voltage")),
+        key=lambda s: (s.table, s.layout.address),
+    )
+    row: list[Signal] = []
+    for signal in [*cells, None]:
+        follows = (
+            signal is not None
+            and bool(row)
+            and signal.table == row[-1].table
+            and signal.layout.address - row[-1].layout.address <= 4
+            and abs(signal.mean / row[0].mean - 1) < 0.15
+        )
+        if not follows:
+            if len(row) > _CELLS:
+                places = f"{row[0].place} … {row[-1].place}"
+                for cell in row:
+                    name_signal(
+                        cell,
+                        "cell_voltage",
+                        Text(
+                            f"a row of like values, {places}: battery cells in mV",
+                            f"{places} 数值相近：电池单体电压(mV)",
+                        ),
+                    )
+            row = []
+        if signal is not None:
+            row.append(signal)
+
 
 def find_mains(gauges: Sequence[Signal]) -> None:
     """Name voltages of three phases side by side, and mains frequencies."""
     for window in windows(gauges):
         level = window[0].mean
-        alike = level > 0 and all(abs(signal.mean / level - 1) < 0.05 for signal in window)
+        alike = (
+            level > 0
+            and not any(signal.code for signal in window)
+            and all(abs(signal.mean / level - 1) < 0.05 for signal in window)
+        )
         if alike and all(exponents(signal, "voltage") for signal in window):
             for signal in window:
                 name_signal(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_agent.onboard.decode_electric import (
+    find_cells,
     find_mains,
     find_phases,
     find_power,
@@ -31,6 +32,7 @@ def explain(signals: Sequence[Signal]) -> None:
     gauges = [signal for signal in numeric if signal.layout.width < 4]
     still = [signal for signal in signals if signal.kind == "constant" and signal.low != 0]
     ties = Ties(signals)
+    find_cells(gauges)
     find_mains(gauges)
     find_power(gauges, [*gauges, *still], ties)
     find_phases(gauges, ties)

@@ -67,6 +67,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "dc_voltage": Quantity(
         Text("DC bus voltage", "直流母线电压"), "VLT", ((500.0, 620.0),), -3.0, {0: 0.5, -1: 0.5}, 0.1
     ),
+    "cell_voltage": Quantity(Text("battery cell voltage", "电池单体电压"), "VLT", ((2.0, 4.3),), -12.0, {-3: 1.0}, 0.2),
     "string_voltage": Quantity(
         Text("DC voltage", "直流电压"), "VLT", ((12.0, 1500.0),), -4.0, {-1: 0.75, 0: 0.15, -2: 0.1}
     ),

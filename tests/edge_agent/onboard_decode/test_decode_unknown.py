@@ -60,6 +60,15 @@ def test_where_no_law_speaks_the_candidates_are_named_and_no_unit_is_claimed() -
     assert second.scale_confidence <= 0.3
 
 
+def test_a_long_row_of_like_values_is_a_battery_and_three_are_a_mains() -> None:
+    cells = {cell: 3290 + 7 * cell % 40 for cell in range(16)}
+    phases = {100: 2301, 101: 2310, 102: 2296}
+    shots = [(float(i), {a: v + (i + a) % 3 for a, v in (cells | phases).items()}) for i in range(60)]
+    found = {proposal.point.address: proposal.point for proposal in decode({"input": shots})}
+    assert {(found[cell].unit, found[cell].scale) for cell in cells} == {("VLT", 0.001)}
+    assert {(found[phase].unit, found[phase].scale) for phase in phases} == {("VLT", 0.1)}
+
+
 def test_bits_counters_and_few_snapshots() -> None:
     coils = [(float(i), {3: i // 20 % 2, 4: 1}) for i in range(60)]
     counter = [(float(i), {0: 3, 1: 40_000 + 400 * i & 0xFFFF}) for i in range(60)]
