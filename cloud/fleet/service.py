@@ -27,13 +27,13 @@ from joserfc.jwk import OctKey
 from uuid_utils.compat import uuid7
 
 from cloud.core import audit
+from cloud.core.codes import canonical, new_code
 from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet import store
-from cloud.fleet.codes import canonical, new_code
 from cloud.fleet.configurations import Configurations, learn
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, Event, EventPage, NewCode
 from protocols.errors import Malformed

@@ -12,10 +12,14 @@ from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
     AuditPage,
+    Invitation,
+    InvitationRequest,
+    JoinRequest,
     LanguageRequest,
     LogInRequest,
     Me,
     NewApiToken,
+    NewInvitation,
     PasswordRequest,
     RoleRequest,
     Session,
@@ -118,6 +122,30 @@ async def change_role(principal: Admin, user_id: UUID, body: RoleRequest, identi
 async def disable_user(principal: Admin, user_id: UUID, identity: IdentityDoor) -> None:
     """End a user's access, at once and everywhere. The account's acts remain in the audit log."""
     await identity.disable_user(principal, user_id)
+
+
+@router.get("/invitations")
+async def list_invitations(principal: Admin, identity: IdentityDoor) -> list[Invitation]:
+    """The company's last 100 invitations, newest first."""
+    return await identity.invitations.invitations(principal.scope)
+
+
+@router.post("/invitations", status_code=201)
+async def invite(principal: Admin, body: InvitationRequest, identity: IdentityDoor) -> NewInvitation:
+    """Invite a person. Token and code are shown this once; give them by two ways. Good once."""
+    return await identity.invitations.invite(principal, body)
+
+
+@router.delete("/invitations/{invitation_id}", status_code=204)
+async def withdraw_invitation(principal: Admin, invitation_id: UUID, identity: IdentityDoor) -> None:
+    """Withdraw an invitation that is not used."""
+    await identity.invitations.withdraw(principal, invitation_id)
+
+
+@router.post("/invitations/join", status_code=201, openapi_extra=PUBLIC)
+async def join(request: Request, body: JoinRequest, identity: IdentityDoor) -> User:
+    """Use an invitation: become a user of the company that invited. Then sign in."""
+    return await identity.invitations.join(body, address_of(request))
 
 
 @router.get("/tokens")

@@ -82,6 +82,47 @@ class UserRequest(BaseModel):
     language: Language | None = None
 
 
+class Invitation(BaseModel):
+    """An invitation as listed; its token and its code are shown only once, when it is made."""
+
+    id: UUID
+    role: Role
+    note: str
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime
+    used_by: UUID | None
+
+
+class InvitationRequest(BaseModel):
+    """A new invitation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role = Role.VIEWER
+    note: str = Field("", max_length=120, description="For whom it is; for those who read the list.")
+    days: int = Field(7, ge=1, le=30, description="Days until it expires.")
+
+
+class NewInvitation(Invitation):
+    """An invitation just made. `token` goes into a link; `code` is told the person by another way, as by phone."""
+
+    token: str
+    code: str
+
+
+class JoinRequest(BaseModel):
+    """Both halves of an invitation, and who uses it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(max_length=128)
+    code: str = Field(max_length=64)
+    email: str = Email
+    password: str = Password
+    language: Language | None = None
+
+
 class RoleRequest(BaseModel):
     """A user's new role."""
 

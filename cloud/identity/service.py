@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets as randomness
@@ -21,8 +20,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 from uuid_utils.compat import uuid7
 
 from cloud.core import audit
@@ -33,6 +30,8 @@ from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity import store
 from cloud.identity.credit_code import verified
+from cloud.identity.invitations import Invitations
+from cloud.identity.passwords import Passwords
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
@@ -73,9 +72,9 @@ class Identity:
     def __init__(self, db: Database, secrets: Secrets) -> None:
         self._db = db
         self._key = secrets.lookup_key.encode()
-        self._hasher = PasswordHasher()
-        self._hashing = asyncio.Semaphore(2)  # argon2 takes 64 MiB each
-        self._decoy = self._hasher.hash(randomness.token_urlsafe())
+        self._passwords = Passwords()
+        self.invitations = Invitations(db, secrets, self._passwords)
+        """How people join a company."""
         self._per_pair = RateLimit(burst=5, period_s=30)
         self._per_account = RateLimit(burst=50, period_s=30)
         self._familiar = RecentKeys()
@@ -119,11 +118,11 @@ class Identity:
         """
         _refuse_above(highest, request.role)
         email = request.email.lower()
-        password_hash = await self._hashed(request.password)
+        password_hash = await self._passwords.hashed(request.password)
         user = uuid7()
         try:
             async with self._db.tenant(scope) as connection:
-                await store.insert_user(
+                made = await store.insert_user(
                     connection,
                     user,
                     email=email,
@@ -134,14 +133,7 @@ class Identity:
                 await audit.record(connection, actor, "user.create", email, user=user, role=request.role)
         except store.Taken as error:
             raise Conflict(Text(f"'{email}' is in use.", f"邮箱“{email}”已被使用。")) from error
-        return User(
-            id=user,
-            email=email,
-            role=request.role,
-            language=request.language,
-            created_at=datetime.now(UTC),
-            disabled_at=None,
-        )
+        return User(**made)
 
     async def users(self, scope: TenantScope) -> list[User]:
         """Return the tenant's users, by e-mail."""
@@ -186,10 +178,10 @@ class Identity:
         self._per_pair.spend(tries)
         async with self._db.door() as connection:
             found = await store.find_log_in(connection, principal.email)
-        if found is None or not await self._is_right(found["password_hash"], request.current):
+        if found is None or not await self._passwords.fits(request.current, found["password_hash"]):
             raise Invalid(Text("The current password is wrong.", "当前密码错误。"))
         self._per_pair.forgive(tries)
-        password_hash = await self._hashed(request.new)
+        password_hash = await self._passwords.hashed(request.new)
         async with self._db.tenant(principal.scope) as connection:
             await store.update_password(connection, principal.user_id, password_hash)
             await store.delete_sessions(connection, principal.user_id, keep=principal.token_id)
@@ -210,7 +202,7 @@ class Identity:
             self._per_account.spend(account)
         async with self._db.door() as connection:
             found = await store.find_log_in(connection, account)
-        right = await self._is_right(found["password_hash"] if found else self._decoy, password)
+        right = await self._passwords.fits(password, found["password_hash"] if found else None)
         if found is None or not right:
             if found is not None:
                 async with self._db.tenant(TenantScope(found["tenant_id"])) as connection:
@@ -323,20 +315,6 @@ class Identity:
         return AuditPage(
             items=[AuditEntry(**row) for row in rows], next=rows[-1]["id"] if len(rows) == _AUDIT_PAGE else None
         )
-
-    async def _hashed(self, password: str) -> str:
-        async with self._hashing:
-            return await asyncio.to_thread(self._hasher.hash, password)
-
-    async def _is_right(self, password_hash: str, password: str) -> bool:
-        async with self._hashing:
-            return await asyncio.to_thread(self._right, password_hash, password)
-
-    def _right(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except VerificationError:
-            return False
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)

@@ -15,6 +15,9 @@ Row = dict[str, Any]
 Taken = UniqueViolation
 """Raised by an insert whose name, e-mail or id exists already."""
 
+_USER_COLUMNS = "id, email, role, language, created_at, disabled_at"
+_INVITATION_COLUMNS = "id, role, note, created_by, created_at, expires_at, used_by"
+
 
 async def find_log_in(connection: AsyncConnection, email: str) -> Row | None:
     """Return tenant_id, user_id, password_hash and role of the enabled user with this e-mail, whatever the tenant."""
@@ -56,18 +59,18 @@ async def select_sites(connection: AsyncConnection) -> list[Row]:
 
 async def insert_user(
     connection: AsyncConnection, user: UUID, *, email: str, password_hash: str, role: str, language: str | None
-) -> None:
-    """Insert a user; raises Taken if anybody has this e-mail."""
-    await connection.execute(
-        """
+) -> Row:
+    """Insert a user and return them as `select_users` does; raises Taken if anybody has this e-mail."""
+    row = await _one(
+        connection,
+        f"""
         INSERT INTO user_account (id, tenant_id, email, password_hash, role, language)
-        VALUES (%s, current_tenant(), %s, %s, %s, %s)
-        """,
+        VALUES (%s, current_tenant(), %s, %s, %s, %s) RETURNING {_USER_COLUMNS}
+        """,  # noqa: S608 - our own text
         [user, email, password_hash, role, language],
     )
-
-
-_USER_COLUMNS = "id, email, role, language, created_at, disabled_at"
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
+    return row
 
 
 async def select_users(connection: AsyncConnection) -> list[Row]:
@@ -80,7 +83,10 @@ async def select_users(connection: AsyncConnection) -> list[Row]:
 
 
 async def disable_user(connection: AsyncConnection, user: UUID) -> str:
-    """Disable a user and end their sessions and tokens; return the e-mail. The caller has locked the row."""
+    """Disable a user and end their sessions, tokens and open invitations; return the e-mail.
+
+    The caller has locked the row.
+    """
     row = await _one(
         connection,
         "UPDATE user_account SET disabled_at = COALESCE(disabled_at, now())"
@@ -88,6 +94,7 @@ async def disable_user(connection: AsyncConnection, user: UUID) -> str:
         [user],
     )
     await connection.execute("DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s", [user])
+    await _withdraw_invitations(connection, user)
     assert row is not None  # noqa: S101 - the caller has locked the row
     return str(row["email"])
 
@@ -107,7 +114,8 @@ async def lock_roles(connection: AsyncConnection, user: UUID) -> dict[UUID, str]
 
 
 async def update_role(connection: AsyncConnection, user: UUID, role: str) -> str:
-    """Set a user's role; return the e-mail."""
+    """Set a user's role and end the open invitations they made with the old one; return the e-mail."""
+    await _withdraw_invitations(connection, user)
     row = await _one(
         connection,
         "UPDATE user_account SET role = %s WHERE tenant_id = current_tenant() AND id = %s RETURNING email",
@@ -189,6 +197,87 @@ async def delete_token(connection: AsyncConnection, user: UUID, token: UUID) -> 
         "DELETE FROM access_token WHERE tenant_id = current_tenant() AND user_id = %s AND id = %s", [user, token]
     )
     return cursor.rowcount == 1
+
+
+async def insert_invitation(
+    connection: AsyncConnection,
+    invitation: UUID,
+    *,
+    role: str,
+    note: str,
+    token_hash: bytes,
+    code_hash: bytes,
+    created_by: UUID,
+    days: int,
+) -> Row:
+    """Insert an invitation and return it as `select_invitations` does."""
+    row = await _one(
+        connection,
+        f"""
+        INSERT INTO invitation (id, tenant_id, role, note, token_hash, code_hash, created_by, expires_at)
+        VALUES (%s, current_tenant(), %s, %s, %s, %s, %s, now() + %s * interval '1 day')
+        RETURNING {_INVITATION_COLUMNS}
+        """,  # noqa: S608 - our own text
+        [invitation, role, note, token_hash, code_hash, created_by, days],
+    )
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
+    return row
+
+
+async def select_invitations(connection: AsyncConnection) -> list[Row]:
+    """Return the tenant's last 100 invitations, newest first."""
+    return await _all(
+        connection,
+        f"SELECT {_INVITATION_COLUMNS} FROM invitation"  # noqa: S608 - our own text
+        " WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT 100",
+        [],
+    )
+
+
+async def delete_invitation(connection: AsyncConnection, invitation: UUID) -> bool:
+    """Delete an invitation that is not used; False if there is no such."""
+    cursor = await connection.execute(
+        "DELETE FROM invitation WHERE tenant_id = current_tenant() AND id = %s AND used_by IS NULL", [invitation]
+    )
+    return cursor.rowcount == 1
+
+
+async def find_invitation(connection: AsyncConnection, token_hash: bytes) -> Row | None:
+    """Return tenant_id and id of the invitation with this token, whatever the tenant."""
+    return await _one(connection, "SELECT * FROM find_invitation(%s)", [token_hash])
+
+
+async def lock_open_invitation(connection: AsyncConnection, invitation: UUID, most_wrong: int) -> Row | None:
+    """Return role and code_hash of an invitation that may be used, and hold it; None if it may not."""
+    return await _one(
+        connection,
+        """
+        SELECT role, code_hash FROM invitation
+        WHERE tenant_id = current_tenant() AND id = %s AND used_by IS NULL AND expires_at > now() AND wrong < %s
+        FOR UPDATE
+        """,
+        [invitation, most_wrong],
+    )
+
+
+async def count_wrong_code(connection: AsyncConnection, invitation: UUID) -> None:
+    """Remember that an invitation's token came with a wrong code."""
+    await connection.execute(
+        "UPDATE invitation SET wrong = wrong + 1 WHERE tenant_id = current_tenant() AND id = %s", [invitation]
+    )
+
+
+async def use_invitation(connection: AsyncConnection, invitation: UUID, user: UUID) -> None:
+    """Use an invitation up."""
+    await connection.execute(
+        "UPDATE invitation SET used_by = %s WHERE tenant_id = current_tenant() AND id = %s", [user, invitation]
+    )
+
+
+async def _withdraw_invitations(connection: AsyncConnection, user: UUID) -> None:
+    await connection.execute(
+        "DELETE FROM invitation WHERE tenant_id = current_tenant() AND created_by = %s AND used_by IS NULL", [user]
+    )
 
 
 async def select_audit(connection: AsyncConnection, before: int | None, limit: int) -> list[Row]:

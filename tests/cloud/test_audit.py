@@ -76,6 +76,15 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> h
             newcomer = AgentDouble(str(company.http.base_url), "newcomer")
             async with newcomer.http:
                 return await newcomer.post("/agents/enrol", newcomer.enrol_request(await company.code()))
+        case "POST /api/v1/invitations/join":
+            made = (await company.http.post("/api/v1/invitations", json={"role": "viewer"})).json()
+            joining = {
+                "email": f"j-{company.email}",
+                "password": PASSWORD,
+                "token": made["token"],
+                "code": made["code"],
+            }
+            return await company.http.post(path, json=joining)
     seen = await company.http.get(f"/api/v1/agents/{ids['agent_id']}/configuration")
     body = BODIES.get(name)
     return await company.http.request(

@@ -12,9 +12,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from cloud.core.codes import canonical, new_code
 from cloud.core.db import Database
 from cloud.core.errors import Unauthenticated
-from cloud.fleet.codes import canonical, new_code
 from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
 from protocols.uplink.messages import (

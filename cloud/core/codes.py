@@ -1,4 +1,4 @@
-"""One-time enrolment codes, made to be read out over the phone and typed on a box."""
+"""One-time codes, made to be read out over the phone and typed on a box or a page."""
 
 from __future__ import annotations
 
