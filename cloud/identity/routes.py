@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Reader, address_of
+from cloud.core.principal import Scope
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
@@ -21,6 +22,7 @@ from cloud.identity.schemas import (
     NewApiToken,
     NewInvitation,
     PasswordRequest,
+    Permission,
     RoleRequest,
     Session,
     Site,
@@ -122,6 +124,17 @@ async def change_role(principal: Admin, user_id: UUID, body: RoleRequest, identi
 async def disable_user(principal: Admin, user_id: UUID, identity: IdentityDoor) -> None:
     """End a user's access, at once and everywhere. The account's acts remain in the audit log."""
     await identity.disable_user(principal, user_id)
+
+
+@router.get("/permissions:check")
+async def check_permission(
+    principal: Reader,
+    identity: IdentityDoor,
+    action: Annotated[Scope, Query(description="The scope an operation declares in this document.")],
+    user_id: Annotated[UUID | None, Query(description="Of whom; of the caller otherwise.")] = None,
+) -> Permission:
+    """Whether somebody may do something, and why. Who may not administrate can ask about themselves only."""
+    return await identity.permissions.check(principal, user_id, action)
 
 
 @router.get("/invitations")

@@ -82,6 +82,20 @@ class UserRequest(BaseModel):
     language: Language | None = None
 
 
+class Permission(BaseModel):
+    """Whether a user may do what demands the scope `action`, and why."""
+
+    subject: UUID
+    action: Scope
+    allowed: bool
+    role: Role = Field(description="The user's role; it holds for the whole company.")
+    least_role: Role | None = Field(
+        description="The first role that may; null for what no role is needed for, or helps."
+    )
+    why_en: str
+    why_zh: str
+
+
 class Invitation(BaseModel):
     """An invitation as listed; its token and its code are shown only once, when it is made."""
 

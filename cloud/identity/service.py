@@ -32,6 +32,7 @@ from cloud.identity import store
 from cloud.identity.credit_code import verified
 from cloud.identity.invitations import Invitations
 from cloud.identity.passwords import Passwords
+from cloud.identity.permissions import Permissions
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
@@ -73,6 +74,8 @@ class Identity:
         self._db = db
         self._key = secrets.lookup_key.encode()
         self._passwords = Passwords()
+        self.permissions = Permissions(db)
+        """Why somebody may do something, or may not."""
         self.invitations = Invitations(db, secrets, self._passwords)
         """How people join a company."""
         self._per_pair = RateLimit(burst=5, period_s=30)

@@ -99,6 +99,15 @@ async def disable_user(connection: AsyncConnection, user: UUID) -> str:
     return str(row["email"])
 
 
+async def select_user(connection: AsyncConnection, user: UUID) -> Row | None:
+    """Return one user."""
+    return await _one(
+        connection,
+        f"SELECT {_USER_COLUMNS} FROM user_account WHERE tenant_id = current_tenant() AND id = %s",  # noqa: S608
+        [user],
+    )
+
+
 async def lock_roles(connection: AsyncConnection, user: UUID) -> dict[UUID, str]:
     """Return the roles of `user` and of all enabled owners, and let nobody change them until the transaction ends."""
     rows = await _all(

@@ -100,6 +100,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
     theirs, ours = await new_company(), await new_company()
     ids = await _ids(theirs)
     missing = {name: "2147483647" if name in NUMBERS else "01999999-0000-7000-8000-00000000ffff" for name in ids}
+    ids["action"] = missing["action"] = "read"
     before = await _everything(theirs)
     for method, path, operation in operations(await _document(ours)):
         if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:

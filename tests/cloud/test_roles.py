@@ -155,3 +155,31 @@ async def test_strangers_slow_down_each_other_and_never_who_signs_in_from_a_know
     with pytest.raises(TooMany):
         await identity.log_in(company.email, PASSWORD, "203.0.113.1")
     assert (await identity.log_in(company.email, PASSWORD, "192.0.2.1")).token
+
+
+async def test_why_somebody_may_or_may_not_agrees_with_what_operations_do(company: Company, member: Member) -> None:
+    operator = await member("operator")
+
+    async def ask(http: httpx.AsyncClient, action: str, **of: str) -> httpx.Response:
+        return await http.get("/api/v1/permissions:check", params={"action": action, **of})
+
+    answers = {scope: (await ask(operator, scope)).json() for scope in Scope}
+    assert [scope for scope in Scope if answers[scope]["allowed"]] == [Scope.PUBLIC, Scope.READ, Scope.OPERATE]
+    assert [answers[scope]["least_role"] for scope in Scope] == [
+        None,
+        "viewer",
+        "operator",
+        "engineer",
+        "manager",
+        None,
+    ]
+    why = answers[Scope.ENGINEER]
+    assert "is operator of the whole company; 'engineer' takes at least engineer" in why["why_en"]
+    assert "至少需要 engineer" in why["why_zh"]
+    owner_id, operator_id = await _id(company.http), await _id(operator)
+    assert (await ask(operator, "read", user_id=owner_id)).status_code == 403
+    assert (await ask(company.http, "engineer", user_id=operator_id)).json() == why
+    assert (await ask(company.http, "read", user_id=NO_ID)).status_code == 404
+    await company.http.delete(f"/api/v1/users/{operator_id}")
+    gone = (await ask(company.http, "read", user_id=operator_id)).json()
+    assert (gone["allowed"], "disabled" in gone["why_en"]) == (False, True)
