@@ -90,7 +90,9 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> h
     return await company.http.request(
         name.split(" ", maxsplit=1)[0],
         re.sub(r"{(\w+)}", lambda found: ids[found[1]], path),
-        json={key: str(value).format_map(ids) for key, value in body.items()} if body else None,
+        json={key: value.format_map(ids) if isinstance(value, str) else value for key, value in body.items()}
+        if body
+        else None,
         headers={"If-Match": seen.headers.get("etag", "")},
     )
 
