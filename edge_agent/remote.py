@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.atomic_file import write_file
+from edge_agent.box_decides import check_from_afar
 from edge_agent.cloud_link import CloudLink
 from edge_agent.config import Config, DeviceConfig, load_agent, load_config, parse_config, read_config, version_of
 from edge_agent.config_edit import save_config, with_secrets, without_secrets
@@ -235,7 +236,9 @@ class Remote:
                 Text("look at the present one and change that", "请查看当前配置后再修改"),
             )
         whole = configuration.join(local, with_secrets(desired.text, shared))
-        return whole, parse_config(whole, self._path)
+        config = parse_config(whole, self._path)
+        check_from_afar(config, self._reconfigurer.config)
+        return whole, config
 
     def _replace(self, text: str, whole: str, trial: Trial) -> None:
         """Put the file `whole` in place of `text`, able to undo it from here on."""

@@ -1,0 +1,42 @@
+"""What is decided at the box and by nobody from afar: what may be written to a machine, and whose models may run."""
+
+from __future__ import annotations
+
+from edge_agent.config import Config
+from protocols.errors import ConfigError
+from protocols.text import Text
+
+
+def check_from_afar(config: Config, in_force: Config) -> None:
+    """Raise ConfigError if `config`, wanted from afar, opens a machine or trusts a key that `in_force` does not.
+
+    A point that may be written stays exactly as it is, its device's connection included: under its name a person at the
+    box would otherwise write elsewhere. Taking a permission away is allowed.
+    """
+    devices = {device.name: device for device in in_force.devices}
+    for number, device in enumerate(config.devices, 1):
+        before = devices.get(device.name)
+        known = {point.name: point for point in before.points} if before else {}
+        for point in device.points:
+            if point.write is not None and (
+                before is None or known.get(point.name) != point or before.connection != device.connection
+            ):
+                raise ConfigError(
+                    Text(
+                        f"'{point.name}' of {device.name} may be written, and that is decided at the box only",
+                        f"{device.name} 的“{point.name}”允许写入，只能在本机上设定",
+                    ),
+                    Text("leave its write rule out, or change it at the box", "请去掉 write，或在本机上修改"),
+                    key=f"device[{number}].point",
+                )
+    trusted = {key for station in in_force.inspections for key in station.trust}
+    for number, station in enumerate(config.inspections, 1):
+        if not trusted.issuperset(station.trust):
+            raise ConfigError(
+                Text(
+                    f"{station.device} would trust a model key that this box does not",
+                    f"{station.device} 将信任本机未信任的模型公钥",
+                ),
+                Text("add the key at the box", "请在本机上添加该公钥"),
+                key=f"inspection[{number}].trust",
+            )

@@ -1,0 +1,73 @@
+"""What the cloud may not decide: which points may be written, and whose models run."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from edge_agent.box_decides import check_from_afar
+from edge_agent.config import Config, parse_config
+from protocols.errors import ConfigError
+
+KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+
+
+def config(*, address: int = 0, host: str = "127.0.0.1", write: str = "", keys: list[str] = KEYS[:1]) -> Config:
+    return parse_config(
+        f"""
+[agent]
+name = "a"
+allow_writes = true
+[cloud]
+url = "http://127.0.0.1:1"
+[[device]]
+name = "press"
+protocol = "modbus"
+[device.connection]
+host = "{host}"
+[[device.point]]
+name = "pressure"
+table = "holding"
+address = {address}
+type = "uint16"
+{write}
+[[inspection]]
+device = "camera"
+folder = "pictures"
+bundle = "bundle"
+trust = {keys}
+""",
+        Path("agent.toml"),
+    )
+
+
+TO_TEN = "write = { min = 0, max = 10 }"
+IN_FORCE = config(write=TO_TEN)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [IN_FORCE, config(write=""), config(write="", address=7, host="127.0.0.2")],
+    ids=["as it is", "permission taken away", "a point nobody writes"],
+)
+def test_what_opens_nothing_is_taken(wanted: Config) -> None:
+    check_from_afar(wanted, IN_FORCE)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "in_force", "key"),
+    [
+        (IN_FORCE, config(), "device[1].point"),
+        (config(write="write = { min = 0, max = 99 }"), IN_FORCE, "device[1].point"),
+        (config(write=TO_TEN, address=7), IN_FORCE, "device[1].point"),
+        (config(write=TO_TEN, host="127.0.0.2"), IN_FORCE, "device[1].point"),
+        (config(write=TO_TEN, keys=KEYS), IN_FORCE, "inspection[1].trust"),
+    ],
+    ids=["opened", "wider", "another register", "another machine", "another key"],
+)
+def test_what_opens_something_is_refused(wanted: Config, in_force: Config, key: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_from_afar(wanted, in_force)
+    assert refused.value.key == key
