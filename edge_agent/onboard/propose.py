@@ -23,7 +23,7 @@ from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.errors import ConfigError
 from protocols.text import Text
 
-PROPOSED = 0.6
+PROPOSED = 0.65
 """Below this chance of being right nothing is proposed: a wrong mapping costs more than an empty one."""
 
 SURE = 0.8

@@ -70,21 +70,8 @@ QUANTITY_FLAGS: Mapping[str, str] = {
 
 BOOLEAN = frozenset(
     {
-        "bit",
-        "digital",
-        "binary",
-        "bi",
-        "bo",
-        "di",
-        "do",
-        "switch",
-        "开关量",
-        "布尔",
-        "数字量",
-        "状态量",
-        "遥信",
-        "位",
-        "x",
+        *("bit", "digital", "binary", "bi", "bo", "di", "do", "switch", "x"),
+        *("开关量", "布尔", "数字量", "状态量", "遥信", "位"),
     }
 )
 """Data types of two states, beside all that hold "bool"."""
@@ -167,6 +154,8 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(above, near, near / (12 if chinese else 4), near / 4)
     for text in parsed.brackets:
         evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
+    for text in remarked.brackets if len(remark.split()) < 6 else ():
+        evidence.add(parse(text, quantity, kinds), 0.4, 0.1, 0.0)
     spelled = set(parse(point.description, quantity, kinds).concepts) & {*PHASES}
     if len(spelled) == 1 and not spelled & evidence.support.keys() and not evidence.support.keys() & {*PHASES, "total"}:
         evidence.add(Parsed(frozenset(spelled)), 0.6, 0.6, 0.0)
@@ -258,7 +247,10 @@ class _Evidence:
 
 
 _UNIT_AT_END = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,12})[)\]）】]\s*$")
-_EITHER = re.compile(r"(?i)(?<![a-z])(on|start|run|enable|open)\s*/\s*(off|stop|disable|close)")
+_EITHER = re.compile(
+    r"(?i)(?<![a-z])(on|start|run|enable|open|fwd|forward|cw|auto|hand|man|manual|local|remote|ein|heating)\s*/\s*"
+    r"(off|stop|disable|close|rev|reverse|ccw|man|manual|auto|remote|local|aus|cooling)(?![a-z])"
+)
 _CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
 """A list of what a state may be, "auto/manual/off"."""
 
@@ -268,6 +260,7 @@ _CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|(?=.*\d)[A-Z0-9_$@.\-]{9,14}|[A-Za
 _NUMBERED_ALARM = re.compile(
     r"(?i)(?<!active )(?<!current )(?<!last )(?:alarms?|faults?|warnings?|error)[ _]?\d|(?<!当前)(?:报警|告警|故障)\d"
 )
+_INDEXED_ALARM = re.compile(r"(?i)(?:alarm|fault|warning|error)s?\[\d")
 _BIT = re.compile(r"(?i)\bbit\s?\d|第\s?\d+\s?位")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
@@ -367,7 +360,7 @@ def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> froz
     kind = point.datatype.casefold()
     table = re.match(r"(?i)\s*(coil|discrete)", point.address)
     boolean = bool(table) or "bool" in kind or kind in BOOLEAN
-    text = any(word in kind for word in ("string", "text", "char", "字符")) and not boolean
+    text = any(word in kind for word in ("string", "text", "char", "condition", "字符")) and not boolean
     real = any(word in kind for word in ("float", "real", "double", "浮点"))
     physical = quantity not in {"", "dimensionless"}
     scaled = point.scale not in {None, 0.0, 1.0}
@@ -380,7 +373,7 @@ def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> froz
         "#enumerated": states > 0,
         "#two_state": boolean or states == 2,
         "#flag": boolean or (coded and not real) or states > 0,
-        "#numbered": bool(_NUMBERED_ALARM.search(point.name)),
+        "#numbered": bool(_NUMBERED_ALARM.search(point.name) or _INDEXED_ALARM.search(point.address)),
         "#strange_unit": bool(point.unit.strip()) and quantity == "" and load_lexicon().unit_code(point.unit) is None,
         "#bits": len(_BIT.findall(point.description)) > 1,
         "#temperature": quantity == "temperature",

@@ -72,6 +72,7 @@ OWN_SUBJECT: Mapping[str, str] = {
     "conveyor": "conveyor",
     "vfd": "motor",
     "furnace": "furnace",
+    "ups": "ups",
 }
 """What a device of a kind is called in its own points: on it this narrows nothing."""
 

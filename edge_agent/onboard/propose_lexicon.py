@@ -71,7 +71,10 @@ class Lexicon:
         if folded in self.units:
             return self.units[folded]
         units = load_units()
-        return next((code for code in units if folded in {_folded(units[code].symbol), code.casefold()}), None)
+        found = next((code for code in units if folded in {_folded(units[code].symbol), code.casefold()}), None)
+        if found is None and (counted := _COUNTED_UNIT.fullmatch(written.strip())):
+            return self.unit_code(counted[1] or counted[2])
+        return found
 
     def devices_in(self, text: str) -> list[str]:
         """Return the kinds of equipment that `text` names, the longest name first."""
@@ -116,10 +119,13 @@ def load_lexicon() -> Lexicon:
     return Lexicon(tomllib.loads(text))
 
 
+_COUNTED_UNIT = re.compile(r"[x×*]?\s*\d+(?:[.,]\d+)?\s*[x×*]?\s*([^\d\s/.].*)|([^\d\s]+)\s*[x×*/]\s*\d+(?:[.,]\d+)?")
+"""A unit with what one count of the raw value stands for, "0.1Wh" or "kWh/100"."""
+
 _ATOM = re.compile(
     r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[\u3007\u3400-\u4dbf\u4e00-\u9fff]|[\ue000-\uefff]|[À-ÿ]+"
 )
-_UNITS_INSIDE = re.compile(r"(?<![A-Z])([kMG])(Wh|W|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![A-Za-z])")
+_UNITS_INSIDE = re.compile(r"(?<![A-Z])([kMG])(Wh|W|VArh|VAr|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![A-Za-z])")
 
 
 def atoms(text: str) -> tuple[str, ...]:

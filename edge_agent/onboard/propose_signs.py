@@ -62,6 +62,9 @@ _SPACED_SIGN = re.compile(
     r"(?<![A-Za-z0-9])([UVIPQSE]) ((?:SUM|Sum|sum|TOT|tot|L[123](?! ?[-_/] ?L)|LN|LL|DC|dc)\d?)(?![A-Za-z0-9])"
 )
 _SMALL_PHASE = re.compile(r"(?<![A-Za-z])l(?=(?:[123]|12|23|31)n?(?![0-9a-z]))")
+_GLUED_L = re.compile(r"(?<=[A-Za-z])L(?=[123])")
+"""The end of a word or a code with a number, "SL1", unless something electrical is measured."""
+
 _DIFFERENCE = re.compile(r"(?<![A-Za-z])(?:[dΔ△] ?[PT])(?![a-z])")
 _ALL_PHASES = re.compile(r"SUML13|L1\s*(?:\.{2,3}|…|~|至)\s*L?3", re.IGNORECASE)
 INSTRUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -79,7 +82,17 @@ INSTRUMENTS: Mapping[str, tuple[str, ...]] = {
 _INSTRUMENT = re.compile(
     r"(?:^|(?<=[\s.]))(PD|TD|[PTFLAV])(?:I|T|E|R|IC|IR|IT|RC|ICA|RCA|IRC|IA|IRCA)[\s\-]?\d{2,5}[A-Z]?\b"
 )
-_LONE = re.compile(r"(?<![A-Za-z0-9])([TPUVIQSF])(?![A-Za-z0-9])(?!$)|(?<=[/. ])([UVIPF])$")
+_LONE = re.compile(r"(?<![A-Za-z0-9])([TPUVIQSF])(?![A-Za-z0-9])(?!$)|(?<=[/. ])([UVIPF])$|^([QS])$")
+_DISTORTION = re.compile(r"(?i)(?<![a-z])([uvi]?)thd[\s_-]?([uvi]?)(?=(?:l?[123]|[abc]n?|ab|bc|ca|ll|ln)?(?![a-z0-9]))")
+"""Total harmonic distortion glued to the sign of what is distorted, "THDUa" or "UTHD"."""
+
+ENERGIES = frozenset({"energy", "reactive_energy", "apparent_energy"})
+_SIGNED = re.compile(r"(?i)((?<![a-z])(?:k?wh|mwh|k?varh|e[pq]|w[pq]|energy|[ar]) ?)\(?([+-])\)?(?=\s|$)")
+"""A direction of energy as its sign, "EP-" or "kWh+"."""
+
+_DISTORTED = re.compile(r"(?i)(?<![a-z])([UVI])_?(?:l?[1-3]{1,2}|[abc]{1,2}n?|an|avg|ln|ll)(?![a-z0-9])")
+"""The formula sign of what is distorted, "THD_V1"."""
+
 _LETTER_AT_END = re.compile(
     r"(?:(?i:phs?)\s?|(?<![A-Za-z]))(A-?B|B-?C|C-?A|[ABC](?=-?N?\s*$)|a-?b(?=\s*$)|b-?c(?=\s*$)|c-?a(?=\s*$)|[abc](?=(?:-?n)?\s*$))(?:-?[Nn])?\s*$"
 )
@@ -96,7 +109,12 @@ def instrument(text: str) -> tuple[tuple[str, ...], str]:
 
 def lone_sign(text: str, unit_quantity: str, electrical: bool, concepts: set[str]) -> tuple[str, ...]:
     """Return what a formula sign on its own stands for, as in "P_oil" or "/L1/V", in a text that names no quantity."""
-    letters = [found[1] or found[2] for found in _LONE.finditer(text.upper() if "thd" in concepts else text)]
+    if "thd" in concepts and (numbered := _DISTORTED.search(text)):
+        letters = [numbered[1].upper()]
+    else:
+        letters = [
+            found[1] or found[2] or found[3] for found in _LONE.finditer(text.upper() if "thd" in concepts else text)
+        ]
     if not letters:
         return ()
     letter = letters[-1]
@@ -108,7 +126,7 @@ def lone_sign(text: str, unit_quantity: str, electrical: bool, concepts: set[str
         quantity, means = {"P": ("pressure", ("pressure",)), "T": ("temperature", ("temperature",))}.get(
             letter, ("", ())
         )
-    return means if unit_quantity in {"", quantity} else ()
+    return means if unit_quantity == quantity or (not unit_quantity and len(text.strip()) > 1) else ()
 
 
 def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) -> str:
@@ -118,13 +136,19 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
         quantity, concepts = _SIGN_MEANS[found[1].lower()]
         if unit_quantity != quantity and (unit_quantity or not electrical):
             return found[0]
-        if quantity == "energy" and not electrical:
+        if quantity == "energy" and (not electrical or (not unit_quantity and not found[10])):
             return found[0]
-        if found[0][-1] in "tT" and found[0][-2:].casefold() != "st" and quantity not in VECTORS:
+        between = found[0][-2:].casefold() == "st" and quantity != "apparent_power"
+        if found[0][-1] in "tT" and not between and quantity not in VECTORS:
             return lexicon.mark(*concepts, "total")
         suffix = next(means for means, part in zip(_SUFFIX_MEANS, found.groups()[1:], strict=True) if part)
         return lexicon.mark(*concepts, suffix)
 
+    text = _DISTORTION.sub(lambda found: f" THD {found[1] or found[2]}", text)
+    if unit_quantity in ENERGIES:
+        text = _SIGNED.sub(lambda found: found[1] + lexicon.mark("import_" if found[2] == "+" else "export_"), text)
+    if not electrical and unit_quantity not in ELECTRIC:
+        text = _GLUED_L.sub("l", text)
     text = _SMALL_PHASE.sub("L", text)
     text = _SIGN.sub(sign, _SPACED_SIGN.sub(r"\1\2", text))
     text = _DIFFERENCE.sub(

@@ -18,7 +18,7 @@ QUANTITIES = frozenset(
     {
         *("voltage", "current", "power", "energy", "frequency", "temperature", "pressure", "flow", "level", "speed"),
         *("power_factor", "humidity", "torque", "time", "count", "state", "load", "number", "position", "override"),
-        *("gain", "integral", "derivative"),
+        *("gain", "integral", "derivative", "serial"),
     }
 )
 """Concepts that say what is measured: beside one of them a lone letter is no formula sign."""
@@ -53,9 +53,23 @@ _TYPE_IN_FRONT = re.compile(r"(?<![A-Za-z])(?:udt|arr|str|fb|di|dw|lr|by|ui|ud|u
 _CODE_IN_FRONT = re.compile(r"^\s*[A-Za-z]{1,2}\d{1,3}[.\-_]\d+(?:[.\-_]\d+)*\s+")
 _CODE_IN_BRACKETS = re.compile(r"[(\[（]\s*[A-Za-z]{1,2}\d{1,2}[.\-]\d{1,3}\s*[)\]）]")
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+_NTH = re.compile(r"第?\s*[\d一二三四五六七八九十]+\s*[号#路](?!码)(?=\s*[\u4e00-\u9fff])")
+"""Which of several alike, "1号泵": no identification."""
+
+_RESOLUTION = re.compile(
+    r"(?:单位|分辨率|精度)\s*[:：=为]?\s*\d[\d.]*[^\s,，;；。)）]*|(?i:units?|resolution)\s*[:=]\s*\d\S*"
+)
+"""What one count of a raw value stands for, "单位 0.1%RH"."""
+
+_GLUED_AXIS = re.compile(r"(?<![A-Za-z])([XYZABCUVWS])([a-z]{3,})")
+"""An axis or the spindle put in front of a word, "Xload" of a machine tool."""
+
 _PREPOSITION = re.compile(
     r"(?<=[a-z])(?<!dig)(?<!digital)(?<!analog)(?<!analogue) in (?!temp|press|water|flow|air)(?=[a-z]{3})"
 )
+_ITALIAN_OF = re.compile(r"(?<=[a-z]{3}) di (?=[a-z]{4})(?!stat|input|chan|word|port)")
+"""The Italian "of", which no digital input is."""
+
 _JOINT = re.compile(r"(?<![A-Za-z])[JAj][1-7](?!\d)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
@@ -67,7 +81,7 @@ _CODED_STATE = re.compile(r"[^\W\d_]+\s?0x[0-9a-f]{1,4}(?![0-9a-f])", re.IGNOREC
 
 def plain_letters(text: str) -> str:
     """Return `text` in compatibility form (full width made half) and without accents on Latin letters."""
-    parted = normalize("NFKD", text)
+    parted = normalize("NFKD", text.replace("ß", "ss"))
     return normalize("NFKC", "".join(letter for letter in parted if not "\u0300" <= letter <= "\u036f"))
 
 
@@ -85,8 +99,11 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     """
     lexicon = load_lexicon()
     clean = _PLC_OPERAND.sub(" ", _CODE_IN_FRONT.sub("", plain_letters(text[:1000])))
+    clean = _NTH.sub(" ", _RESOLUTION.sub(" ", clean))
+    if "cnc" in kinds:
+        clean = _GLUED_AXIS.sub(_axis_apart, clean)
     clean = _TYPE_IN_FRONT.sub("", _CODE_IN_BRACKETS.sub(" ", clean).replace("_", " "))
-    clean = _PREPOSITION.sub(" ", _CAMEL.sub(" ", clean))
+    clean = _PREPOSITION.sub(" ", _ITALIAN_OF.sub(" ", _CAMEL.sub(" ", clean)))
     brackets = tuple(found.strip("()[]{}【】<> ") for found in _BRACKET.findall(clean))
     outside = _BRACKET.sub(" ", clean)
     if not outside.strip():
@@ -119,6 +136,14 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     if not concepts & QUANTITIES:
         concepts.update(lone_sign(outside, unit_quantity, electrical, concepts))
     return Parsed(frozenset(concepts), tuple(unknown), listed if listed > 1 else 0, brackets)
+
+
+def _axis_apart(found: re.Match[str]) -> str:
+    """Part the axis from the word behind it, where the word is known and both together are not."""
+    lexicon = load_lexicon()
+    if lexicon.knows(found[0]) or not lexicon.knows(found[2]):
+        return found[0]
+    return lexicon.mark("spindle" if found[1] == "S" else "xyz") + found[2]
 
 
 def _runs(
