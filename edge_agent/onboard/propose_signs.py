@@ -39,7 +39,7 @@ _ONE_PHASE = [
 _RULES = [(phase, re.compile(pattern)) for phase, pattern in (*_LINE_TO_LINE, *_ONE_PHASE)]
 
 _SIGN = re.compile(
-    r"(?<![A-Za-z0-9])(pf|cos|u|v|i|p|q|s|e)_?(?:(l?12|ab|rs)|(l?23|bc|st)|(l?31|ca|ac(?=n)|tr)|(l?1|a|r)n?|(l?2|b)n?|(l?3|c|t)n?|(dc|pv)\d?|(bat)|(bus)|(sum|tot|total|ges)\d?|(ln)|(ll))(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9])(?!(?:ist|cost)(?![a-z]))(pf|cos|u|v|i|p|q|s|e)_?(?:(l?12|ab|rs)|(l?23|bc|st)|(l?31|ca|ac(?=n)|tr)|(l?1|a|r)n?|(l?2|b)n?|(l?3|c|t)n?|(dc|pv)\d?|(bat)|(bus)|(sum|tot|total|ges)\d?|(ln)|(ll))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _SIGN_MEANS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -136,6 +136,8 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
         quantity, concepts = _SIGN_MEANS[found[1].lower()]
         if unit_quantity != quantity and (unit_quantity or not electrical):
             return found[0]
+        if quantity == "energy" and found[0][-1] in "aA":
+            return lexicon.mark("energy", "active")
         if quantity == "energy" and (not electrical or (not unit_quantity and not found[10])):
             return found[0]
         between = found[0][-2:].casefold() == "st" and quantity != "apparent_power"
