@@ -1,7 +1,7 @@
 """Labelled point lists: what each point of a device is, for measuring and fitting `propose`.
 
 Facts in few words (name, unit, type, access), each list with its source in `lists/<set>_sources.csv`:
-`development`, `recalled` and `sealed` (opened after its judgement) are what the lexicon was enlarged with.
+`development`, `recalled` and `sealed` (opened after its judgement) are what the lexicon was enlarged with; `unseen` judges.
 """
 
 from __future__ import annotations
