@@ -26,7 +26,7 @@ from protocols.text import Text
 PROPOSED = 0.65
 """Below this chance of being right nothing is proposed: a wrong mapping costs more than an empty one.
 
-From 0.6 up to here lists at first sight lost 1.9 % of what was found and 1.8 % of false mappings of points without entry.
+Raising it from 0.6, lists at first sight went from 79.5 to 77.6 % found and from 6.5 to 4.7 % false on what has no entry.
 """
 
 SURE = 0.8
