@@ -6,14 +6,15 @@ The whole suite runs twice: on the embedded PostgreSQL and on TimescaleDB.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from uuid import UUID, uuid4
 
 import httpx
@@ -38,6 +39,14 @@ PASSWORD = "correct horse battery"
 TIMESCALE = Path(__file__).parents[2] / "deploy" / "dev" / "timescaledb.sh"
 
 
+@contextmanager
+def roles_alone() -> Iterator[None]:
+    """Migrate while no other test process does: roles belong to the server, which several of them may use."""
+    with (Path(gettempdir()) / "sunmao-test-roles.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A running server."""
@@ -54,7 +63,8 @@ class Cluster:
     def fresh(self) -> str:
         """Create a migrated database and return its owner's DSN."""
         dsn = self.empty()
-        prepare(dsn, SECRETS.database_password)
+        with roles_alone():
+            prepare(dsn, SECRETS.database_password)
         return dsn
 
     def drop(self, dsn: str) -> None:

@@ -22,7 +22,7 @@ from cloud.core.principal import TenantScope
 from protocols.errors import ConfigError
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection
-from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany
+from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _ids, operations
 from tests.doubles.agent import AgentDouble
 
@@ -238,7 +238,8 @@ async def test_entries_from_before_the_chain_become_its_first(cluster: Cluster) 
     try:
         backend = get_backend(f"postgresql+psycopg:///?{urlencode(conninfo_to_dict(dsn))}")
         earlier = read_migrations(str(MIGRATIONS)).filter(lambda migration: migration.id < "0040_audit_chain")
-        backend.apply_migrations(backend.to_apply(earlier))
+        with roles_alone():
+            backend.apply_migrations(backend.to_apply(earlier))
         backend.connection.close()
         with psycopg.connect(dsn) as owner:
             owner.execute("INSERT INTO tenant (id, name) VALUES (%s, 'T')", [scope.tenant_id])
@@ -248,7 +249,9 @@ async def test_entries_from_before_the_chain_become_its_first(cluster: Cluster) 
                     "INSERT INTO audit (tenant_id, actor, act, subject, detail) VALUES (%s, 'operator', 'a.b', 'x', %s)",
                     [scope.tenant_id, detail],
                 )
-        async with Database(prepare(dsn, SECRETS.database_password)) as db:
+        with roles_alone():
+            prepared = prepare(dsn, SECRETS.database_password)
+        async with Database(prepared) as db:
             async with db.tenant(scope) as connection:
                 await audit.record(connection, "operator", "c.d", "y")
             async with db.snapshot(scope) as connection:

@@ -154,10 +154,14 @@ def test_interrupting_a_command_is_no_traceback(configured: Path) -> None:
         port = silent.getsockname()[1]
         (configured / "agent.toml").write_text(DEVICE.replace("port = 1\n", f"port = {port}\ntimeout_s = 60.0\n"))
         command = subprocess.Popen(
-            [COMMAND, "read", "meter"], cwd=configured, stderr=subprocess.PIPE, text=True, env=os.environ
+            ["env", "--default-signal=INT", COMMAND, "read", "meter"],  # a background job may be told to ignore it
+            cwd=configured,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ,
         )
         connection, _ = silent.accept()
-        with connection:
+        with command, connection:
             command.send_signal(signal.SIGINT)
             _, err = command.communicate(timeout=20)
     assert command.returncode == 130
