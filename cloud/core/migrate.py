@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import sleep
 from urllib.parse import urlencode
 
 import psycopg
@@ -102,5 +103,12 @@ def _let_app_in(connection: psycopg.Connection, password: str) -> None:
     """
     role = sql.Identifier(APP_ROLE)
     hashed = connection.pgconn.encrypt_password(password.encode(), APP_ROLE.encode(), b"scram-sha-256").decode()
-    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(hashed)))
+    for last in (False, False, False, False, True):
+        try:
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(hashed)))
+            break
+        except psycopg.errors.InternalError:  # "tuple concurrently updated": another process starts at this moment
+            if last:
+                raise
+            sleep(0.2)
     connection.execute(sql.SQL("GRANT SELECT ON _yoyo_migration TO {}").format(role))
