@@ -1,6 +1,6 @@
 """Real databases and a real server for the cloud's tests. Each test module gets a database of its own.
 
-The whole suite runs twice: on the embedded PostgreSQL and on TimescaleDB.
+All run on the embedded PostgreSQL; those marked `both_databases` on TimescaleDB besides.
 """
 
 from __future__ import annotations
@@ -93,7 +93,16 @@ def timescale_cluster() -> Cluster:
     return Cluster(subprocess.run([TIMESCALE, "dsn"], capture_output=True, text=True, check=True).stdout.strip())
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("timescale", marks=pytest.mark.timescale)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cluster" not in metafunc.fixturenames:
+        return
+    kinds = [pytest.param("embedded")]
+    if metafunc.definition.get_closest_marker("both_databases"):
+        kinds.append(pytest.param("timescale", marks=pytest.mark.timescale))
+    metafunc.parametrize("cluster", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     return request.getfixturevalue(f"{request.param}_cluster")
 

@@ -13,6 +13,8 @@ from cloud.core.db import Database, prepare
 from cloud.core.principal import TenantScope
 from protocols.errors import ConfigError, Unreachable
 
+pytestmark = pytest.mark.both_databases
+
 
 async def _tenant(db: Database) -> TenantScope:
     scope = TenantScope(uuid4())

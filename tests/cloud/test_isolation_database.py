@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+pytestmark = pytest.mark.both_databases
+
 # Without row-level security, because TimescaleDB cannot have it there; reachable through telemetry's store only.
 TELEMETRY = {"telemetry", "telemetry_text", "rollup_minute", "rollup_hour", "rollup_day"}
 # The migrations' own bookkeeping; the app role may read which are done and nothing else.

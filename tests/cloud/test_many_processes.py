@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 import httpx
 import msgspec
 import psycopg
+import pytest
 from psycopg import sql
 
 from cloud.core.db import Database
@@ -28,6 +29,8 @@ from cloud.telemetry.tasks import roll_up_all
 from protocols.uplink.messages import Delivery, Frame, PointRef, Receipt
 from tests.cloud.conftest import SECRETS, Company
 from tests.doubles.agent import ENERGY, POWER, AgentDouble, frame, readings
+
+pytestmark = pytest.mark.both_databases
 
 START_US = 1_770_000_000_000_000
 LATE_US = 72 * 3600 * 10**6

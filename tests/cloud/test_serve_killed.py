@@ -23,6 +23,8 @@ import pytest
 from cloud.core.embedded import EmbeddedPostgres
 from tests.doubles.agent import POWER, AgentDouble, frame, readings
 
+pytestmark = pytest.mark.both_databases
+
 START_US = 1_770_000_000_000_000
 FRAMES, ROWS = 120, 50
 

@@ -14,6 +14,8 @@ import pytest
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, frame, readings
 
+pytestmark = pytest.mark.both_databases
+
 START_US = 1_770_000_000_000_000
 
 

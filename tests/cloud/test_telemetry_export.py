@@ -29,6 +29,8 @@ from protocols.uplink.messages import PointRef
 from tests.cloud.conftest import SECRETS, Company, NewCompany
 from tests.doubles.agent import ENERGY, POWER, frame, readings
 
+pytestmark = pytest.mark.both_databases
+
 START_US = 1_770_000_000_000_000  # 2026-02-02T02:40:00Z, 10:40 in Shanghai
 START = datetime.fromtimestamp(START_US / 1e6, UTC)
 PROGRAMME = PointRef("meter-1", "Prog", "", "C62")

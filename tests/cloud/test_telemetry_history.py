@@ -7,6 +7,7 @@ from math import nan
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from protocols.reading import BAD, BAD_TIMEOUT
 from protocols.uplink.messages import PointRef
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, frame, readings
+
+pytestmark = pytest.mark.both_databases
 
 START_US = 1_770_000_000_000_000  # 2026-02-02T02:40:00Z
 START = datetime.fromtimestamp(START_US / 1e6, UTC)

@@ -8,11 +8,14 @@ from math import inf, nan
 from random import Random
 
 import psycopg
+import pytest
 
 from protocols.reading import BAD_NO_DATA, BAD_TIMEOUT, EARLIEST_US
 from protocols.uplink.messages import Frame, PointRef
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, frame, readings
+
+pytestmark = pytest.mark.both_databases
 
 START_US = 1_770_000_000_000_000
 TEXT = PointRef("meter-1", "Model", "", "C62")

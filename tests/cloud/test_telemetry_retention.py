@@ -21,6 +21,8 @@ from protocols.reading import BAD
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, AgentDouble, frame, readings
 
+pytestmark = pytest.mark.both_databases
+
 START_US = 1_770_000_000_000_000  # Monday 2026-02-02, 02:40 UTC
 START = datetime.fromtimestamp(START_US / 1e6, UTC)
 NOW = START + timedelta(days=40)

@@ -22,6 +22,8 @@ from protocols.reading import BAD, UNCERTAIN
 from tests.cloud.conftest import Company
 from tests.doubles.agent import ENERGY, POWER, frame, readings
 
+pytestmark = pytest.mark.both_databases
+
 START_US = 1_770_000_000_000_000  # 2026-02-02T02:40:00Z
 TABLES = ("rollup_minute", "rollup_hour", "rollup_day")
 
