@@ -169,19 +169,24 @@ SCENARIOS: dict[str, Callable[[Path], list[Figure]]] = {"load": load, "outage": 
 
 def main(names: Sequence[str]) -> None:
     console = Console()
-    table = Table("figure", "unit", "ours", "peer", "ratio", "better", "what the peer is", box=None)
     figures: list[Figure] = []
+    out = Path(".bench")
+    out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             with console.status(f"measuring {name}"):
-                figures += SCENARIOS[name](Path(folder) / name)
+                measured = SCENARIOS[name](Path(folder) / name)
+            console.print(_table(measured))
+            figures += measured
+            (out / "gateway.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+
+
+def _table(figures: Sequence[Figure]) -> Table:
+    table = Table("figure", "unit", "ours", "peer", "ratio", "better", "what the peer is", box=None)
     for figure in figures:
         cells = (f"{figure.ours:,.1f}", f"{figure.peer:,.1f}", f"{figure.ratio:.2f}")
         table.add_row(figure.name, figure.unit, *cells, figure.better, figure.what)
-    console.print(table)
-    out = Path(".bench")
-    out.mkdir(exist_ok=True)
-    (out / "gateway.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    return table
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ async def bare_opcua(endpoint: str, points: int) -> float:
     handler = Handler()
     handler.values = {}
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    client = Client(endpoint, timeout=30)
+    client = Client(endpoint, timeout=30, watchdog_intervall=30)  # the server is busy while items are created
     await client.connect()
     index = await client.get_namespace_index(NAMESPACE)
     subscription = await client.create_subscription(250, handler)
