@@ -155,6 +155,8 @@ def _print(found: PointTest, everything: bool, language: Language) -> None:
 
 def print_candidates(candidates: Sequence[Candidate], language: Language) -> None:
     """Print ways of reading a point's registers, one a line; the configured one is marked by an arrow."""
+    from edge_agent.point_test import shown_value
+
     heads = (
         Text("", ""),
         Text("value", "值"),
@@ -166,7 +168,7 @@ def print_candidates(candidates: Sequence[Candidate], language: Language) -> Non
     rows = [
         (
             "[green]✓[/]" if each.plausible else "[red]✗[/]",
-            plain(str(each.value)),
+            plain(shown_value(each.value)),
             f"{each.type} {each.byte or ('' if each.bit is None else each.bit)}".rstrip(),
             each.order,
             f"{each.address}{' ←' if each.configured else ''}",

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from edge_agent.config import DeviceConfig
 from edge_agent.normalise import Normaliser
@@ -27,6 +28,7 @@ from protocols.reading import BAD_NO_COMMUNICATION, Reading, Value
 from protocols.text import Text
 
 ANSWER_S = 2.0
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 """How long a test may take, in seconds, before it says that nobody answers."""
 
 
@@ -163,6 +165,14 @@ async def _any_driver(device: DeviceConfig, point: PointConfig) -> PointTest:
     return msgspec.structs.replace(_result(device, point, reading, error, round_trip), frames=frames)
 
 
+def shown_value(value: Value) -> str:
+    """Return a value with the digits it was measured with: 231.82, where the device sent it as a 32-bit float."""
+    if not isinstance(value, float) or not abs(value) < FLOAT32_MAX:
+        return str(value)
+    single = np.float32(value)
+    return str(single) if float(single) == value else f"{value:.12g}"
+
+
 def _result(
     device: DeviceConfig,
     point: PointConfig,
@@ -181,7 +191,7 @@ def _result(
         (_, normal), *_ = Normaliser(device, {})([reading])[0]
         quality = normal.quality
         symbol = load_units()[unit].symbol if unit in load_units() else unit
-        shown = f"{reading.value} {symbol}".strip()
+        shown = f"{shown_value(reading.value)} {symbol}".strip()
         if quality.good:
             found = Text(f"reads {shown}", f"读到 {shown}")
         elif reading.value is not None:

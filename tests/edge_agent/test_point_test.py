@@ -71,6 +71,13 @@ async def test_a_good_point_shows_frames_registers_unit_and_time() -> None:
     assert best.plausible
 
 
+async def test_a_person_sees_the_digits_that_were_measured() -> None:
+    async with answering(registers_at(9, bytes(2) + struct.pack(">f", 231.82) + bytes(4))) as port:
+        found = await try_point(device(port, VOLTAGE), "U1")
+    assert found.value != 231.82  # no 32-bit float is
+    assert found.found.en == "reads 231.82 V"
+
+
 async def test_the_right_order_is_the_plausible_one_whatever_is_configured() -> None:
     data = {"ABCD": "43676666", "CDAB": "66664367", "BADC": "67436666", "DCBA": "66666743"}
 
