@@ -21,6 +21,7 @@ from cloud.fleet.schemas import (
     ConfigurationText,
     ConfigurationVersion,
     Equipment,
+    EquipmentChange,
     EventPage,
     NewCode,
 )
@@ -168,6 +169,14 @@ async def list_equipment(principal: Reader, fleet: FleetDoor) -> list[Equipment]
 async def get_equipment(principal: Reader, equipment_id: UUID, fleet: FleetDoor) -> Equipment:
     """One piece of equipment."""
     return await fleet.equipment(principal.scope, equipment_id)
+
+
+@router.patch("/equipment/{equipment_id}")
+async def describe_equipment(
+    principal: Engineer, equipment_id: UUID, body: EquipmentChange, fleet: FleetDoor
+) -> Equipment:
+    """Place a piece of equipment in a line and say what it is. What is left out stays; null takes away."""
+    return await fleet.describe(principal.scope, equipment_id, body, principal.actor)
 
 
 @router.get("/events")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -130,7 +131,11 @@ class Equipment(BaseModel):
 
     Attributes:
         name: as in the agent's configuration.
-        equipment_class: of the dictionary; "" until the agent has reported it.
+        label: what people call it: `display_name`, or `name` where they have not said.
+        path: where it stands, e.g. "Suzhou / Line 1 / Press 3".
+        line_id, line: the line it stands in, if any.
+        equipment_class: of the dictionary; "" until the agent has reported it. `class_override`, where set, is it.
+        purchase_price: in the company's own currency.
         state_since: when it came into `state`.
         reason_en, reason_zh: why it is down.
         points, unmapped: how many points it has, and how many of them have no dictionary entry.
@@ -143,7 +148,18 @@ class Equipment(BaseModel):
     site: str
     time_zone: str
     name: str
+    display_name: str
+    label: str
+    path: str
+    line_id: UUID | None
+    line: str | None
     equipment_class: str
+    class_override: str
+    asset_number: str
+    made_on: date | None
+    installed_on: date | None
+    rated_power_kw: float | None
+    purchase_price: Decimal | None
     protocol: str
     template: str
     state: State
@@ -158,6 +174,27 @@ class Equipment(BaseModel):
     def reason(self, language: Language) -> str:
         """Return why it is down, in `language`."""
         return self.reason_zh if language == "zh" else self.reason_en
+
+
+_Line = Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")
+_Day = Field(ge=date(1900, 1, 1), lt=date(2200, 1, 1))
+
+
+class EquipmentChange(BaseModel):
+    """What people say of a piece of equipment: what is left out stays, null takes it away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line_id: UUID | None = Field(None, description="A line of the equipment's site; null: it stands in none.")
+    display_name: Annotated[str, _Line] = ""
+    class_override: str = Field("", description="Equipment class of the dictionary, where the reported one is wrong.")
+    asset_number: Annotated[str, _Line] = ""
+    made_on: Annotated[date, _Day] | None = None
+    installed_on: Annotated[date, _Day] | None = None
+    rated_power_kw: float | None = Field(None, gt=0, lt=1e9, description="kW.")
+    purchase_price: Decimal | None = Field(
+        None, ge=0, max_digits=14, decimal_places=2, description="In the company's own currency."
+    )
 
 
 class Event(BaseModel):

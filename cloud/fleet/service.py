@@ -35,7 +35,8 @@ from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet import store
 from cloud.fleet.configurations import Configurations, learn
-from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, Event, EventPage, NewCode
+from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EquipmentChange, Event, EventPage, NewCode
+from protocols.dictionary.entries import equipment_classes
 from protocols.errors import Malformed
 from protocols.reading import LATEST_US
 from protocols.text import Text
@@ -67,6 +68,14 @@ _REFUSALS = {
     "unknown": Text("There is no such code; compare it character by character.", "注册码不存在，请逐字核对。"),
 }
 _ASK_FOR_ANOTHER = Text("Ask your manager for a new one.", "请向管理员索取新的注册码。")
+
+
+_LINE_ELSEWHERE = Text(
+    "line_id is no line of the site whose gateway reads this equipment.", "line_id 不是该设备网关所在站点的产线。"
+)
+_UNKNOWN_CLASS = Text(
+    "class_override is no equipment class of the dictionary.", "class_override 不是数据字典中的设备类别。"
+)
 
 
 class Fleet:
@@ -220,6 +229,32 @@ class Fleet:
         if not rows:
             raise NotFound
         return Equipment(**rows[0])
+
+    async def describe(self, scope: TenantScope, equipment_id: UUID, change: EquipmentChange, actor: str) -> Equipment:
+        """Place a piece of equipment in a line and say what it is; fields not set in `change` stay.
+
+        Raises NotFound for unknown equipment, Invalid for a line that is not of its site and for an unknown class.
+        """
+        wanted = change.model_dump(exclude_unset=True)
+        if wanted.get("class_override") and wanted["class_override"] not in equipment_classes():
+            raise Invalid(_UNKNOWN_CLASS)
+        async with self._db.tenant(scope) as connection:
+            before = await store.lock_description(connection, equipment_id)
+            if before is None:
+                raise NotFound
+            site = before.pop("site_id")
+            after = before | wanted
+            line = after["line_id"]
+            if line not in (None, before["line_id"]) and await store.site_of_line(connection, line) != site:
+                raise Invalid(_LINE_ELSEWHERE)
+            await store.update_description(connection, equipment_id, after)
+            changed = [name for name in after if after[name] != before[name]]
+            await audit.record(
+                *(connection, actor, "equipment.describe", str(equipment_id)),
+                before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
+            )
+        return await self.equipment(scope, equipment_id)
 
     async def events(self, scope: TenantScope, before: tuple[datetime, UUID] | None) -> EventPage:
         """Return the next 100 events older than `before`, newest first."""

@@ -57,7 +57,10 @@ async def claim_code(connection: AsyncConnection, code_hash: bytes, public_key: 
 async def upsert_agent(
     connection: AsyncConnection, agent: UUID, *, site: UUID, name: str, public_key: bytes, version: str
 ) -> Row:
-    """Insert an agent, or let the one with this key in again; returns id, and the names of its tenant and site."""
+    """Insert an agent, or let the one with this key in again; returns id, and the names of its tenant and site.
+
+    Equipment of one that comes to another site leaves the line it stood in.
+    """
     row = await _one(
         connection,
         """
@@ -68,6 +71,10 @@ async def upsert_agent(
             SET site_id = excluded.site_id, name = excluded.name, agent_version = excluded.agent_version,
                 revoked_at = NULL
             RETURNING id, site_id
+        ), moved AS (
+            UPDATE equipment e SET line_id = NULL FROM enrolled, line l
+            WHERE e.tenant_id = current_tenant() AND e.agent_id = enrolled.id
+              AND l.tenant_id = e.tenant_id AND l.id = e.line_id AND l.site_id <> enrolled.site_id
         )
         SELECT enrolled.id, tenant.name AS tenant, site.name AS site
         FROM enrolled JOIN site ON site.id = enrolled.site_id JOIN tenant ON tenant.id = current_tenant()
@@ -188,13 +195,17 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
         connection,
         """
         SELECT e.id, e.agent_id, a.name AS agent, s.id AS site_id, s.name AS site, s.time_zone, e.name,
-               e.equipment_class, e.protocol, e.template,
+               e.display_name, coalesce(nullif(e.display_name, ''), e.name) AS label, e.line_id, l.name AS line,
+               concat_ws(' / ', s.name, l.name, coalesce(nullif(e.display_name, ''), e.name)) AS path,
+               coalesce(nullif(e.class_override, ''), e.equipment_class) AS equipment_class, e.class_override,
+               e.asset_number, e.made_on, e.installed_on, e.rated_power_kw, e.purchase_price, e.protocol, e.template,
                CASE WHEN e.state = 'removed' OR (a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL)
                     THEN e.state ELSE 'silent' END AS state,
                e.state_since, e.reason_en, e.reason_zh, e.points, e.unmapped, e.created_at, a.last_seen
         FROM equipment e
         JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
         JOIN site s ON s.tenant_id = a.tenant_id AND s.id = a.site_id
+        LEFT JOIN line l ON l.tenant_id = e.tenant_id AND l.id = e.line_id
         WHERE e.tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR e.id = %(id)s)
         ORDER BY e.name, e.id
         """,
@@ -202,6 +213,42 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
     )
 
 
+async def lock_description(connection: AsyncConnection, equipment: UUID) -> Row | None:
+    """Return what people have said of a piece of equipment and its site_id; nobody changes it until the transaction ends."""
+    return await _one(
+        connection,
+        f"""
+        SELECT {_DESCRIPTION}, a.site_id FROM equipment e JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
+        WHERE e.tenant_id = current_tenant() AND e.id = %s FOR UPDATE OF e
+        """,  # noqa: S608 - our own text
+        [equipment],
+    )
+
+
+async def site_of_line(connection: AsyncConnection, line: UUID) -> UUID | None:
+    """Return the site a line is in, if the tenant has it; it stays there until the transaction ends."""
+    row = await _one(
+        connection, "SELECT site_id FROM line WHERE tenant_id = current_tenant() AND id = %s FOR SHARE", [line]
+    )
+    return row["site_id"] if row else None
+
+
+async def update_description(connection: AsyncConnection, equipment: UUID, values: Mapping[str, Any]) -> None:
+    """Set what people say of a piece of equipment."""
+    await connection.execute(
+        """
+        UPDATE equipment SET line_id = %(line_id)s, display_name = %(display_name)s, class_override = %(class_override)s,
+            asset_number = %(asset_number)s, made_on = %(made_on)s, installed_on = %(installed_on)s,
+            rated_power_kw = %(rated_power_kw)s, purchase_price = %(purchase_price)s
+        WHERE tenant_id = current_tenant() AND id = %(id)s
+        """,
+        {**values, "id": equipment},
+    )
+
+
+_DESCRIPTION = (
+    "line_id, display_name, class_override, asset_number, made_on, installed_on, rated_power_kw, purchase_price"
+)
 _VERSION = "version, origin, author, note, base, hash, created_at, outcome, reason_en, reason_zh, settled_at"
 
 

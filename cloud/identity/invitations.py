@@ -16,9 +16,9 @@ from cloud.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
-from cloud.identity import store
 from cloud.identity.passwords import Passwords
 from cloud.identity.schemas import Invitation, InvitationRequest, JoinRequest, NewInvitation, User
+from cloud.identity.store import people as store
 from protocols.text import Text
 
 _MAX_WRONG_CODES = 5

@@ -7,8 +7,8 @@ from uuid import UUID
 from cloud.core.db import Database
 from cloud.core.errors import Forbidden, NotFound
 from cloud.core.principal import Principal, Role, Scope
-from cloud.identity import store
 from cloud.identity.schemas import Permission
+from cloud.identity.store import people as store
 from protocols.text import Text
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Reader, address_of
+from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Engineer, Reader, address_of
 from cloud.core.principal import Scope
 from cloud.identity.schemas import (
     ApiToken,
@@ -17,6 +17,10 @@ from cloud.identity.schemas import (
     InvitationRequest,
     JoinRequest,
     LanguageRequest,
+    Line,
+    LineChange,
+    LinePage,
+    LineRequest,
     LogInRequest,
     Me,
     NewApiToken,
@@ -26,6 +30,7 @@ from cloud.identity.schemas import (
     RoleRequest,
     Session,
     Site,
+    SiteChange,
     SiteRequest,
     User,
     UserRequest,
@@ -100,6 +105,49 @@ async def list_sites(principal: Reader, identity: IdentityDoor) -> list[Site]:
 async def create_site(principal: Admin, body: SiteRequest, identity: IdentityDoor) -> Site:
     """Add a site."""
     return await identity.create_site(principal.scope, body, principal.actor)
+
+
+@router.patch("/sites/{site_id}")
+async def change_site(principal: Admin, site_id: UUID, body: SiteChange, identity: IdentityDoor) -> Site:
+    """Call a site otherwise."""
+    return await identity.plant.change_site(principal.scope, site_id, body, principal.actor)
+
+
+@router.get("/lines")
+async def list_lines(
+    principal: Reader,
+    identity: IdentityDoor,
+    *,
+    site_id: UUID | None = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> LinePage:
+    """Lines of one site or of all, oldest first."""
+    return await identity.plant.lines(principal.scope, site_id, after=after, limit=limit)
+
+
+@router.post("/lines", status_code=201)
+async def create_line(principal: Engineer, body: LineRequest, identity: IdentityDoor) -> Line:
+    """Add a line to a site. Equipment is placed in it by `PATCH /equipment/{equipment_id}`."""
+    return await identity.plant.create_line(principal.scope, body, principal.actor)
+
+
+@router.get("/lines/{line_id}")
+async def get_line(principal: Reader, line_id: UUID, identity: IdentityDoor) -> Line:
+    """One line."""
+    return await identity.plant.line(principal.scope, line_id)
+
+
+@router.patch("/lines/{line_id}")
+async def change_line(principal: Engineer, line_id: UUID, body: LineChange, identity: IdentityDoor) -> Line:
+    """Rename a line, or move it to another site while no equipment stands in it."""
+    return await identity.plant.change_line(principal.scope, line_id, body, principal.actor)
+
+
+@router.delete("/lines/{line_id}", status_code=204)
+async def remove_line(principal: Engineer, line_id: UUID, identity: IdentityDoor) -> None:
+    """Remove a line in which no equipment stands any more."""
+    await identity.plant.remove_line(principal.scope, line_id, principal.actor)
 
 
 @router.get("/users")

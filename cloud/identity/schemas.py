@@ -60,6 +60,50 @@ class SiteRequest(BaseModel):
     time_zone: str = Field("Asia/Shanghai", max_length=64, description="IANA name.")
 
 
+class SiteChange(BaseModel):
+    """What a site shall be called. Its time zone stays: days that are rolled up begin at its midnight."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Name
+
+
+class Line(BaseModel):
+    """A line (work centre) of a site, and how many pieces of equipment stand in it."""
+
+    id: UUID
+    site_id: UUID
+    name: str
+    path: str = Field(description="Where it is, e.g. `Suzhou / Line 1`.")
+    created_at: datetime
+    equipment: int
+
+
+class LinePage(BaseModel):
+    """Lines, oldest first. `next` goes into `after`; null on the last page."""
+
+    items: list[Line]
+    next: UUID | None
+
+
+class LineRequest(BaseModel):
+    """A new line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_id: UUID
+    name: str = Name
+
+
+class LineChange(BaseModel):
+    """What shall be otherwise about a line; what is left out stays. A line with equipment in it keeps its site."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]+$")
+    site_id: UUID | None = None
+
+
 class User(BaseModel):
     """A person of the tenant."""
 

@@ -7,6 +7,7 @@
     me = await identity.me(principal)                         -> Me(email, role, language, tenant, ...)
     await identity.set_language(principal, "zh")
     sites = await identity.sites(principal.scope)             -> list[Site]
+    lines = await identity.plant.lines(principal.scope)       -> LinePage; identity.plant makes, changes, removes them
 
 `principal.scope` is the TenantScope every other domain's functions take first.
 """
@@ -18,7 +19,6 @@ import hmac
 import secrets as randomness
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from uuid_utils.compat import uuid7
 
@@ -28,11 +28,11 @@ from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenti
 from cloud.core.limits import RateLimit, RecentKeys
 from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
-from cloud.identity import store
 from cloud.identity.credit_code import verified
 from cloud.identity.invitations import Invitations
 from cloud.identity.passwords import Passwords
 from cloud.identity.permissions import Permissions
+from cloud.identity.plant import Plant, insert_site
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
@@ -47,6 +47,7 @@ from cloud.identity.schemas import (
     User,
     UserRequest,
 )
+from cloud.identity.store import people as store
 from protocols.text import Language, Text
 
 SESSION_LIFE = timedelta(days=7)
@@ -78,6 +79,8 @@ class Identity:
         """Why somebody may do something, or may not."""
         self.invitations = Invitations(db, secrets, self._passwords)
         """How people join a company."""
+        self.plant = Plant(db)
+        """Where they work: sites and lines."""
         self._per_pair = RateLimit(burst=5, period_s=30)
         self._per_account = RateLimit(burst=50, period_s=30)
         self._familiar = RecentKeys()
@@ -96,21 +99,16 @@ class Identity:
             await store.insert_tenant(connection, scope.tenant_id, name, code)
             await audit.record(connection, "operator", "tenant.create", name, credit_code=code)
             if site:
-                await _insert_site(connection, site, "operator")
+                await insert_site(connection, site, "operator")
         return scope
 
     async def create_site(self, scope: TenantScope, request: SiteRequest, actor: str) -> Site:
-        """Create a site; raises Invalid for an unknown time zone, Conflict for a name that is taken."""
-        try:
-            async with self._db.tenant(scope) as connection:
-                return await _insert_site(connection, request, actor)
-        except store.Taken as error:
-            raise Conflict(Text(f"There is a site '{request.name}'.", f"已有名为“{request.name}”的站点。")) from error
+        """Create a site; see `Plant.create_site`."""
+        return await self.plant.create_site(scope, request, actor)
 
     async def sites(self, scope: TenantScope) -> list[Site]:
         """Return the tenant's sites, by name."""
-        async with self._db.tenant(scope) as connection:
-            return [Site(**row) for row in await store.select_sites(connection)]
+        return await self.plant.sites(scope)
 
     async def create_user(
         self, scope: TenantScope, request: UserRequest, actor: str, highest: Role = Role.OWNER
@@ -353,20 +351,6 @@ def _refuse_above(highest: Role, role: Role) -> None:
                 f"角色 {role} 高于您自己的角色 {highest}，请联系具有该角色的人员。",
             )
         )
-
-
-async def _insert_site(connection: AsyncConnection, request: SiteRequest, actor: str) -> Site:
-    if request.time_zone not in available_timezones():
-        raise Invalid(
-            Text(
-                f"time_zone '{request.time_zone}' is not an IANA name such as Asia/Shanghai.",
-                f"时区“{request.time_zone}”无效，请使用 IANA 名称，如 Asia/Shanghai。",
-            )
-        )
-    site = Site(id=uuid7(), name=request.name, time_zone=request.time_zone)
-    await store.insert_site(connection, site.id, site.name, site.time_zone)
-    await audit.record(connection, actor, "site.create", site.name, site=site.id, time_zone=site.time_zone)
-    return site
 
 
 def _new_token(kind: str) -> str:

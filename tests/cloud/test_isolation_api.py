@@ -14,6 +14,10 @@ from tests.doubles.agent import POWER, frame, readings
 
 BODIES: dict[str, Any] = {
     "POST /api/v1/sites": {"name": "another"},
+    "PATCH /api/v1/sites/{site_id}": {"name": "otherwise"},
+    "POST /api/v1/lines": {"site_id": "{site_id}", "name": "line"},
+    "PATCH /api/v1/lines/{line_id}": {"name": "otherwise"},
+    "PATCH /api/v1/equipment/{equipment_id}": {"display_name": "otherwise"},
     "POST /api/v1/users": {"email": "somebody@example.com", "password": "x" * 12},
     "PUT /api/v1/me/language": {"language": "zh"},
     "PUT /api/v1/me/password": {"current": PASSWORD, "new": PASSWORD},
@@ -83,7 +87,9 @@ async def _ids(company: Company) -> dict[str, str]:
     get = company.http.get
     (point,) = (await get("/api/v1/points")).json()
     token = await company.http.post("/api/v1/tokens", json={"name": "theirs"})
+    line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
     return {
+        "line_id": line.json()["id"],
         "equipment_id": point["equipment_id"],
         "series_id": str(point["series_id"]),
         "agent_id": (await get("/api/v1/agents")).json()[0]["id"],
@@ -133,7 +139,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
 
 
 async def _everything(company: Company) -> list[Any]:
-    paths = ("equipment", "points", "latest", "agents", "users", "sites", "tokens", "me")
+    paths = ("equipment", "points", "latest", "agents", "users", "sites", "lines", "tokens", "me")
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [
         (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json() for agent in found[3]

@@ -1,4 +1,4 @@
-"""The SQL of the identity domain. Inside `Database.tenant` but for the two look-ups that precede a tenant."""
+"""Tenants, users, their credentials and invitations, and the audit log."""
 
 from __future__ import annotations
 
@@ -40,21 +40,6 @@ async def select_tenant_name(connection: AsyncConnection) -> str:
     """Return the name of the transaction's tenant."""
     row = await _one(connection, "SELECT name FROM tenant WHERE id = current_tenant()", [])
     return str(row["name"]) if row else ""
-
-
-async def insert_site(connection: AsyncConnection, site: UUID, name: str, time_zone: str) -> None:
-    """Insert a site; raises Taken if the tenant has one of this name."""
-    await connection.execute(
-        "INSERT INTO site (id, tenant_id, name, time_zone) VALUES (%s, current_tenant(), %s, %s)",
-        [site, name, time_zone],
-    )
-
-
-async def select_sites(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's sites, by name."""
-    return await _all(
-        connection, "SELECT id, name, time_zone FROM site WHERE tenant_id = current_tenant() ORDER BY name", []
-    )
 
 
 async def insert_user(
