@@ -25,6 +25,17 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "inspection_station": '<path d="M4 8h4l2-3h4l2 3h4v11H4z"/><circle cx="12" cy="13" r="3.5"/>',
         "back": '<path d="M15 5l-7 7 7 7"/>',
         "next": '<path d="M9 5l7 7-7 7"/>',
+        "more": '<path d="M5 12h.1M12 12h.1M19 12h.1" stroke-width="3"/>',
+        "trend": '<path d="M4 4v16h16"/><path d="M7 15l4-5 3.5 3L20 6"/>',
+        "quality": '<path d="M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6z"/><path d="M8.5 12l2.5 2.5 4.5-5"/>',
+        "alarm": '<path d="M6 17V11a6 6 0 0 1 12 0v6l1.5 1.5h-15z"/><path d="M10 21h4"/>',
+        "board": '<rect x="3" y="4" width="18" height="12" rx="1.5"/><path d="M8 20h8M12 16v4M7 12l3-3 2.5 2 4-4"/>',
+        "people": '<circle cx="9" cy="8" r="3.5"/><path d="M2.5 20c.6-4 3-6 6.5-6s5.9 2 6.5 6"/><path d="M15.5 5a3.5 3.5 0 0 1 0 6.5M17.5 14.5c2.3.7 3.6 2.6 4 5.5"/>',
+        "site": '<path d="M3 20V9l6 4V9l6 4V4h3l1 16z"/><path d="M7 16.5h.1M11.5 16.5h.1"/>',
+        "line": '<rect x="2.5" y="14" width="19" height="5" rx="2.5"/><path d="M6 16.5h.1M12 16.5h.1M18 16.5h.1"/><path d="M5 14V9h5v5M13 14V6h6v8"/>',
+        "search": '<circle cx="10.5" cy="10.5" r="6.5"/><path d="M15.5 15.5L21 21"/>',
+        "zoom_out": '<circle cx="10.5" cy="10.5" r="6.5"/><path d="M15.5 15.5L21 21M7.5 10.5h6"/>',
+        "close": '<path d="M6 6l12 12M18 6L6 18"/>',
         "leave": '<path d="M10 4H5v16h5M14 8l4 4-4 4M18 12H9"/>',
     }
 )

@@ -1,4 +1,8 @@
-"""The frame every page stands in: header, navigation, language switch - and the way one page build is run."""
+"""The frame every page stands in: the places to go to, the reader's account, the language switch.
+
+There is one list of places. On a wide screen it stands at the side; on a narrow one it is a sheet behind "More", and the
+places at hand are at the bottom of the screen.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from importlib.metadata import version
-from typing import NamedTuple
 from urllib.parse import quote
 
 from nicegui import ui
 
 from cloud.web.elements import Words, box, icon
 from cloud.web.icons import LOGO
+from cloud.web.places import Place, at_hand, grouped, open_to, place_of
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
-_THEME = f'<link rel="stylesheet" href="/look/theme.css?v={version("sunmao-iiot")}">'
-"""The look. The version makes a browser that has cached an older one fetch it anew."""
+SHEETS = ("theme", "frame")
+"""The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
 
 
-class Place(NamedTuple):
-    """One entry of the navigation."""
-
-    path: str
-    icon: str
-    name: Text
-
-
-PLACES = (
-    Place("/", "overview", Text("Overview", "总览")),
-    Place("/inspections", "inspection", Text("Inspections", "质检")),
-    Place("/gateways", "gateway", Text("Gateways", "网关")),
-)
+_MORE = Text("More", "更多")
+_LOG_OUT = Text("Log out", "退出登录")
+_PLACES = Text("Places", "导航")
 
 
 def prepare(title: str, language: Language) -> None:
@@ -44,47 +38,61 @@ def prepare(title: str, language: Language) -> None:
     page.language = QUASAR_LANGUAGES[language]  # type: ignore[assignment]
     client.page = page
     client.title = f"{title} · Sunmao"
-    ui.add_head_html(_THEME)
+    for sheet in SHEETS:
+        ui.add_head_html(f'<link rel="stylesheet" href="/look/{sheet}.css?v={version("sunmao-iiot")}">')
 
 
 @contextmanager
 def frame(visit: Visit, title: str) -> Iterator[None]:
     """Lay out the page `title`; what is built inside the `with` block is its content."""
     prepare(title, visit.language)
-    with box("top", "header"), box("top-in"):
-        with box("brand", "a", href="/"):
-            ui.html(LOGO, sanitize=False, tag="span")
-            Words("Sunmao")
-            Words("榫卯", tag="small", classes="own")
-        with box("nav", "nav"):
-            _links(visit)
-        with box("account"):
+    places = open_to(visit.principal.scopes)
+    current = place_of(visit.request.url.path)
+    with box("frame"):
+        with box("side", "aside", popover="auto") as side:
+            _brand()
+            with box("places", "nav", aria_label=visit.say(_PLACES)):
+                for group, members in grouped(places):
+                    Words(visit.say(group), "group", tag="div")
+                    for place in members:
+                        _link(visit, place, current)
+            _account(visit)
+        with box("beside"):
+            with box("top", "header"):
+                _brand()
+            with box("page", "main"):
+                yield
+        with box("foot-nav", "nav", aria_label=visit.say(_PLACES)):
+            near = at_hand(places)
+            for place in near:
+                _link(visit, place, current)
+            with box("" if current in near else "here", "button", type="button", popovertarget=side.html_id):
+                icon("more")
+                Words(visit.say(_MORE))
+
+
+def _brand() -> None:
+    with box("brand", "a", href="/"):
+        ui.html(LOGO, sanitize=False, tag="span")
+        Words("Sunmao")
+        Words("榫卯", tag="small", classes="own")
+
+
+def _account(visit: Visit) -> None:
+    with box("account"):
+        Words(visit.principal.email, "who").props["title"] = visit.principal.email
+        with box("line spread"):
             language_switch(visit.language, visit.here)
-            Words(visit.principal.email, "who")
-            with (
-                box("", "form", method="post", action="/logout"),
-                box("", "button", type="submit", aria_label=visit.say(_LOG_OUT)),
-            ):
+            with box("", "form", method="post", action="/logout"), box("", "button", type="submit"):
                 icon("leave")
-                Words(visit.say(_LOG_OUT), "who")
-    with box("page", "main"):
-        yield
-    with box("foot-nav", "nav"):
-        _links(visit)
+                Words(visit.say(_LOG_OUT))
 
 
-_LOG_OUT = Text("Log out", "退出登录")
-
-
-def _links(visit: Visit) -> None:
-    path = visit.request.url.path
-    for place in PLACES:
-        here = path == place.path or (place.path != "/" and path.startswith(place.path))
-        here = here or (place.path == "/" and path.startswith("/equipment"))
-        current = {"aria_current": "page"} if here else {}
-        with box("here" if here else "", "a", href=place.path, **current):
-            icon(place.icon)
-            Words(visit.say(place.name))
+def _link(visit: Visit, place: Place, current: Place | None) -> None:
+    marked = {"aria_current": "page"} if place == current else {}
+    with box("here" if place == current else "", "a", href=place.path, **marked):
+        icon(place.icon)
+        Words(visit.say(place.name))
 
 
 def language_switch(language: Language, here: str) -> None:

@@ -14,10 +14,11 @@ from nicegui import ui
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from cloud.core.errors import NotFound
+from cloud.core.errors import Forbidden, NotFound
 from cloud.web import layout, routes
 from cloud.web.language import language_of
 from cloud.web.pages import configuration, enrol, equipment, gateways, inspection, inspections, login, overview
+from cloud.web.places import place_of
 from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
 
@@ -39,6 +40,8 @@ _NOT_FOUND_WHY = Text(
     "The address is wrong, or what was here belongs to another company or has been removed.",
     "地址有误，或该内容不属于本企业，或已被移除。",
 )
+_CLOSED = Text("Not open to your role", "您的角色无权访问")
+_CLOSED_WHY = Text("Ask a manager of your company if you need this page.", "如需使用该页面，请联系本企业管理者。")
 _FAILED = Text("The page could not be shown", "页面无法显示")
 _FAILED_WHY = Text(
     "The fault is ours and has been logged. Your machines go on delivering; nothing is lost. Try again in a minute.",
@@ -96,6 +99,10 @@ def _guarded(app: FastAPI, build: Build) -> Callable[[Request], Awaitable[Respon
         if visit is None:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"/login?next={quote(request.url.path + query, safe='')}", 303)
+        place = place_of(request.url.path)
+        if place is not None and not visit.may(place.scope):
+            _show_closed(visit)
+            return None
         try:
             await build(visit)
         except NotFound:
@@ -111,6 +118,12 @@ def _show_not_found(request: Request) -> None:
     client.status_code = NotFound.status
     layout.prepare(_NOT_FOUND.to(language), language)
     layout.show_message(_NOT_FOUND.to(language), _NOT_FOUND_WHY.to(language), ("/", _TO_OVERVIEW.to(language)))
+
+
+def _show_closed(visit: Visit) -> None:
+    ui.context.client.status_code = Forbidden.status
+    with layout.frame(visit, visit.say(_CLOSED)):
+        layout.show_message(visit.say(_CLOSED), visit.say(_CLOSED_WHY), ("/", visit.say(_TO_OVERVIEW)))
 
 
 def _show_failure(error: Exception) -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from deploy.demo.screenshots import CHROMIUM, FLAGS, log_in
 from protocols.uplink.messages import Inspection
+from tests.doubles.factory import LINES, Factory, deliver_factory
 from tests.doubles.plant import Plant
 
 CLOUD = Path(sys.executable).with_name("sunmao-cloud")
@@ -86,13 +87,14 @@ def cloud(cloud_data: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def found(cloud: str, cloud_data: Path) -> Iterator[Callable[[str], Company]]:
-    """Found a company with one owner."""
+def found(cloud: str, cloud_data: Path) -> Iterator[Callable[..., Company]]:
+    """Found a company with one site and one owner."""
     clients: list[httpx.Client] = []
 
-    def make(name: str) -> Company:
+    def make(name: str, site: str = "") -> Company:
         email = f"{name}@example.com"
-        run(cloud_data, "tenant", "create", "--name", name, "--site", f"{name} plant", "--time-zone", "Asia/Shanghai")
+        site = site or f"{name} plant"
+        run(cloud_data, "tenant", "create", "--name", name, "--site", site, "--time-zone", "Asia/Shanghai")
         run(cloud_data, "user", "create", "--email", email, "--tenant", name, "--password-stdin", stdin=PASSWORD + "\n")
         client = httpx.Client(base_url=cloud, timeout=30)
         clients.append(client)
@@ -105,12 +107,12 @@ def found(cloud: str, cloud_data: Path) -> Iterator[Callable[[str], Company]]:
 
 
 @pytest.fixture(scope="session")
-def ours(found: Callable[[str], Company]) -> Company:
+def ours(found: Callable[..., Company]) -> Company:
     return found("harbour")
 
 
 @pytest.fixture(scope="session")
-def theirs(found: Callable[[str], Company]) -> Company:
+def theirs(found: Callable[..., Company]) -> Company:
     return found("stranger")
 
 
@@ -123,6 +125,19 @@ def delivered(cloud: str, ours: Company) -> Iterator[Delivered]:
         plant.report_health()
         plant.deliver_past(1.0, step_s=10)
         yield Delivered(plant, plant.deliver_inspections(12, defects=(4, 10)))
+
+
+@pytest.fixture(scope="session")
+def works(found: Callable[..., Company]) -> Company:
+    """The company whose factory `factory` is."""
+    return found("works", next(iter(LINES)))
+
+
+@pytest.fixture(scope="session")
+def factory(cloud: str, works: Company) -> Iterator[Factory]:
+    """Two sites, three lines and thirteen machines with fourteen days behind them, in a cloud; see `tests.doubles.factory`."""
+    with httpx.Client(base_url=cloud, timeout=60) as agents:
+        yield deliver_factory(works.client, agents)
 
 
 @pytest.fixture(scope="module")

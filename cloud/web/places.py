@@ -1,0 +1,79 @@
+"""The places a reader can go to: the one list that the navigation, the guard of the pages and their tests are made from.
+
+A new page that people go to by themselves is one more `Place` here and its builder in `mount.PAGES`. A page that is only
+reached from another one (an equipment, an inspection) is named by its beginning in `also` of the place it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from cloud.core.principal import Scope
+from protocols.text import Text
+
+FLOOR = Text("Shop floor", "生产现场")
+PERFORMANCE = Text("Performance", "绩效分析")
+SETTING_UP = Text("Equipment and data", "设备与数据")
+COMPANY = Text("Company", "企业管理")
+
+MOST_AT_HAND = 4
+"""How many places a phone shows at the bottom of the screen; the others are behind "More"."""
+
+
+class Place(NamedTuple):
+    """One entry of the navigation.
+
+    Attributes:
+        path: where its page is.
+        icon: one of `icons`.
+        group: the heading it stands under; places of one group stand together.
+        scope: what one must be allowed to see it at all; the page is closed to others.
+        also: beginnings of the paths of pages that belong to it.
+        at_hand: shown at the bottom of a phone, as far as there is room.
+    """
+
+    path: str
+    icon: str
+    name: Text
+    group: Text
+    scope: Scope = Scope.READ
+    also: tuple[str, ...] = ()
+    at_hand: bool = False
+
+
+PLACES = (
+    Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/equipment/",), at_hand=True),
+    Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE, at_hand=True),
+    Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
+)
+
+
+def place_of(path: str) -> Place | None:
+    """Return the place that the page at `path` belongs to: the one with the longest beginning in common."""
+    belonging = [
+        (len(begin), place)
+        for place in PLACES
+        for begin in (place.path, *place.also)
+        if path == begin or (begin != "/" and path.startswith(begin.rstrip("/") + "/"))
+    ]
+    return max(belonging, key=lambda found: found[0])[1] if belonging else None
+
+
+def open_to(scopes: Collection[Scope]) -> list[Place]:
+    """Return the places that one who has `scopes` may go to."""
+    return [place for place in PLACES if place.scope in scopes]
+
+
+def grouped(places: Collection[Place]) -> Iterator[tuple[Text, list[Place]]]:
+    """Yield the headings with their places, both in the order of the list."""
+    for group, members in groupby(places, key=lambda place: place.group):
+        yield group, list(members)
+
+
+def at_hand(places: Collection[Place]) -> list[Place]:
+    """Return the places for the bottom of a phone: those marked, and then others while there is room."""
+    marked = [place for place in places if place.at_hand]
+    others = [place for place in places if not place.at_hand]
+    return (marked + others)[:MOST_AT_HAND]

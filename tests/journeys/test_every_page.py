@@ -1,0 +1,99 @@
+"""Every page, as every reader may see it: both languages, a desk's and a phone's screen, a real browser.
+
+What each page must not do is checked here once for all of them: complain on the console, ask another host, run over the
+side of a phone, show a word of the other language. Pictures of all of them, and how long they took to paint, are left in
+`.pages/` to be looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from cloud.web.mount import PAGES
+from cloud.web.places import PLACES
+from tests.doubles.factory import Factory
+from tests.journeys.conftest import SCREENS, Company
+from tests.journeys.test_translation import check, lines, other_language
+
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
+
+OUT = Path(__file__).parents[2] / ".pages"
+
+Details = dict[str, Callable[[Company, Factory], str]]
+DETAILS: Details = {
+    "equipment": lambda _, factory: f"/equipment/{factory.equipment['注塑机-03']}",
+    "equipment-unreachable": lambda _, factory: f"/equipment/{factory.equipment['冷水机-01']}",
+    "inspections-rejected": lambda _, __: "/inspections?verdict=reject",
+    "inspection": lambda _, factory: f"/inspections/{factory.inspections[-1].id}",
+    "configuration": lambda company, _: (
+        f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/configuration"
+    ),
+}
+"""Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""
+
+SETTLED = """() => document.querySelector('h1, [data-board]')
+    && [...document.querySelectorAll('.chart')].every(chart => chart.querySelector('canvas, svg, .empty'))"""
+FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+OVERFLOW = """() => {
+    const over = document.documentElement.scrollWidth - window.innerWidth;
+    if (over <= 0) return [];
+    return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > window.innerWidth + 1)
+        .slice(0, 5).map(element => element.tagName + '.' + element.className + ' ' + Math.round(element.getBoundingClientRect().right));
+}"""
+
+
+def pages(company: Company, factory: Factory) -> dict[str, str]:
+    named = {place.path.strip("/").replace("/", "-") or "overview": place.path for place in PLACES}
+    return named | {name: address(company, factory) for name, address in DETAILS.items()}
+
+
+def test_every_page_with_a_part_in_its_path_is_walked(works: Company, factory: Factory) -> None:
+    walked = [path.partition("?")[0] for path in pages(works, factory).values()]
+    patterns = {path: re.compile(re.sub(r"{\w+}", "[^/]+", path) + "$") for path in PAGES}
+    assert [path for path, pattern in patterns.items() if not any(map(pattern.match, walked))] == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page(open_browser, works: Company, factory: Factory, language: str) -> None:
+    page = open_browser(language, company=works)
+    foreign = other_language(language)
+    painted: dict[str, float | None] = {}
+    faults: list[str] = []
+    for name, address in pages(works, factory).items():
+        page.set_viewport_size(SCREENS["desktop"])
+        answer = page.goto(address)
+        assert answer is not None
+        if answer.status != 200:
+            faults.append(f"{name}: status {answer.status}")
+            continue
+        page.wait_for_function(SETTLED)
+        painted[name] = page.evaluate(FIRST_PAINT)
+        expect(page.locator("html")).to_have_attribute("lang", {"zh": "zh-CN", "en": "en-US"}[language])
+        for screen in ("desktop", "phone"):
+            page.set_viewport_size(SCREENS[screen])
+            faults += [f"{name} on a {screen} runs over: {element}" for element in page.evaluate(OVERFLOW)]
+            picture(page, f"{name}-{language}-{screen}")
+        try:
+            check([without(line, factory.names) for line in lines(page)], foreign, language)
+        except AssertionError as error:
+            faults.append(f"{name}: {error}")
+    (OUT / f"first-paint-{language}.json").write_text(json.dumps(painted, indent=1))
+    assert faults == []
+
+
+def picture(page: Page, name: str) -> None:
+    OUT.mkdir(exist_ok=True)
+    page.screenshot(path=OUT / f"{name}.png", full_page=True, animations="disabled")
+
+
+def without(line: str, names: list[str]) -> str:
+    """Return `line` without the proper names in it: those are as the factory's people write them."""
+    for name in names:
+        line = line.replace(name, "")
+    return line.strip()
