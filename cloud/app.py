@@ -21,6 +21,8 @@ from cloud.fleet import routes as fleet
 from cloud.fleet.service import Fleet, store_events
 from cloud.identity import routes as identity
 from cloud.identity.service import Identity
+from cloud.production import routes as production
+from cloud.production.service import Production
 from cloud.quality import routes as quality
 from cloud.quality.service import Quality, store_inspections
 from cloud.telemetry import routes as telemetry
@@ -36,7 +38,7 @@ from cloud.web.mount import mount
 def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> FastAPI:
     """Return the application on the migrated database at `dsn`, the app role's.
 
-    `cold_store` is the URL under which readings are kept that have left the database; without it none leave. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality.
+    `cold_store` is the URL under which readings are kept that have left the database; without it none leave. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, production.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -51,6 +53,7 @@ def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> Fas
             state.identity = Identity(db, secrets)
             state.fleet = Fleet(db, secrets)
             state.quality = Quality(db)
+            state.production = Production(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [asyncio.create_task(listener.run()), asyncio.create_task(keep_rolled_up(db, metrics, retained))]
@@ -76,7 +79,7 @@ def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> Fas
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality):
+    for domain in (identity, fleet, dictionary, telemetry, quality, production):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

@@ -26,9 +26,16 @@ _EVERYTHING_IS_HERE = Retained(None)
 
 
 async def roll_up_all(
-    db: Database, metrics: Metrics, *, forget: bool = False, retained: Retained = _EVERYTHING_IS_HERE
+    db: Database,
+    metrics: Metrics,
+    *,
+    forget: bool = False,
+    retained: Retained = _EVERYTHING_IS_HERE,
+    followers: Sequence[rollups.Follower] = (),
 ) -> None:
     """Recompute what is behind, tenant by tenant; with `forget`, drop changes that are an hour old.
+
+    Domains that compute from roll-ups are `followers`: told, in the same transaction, what has been recomputed.
 
     Every tenant is tried, whatever befalls another; raises what befell them afterwards.
     """
@@ -37,7 +44,7 @@ async def roll_up_all(
     failures = []
     for tenant in tenants:
         try:
-            await _roll_up(db, metrics, tenant, retained)
+            await _roll_up(db, metrics, tenant, retained, followers)
             if forget:
                 async with db.tenant(TenantScope(tenant)) as connection:
                     await rollups.forget_changes(connection)
@@ -47,7 +54,9 @@ async def roll_up_all(
         raise ExceptionGroup("roll-ups", failures)
 
 
-async def _roll_up(db: Database, metrics: Metrics, tenant: UUID, retained: Retained) -> None:
+async def _roll_up(
+    db: Database, metrics: Metrics, tenant: UUID, retained: Retained, followers: Sequence[rollups.Follower]
+) -> None:
     while True:
         spent: list[str] = []
 
@@ -55,7 +64,7 @@ async def _roll_up(db: Database, metrics: Metrics, tenant: UUID, retained: Retai
             spent.extend(await retained.put_back(connection, dirty))  # noqa: B023 - called within this turn
 
         async with db.tenant(TenantScope(tenant)) as connection:
-            changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE, restore)
+            changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE, restore, followers)
         for name in spent:
             await asyncio.to_thread(retained.cold.remove, name)
         metrics.rollups.inc(changes)
@@ -63,12 +72,16 @@ async def _roll_up(db: Database, metrics: Metrics, tenant: UUID, retained: Retai
             return
 
 
-async def keep_rolled_up(db: Database, metrics: Metrics, retained: Retained) -> None:
+async def keep_rolled_up(
+    db: Database, metrics: Metrics, retained: Retained, followers: Sequence[rollups.Follower] = ()
+) -> None:
     """Roll up every two seconds until cancelled. What fails stays marked and is tried again."""
     failing = False
     for passes in count():
         try:
-            await roll_up_all(db, metrics, forget=passes % _PASSES_BETWEEN_FORGETTING == 0, retained=retained)
+            await roll_up_all(
+                db, metrics, forget=passes % _PASSES_BETWEEN_FORGETTING == 0, retained=retained, followers=followers
+            )
             if failing:
                 _log.warning("roll-ups are being kept again")
             failing = False

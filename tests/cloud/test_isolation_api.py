@@ -28,6 +28,8 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
     "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
+    "PUT /api/v1/production/calendars": {"site_id": "{site_id}", "valid_from": "2026-01-01", "shifts": []},
+    "PUT /api/v1/production/calendar-exceptions": {"site_id": "{site_id}", "day": "2026-01-01", "name": "New Year"},
 }
 # Ends the very session the walk uses.
 LAST = "DELETE /api/v1/sessions/current"
@@ -87,6 +89,13 @@ async def _ids(company: Company) -> dict[str, str]:
     get = company.http.get
     (point,) = (await get("/api/v1/points")).json()
     token = await company.http.post("/api/v1/tokens", json={"name": "theirs"})
+    at = {"site_id": str(company.site_id), "line_id": None}
+    calendar = await company.http.put(
+        "/api/v1/production/calendars", json={**at, "valid_from": "2026-01-01", "shifts": []}
+    )
+    holiday = await company.http.put(
+        "/api/v1/production/calendar-exceptions", json={**at, "day": "2026-01-01", "name": "theirs alone"}
+    )
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
     return {
         "line_id": line.json()["id"],
@@ -97,6 +106,9 @@ async def _ids(company: Company) -> dict[str, str]:
         "token_id": token.json()["id"],
         "invitation_id": (await company.http.post("/api/v1/invitations", json={})).json()["id"],
         "site_id": (await get("/api/v1/sites")).json()[0]["id"],
+        "node_id": str(company.site_id),
+        "calendar_id": calendar.json()["id"],
+        "exception_id": holiday.json()["id"],
         "inspection_id": "01999999-0000-7000-8000-000000000000",
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
@@ -106,7 +118,8 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
     theirs, ours = await new_company(), await new_company()
     ids = await _ids(theirs)
     missing = {name: "2147483647" if name in NUMBERS else "01999999-0000-7000-8000-00000000ffff" for name in ids}
-    ids["action"] = missing["action"] = "read"
+    same = {"action": "read", "node": "site", "first_day": "2026-01-01", "last_day": "2026-01-02"}
+    ids, missing = ids | same, missing | same
     before = await _everything(theirs)
     for method, path, operation in operations(await _document(ours)):
         if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:
@@ -125,7 +138,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
                 method,
                 path.format_map(these),
                 params={name: these[name] for name in parameters if name in these and f"{{{name}}}" not in path},
-                json={key: str(value).format_map(these) for key, value in body.items()} if body else None,
+                json=_filled(body, these),
             )
             answers.append(answer)
             assert answer.status_code < 500, (method, path, answer.text)
@@ -138,11 +151,30 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
     assert await _everything(theirs) == before, "nothing of theirs has changed"
 
 
+def _filled(body: Any, these: dict[str, str]) -> Any:
+    """Return `body` with ids in the place of their names, at any depth."""
+    if isinstance(body, dict):
+        return {key: _filled(value, these) for key, value in body.items()}
+    return body.format_map(these) if isinstance(body, str) else body
+
+
 async def _everything(company: Company) -> list[Any]:
-    paths = ("equipment", "points", "latest", "agents", "users", "sites", "lines", "tokens", "me")
+    paths = (
+        "production/calendars",
+        "production/calendar-exceptions",
+        "equipment",
+        "points",
+        "latest",
+        "agents",
+        "users",
+        "sites",
+        "lines",
+        "tokens",
+        "me",
+    )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [
-        (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json() for agent in found[3]
+        (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json() for agent in found[5]
     ]
     return [*found, versions]
 

@@ -90,6 +90,8 @@ _ROLLUPS = (
     + _UPSERT.format(table="rollup_day", states=_FROM_ROLLUPS),
 )
 Restore = Callable[[AsyncConnection, Sequence[tuple[int, datetime]]], Awaitable[None]]
+Follower = Restore
+"""Is told of the (series, minute) pairs that were recomputed, inside the same transaction."""
 TABLES = {"1m": "rollup_minute", "1h": "rollup_hour", "1d": "rollup_day"}
 
 
@@ -103,7 +105,9 @@ async def lock(connection: AsyncConnection, tenant: UUID) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('rollup'), hashtext(%s))", [str(tenant)])
 
 
-async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int, restore: Restore) -> int:
+async def roll_up(
+    connection: AsyncConnection, tenant: UUID, limit: int, restore: Restore, followers: Sequence[Follower] = ()
+) -> int:
     """Recompute the roll-ups that up to `limit` changes touched; returns the number of changes.
 
     `restore` brings back whatever else there was of the touched times before they are recomputed. One process at a time works on a tenant. Readings committed while this runs have changes of their own, which come next.
@@ -126,6 +130,8 @@ async def roll_up(connection: AsyncConnection, tenant: UUID, limit: int, restore
         for statement in _ROLLUPS:
             await connection.execute(statement, values)
         await choose_current(connection, {series for series, _ in dirty})
+        for follow in followers:
+            await follow(connection, dirty)
     return len(changes)
 
 
