@@ -21,6 +21,10 @@ from cloud.fleet import routes as fleet
 from cloud.fleet.service import Fleet, store_events
 from cloud.identity import routes as identity
 from cloud.identity.service import Identity
+from cloud.notify import routes as notify
+from cloud.notify.service import Notify
+from cloud.notify.settings import NotifySettings
+from cloud.notify.tasks import keep_sending
 from cloud.production import routes as production
 from cloud.production.service import Production
 from cloud.quality import routes as quality
@@ -35,10 +39,13 @@ from cloud.telemetry.tasks import keep_rolled_up
 from cloud.web.mount import mount
 
 
-def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> FastAPI:
+def create_app(
+    dsn: str, secrets: Secrets, cold_store: str | None = None, notify_settings: NotifySettings | None = None
+) -> FastAPI:
     """Return the application on the migrated database at `dsn`, the app role's.
 
-    `cold_store` is the URL under which readings are kept that have left the database; without it none leave. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, production.
+    `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
+    operator sets for sending. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -55,8 +62,13 @@ def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> Fas
             state.quality = Quality(db)
             state.production = Production(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
+            state.notify = Notify(db, secrets, notify_settings or NotifySettings())
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
-            tasks = [asyncio.create_task(listener.run()), asyncio.create_task(keep_rolled_up(db, metrics, retained))]
+            tasks = [
+                asyncio.create_task(listener.run()),
+                asyncio.create_task(keep_rolled_up(db, metrics, retained)),
+                asyncio.create_task(keep_sending(db, state.notify)),
+            ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
             try:
@@ -79,7 +91,7 @@ def create_app(dsn: str, secrets: Secrets, cold_store: str | None = None) -> Fas
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality, production):
+    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

@@ -66,7 +66,7 @@ def serve(
         # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(here, host, port, language, as_json, cold=cold_url(cold_store, data)))
+            asyncio.run(_serve(here, host, port, language, as_json, data=data, cold=cold_url(cold_store, data)))
 
 
 @app.command()
@@ -283,13 +283,17 @@ def main() -> None:
     app()
 
 
-async def _serve(here: Installation, host: str, port: int, language: Language, as_json: bool, *, cold: str) -> None:
+async def _serve(
+    here: Installation, host: str, port: int, language: Language, as_json: bool, *, data: Path, cold: str
+) -> None:
     import socket
 
     import uvicorn
 
     from cloud.app import create_app
+    from cloud.notify.settings import load_settings
 
+    notify = load_settings(data)
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
@@ -302,7 +306,7 @@ async def _serve(here: Installation, host: str, port: int, language: Language, a
             key="--port",
         ) from error
     url = f"http://{host}:{listening.getsockname()[1]}"
-    cloud = create_app(here.dsn, here.secrets, cold)
+    cloud = create_app(here.dsn, here.secrets, cold, notify)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -50,6 +50,10 @@ BROKEN = {
     "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
     "the agent's way out is edge_agent.cloud_link": ("edge_agent/inspect/planted_http.py", "import httpx"),
+    "addresses that tenants name are asked by cloud.notify.outbound": (
+        "cloud/fleet/planted_post.py",
+        "import httpcore",
+    ),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
     "workbooks are written by point_sheet and cloud.telemetry.workbook": (
         "edge_agent/planted_book.py",

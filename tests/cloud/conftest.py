@@ -32,6 +32,7 @@ from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
 from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity
+from cloud.notify.settings import NotifySettings
 from tests.doubles.agent import AgentDouble
 
 SECRETS = Secrets(signing_key="s" * 43, lookup_key="l" * 43, database_password="d" * 43)
@@ -134,11 +135,19 @@ def cold_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def cloud_url(app_dsn: str, cold_store: str) -> Iterator[str]:
+def notify_settings() -> NotifySettings:
+    """What the operator has set for sending; modules that send override it."""
+    return NotifySettings()
+
+
+@pytest.fixture(scope="module")
+def cloud_url(app_dsn: str, cold_store: str, notify_settings: NotifySettings) -> Iterator[str]:
     """A cloud on this module's database, served over TCP from a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(create_app(app_dsn, SECRETS, cold_store), log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            create_app(app_dsn, SECRETS, cold_store, notify_settings), log_level="warning", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
