@@ -26,6 +26,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tokens": {"name": "mine"},
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
+    "POST /api/v1/notify/channels": {"kind": "feishu", "name": "ours", "url": "https://example.com/hook"},
+    "PUT /api/v1/notify/channels/{channel_id}": {"name": "ours", "url": "https://example.com/hook"},
     "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/production/calendars": {"site_id": "{site_id}", "valid_from": "2026-01-01", "shifts": []},
@@ -39,7 +41,7 @@ BY_AGENTS = {
     "/api/v1/uplink/configuration",
     "/api/v1/uplink/configuration/desired",
 }
-NUMBERS = ("series_id", "version", "before", "after")
+NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -96,6 +98,9 @@ async def _ids(company: Company) -> dict[str, str]:
     holiday = await company.http.put(
         "/api/v1/production/calendar-exceptions", json={**at, "day": "2026-01-01", "name": "theirs alone"}
     )
+    channel = {"kind": "email", "name": "theirs alone", "recipients": [company.email]}
+    channel_id = (await company.http.post("/api/v1/notify/channels", json=channel)).json()["id"]
+    notice = await company.http.post(f"/api/v1/notify/channels/{channel_id}/test")
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
     return {
         "line_id": line.json()["id"],
@@ -109,6 +114,8 @@ async def _ids(company: Company) -> dict[str, str]:
         "node_id": str(company.site_id),
         "calendar_id": calendar.json()["id"],
         "exception_id": holiday.json()["id"],
+        "channel_id": channel_id,
+        "notice_id": str(notice.json()["id"]),
         "inspection_id": "01999999-0000-7000-8000-000000000000",
         **dict.fromkeys(("version", "before", "after"), "0"),
     }

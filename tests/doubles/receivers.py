@@ -145,7 +145,9 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
     answer: str = ""
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's interface
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         if self.answer:
             return self.answer
         mail = message_from_bytes(bytes(envelope.content or b""), policy=policy.default)
