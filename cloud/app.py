@@ -58,7 +58,7 @@ def create_app(
             state = app.state
             state.db = db
             state.identity = Identity(db, secrets)
-            state.fleet = Fleet(db, secrets)
+            state.fleet = Fleet(db, secrets, listener)
             state.quality = Quality(db)
             state.production = Production(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)

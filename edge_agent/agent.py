@@ -16,6 +16,7 @@ from edge_agent.audit import AuditFollower
 from edge_agent.buffer import Buffer, unusable
 from edge_agent.cloud_link import CloudLink
 from edge_agent.config import Config
+from edge_agent.diagnose import Diagnosis
 from edge_agent.forward import Forwarder
 from edge_agent.health import HealthReporter
 from edge_agent.identity import Login
@@ -65,6 +66,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             missed=devices.missed,
             config=lambda: reconfigurer.state,
             outlets=outlets.states,
+            diagnostics=lambda: reconfigurer.config.agent.allow_diagnostics,
             every_s=config.agent.report_s,
         )
         remote = Remote(
@@ -85,6 +87,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             ("desired configuration", remote.run),
             ("status", reporter.write_status),
             ("health", reporter.report),
+            ("diagnostics", Diagnosis(path, lambda: reconfigurer.config, link, login).run),
             ("memory", _give_back_memory),
         ]
         await _run_until(stop, [supervise(name, work, buffer.announce) for name, work in parts])

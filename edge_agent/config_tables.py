@@ -42,6 +42,11 @@ class AgentConfig(Table):
         False,
         description="Whether `sunmao-edge write` may write to devices at all; each point needs its own write rule, too.",
     )
+    allow_diagnostics: bool = Field(
+        True,
+        description="Whether an engineer may ask this box from the cloud to read points and to check itself; nothing is"
+        " written.",
+    )
     state_dir: RelativePath = Field(Path("state"), description="Folder of the identity key, the buffer and the status.")
     report_s: float = Field(
         10.0,

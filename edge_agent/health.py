@@ -75,6 +75,7 @@ class HealthReporter:
         missed: gives the missed poll cycles by device.
         config: gives the state of the configuration.
         outlets: gives the outlets as they are now.
+        diagnostics: gives whether the cloud may ask this box to look at something.
         every_s: time between reports, seconds.
     """
 
@@ -91,6 +92,7 @@ class HealthReporter:
         missed: Callable[[], dict[str, int]],
         config: Callable[[], ConfigState],
         outlets: Callable[[], list[OutletState]],
+        diagnostics: Callable[[], bool],
         every_s: float,
     ) -> None:
         self._name = name
@@ -103,6 +105,7 @@ class HealthReporter:
         self._missed = missed
         self._config = config
         self._outlets = outlets
+        self._diagnostics = diagnostics
         self._every_s = every_s
         self._started = now_us()
         self._clock_offset: int | None = None
@@ -177,6 +180,7 @@ class HealthReporter:
             clock_offset_us=self._clock_offset,
             buffer_hours_left=self._hours_left(stats),
             at_risk=self._buffer.at_risk,
+            diagnostics="allowed" if self._diagnostics() else "refused",
         )
 
     def _hours_left(self, stats: Stats) -> float | None:

@@ -1,11 +1,11 @@
-"""Wakes those who wait for a tenant's changes, as PostgreSQL announces them at commit."""
+"""Wakes those who wait for changes of a tenant, or of one thing, as PostgreSQL announces them at commit."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from uuid import UUID
 
 import psycopg
@@ -19,13 +19,16 @@ _RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def announce(connection: AsyncConnection, tenant_id: UUID) -> None:
-    """Wake the tenant's listeners in every process when the running transaction commits, and not before."""
-    await connection.execute("SELECT pg_notify(%s, %s)", [_CHANNEL, str(tenant_id)])
+async def announce(connection: AsyncConnection, key: UUID) -> None:
+    """Wake who waits for `key` in any process when the running transaction commits, and not before.
+
+    `key` is a tenant's id, or that of a thing somebody waits for.
+    """
+    await connection.execute("SELECT pg_notify(%s, %s)", [_CHANNEL, str(key)])
 
 
 class Listener:
-    """One connection that listens for every tenant, whoever waits in this process."""
+    """One connection that listens for all, whoever waits in this process."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -51,28 +54,32 @@ class Listener:
                 lost = True
                 await asyncio.sleep(_RETRY_S)
 
-    @contextmanager
-    def waiting(self, scope: TenantScope) -> Iterator[asyncio.Event]:
+    def waiting(self, scope: TenantScope) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set whenever the tenant's data has changed; the waiter clears it."""
+        return self.waiting_for(scope.tenant_id)
+
+    @contextmanager
+    def waiting_for(self, key: UUID) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever `key` is announced; the waiter clears it."""
         event = asyncio.Event()
-        waiters = self._waiting.setdefault(str(scope.tenant_id), set())
+        waiters = self._waiting.setdefault(str(key), set())
         waiters.add(event)
         try:
             yield event
         finally:
             waiters.discard(event)
             if not waiters:
-                self._waiting.pop(str(scope.tenant_id), None)
+                self._waiting.pop(str(key), None)
 
     def close(self) -> None:
         """Wake all, for the last time: `closing` then tells them to end."""
         self.closing = True
         self._wake_all()
 
-    def _wake(self, tenant: str) -> None:
-        for event in self._waiting.get(tenant, ()):
+    def _wake(self, key: str) -> None:
+        for event in self._waiting.get(key, ()):
             event.set()
 
     def _wake_all(self) -> None:
-        for tenant in list(self._waiting):
-            self._wake(tenant)
+        for key in list(self._waiting):
+            self._wake(key)

@@ -12,7 +12,6 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound, Stale
 from cloud.core.principal import AgentPrincipal, TenantScope
-from cloud.fleet import store
 from cloud.fleet.configuration_check import check
 from cloud.fleet.schemas import (
     Configuration,
@@ -21,6 +20,7 @@ from cloud.fleet.schemas import (
     ConfigurationText,
     ConfigurationVersion,
 )
+from cloud.fleet.store import agents as store
 from protocols.errors import ConfigError, Malformed
 from protocols.text import Text
 from protocols.uplink.configuration import (

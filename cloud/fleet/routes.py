@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import Field
 
 from cloud.core.access import PUBLIC, AgentCaller, Engineer, Reader, address_of
@@ -20,12 +20,16 @@ from cloud.fleet.schemas import (
     ConfigurationRequest,
     ConfigurationText,
     ConfigurationVersion,
+    Diagnostic,
+    DiagnosticPage,
+    DiagnosticRequest,
     Equipment,
     EquipmentChange,
     EventPage,
     NewCode,
 )
 from cloud.fleet.service import Fleet
+from protocols.uplink.diagnostics import Answer, AnswerKept, Inquiries, InquiryPoll
 from protocols.uplink.messages import (
     ChallengeReply,
     ChallengeRequest,
@@ -50,6 +54,10 @@ def fleet_of(request: Request) -> Fleet:
 
 
 FleetDoor = Annotated[Fleet, Depends(fleet_of)]
+WaitS = Annotated[
+    float,
+    Query(ge=0, le=30, description="Seconds to wait for the gateway's answer; without, what is known is returned."),
+]
 VersionNumber = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -145,6 +153,48 @@ async def compare_configurations(
 ) -> ConfigurationDifference:
     """What one version has other than another, as a unified diff."""
     return await fleet.configurations.difference(principal.scope, agent_id, before, after)
+
+
+@router.post("/agents/{agent_id}/diagnostics", status_code=202)
+async def ask_agent(
+    principal: Engineer, agent_id: UUID, body: DiagnosticRequest, fleet: FleetDoor, wait_s: WaitS = 0
+) -> Diagnostic:
+    """Ask an agent to read points, test one, check a device or itself. Nothing is written to any machine.
+
+    The agent fetches the question at once if it is connected; 409 where its software is too old or the box refuses.
+    """
+    asked = await fleet.diagnostics.ask(principal.scope, agent_id, body, principal.actor)
+    return await fleet.diagnostics.diagnostic(principal.scope, agent_id, asked.id, wait_s) if wait_s else asked
+
+
+@router.get("/agents/{agent_id}/diagnostics")
+async def list_diagnostics(
+    principal: Reader, agent_id: UUID, fleet: FleetDoor, before: UUID | None = None
+) -> DiagnosticPage:
+    """What an agent was asked to look at and what it found, newest first, 50 a page."""
+    return await fleet.diagnostics.diagnostics(principal.scope, agent_id, before)
+
+
+@router.get("/agents/{agent_id}/diagnostics/{diagnostic_id}")
+async def get_diagnostic(
+    principal: Reader, agent_id: UUID, diagnostic_id: UUID, fleet: FleetDoor, wait_s: WaitS = 0
+) -> Diagnostic:
+    """One question and its answer, as soon as there is one."""
+    return await fleet.diagnostics.diagnostic(principal.scope, agent_id, diagnostic_id, wait_s)
+
+
+@router.post("/uplink/diagnostics", openapi_extra=speaks(InquiryPoll, Inquiries))
+async def take_inquiries(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Response:
+    """Get what somebody asks the agent to look at; waits for it as long as the poll says."""
+    poll = await read_message(request, InquiryPoll)
+    return message(await fleet.diagnostics.work(agent, poll.wait_s, request.is_disconnected))
+
+
+@router.post("/uplink/diagnostics/answer", openapi_extra=speaks(Answer, AnswerKept))
+async def answer_inquiry(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Response:
+    """Tell what was found; one that was told before is kept once."""
+    await fleet.diagnostics.answered(agent, await read_message(request, Answer))
+    return message(AnswerKept())
 
 
 @router.get("/enrolment-codes")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.text import Language
 
@@ -215,3 +215,123 @@ class EventPage(BaseModel):
     items: list[Event]
     next_time: datetime | None
     next_id: UUID | None
+
+
+DiagnosticKind = Literal["read", "test", "check", "report"]
+"""Read points; test one point, with what went over the wire; check one device; the check report of the whole box."""
+
+DiagnosticState = Literal["waiting", "taken", "expired", "answered", "failed", "refused", "unsupported"]
+"""Not fetched by the gateway yet; fetched; its time is over; or what the gateway answered: it found something, the device
+or the configuration failed, the box does not let itself be asked, its software does not know the question."""
+
+
+class DiagnosticRequest(BaseModel):
+    """Something to look at. Nothing that writes can be asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: DiagnosticKind
+    device: str = Field("", max_length=120, description="As in the gateway's configuration; empty for a report.")
+    points: list[Annotated[str, Field(max_length=120)]] = Field(
+        [], max_length=500, description="Names; none for all of the device. A test takes exactly one."
+    )
+    expires_s: float = Field(60.0, ge=5, le=3600, description="Seconds after which nobody wants the answer any more.")
+
+
+class Sentence(BaseModel):
+    """One sentence in both languages."""
+
+    en: str
+    zh: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_pair(cls, given: Any) -> Any:
+        return dict(zip(("en", "zh"), given, strict=True)) if isinstance(given, (list, tuple)) else given
+
+    def to(self, language: Language) -> str:
+        """Return it in `language`."""
+        return self.zh if language == "zh" else self.en
+
+
+Answered = float | bool | str | None
+
+
+class DiagnosticValue(BaseModel):
+    """A point as the gateway read it. `quality` is the name of an OPC UA status, `unit` a UN/ECE Rec 20 code."""
+
+    name: str
+    property: str
+    unit: str
+    value: Answered
+    quality: str
+
+
+class DiagnosticExchange(BaseModel):
+    """What went over the wire; `hex` is empty where the protocol is encrypted or too long to show."""
+
+    sent: bool
+    hex: str
+    words: Sentence
+
+
+class DiagnosticAlternative(BaseModel):
+    """Another way of reading the registers: `fields` of the point's configuration, and why it is plausible or not."""
+
+    fields: dict[str, Answered]
+    value: Answered
+    plausible: bool
+    why: Sentence
+
+
+class DiagnosticFinding(BaseModel):
+    """One thing a check looked at, and the next step."""
+
+    title: Sentence
+    severity: Literal["ok", "look", "wrong"]
+    found: Sentence
+    mend: Sentence
+    details: list[Sentence]
+
+
+class DiagnosticAnswer(BaseModel):
+    """What a gateway found.
+
+    Attributes:
+        took_ms: how long looking took at the gateway.
+        round_trip_ms: from request to answer of the device; null where it gave none.
+        registers: raw, 16 bits each, as the point's own addresses hold them.
+    """
+
+    found: Sentence
+    took_ms: float
+    round_trip_ms: float | None
+    values: list[DiagnosticValue]
+    registers: list[Annotated[int, Field(ge=0, le=0xFFFF)]]
+    exchanges: list[DiagnosticExchange]
+    alternatives: list[DiagnosticAlternative]
+    findings: list[DiagnosticFinding]
+
+
+class Diagnostic(BaseModel):
+    """Something a gateway was asked to look at, and its answer where there is one."""
+
+    id: UUID
+    agent_id: UUID
+    kind: DiagnosticKind
+    device: str
+    points: list[str]
+    asked_by: str
+    asked_at: datetime
+    expires_at: datetime
+    taken_at: datetime | None
+    answered_at: datetime | None
+    state: DiagnosticState
+    answer: DiagnosticAnswer | None
+
+
+class DiagnosticPage(BaseModel):
+    """Questions to a gateway, newest first. `next` goes into `before`; null on the last page."""
+
+    items: list[Diagnostic]
+    next: UUID | None

@@ -31,11 +31,13 @@ from cloud.core.codes import canonical, new_code
 from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
+from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
-from cloud.fleet import store
 from cloud.fleet.configurations import Configurations, learn
+from cloud.fleet.diagnostics import Diagnostics
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EquipmentChange, Event, EventPage, NewCode
+from cloud.fleet.store import agents as store
 from protocols.dictionary.entries import equipment_classes
 from protocols.errors import Malformed
 from protocols.reading import LATEST_US
@@ -85,10 +87,12 @@ class Fleet:
     guessing.
     """
 
-    def __init__(self, db: Database, secrets: Secrets) -> None:
+    def __init__(self, db: Database, secrets: Secrets, listener: Listener | None = None) -> None:
         self._db = db
         self.configurations = Configurations(db)
         """What the agents shall be configured to do, and what they are."""
+        self.diagnostics = Diagnostics(db, listener or Listener(db.dsn))
+        """What the agents are asked to look at; without a listener that runs, nobody is woken by an answer."""
         self._lookup_key = secrets.lookup_key.encode()
         self._signing_key = OctKey.import_key(secrets.signing_key.encode())
         self._per_address = RateLimit(burst=30, period_s=2)

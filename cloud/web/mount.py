@@ -17,7 +17,17 @@ from starlette.types import Receive, Scope, Send
 from cloud.core.errors import Forbidden, NotFound
 from cloud.web import layout, routes
 from cloud.web.language import language_of
-from cloud.web.pages import configuration, enrol, equipment, gateways, inspection, inspections, login, overview
+from cloud.web.pages import (
+    configuration,
+    diagnostics,
+    enrol,
+    equipment,
+    gateways,
+    inspection,
+    inspections,
+    login,
+    overview,
+)
 from cloud.web.places import place_of
 from cloud.web.visit import Domains, Visit, visit_of
 from protocols.text import Text
@@ -33,6 +43,7 @@ PAGES: dict[str, Build] = {
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,
     "/gateways/{agent_id}/configuration": configuration.build,
+    "/gateways/{agent_id}/diagnostics": diagnostics.build,
 }
 
 _NOT_FOUND = Text("Nothing here", "此处没有内容")

@@ -80,8 +80,20 @@ _CAUSES: Mapping[str, Text] = MappingProxyType(
 
 def quality_mark(quality: Quality) -> Mark:
     """Return severity and cause of a value in words; an unnamed cause is given by its OPC UA code."""
-    words, tone = _SEVERITIES[quality.severity]
-    if quality in {Quality.from_status_code(code << 30) for code in range(3)}:
+    return _quality_mark(quality.severity, quality.cause)
+
+
+def cause_mark(cause: str) -> Mark:
+    """Return the same for the name of an OPC UA status, or its hexadecimal code."""
+    if cause.startswith("0x"):
+        return quality_mark(Quality.from_status_code(int(cause, 16)))
+    severity = next((each for each in Severity if cause.lower().startswith(each.name.lower())), Severity.BAD)
+    return _quality_mark(severity, cause)
+
+
+def _quality_mark(severity: Severity, cause: str) -> Mark:
+    words, tone = _SEVERITIES[severity]
+    if cause.lower() == severity.name.lower():
         return Mark(words, tone)
-    cause = _CAUSES.get(quality.cause, Text(quality.cause, quality.cause))
-    return Mark(Text(f"{words.en}: {cause.en}", f"{words.zh}:{cause.zh}"), tone)
+    reason = _CAUSES.get(cause, Text(cause, cause))
+    return Mark(Text(f"{words.en}: {reason.en}", f"{words.zh}:{reason.zh}"), tone)

@@ -8,6 +8,8 @@
     POST /api/v1/uplink/configuration          ConfigurationReport -> ConfigurationKept     what is in force at the box
     POST /api/v1/uplink/configuration/desired  DesiredRequest      -> DesiredConfiguration  what the cloud wants there
 
+and those of `uplink.diagnostics`.
+
 Fields are only ever added, with defaults; a receiver ignores what it does not know. A change of meaning is a new
 `WIRE_VERSION`, and the cloud accepts the last two.
 """
@@ -252,6 +254,7 @@ class Health(msgspec.Struct, frozen=True):
         clock_offset_us: the cloud's clock minus the box's; None while unknown.
         buffer_hours_left: how long the buffer lasts at the present rate without the cloud; None while unknown.
         at_risk: readings that are only in memory, not yet on disk.
+        diagnostics: "allowed" or "refused", whether the box answers `uplink.diagnostics`; "" where its software can not.
     """
 
     agent_version: str
@@ -272,6 +275,7 @@ class Health(msgspec.Struct, frozen=True):
     clock_offset_us: int | None = None
     buffer_hours_left: float | None = None
     at_risk: int = 0
+    diagnostics: str = ""
 
 
 class HealthReply(msgspec.Struct, frozen=True):

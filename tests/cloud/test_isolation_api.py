@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/invitations": {"role": "engineer", "note": "a fitter"},
     "POST /api/v1/tokens": {"name": "mine"},
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},
+    "POST /api/v1/agents/{agent_id}/diagnostics": {"kind": "report"},
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
     "POST /api/v1/notify/channels": {"kind": "feishu", "name": "ours", "url": "https://example.com/hook"},
     "PUT /api/v1/notify/channels/{channel_id}": {"name": "ours", "url": "https://example.com/hook"},
@@ -40,6 +41,8 @@ BY_AGENTS = {
     "/api/v1/uplink/health",
     "/api/v1/uplink/configuration",
     "/api/v1/uplink/configuration/desired",
+    "/api/v1/uplink/diagnostics",
+    "/api/v1/uplink/diagnostics/answer",
 }
 NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
@@ -106,7 +109,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "line_id": line.json()["id"],
         "equipment_id": point["equipment_id"],
         "series_id": str(point["series_id"]),
-        "agent_id": (await get("/api/v1/agents")).json()[0]["id"],
+        "agent_id": next(each["id"] for each in (await get("/api/v1/agents")).json() if each["name"] == "workshop-1"),
         "user_id": (await get("/api/v1/users")).json()[0]["id"],
         "token_id": token.json()["id"],
         "invitation_id": (await company.http.post("/api/v1/invitations", json={})).json()["id"],
@@ -116,9 +119,18 @@ async def _ids(company: Company) -> dict[str, str]:
         "exception_id": holiday.json()["id"],
         "channel_id": channel_id,
         "notice_id": str(notice.json()["id"]),
+        "diagnostic_id": await _asked(company),
         "inspection_id": "01999999-0000-7000-8000-000000000000",
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
+
+
+async def _asked(company: Company) -> str:
+    """Return the id of a question to an agent of `company`."""
+    async with company.agent("asked") as agent:
+        await agent.report()
+        asked = await company.http.post(f"/api/v1/agents/{agent.agent_id}/diagnostics", json={"kind": "report"})
+    return str(asked.json()["id"])
 
 
 async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) -> None:

@@ -66,6 +66,8 @@ class AgentDouble:
         self.epoch = str(uuid4())
         self.agent_id = ""
         self.token = ""
+        self.diagnostics = "allowed"
+        """What it says of being asked to look at something; "" is old software."""
         self.http = httpx.AsyncClient(base_url=url, timeout=30)
 
     async def post(self, path: str, body: msgspec.Struct | bytes, *, token: bool = False) -> httpx.Response:
@@ -93,7 +95,7 @@ class AgentDouble:
 
     async def report(self, config: ConfigReport | None = None) -> HealthReply:
         """Report health, with `config` in it."""
-        health = Health("0.1.0", 1, 1, [], 0, 0, 0, 0, 0, 0, 0, 0, 0, config=config)
+        health = Health("0.1.0", 1, 1, [], 0, 0, 0, 0, 0, 0, 0, 0, 0, config=config, diagnostics=self.diagnostics)
         return _decoded(await self.post("/uplink/health", health, token=True), HealthReply)
 
     async def configured(self, shared: str, **outcome: Any) -> HealthReply:

@@ -32,6 +32,7 @@ async def test_hours_left_are_those_of_the_rate_and_the_size_seen(
             missed=lambda: {"x": 2, "y": 3},
             config=lambda: ConfigState("", "applied"),
             outlets=list,
+            diagnostics=lambda: True,
             every_s=10.0,
         )
         first = await reporter._health()

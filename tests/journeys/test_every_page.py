@@ -34,6 +34,7 @@ DETAILS: Details = {
     "configuration": lambda company, _: (
         f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/configuration"
     ),
+    "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
 """Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""
 

@@ -36,6 +36,7 @@ _ASIDE, _DISK, _MEMORY = Text("Set aside", "已隔离批次"), Text("Disk free",
 _MISSED, _CLOCK = Text("Poll cycles missed", "错过的采集周期"), Text("Clock off by", "时钟偏差")
 _LASTS, _LASTS_FOR = Text("Buffer lasts without the cloud", "断网可缓存"), Text("about {length}", "约 {length}")
 _CONFIGURATION = Text("Configuration and its versions", "配置与历史版本")
+_DIAGNOSTICS = Text("Read a machine now, remote diagnostics", "立即读取设备、远程诊断")
 _OF = Text("{used} of {limit} MB", "{used} / {limit} MB")
 _SINCE = Text("for {length}", "已等待 {length}")
 _NOTHING_WAITS = Text("nothing", "无")
@@ -104,6 +105,8 @@ class _Gateways:
                             values.append(Words(fact.value, tag="dd"))
                     with box("link", "a", href=f"/gateways/{agent.id}/configuration"):
                         Words(self._visit.say(_CONFIGURATION))
+                    with box("link", "a", href=f"/gateways/{agent.id}/diagnostics"):
+                        Words(self._visit.say(_DIAGNOSTICS))
                 self._shown[str(agent.id)] = (mark, values)
 
 

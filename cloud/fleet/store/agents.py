@@ -1,4 +1,4 @@
-"""The SQL of the fleet domain. Inside `Database.tenant` but for the look-ups that precede a tenant."""
+"""Agents, what they report of themselves and of their equipment. Inside `Database.tenant` but for the look-ups that precede a tenant."""
 
 from __future__ import annotations
 
