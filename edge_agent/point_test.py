@@ -8,11 +8,12 @@ jump - so that a person chooses by looking. Nothing is written and nothing is ke
 from __future__ import annotations
 
 import asyncio
+import struct
+from math import inf
 from time import monotonic
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from edge_agent.config import DeviceConfig
 from edge_agent.normalise import Normaliser
@@ -28,7 +29,6 @@ from protocols.reading import BAD_NO_COMMUNICATION, Reading, Value
 from protocols.text import Text
 
 ANSWER_S = 2.0
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 """How long a test may take, in seconds, before it says that nobody answers."""
 
 
@@ -167,10 +167,19 @@ async def _any_driver(device: DeviceConfig, point: PointConfig) -> PointTest:
 
 def shown_value(value: Value) -> str:
     """Return a value with the digits it was measured with: 231.82, where the device sent it as a 32-bit float."""
-    if not isinstance(value, float) or not abs(value) < FLOAT32_MAX:
+    if not isinstance(value, float):
         return str(value)
-    single = np.float32(value)
-    return str(single) if float(single) == value else f"{value:.12g}"
+    # Nine digits tell any two 32-bit floats apart, six are always true of one (IEEE 754).
+    shorter = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    return str(next((short for short in shorter if _single(short) == value), float(f"{value:.12g}")))
+
+
+def _single(value: float) -> float:
+    """Return the 32-bit float nearest to `value`."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return inf
 
 
 def _result(

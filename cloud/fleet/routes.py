@@ -169,10 +169,10 @@ async def ask_agent(
 
 @router.get("/agents/{agent_id}/diagnostics")
 async def list_diagnostics(
-    principal: Reader, agent_id: UUID, fleet: FleetDoor, before: UUID | None = None
+    principal: Reader, agent_id: UUID, fleet: FleetDoor, before_id: UUID | None = None
 ) -> DiagnosticPage:
     """What an agent was asked to look at and what it found, newest first, 50 a page."""
-    return await fleet.diagnostics.diagnostics(principal.scope, agent_id, before)
+    return await fleet.diagnostics.diagnostics(principal.scope, agent_id, before_id)
 
 
 @router.get("/agents/{agent_id}/diagnostics/{diagnostic_id}")

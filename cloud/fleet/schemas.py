@@ -331,7 +331,7 @@ class Diagnostic(BaseModel):
 
 
 class DiagnosticPage(BaseModel):
-    """Questions to a gateway, newest first. `next` goes into `before`; null on the last page."""
+    """Questions to a gateway, newest first. `next` goes into `before_id`; null on the last page."""
 
     items: list[Diagnostic]
     next: UUID | None
