@@ -63,14 +63,15 @@ async def _principal(
         raise Unauthenticated
     if bearer is None and request.method not in _SAFE_METHODS:
         _refuse_foreign_origin(request)
-    if not principal.scopes.issuperset(map(Scope, demanded.scopes)):
+    (demand,) = map(Scope, demanded.scopes)
+    if demand not in principal.scopes:
         raise Forbidden(
             Text(
                 f"This needs the scope {demanded.scope_str}; ask a manager of your company.",
                 f"该操作需要 {demanded.scope_str} 权限，请联系本企业管理者。",
             )
         )
-    return principal
+    return principal.demanding(demand)
 
 
 def _refuse_foreign_origin(request: Request) -> None:

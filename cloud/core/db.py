@@ -6,14 +6,15 @@ The pool logs in as `sunmao_app`, a role that row-level security binds. A transa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from cloud.core.errors import Forbidden
 from cloud.core.migrate import migrate, pending, unreachable
 from cloud.core.principal import TenantScope
 from cloud.core.roles import APP_ROLE
@@ -75,18 +76,23 @@ class Database:
 
     @asynccontextmanager
     async def tenant(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:
-        """One transaction inside the tenant of `scope`: committed at the end, rolled back on an exception."""
-        async with self.door() as connection:
-            await enter(connection, scope)
-            yield connection
+        """One transaction inside the tenant of `scope`: committed at the end, rolled back on an exception.
+
+        It shows what the person of the scope reaches; raises Forbidden if it writes what they do not.
+        """
+        with _no_further_than_reached():
+            async with self.door() as connection:
+                await enter(connection, scope)
+                yield connection
 
     @asynccontextmanager
     async def snapshot(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:
         """As `tenant`, but all statements see the data of one instant."""
-        async with self.door() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            await enter(connection, scope)
-            yield connection
+        with _no_further_than_reached():
+            async with self.door() as connection:
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                await enter(connection, scope)
+                yield connection
 
     @asynccontextmanager
     async def door(self) -> AsyncIterator[AsyncConnection]:
@@ -96,8 +102,28 @@ class Database:
 
 
 async def enter(connection: AsyncConnection, scope: TenantScope) -> None:
-    """Put the rest of the running transaction inside the tenant of `scope`."""
-    await connection.execute("SELECT set_config('sunmao.tenant', %s, true)", [str(scope.tenant_id)])
+    """Put the rest of the running transaction inside the tenant of `scope`, as far as its person reaches."""
+    if scope.person is None:
+        await connection.execute("SELECT set_config('sunmao.tenant', %s, true)", [str(scope.tenant_id)])
+    else:
+        await connection.execute("SELECT enter_tenant(%s, %s, %s)", [scope.tenant_id, scope.person, scope.demand])
+
+
+@contextmanager
+def _no_further_than_reached() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        if (
+            error.diag.source_function != "ExecWithCheckOptions"
+        ):  # what a policy refuses; else a right is missing: a bug
+            raise
+        raise Forbidden(
+            Text(
+                "Your role does not allow this here, or there is no such place; ask a manager of your company.",
+                "您的角色不允许在此处执行该操作，或该位置不存在，请联系本企业管理者。",
+            )
+        ) from error
 
 
 async def _refuse_powerful_role(connection: AsyncConnection) -> None:

@@ -14,7 +14,7 @@ Problem
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -226,14 +226,20 @@ _FIELD_MESSAGES = {
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for RequestValidationError
     language = language_of(request)
-    errors = []
-    for fault in error.errors():
+    errors = field_faults(error.errors(), language)
+    detail = Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。")
+    return _answer(request, 422, Invalid.kind, Invalid.title, detail.to(language), errors=errors)
+
+
+def field_faults(found: Iterable[Mapping[str, Any]], language: Language) -> list[dict[str, str]]:
+    """Return `where` and `message`, in words, of what pydantic found wrong with each field."""
+    faults = []
+    for fault in found:
         message = str(fault["msg"])
         if language == "zh":
             message = _FIELD_MESSAGES.get(fault["type"], "值无效").format_map(_Context(fault.get("ctx") or {}))
-        errors.append({"where": ".".join(str(part) for part in fault["loc"]), "message": message})
-    detail = Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。")
-    return _answer(request, 422, Invalid.kind, Invalid.title, detail.to(language), errors=errors)
+        faults.append({"where": ".".join(str(part) for part in fault["loc"]), "message": message})
+    return faults
 
 
 class _Context(dict[str, Any]):

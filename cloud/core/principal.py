@@ -7,7 +7,7 @@ A `TenantScope` is made in three places only: when a token has been resolved (id
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -34,9 +34,11 @@ class Scope(StrEnum):
 class Role(StrEnum):
     """What a user may do inside the tenant; each has all the rights of the one before.
 
-    An owner may do what a manager may, and besides make and unmake owners. A company always keeps one.
+    An owner may do what a manager may, and besides make and unmake owners. A company always keeps one. Who has none may do
+    what they are granted in places of the plant, and nothing else.
     """
 
+    NONE = "none"
     VIEWER = "viewer"
     OPERATOR = "operator"
     ENGINEER = "engineer"
@@ -45,20 +47,28 @@ class Role(StrEnum):
 
     @property
     def rank(self) -> int:
-        """How far up the role is: 0 for a viewer."""
+        """How far up the role is: 0 for none."""
         return list(Role).index(self)
 
     @property
     def scopes(self) -> frozenset[Scope]:
         """What the role may do."""
-        return frozenset([Scope.READ, Scope.OPERATE, Scope.ENGINEER, Scope.ADMIN][: self.rank + 1])
+        return frozenset([Scope.READ, Scope.OPERATE, Scope.ENGINEER, Scope.ADMIN][: self.rank])
 
 
 @dataclass(frozen=True, slots=True)
 class TenantScope:
-    """Permission to act inside one tenant, and nowhere else."""
+    """Permission to act inside one tenant, and nowhere else.
+
+    Attributes:
+        person: on whose behalf; the database then shows what this user reaches, see 0061_grants.sql. None is the whole
+            tenant: an agent, an upkeep task, the operator's command line.
+        demand: the scope the operation demands; the person has to have it wherever the operation touches something.
+    """
 
     tenant_id: UUID
+    person: UUID | None = None
+    demand: Scope = Scope.READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,8 @@ class Principal:
 
     Attributes:
         token_id: the session or API token that was presented.
-        scopes: what the credential allows; never more than the user's role.
+        role: the user's role for the whole company.
+        scopes: what the credential allows somewhere in the plant; never more than the user's roles do.
     """
 
     scope: TenantScope
@@ -82,6 +93,10 @@ class Principal:
     def actor(self) -> str:
         """The name written to the audit log."""
         return f"user:{self.email}"
+
+    def demanding(self, demand: Scope) -> Principal:
+        """Return the principal for an operation that demands `demand`: it reaches what they have that scope for."""
+        return replace(self, scope=replace(self.scope, demand=demand))
 
 
 @dataclass(frozen=True, slots=True)

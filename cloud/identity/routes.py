@@ -6,13 +6,20 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Engineer, Reader, address_of
+from cloud.core.errors import language_of
 from cloud.core.principal import Scope
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
+    AuditFilter,
     AuditPage,
+    AuditQuery,
+    AuditVerdict,
+    Grant,
+    GrantsRequest,
     Invitation,
     InvitationRequest,
     JoinRequest,
@@ -27,6 +34,7 @@ from cloud.identity.schemas import (
     NewInvitation,
     PasswordRequest,
     Permission,
+    ReachPage,
     RoleRequest,
     Session,
     Site,
@@ -168,6 +176,34 @@ async def change_role(principal: Admin, user_id: UUID, body: RoleRequest, identi
     await identity.change_role(principal, user_id, body.role)
 
 
+@router.get("/users/{user_id}/grants")
+async def list_grants(principal: Admin, user_id: UUID, identity: IdentityDoor) -> list[Grant]:
+    """A user's roles by place, where they are other than in the whole company."""
+    return await identity.grants.of(principal.scope, user_id)
+
+
+@router.put("/users/{user_id}/grants")
+async def replace_grants(principal: Admin, user_id: UUID, body: GrantsRequest, identity: IdentityDoor) -> list[Grant]:
+    """Say anew where a user has which role. The nearest grant wins; where none is, the role of the company holds.
+
+    Their sessions end. Who shall see one line only has the role `none` and a grant there.
+    """
+    return await identity.grants.replace(principal, user_id, body)
+
+
+@router.get("/users/{user_id}/reach")
+async def list_reach(
+    principal: Admin,
+    user_id: UUID,
+    identity: IdentityDoor,
+    *,
+    after: Annotated[str, Query(max_length=1000)] = "",
+    limit: Annotated[int, Query(ge=1, le=2000)] = 500,
+) -> ReachPage:
+    """A user's role at every place of the plant, and what decides it."""
+    return await identity.grants.reach(principal.scope, user_id, after=after, limit=limit)
+
+
 @router.delete("/users/{user_id}", status_code=204)
 async def disable_user(principal: Admin, user_id: UUID, identity: IdentityDoor) -> None:
     """End a user's access, at once and everywhere. The account's acts remain in the audit log."""
@@ -180,9 +216,12 @@ async def check_permission(
     identity: IdentityDoor,
     action: Annotated[Scope, Query(description="The scope an operation declares in this document.")],
     user_id: Annotated[UUID | None, Query(description="Of whom; of the caller otherwise.")] = None,
+    place_id: Annotated[
+        UUID | None, Query(description="Where: a site, a line or a piece of equipment; the whole company otherwise.")
+    ] = None,
 ) -> Permission:
     """Whether somebody may do something, and why. Who may not administrate can ask about themselves only."""
-    return await identity.permissions.check(principal, user_id, action)
+    return await identity.permissions.check(principal, user_id, action, place_id)
 
 
 @router.get("/invitations")
@@ -228,6 +267,29 @@ async def delete_token(principal: Reader, token_id: UUID, identity: IdentityDoor
 
 
 @router.get("/audit")
-async def list_audit(principal: Admin, identity: IdentityDoor, before: int | None = None) -> AuditPage:
-    """Important acts, newest first, 100 a page."""
-    return await identity.audit_page(principal.scope, before)
+async def list_audit(
+    principal: Admin,
+    identity: IdentityDoor,
+    wanted: Annotated[AuditQuery, Query()],
+) -> AuditPage:
+    """Important acts, newest first, 100 a page. `next` goes into `before` with the same filter."""
+    return await identity.audit_log.page(principal.scope, wanted.filter, wanted.before)
+
+
+@router.get("/audit/export", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
+async def export_audit(
+    request: Request,
+    principal: Admin,
+    identity: IdentityDoor,
+    wanted: Annotated[AuditFilter, Query()],
+) -> StreamingResponse:
+    """Important acts as CSV for a spreadsheet, newest first; headings follow Accept-Language."""
+    content = identity.audit_log.csv(principal.scope, wanted, language_of(request))
+    headers = {"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"}
+    return StreamingResponse(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/audit/verdict")
+async def verify_audit(principal: Admin, identity: IdentityDoor) -> AuditVerdict:
+    """Whether any entry was edited, removed, moved, added or cut off. Reads the whole log."""
+    return await identity.audit_log.verify(principal.scope)

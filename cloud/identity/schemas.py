@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.core.instants import Instant
 from cloud.core.principal import Role, Scope
 from protocols.text import Language
 
@@ -126,13 +127,69 @@ class UserRequest(BaseModel):
     language: Language | None = None
 
 
+PlaceKind = Literal["site", "line", "equipment"]
+GrantedRole = Literal[Role.NONE, Role.VIEWER, Role.OPERATOR, Role.ENGINEER]
+
+
+class GrantRequest(BaseModel):
+    """A role at one place and in everything there; `none` takes away what is given above it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID = Field(description="Of a site, a line or a piece of equipment.")
+    role: GrantedRole
+
+
+class GrantsRequest(BaseModel):
+    """All the grants a user shall have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grants: list[GrantRequest] = Field(max_length=500)
+
+
+class Grant(BaseModel):
+    """A user's role at one place and in everything there, but where a nearer grant says otherwise."""
+
+    kind: PlaceKind
+    id: UUID
+    path: str = Field(description="Where it is, e.g. `Suzhou / Line 1 / Press 3`.")
+    role: GrantedRole
+
+
+class Reach(BaseModel):
+    """A user's role at one place, and what decides it."""
+
+    kind: PlaceKind
+    id: UUID
+    name: str
+    path: str
+    role: Role
+    decided_by: Literal["company", "site", "line", "equipment"] = Field(
+        description="The role for the whole company, or a grant at a place of this kind."
+    )
+    decided_at: str | None = Field(description="Path of the place of that grant.")
+
+
+class ReachPage(BaseModel):
+    """A user's role at every place of the plant, by path. `next` goes into `after`; null on the last page."""
+
+    items: list[Reach]
+    next: str | None
+
+
 class Permission(BaseModel):
     """Whether a user may do what demands the scope `action`, and why."""
 
     subject: UUID
     action: Scope
     allowed: bool
-    role: Role = Field(description="The user's role; it holds for the whole company.")
+    at: str | None = Field(description="Path of the place asked about; null for the whole company.")
+    role: Role = Field(description="The user's role there.")
+    decided_by: Literal["company", "site", "line", "equipment"] = Field(
+        description="The role for the whole company, or a grant at a place of this kind."
+    )
+    decided_at: str | None = Field(description="Path of the place of that grant.")
     least_role: Role | None = Field(
         description="The first role that may; null for what no role is needed for, or helps."
     )
@@ -243,6 +300,36 @@ class AuditEntry(BaseModel):
     address: str = Field(description="Network address it came from; empty for the operator's command line.")
     detail: dict[str, Any]
     hash: str
+
+
+class AuditFilter(BaseModel):
+    """Which entries are wanted."""
+
+    act: str = Field("", max_length=80, description="Beginning of the act, e.g. `user.`.")
+    actor: str = Field("", max_length=254, description="Part of who did it.")
+    start: Instant | None = Field(None, description="Inclusive.")
+    end: Instant | None = Field(None, description="Exclusive.")
+
+
+class AuditQuery(AuditFilter):
+    """A page of the entries that are wanted."""
+
+    before: int | None = Field(None, description="The `next` of the page before this one.")
+
+    @property
+    def filter(self) -> AuditFilter:
+        """The filter alone."""
+        return AuditFilter(act=self.act, actor=self.actor, start=self.start, end=self.end)
+
+
+class AuditVerdict(BaseModel):
+    """Whether the log is whole; if not, the number of the first entry that is wrong, and what is wrong with it."""
+
+    entries: int
+    whole: bool
+    entry: int | None
+    fault_en: str | None
+    fault_zh: str | None
 
 
 class AuditPage(BaseModel):

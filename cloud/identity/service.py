@@ -28,7 +28,9 @@ from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenti
 from cloud.core.limits import RateLimit, RecentKeys
 from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
+from cloud.identity.audit_log import AuditLog
 from cloud.identity.credit_code import verified
+from cloud.identity.grants import Grants
 from cloud.identity.invitations import Invitations
 from cloud.identity.passwords import Passwords
 from cloud.identity.permissions import Permissions
@@ -36,8 +38,6 @@ from cloud.identity.plant import Plant, insert_site
 from cloud.identity.schemas import (
     ApiToken,
     ApiTokenRequest,
-    AuditEntry,
-    AuditPage,
     Me,
     NewApiToken,
     PasswordRequest,
@@ -47,11 +47,11 @@ from cloud.identity.schemas import (
     User,
     UserRequest,
 )
+from cloud.identity.store import grants
 from cloud.identity.store import people as store
 from protocols.text import Language, Text
 
 SESSION_LIFE = timedelta(days=7)
-_AUDIT_PAGE = 100
 
 
 class LogInRefused(Unauthenticated):
@@ -79,6 +79,10 @@ class Identity:
         """Why somebody may do something, or may not."""
         self.invitations = Invitations(db, secrets, self._passwords)
         """How people join a company."""
+        self.audit_log = AuditLog(db)
+        """What they did."""
+        self.grants = Grants(db)
+        """What users may do where it is other than in the whole company."""
         self.plant = Plant(db)
         """Where they work: sites and lines."""
         self._per_pair = RateLimit(burst=5, period_s=30)
@@ -157,6 +161,8 @@ class Identity:
     async def change_role(self, principal: Principal, user: UUID, role: Role) -> None:
         """Give a user another role and end their sessions; API tokens of theirs never open more than the role does.
 
+        Who comes to administrate the company loses their grants, for they reach all of it.
+
         Raises NotFound, Forbidden for a role above the principal's own, before or after, and Conflict for the last owner.
         """
         _refuse_above(principal.role, role)
@@ -165,6 +171,8 @@ class Identity:
             if role is not Role.OWNER:
                 _refuse_last_owner(owners, user)
             email = await store.update_role(connection, user, role)
+            if role.rank >= Role.MANAGER.rank:
+                await grants.replace_grants(connection, user, [])
             await store.delete_sessions(connection, user)
             await audit.record(
                 connection, principal.actor, "user.set_role", email, user=user, before=before, after=role
@@ -224,7 +232,7 @@ class Identity:
                 kind="session",
                 name="",
                 token_hash=self._hash(token),
-                scopes=sorted(Role(found["role"]).scopes),
+                scopes=sorted(Role.OWNER.scopes),
                 expires_at=expires_at,
             )
             await audit.record(connection, f"user:{account}", "session.create", address)
@@ -236,15 +244,15 @@ class Identity:
             found = await store.find_token(connection, self._hash(token))
         if found is None:
             return None
-        role = Role(found["role"])
+        roles = [Role(found["role"]), *map(Role, found["granted"])]
         return Principal(
-            scope=TenantScope(found["tenant_id"]),
+            scope=TenantScope(found["tenant_id"], found["user_id"]),
             user_id=found["user_id"],
             token_id=found["token_id"],
             email=found["email"],
-            role=role,
+            role=roles[0],
             language=found["language"],
-            scopes=role.scopes & frozenset(map(Scope, found["scopes"])),
+            scopes=max(roles, key=lambda role: role.rank).scopes & frozenset(map(Scope, found["scopes"])),
         )
 
     async def log_out(self, principal: Principal) -> None:
@@ -308,14 +316,6 @@ class Identity:
             if not await store.delete_token(connection, principal.user_id, token):
                 raise NotFound
             await audit.record(connection, principal.actor, "token.delete", str(token))
-
-    async def audit_page(self, scope: TenantScope, before: int | None) -> AuditPage:
-        """Return the next 100 audit entries older than `before`, newest first."""
-        async with self._db.tenant(scope) as connection:
-            rows = await store.select_audit(connection, before, _AUDIT_PAGE)
-        return AuditPage(
-            items=[AuditEntry(**row) for row in rows], next=rows[-1]["id"] if len(rows) == _AUDIT_PAGE else None
-        )
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)

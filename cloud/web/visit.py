@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
@@ -47,12 +48,22 @@ class Visit:
 
     @property
     def scope(self) -> TenantScope:
-        """The tenant everything on the page belongs to."""
+        """The tenant everything on the page belongs to, as far as the person may see it. Acts go by `acting`."""
         return self.principal.scope
 
     def may(self, scope: Scope) -> bool:
-        """Return whether the person may do what demands `scope`."""
+        """Return whether the person may do what demands `scope` somewhere; `may_at` says where."""
         return scope in self.principal.scopes
+
+    async def may_at(self, scope: Scope, place: UUID) -> bool:
+        """Return whether the person may do what demands `scope` at a site, a line or a piece of equipment they see."""
+        if scope not in self.principal.scopes:
+            return False
+        return (await self.domains.identity.permissions.check(self.principal, None, scope, place)).allowed
+
+    def acting(self, demand: Scope) -> Principal:
+        """Return the person for an act that demands `demand`: it reaches only where they have that scope."""
+        return self.principal.demanding(demand)
 
     @property
     def here(self) -> str:

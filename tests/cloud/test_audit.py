@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import re
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -218,6 +220,28 @@ async def test_entries_say_who_when_from_where_and_what_was_before(company: Comp
     assert [item["id"] for item in page["items"]] == list(range(len(page["items"]), 0, -1))
     older = (await company.http.get("/api/v1/audit", params={"before": newest["id"]})).json()["items"]
     assert older == page["items"][1:]
+
+
+async def test_the_log_is_looked_through_proved_whole_and_taken_along(ten: Company, owner_dsn: str) -> None:
+    http = ten.http
+    await http.post("/api/v1/sites", json={"name": "=cmd|' /C calc'!A0"})
+    found = (await http.get("/api/v1/audit", params={"act": "site.", "actor": ten.email[:9].upper()})).json()["items"]
+    assert [entry["act"] for entry in found] == ["site.create"]
+    assert (await http.get("/api/v1/audit", params={"end": "2020-01-01T00:00:00Z"})).json()["items"] == []
+    answer = await http.get("/api/v1/audit/export", headers={"Accept-Language": "zh"})
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    heading, newest, *rest = csv.reader(io.StringIO(answer.content.decode("utf-8-sig")))
+    assert heading[:3] == ["序号", "时间(UTC)", "操作者"]
+    assert newest[4].startswith("'=cmd"), "no spreadsheet takes it for a formula"
+    verdict = (await http.get("/api/v1/audit/verdict")).json()
+    assert (verdict["whole"], verdict["entries"]) == (True, len(rest) + 1)
+    with psycopg.connect(owner_dsn) as owner:
+        owner.execute("ALTER TABLE audit NO FORCE ROW LEVEL SECURITY")
+        owner.execute("UPDATE audit SET subject = 'other' WHERE tenant_id = %s AND seq = 4", [ten.scope.tenant_id])
+        owner.execute("ALTER TABLE audit FORCE ROW LEVEL SECURITY")
+    verdict = (await http.get("/api/v1/audit/verdict")).json()
+    assert (verdict["whole"], verdict["entry"]) == (False, 4)
+    assert verdict["fault_zh"]
 
 
 def test_the_app_role_can_only_append_and_only_to_its_tenants_log(app_dsn: str) -> None:

@@ -22,6 +22,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/me/language": {"language": "zh"},
     "PUT /api/v1/me/password": {"current": PASSWORD, "new": PASSWORD},
     "PUT /api/v1/users/{user_id}/role": {"role": "operator"},
+    "PUT /api/v1/users/{user_id}/grants": {"grants": []},
     "POST /api/v1/invitations": {"role": "engineer", "note": "a fitter"},
     "POST /api/v1/tokens": {"name": "mine"},
     "POST /api/v1/enrolment-codes": {"site_id": "{site_id}"},

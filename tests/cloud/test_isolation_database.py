@@ -39,7 +39,9 @@ def test_every_table_forces_row_level_security_or_is_telemetry(owner: psycopg.Co
 
 
 def test_every_policy_of_the_app_role_names_the_tenant(owner: psycopg.Connection) -> None:
-    policies = owner.execute("SELECT tablename, policyname, roles, qual, with_check FROM pg_policies").fetchall()
+    policies = owner.execute(
+        "SELECT tablename, policyname, roles, qual, with_check FROM pg_policies WHERE permissive = 'PERMISSIVE'"
+    ).fetchall()
     for table, name, roles, qual, check in policies:
         if "sunmao_door" in roles:
             assert roles == ["sunmao_door"], (table, name)
@@ -47,6 +49,27 @@ def test_every_policy_of_the_app_role_names_the_tenant(owner: psycopg.Connection
         assert roles == ["sunmao_app"], (table, name)
         assert "current_tenant()" in qual, (table, name)
         assert "current_tenant()" in check, (table, name)
+
+
+def test_every_table_is_limited_to_what_a_person_reaches(owner: psycopg.Connection) -> None:
+    limited = owner.execute(
+        """
+        SELECT tablename, string_agg(cmd, ' ' ORDER BY cmd), bool_and(COALESCE(qual, with_check) LIKE '%reaches_all()%')
+        FROM pg_policies WHERE permissive = 'RESTRICTIVE' AND roles = '{sunmao_app}' GROUP BY tablename
+        """
+    ).fetchall()
+    assert {tuple(row[1:]) for row in limited} == {("DELETE INSERT SELECT UPDATE", True)}
+    tables = owner.execute("SELECT tablename FROM pg_policies WHERE policyname = 'tenant_only'").fetchall()
+    assert {row[0] for row in limited} == {row[0] for row in tables}
+    # A table that says where its rows belong is limited by that, and is not readable by who reaches anything.
+    placed = owner.execute(
+        """
+        SELECT DISTINCT p.tablename FROM pg_policies p JOIN pg_attribute a ON a.attrelid = p.tablename::regclass
+        WHERE p.policyname = 'reach_select' AND a.attname IN ('equipment_id', 'line_id', 'site_id', 'agent_id')
+          AND p.qual !~ 'reached_|seen_|current_person'
+        """
+    ).fetchall()
+    assert placed == []
 
 
 def test_the_app_role_has_no_power_of_its_own(app: psycopg.Connection) -> None:

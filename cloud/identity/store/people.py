@@ -1,4 +1,4 @@
-"""Tenants, users, their credentials and invitations, and the audit log."""
+"""Tenants, users, their credentials and invitations."""
 
 from __future__ import annotations
 
@@ -271,19 +271,6 @@ async def use_invitation(connection: AsyncConnection, invitation: UUID, user: UU
 async def _withdraw_invitations(connection: AsyncConnection, user: UUID) -> None:
     await connection.execute(
         "DELETE FROM invitation WHERE tenant_id = current_tenant() AND created_by = %s AND used_by IS NULL", [user]
-    )
-
-
-async def select_audit(connection: AsyncConnection, before: int | None, limit: int) -> list[Row]:
-    """Return at most `limit` audit entries with numbers below `before`, newest first."""
-    return await _all(
-        connection,
-        """
-        SELECT seq AS id, at, actor, act, subject, address, detail, encode(hash, 'hex') AS hash FROM audit
-        WHERE tenant_id = current_tenant() AND (%(before)s::bigint IS NULL OR seq < %(before)s)
-        ORDER BY seq DESC LIMIT %(limit)s
-        """,
-        {"before": before, "limit": limit},
     )
 
 

@@ -202,7 +202,11 @@ class _Page:
         self._answer.clear()
         try:
             made = await self._configurations.want(
-                visit.scope, self._agent_id, request, etag=self._seen.etag, actor=visit.principal.actor
+                visit.acting(Scope.ENGINEER).scope,
+                self._agent_id,
+                request,
+                etag=self._seen.etag,
+                actor=visit.principal.actor,
             )
         except Problem as problem:
             await self.refresh()

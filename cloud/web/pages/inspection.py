@@ -84,7 +84,7 @@ async def build(visit: Visit) -> None:
                     Words(visit.say(_SCORE), tag="h2")
                     score_scale(visit, item)
                     Words(visit.say(_EXPLAIN[item.verdict]), "muted", tag="p")
-                _judgement(visit, item)
+                await _judgement(visit, item)
                 with box("card"):
                     Words(visit.say(_FACTS), tag="h2")
                     _facts(visit, item, equipment.name)
@@ -115,17 +115,19 @@ def _plate(visit: Visit, item: Inspection) -> None:
     )
 
 
-def _judgement(visit: Visit, item: Inspection) -> None:
+async def _judgement(visit: Visit, item: Inspection) -> None:
+    may = await visit.may_at(Scope.OPERATE, item.equipment_id)
     with box("card"):
         Words(visit.say(_WORD), tag="h2")
         said = box("stack")
-        _show_judgement(visit, said, item)
+        _show_judgement(visit, said, item, may=may)
 
 
-def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
+def _show_judgement(visit: Visit, said: ui.element, item: Inspection, *, may: bool) -> None:
     async def judge(judgement: Judgement) -> None:
         if await visit.may_still(Scope.OPERATE):
-            _show_judgement(visit, said, await visit.domains.quality.judge(visit.principal, item.id, judgement))
+            judged = await visit.domains.quality.judge(visit.acting(Scope.OPERATE), item.id, judgement)
+            _show_judgement(visit, said, judged, may=may)
 
     said.clear()
     with said:
@@ -136,7 +138,7 @@ def _show_judgement(visit: Visit, said: ui.element, item: Inspection) -> None:
                 Words(visit.say(_SAID, who=item.judged_by, when=when), "muted small")
         else:
             Words(visit.say(_ASKED), tag="div")
-        if visit.may(Scope.OPERATE):
+        if may:
             with box("line"):
                 _judge_button(visit, _GOOD, "good", lambda: judge("good"))
                 _judge_button(visit, _DEFECT, "bad", lambda: judge("defect"))
