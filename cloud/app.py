@@ -17,6 +17,9 @@ from cloud.core.listen import Listener
 from cloud.core.metrics import Metrics
 from cloud.core.settings import Secrets
 from cloud.dictionary import routes as dictionary
+from cloud.energy import routes as energy
+from cloud.energy.service import Energy
+from cloud.energy.tasks import keep_metered, note_changes
 from cloud.fleet import routes as fleet
 from cloud.fleet.service import Fleet, store_events
 from cloud.identity import routes as identity
@@ -45,7 +48,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production.
+    operator sets for sending. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -63,11 +66,13 @@ def create_app(
             state.production = Production(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
             state.notify = Notify(db, secrets, notify_settings or NotifySettings())
+            state.energy = Energy(db, state.identity, state.fleet, state.production)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
-                asyncio.create_task(keep_rolled_up(db, metrics, retained)),
+                asyncio.create_task(keep_rolled_up(db, metrics, retained, (note_changes,))),
                 asyncio.create_task(keep_sending(db, state.notify)),
+                asyncio.create_task(keep_metered(db)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
@@ -91,7 +96,7 @@ def create_app(
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production):
+    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

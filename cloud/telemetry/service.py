@@ -7,6 +7,7 @@
     export = telemetry.export(scope)                              export.plan(...), then export.file(plan, "csv") -> bytes
     async for change in telemetry.changes(scope): ...             first all latest values, then those that change
     receipt = await telemetry.deliver(agent, delivery)
+    minutes = await used_minutes(connection, series_id, start, end)     -> Minutes, for domains that compute from them
 
 `equipment_id` None means all equipment of the tenant. Series and equipment of another tenant do not exist: NotFound.
 Readings are rolled up every two seconds, so a chart made from roll-ups may lack the last ones.
@@ -44,6 +45,7 @@ from cloud.telemetry.schemas import (
     Stats,
 )
 from cloud.telemetry.store import query as store
+from cloud.telemetry.store.arrays import Minutes, select_minutes
 from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
 
@@ -176,6 +178,14 @@ class Telemetry:
             row = await store.select_stats(connection)
             delays = await store.select_delays(connection, _DELAY_HOURS)
         return Stats(**row, stored_after_ms={"p50": quantile_ms(delays, 0.5), "p95": quantile_ms(delays, 0.95)})
+
+
+async def used_minutes(connection: AsyncConnection, series_id: int, start: datetime, end: datetime) -> Minutes:
+    """Return the minutes of one of the tenant's series in [start, end) that have usable readings, within `connection`.
+
+    With them comes the next such minute on either side, however far away it is.
+    """
+    return await select_minutes(connection, series_id, start, end)
 
 
 async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict[int, store.Row]:

@@ -34,7 +34,41 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/production/calendars": {"site_id": "{site_id}", "valid_from": "2026-01-01", "shifts": []},
     "PUT /api/v1/production/calendar-exceptions": {"site_id": "{site_id}", "day": "2026-01-01", "name": "New Year"},
+    "POST /api/v1/energy/meters": {
+        "site_id": "{site_id}",
+        "series_id": "{series_id}",
+        "name": "M",
+        "carrier": "electricity",
+    },
+    "PUT /api/v1/energy/meters/{meter_id}": {"name": "M", "carrier": "electricity"},
+    "POST /api/v1/energy/tariffs": {
+        "site_id": "{site_id}",
+        "name": "T",
+        "valid_from": "2026-01-01",
+        "terms": {
+            "prices": {"flat": 1},
+            "schedules": [{"months": list(range(1, 13)), "bands": [{"minute": 0, "band": "flat"}]}],
+        },
+    },
+    "POST /api/v1/energy/factors": {
+        "site_id": "{site_id}",
+        "carrier": "electricity",
+        "valid_from": "2026-01-01",
+        "value": "1",
+        "source": "theirs alone",
+    },
 }
+SAME = {
+    "action": "read",
+    "node": "site",
+    "kind": "site",
+    "first_day": "2026-01-01",
+    "last_day": "2026-01-02",
+    "start": "2026-02-01T00:00:00Z",
+    "end": "2026-02-03T00:00:00Z",
+    "day": "2026-02-02",
+}
+"""What paths and queries take that belongs to nobody."""
 # Ends the very session the walk uses.
 LAST = "DELETE /api/v1/sessions/current"
 BY_AGENTS = {
@@ -105,6 +139,15 @@ async def _ids(company: Company) -> dict[str, str]:
     channel = {"kind": "email", "name": "theirs alone", "recipients": [company.email]}
     channel_id = (await company.http.post("/api/v1/notify/channels", json=channel)).json()["id"]
     notice = await company.http.post(f"/api/v1/notify/channels/{channel_id}/test")
+    site = (await get("/api/v1/sites")).json()[0]["id"]
+    series = {"site_id": site, "series_id": str(point["series_id"])}
+    for thing in ("meters", "tariffs", "factors"):
+        body = BODIES[f"POST /api/v1/energy/{thing}"]
+        made = await company.http.post(f"/api/v1/energy/{thing}", json=_filled(body, series))
+        assert made.status_code == 201 or thing == "meters", made.text  # the cloud may have made the meter by itself
+    energy = {
+        thing: (await get(f"/api/v1/energy/{thing}")).json()[0]["id"] for thing in ("meters", "tariffs", "factors")
+    }
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
     return {
         "line_id": line.json()["id"],
@@ -114,13 +157,16 @@ async def _ids(company: Company) -> dict[str, str]:
         "user_id": (await get("/api/v1/users")).json()[0]["id"],
         "token_id": token.json()["id"],
         "invitation_id": (await company.http.post("/api/v1/invitations", json={})).json()["id"],
-        "site_id": (await get("/api/v1/sites")).json()[0]["id"],
-        "node_id": str(company.site_id),
+        "site_id": site,
+        "node_id": site,
         "calendar_id": calendar.json()["id"],
         "exception_id": holiday.json()["id"],
         "channel_id": channel_id,
         "notice_id": str(notice.json()["id"]),
         "diagnostic_id": await _asked(company),
+        "meter_id": energy["meters"],
+        "tariff_id": energy["tariffs"],
+        "factor_id": energy["factors"],
         "inspection_id": "01999999-0000-7000-8000-000000000000",
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
@@ -138,8 +184,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
     theirs, ours = await new_company(), await new_company()
     ids = await _ids(theirs)
     missing = {name: "2147483647" if name in NUMBERS else "01999999-0000-7000-8000-00000000ffff" for name in ids}
-    same = {"action": "read", "node": "site", "first_day": "2026-01-01", "last_day": "2026-01-02"}
-    ids, missing = ids | same, missing | same
+    ids, missing = ids | SAME, missing | SAME
     before = await _everything(theirs)
     for method, path, operation in operations(await _document(ours)):
         if operation["security"] == [] or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:
@@ -191,6 +236,8 @@ async def _everything(company: Company) -> list[Any]:
         "lines",
         "tokens",
         "me",
+        "energy/tariffs",
+        "energy/factors",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

@@ -55,6 +55,19 @@ class States(NamedTuple):
     last: NDArray[np.float64]
 
 
+class Minutes(NamedTuple):
+    """Roll-up states of the minutes of one series that have usable readings, as arrays of one length, oldest first.
+
+    `time` is the begin of each minute in seconds since 1970 UTC; `increase` is NaN where a minute has one reading.
+    """
+
+    time: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    increase: NDArray[np.float64]
+
+
 async def select_numbers(
     connection: AsyncConnection, series: Sequence[int], start: datetime, end: datetime, limit: int
 ) -> Readings:
@@ -109,7 +122,35 @@ async def select_states(
     return States(*row)
 
 
-async def _arrays(connection: AsyncConnection, query: Any, values: Sequence[Any]) -> tuple[NDArray[Any], ...] | None:
+async def select_minutes(connection: AsyncConnection, series: int, start: datetime, end: datetime) -> Minutes:
+    """Return the used minutes of one of the tenant's series in [start, end), and the next one on either side."""
+    row = await _arrays(
+        connection,
+        """
+        SELECT array_agg(extract(epoch FROM bucket)::bigint), array_agg(sum / used), array_agg(first), array_agg(last),
+               array_agg(COALESCE(increase, 'NaN'))
+        FROM (
+            SELECT r.* FROM (
+                (SELECT * FROM rollup_minute WHERE series_id = %(series)s AND bucket < %(start)s AND used > 0
+                 ORDER BY bucket DESC LIMIT 1)
+                UNION ALL
+                SELECT * FROM rollup_minute
+                WHERE series_id = %(series)s AND bucket >= %(start)s AND bucket < %(end)s AND used > 0
+                UNION ALL
+                (SELECT * FROM rollup_minute WHERE series_id = %(series)s AND bucket >= %(end)s AND used > 0
+                 ORDER BY bucket LIMIT 1)
+            ) r JOIN series s ON s.id = r.series_id AND s.tenant_id = current_tenant() ORDER BY r.bucket
+        ) r
+        """,
+        {"series": series, "start": start, "end": end},
+    )
+    if row is None:
+        real = np.empty(0)
+        return Minutes(np.empty(0, "i8"), real, real, real, real)
+    return Minutes(*row)
+
+
+async def _arrays(connection: AsyncConnection, query: Any, values: Any) -> tuple[NDArray[Any], ...] | None:
     """Return the arrays of the one row of `query`, or None if they are of nothing."""
     async with connection.cursor(binary=True) as cursor:
         for name, loader in _LOADERS.items():

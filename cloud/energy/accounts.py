@@ -1,0 +1,141 @@
+"""The account of a site: what its meters of one carrier measured over a window, with the prices and factors of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.core.db import AsyncConnection
+from cloud.energy import figures
+from cloud.energy.carriers import CARRIERS, Carrier, CarrierCode
+from cloud.energy.factors import UNITS, factor_on
+from cloud.energy.meter_tree import Forest, Place, total, with_virtual
+from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
+from cloud.energy.profiles import Profile, Window, empty
+from cloud.energy.registry import factor_of, meters_of
+from cloud.energy.schemas import Factor, FactorKind, Figure, Meter
+from cloud.energy.store.days import select_days
+from cloud.energy.store.terms import select_factors, select_tariffs
+from cloud.energy.tariff_terms import TariffTerms
+from cloud.energy.tariffs import Cost, Prices, Version, cost, local_s, price, within
+from cloud.fleet.schemas import Equipment
+from cloud.identity.schemas import Site
+
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is known of a site and a carrier over `window`.
+
+    Attributes:
+        forest: the meters that are not ignored.
+        profiles: of every meter, over the whole UTC days around the window.
+        prices: of the same intervals.
+        names: of the tariff's versions, by the day they hold from.
+    """
+
+    site: Site
+    zone: ZoneInfo
+    window: Window
+    carrier: Carrier
+    machines: Sequence[Equipment]
+    forest: Forest
+    profiles: Mapping[UUID, Profile]
+    nothing: Profile
+    versions: Sequence[Version]
+    names: Mapping[date, str]
+    prices: Prices
+    own_factors: Sequence[Factor]
+
+    def sum_of(self, meters: Sequence[Meter]) -> Profile:
+        """Return the sum of meters over the whole account."""
+        return total(meters, self.profiles, self.nothing)
+
+    def cost_of(self, part: Profile) -> Cost:
+        """Return what a part of a profile costs."""
+        return cost(part, within(self.prices, self._index(part), len(part.energy)))
+
+    def factors_over(self, part: Profile, kind: FactorKind) -> tuple[NDArray[np.float64], list[Factor]]:
+        """Return the factor of each interval of a part, NaN where there is none, and those that occur."""
+        days = local_s(part.starts_s, self.zone) // DAY_S
+        values, found = np.full(len(days), np.nan), dict[tuple[date, str], Factor]()
+        edges = np.flatnonzero(np.append(True, np.diff(days) != 0)).tolist() if len(days) else []
+        for begin, end in zip(edges, [*edges[1:], len(days)], strict=True):
+            factor = factor_on(self.own_factors, self.carrier.code, kind, _EPOCH + timedelta(days=int(days[begin])))
+            if factor:
+                values[begin:end] = factor.value
+                found[factor.valid_from, factor.source] = factor
+        return values, list(found.values())
+
+    def emission(self, part: Profile, kind: FactorKind, inputs: Sequence[str]) -> Figure:
+        """Return the CO2, or the coal, that a part stands for."""
+        values, found = self.factors_over(part, kind)
+        sources = [f"{factor.value:g} {factor.unit} {factor.source}" for factor in found]
+        return figures.emission(part, values, UNITS[kind], [*inputs, *sources])
+
+    @property
+    def terms(self) -> TariffTerms | None:
+        """The terms that hold when the window begins, else the first that begin within it."""
+        first = self.window.start.astimezone(self.zone).date()
+        begun = [version for version in self.versions if version.valid_from <= first]
+        if begun:
+            return max(begun, key=lambda version: version.valid_from).terms
+        return min(self.versions, key=lambda version: version.valid_from).terms if self.versions else None
+
+    @property
+    def currency(self) -> str:
+        """The tariff's currency, or the yuan where there is no tariff."""
+        return self.terms.currency if self.terms else "CNY"
+
+    def _index(self, part: Profile) -> int:
+        return (part.start_s - self.nothing.start_s) // INTERVAL_S
+
+
+async def load(
+    connection: AsyncConnection, site: Site, machines: Sequence[Equipment], carrier: CarrierCode, window: Window
+) -> Account:
+    """Return the account of a site for a carrier over `window`."""
+    zone = ZoneInfo(site.time_zone)
+    at_site = [machine for machine in machines if machine.site_id == site.id]
+    meters = [meter for meter in await meters_of(connection, site.id) if meter.carrier == carrier]
+    nothing = empty(window)
+    profiles = await _profiles(connection, meters, nothing)
+    tariffs = [row for row in await select_tariffs(connection, site.id) if row["carrier"] == carrier]
+    versions = [Version(row["valid_from"], TariffTerms.model_validate(row["terms"])) for row in tariffs]
+    return Account(
+        site=site,
+        zone=zone,
+        window=window,
+        carrier=CARRIERS[carrier],
+        machines=at_site,
+        forest=Forest(meters, {machine.id: Place(site.id, machine.line_id) for machine in at_site}),
+        profiles=profiles,
+        nothing=nothing,
+        versions=versions,
+        names={row["valid_from"]: row["name"] for row in tariffs},
+        prices=price(versions, zone, nothing.start_s, len(nothing.energy)),
+        own_factors=[factor_of(row) for row in await select_factors(connection, site.id)],
+    )
+
+
+async def _profiles(connection: AsyncConnection, meters: Sequence[Meter], nothing: Profile) -> Mapping[UUID, Profile]:
+    first = datetime.fromtimestamp(nothing.start_s, UTC).date()
+    count = len(nothing.energy)
+    measured = {
+        meter.id: Profile(nothing.start_s, np.zeros(count), np.zeros(count), nothing.seconds)
+        for meter in meters
+        if meter.basis != "virtual"
+    }
+    last = first + timedelta(days=count // INTERVALS - 1)
+    for day in await select_days(connection, list(measured), first, last):
+        at = (day.day - first).days * INTERVALS
+        measured[day.meter_id].energy[at : at + INTERVALS] = day.energy
+        measured[day.meter_id].covered[at : at + INTERVALS] = day.covered
+    return with_virtual({meter.id: meter for meter in meters}, measured, nothing)

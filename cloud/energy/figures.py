@@ -1,0 +1,284 @@
+"""One pure function per figure. Each returns a `Figure`: value, unit, completeness, inputs - or why there is no value.
+
+A load is the mean power of an interval. Sources of terms: ISO 50001/50006 (energy performance indicator, specific energy),
+ISO 22400-2 (time elements), GB/T 16664 (load factor as mean by maximum load of a period).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.energy.carriers import Carrier
+from cloud.energy.metering import INTERVAL_S
+from cloud.energy.profiles import Profile, Window
+from cloud.energy.schemas import Figure
+from cloud.energy.tariffs import Cost, local_s
+from protocols.text import Text
+
+DEMAND_INTERVALS = 3
+"""Intervals of a demand period: 15 minutes, which slide by five."""
+LOW_SHARE = 5.0
+"""The base load is the load that is gone below only in this percentage of the time."""
+NIGHT = (22, 6)
+"""Hours between which it is night."""
+_HOUR_S = 3600
+
+NO_READINGS = Text("no readings in this time", "该时段没有读数")
+NO_TARIFF = Text("no tariff holds at this time; enter one", "该时段没有生效的电价，请先录入")
+NO_FACTOR = Text("no factor is known for this carrier; enter one", "该能源种类没有换算因子，请先录入")
+NO_COUNTS = Text("no good parts counted in this time", "该时段没有良品计数")
+NO_STATES = Text("the machine's states are not known in this time", "该时段的设备状态未知")
+
+
+class Demand(NamedTuple):
+    """The largest mean load of a sliding 15 minutes, when that was, and whether it was measured throughout."""
+
+    load: float
+    window: Window
+
+
+def consumption(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the energy in the carrier's unit."""
+    if not profile.covered.any() and not profile.energy.any():
+        return nothing(carrier.symbol, inputs, NO_READINGS)
+    return Figure(
+        value=profile.total, unit=carrier.symbol, completeness=profile.completeness, inputs=list(inputs), formula="Σ E"
+    )
+
+
+def energy_cost(cost: Cost, profile: Profile, currency: str, inputs: Sequence[str]) -> Figure:
+    """Return the cost of the energy with surcharges, without charges of the month."""
+    if not cost.bands:
+        return nothing(currency, inputs, NO_TARIFF if profile.energy.any() else NO_READINGS)
+    priced = 1 - abs(cost.unpriced) / (abs(profile.total) or 1.0)
+    return Figure(
+        value=cost.total,
+        unit=currency,
+        completeness=profile.completeness * max(min(priced, 1.0), 0.0),
+        inputs=[*inputs, "tariff"],
+        formula="Σ E(t) · (p(t) + s)",
+    )
+
+
+def valley_saving(cost: Cost, profile: Profile, currency: str, inputs: Sequence[str]) -> Figure:
+    """Return what would be saved if each day's energy were drawn at that day's lowest price: the most there is to gain."""
+    if not cost.bands:
+        return nothing(currency, inputs, NO_TARIFF if profile.energy.any() else NO_READINGS)
+    return Figure(
+        value=cost.energy_charge - cost.valley,
+        unit=currency,
+        completeness=profile.completeness,
+        inputs=[*inputs, "tariff"],
+        formula="Σ E(t) · (p(t) − min p(day))",
+    )
+
+
+def demand(profile: Profile) -> Demand | None:
+    """Return the maximum demand: the largest mean load over 15 minutes, sliding by five; None if nothing was measured.
+
+    Only periods that are covered throughout count, so that energy spread over a silence makes no peak and hides none.
+    """
+    if len(profile.energy) < DEMAND_INTERVALS:
+        return None
+    sums = np.convolve(profile.energy, np.ones(DEMAND_INTERVALS), "valid")
+    whole = np.convolve(profile.covered >= INTERVAL_S - 1, np.ones(DEMAND_INTERVALS), "valid") == DEMAND_INTERVALS
+    if not whole.any():
+        return None
+    at = int(np.argmax(np.where(whole, sums, -np.inf)))
+    begin = profile.start_s + at * INTERVAL_S
+    length = DEMAND_INTERVALS * INTERVAL_S
+    window = Window(datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(begin + length, UTC))
+    return Demand(float(sums[at]) * _HOUR_S / length, window)
+
+
+def maximum_demand(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return `demand` as a figure."""
+    found = demand(profile)
+    if found is None:
+        return nothing(carrier.rate, inputs, NO_READINGS)
+    return Figure(
+        value=found.load,
+        unit=carrier.rate,
+        completeness=profile.completeness,
+        inputs=list(inputs),
+        formula="max E(15 min) / 0.25 h",
+    )
+
+
+def loads(profile: Profile) -> NDArray[np.float64]:
+    """Return the load of each interval; NaN where it is not covered."""
+    known = profile.covered >= INTERVAL_S / 2
+    return np.where(known, profile.energy * _HOUR_S / INTERVAL_S, np.nan)
+
+
+def mean_load(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the mean load over the time that is covered."""
+    known = loads(profile)
+    if np.isnan(known).all():
+        return nothing(carrier.rate, inputs, NO_READINGS)
+    value = float(np.nanmean(known))
+    return Figure(
+        value=value, unit=carrier.rate, completeness=profile.completeness, inputs=list(inputs), formula="Σ E / t"
+    )
+
+
+def base_load(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the load that is gone below in 5 % of the time only: what runs whatever is made."""
+    known = loads(profile)
+    if np.isnan(known).all():
+        return nothing(carrier.rate, inputs, NO_READINGS)
+    return Figure(
+        value=float(np.nanpercentile(known, LOW_SHARE)),
+        unit=carrier.rate,
+        completeness=profile.completeness,
+        inputs=list(inputs),
+        formula="P5 of the load",
+    )
+
+
+def load_factor(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the mean load by the maximum demand, in percent."""
+    mean, peak = mean_load(profile, carrier, inputs), demand(profile)
+    if mean.value is None or peak is None or peak.load <= 0:
+        return nothing("%", inputs, NO_READINGS)
+    return Figure(
+        value=100 * mean.value / peak.load,
+        unit="%",
+        completeness=profile.completeness,
+        inputs=list(inputs),
+        formula="mean load / maximum demand",
+    )
+
+
+def at_night(profile: Profile, zone: ZoneInfo) -> float:
+    """Return the energy between 22:00 and 06:00 on the site's clock."""
+    hour = local_s(profile.starts_s, zone) % 86_400 // _HOUR_S
+    return float(profile.energy[(hour >= NIGHT[0]) | (hour < NIGHT[1])].sum())
+
+
+def at_weekends(profile: Profile, zone: ZoneInfo) -> float:
+    """Return the energy of Saturdays and Sundays on the site's calendar."""
+    weekday = (local_s(profile.starts_s, zone) // 86_400 + 3) % 7  # 1 January 1970 was a Thursday
+    return float(profile.energy[weekday >= 5].sum())
+
+
+def share(part: float, profile: Profile, inputs: Sequence[str]) -> Figure:
+    """Return what percentage of the energy `part` is."""
+    if profile.total <= 0:
+        return nothing("%", inputs, NO_READINGS)
+    return Figure(
+        value=100 * part / profile.total,
+        unit="%",
+        completeness=profile.completeness,
+        inputs=list(inputs),
+        formula="E(part) / E",
+    )
+
+
+def daily_course(profile: Profile, zone: ZoneInfo) -> list[float | None]:
+    """Return the mean load of each of the day's 96 quarters of an hour on the site's clock; None where never measured."""
+    quarter = local_s(profile.starts_s, zone) % 86_400 // 900
+    known = loads(profile)
+    at = ~np.isnan(known)
+    count = np.bincount(quarter[at], minlength=96)
+    total = np.bincount(quarter[at], weights=known[at], minlength=96)
+    return [float(total[i] / count[i]) if count[i] else None for i in range(96)]
+
+
+def specific_energy(energy: Figure, good: float | None, counts: Sequence[str]) -> Figure:
+    """Return the energy per good part."""
+    unit = f"{energy.unit}/pcs"
+    if energy.value is None:
+        return energy.model_copy(update={"unit": unit})
+    if not good or good <= 0:
+        return nothing(unit, [*energy.inputs, *counts], NO_COUNTS)
+    return Figure(
+        value=energy.value / good,
+        unit=unit,
+        completeness=energy.completeness,
+        inputs=[*energy.inputs, *counts],
+        formula="E / good parts",
+    )
+
+
+def idle_energy(
+    profile: Profile, idle: Sequence[Window], known_s: float, carrier: Carrier, inputs: Sequence[str]
+) -> Figure:
+    """Return the energy of the windows in which nothing is produced.
+
+    Within five minutes energy is taken as even, so a stop that is shorter is counted at the load around it. `known_s` is
+    how long the states are known.
+    """
+    if known_s <= 0:
+        return nothing(carrier.symbol, inputs, NO_STATES)
+    return Figure(
+        value=profile.over(idle).total,
+        unit=carrier.symbol,
+        completeness=profile.completeness * min(known_s / profile.seconds, 1.0),
+        inputs=[*inputs, "states"],
+        formula="Σ E(not producing)",
+    )
+
+
+def standby_load(profile: Profile, idle: Sequence[Window], carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the mean load while nothing is produced, over stops of at least five whole covered minutes."""
+    inside = [one for window in idle for one in _whole(profile, window)]
+    if not inside:
+        return nothing(carrier.rate, inputs, NO_STATES)
+    return Figure(
+        value=float(np.mean(inside)),
+        unit=carrier.rate,
+        completeness=profile.completeness,
+        inputs=[*inputs, "states"],
+        formula="mean load(not producing)",
+    )
+
+
+def emission(profile: Profile, factors: NDArray[np.float64], unit: str, inputs: Sequence[str]) -> Figure:
+    """Return what the energy stands for: each interval's by the factor of its day, NaN where there is none."""
+    if not profile.covered.any() and not profile.energy.any():
+        return nothing(unit, inputs, NO_READINGS)
+    known = ~np.isnan(factors)
+    if not known.any():
+        return nothing(unit, inputs, NO_FACTOR)
+    return Figure(
+        value=float((profile.energy[known] * factors[known]).sum()),
+        unit=unit,
+        completeness=profile.completeness * float(known.mean()),
+        inputs=list(inputs),
+        formula="Σ E(t) · f(t)",
+    )
+
+
+def added(figures: Mapping[str, Figure], unit: str) -> Figure:
+    """Return the sum of figures of one unit, without those that have no value."""
+    valued = [figure for figure in figures.values() if figure.value is not None]
+    if not valued:
+        return nothing(unit, [], NO_READINGS)
+    return Figure(
+        value=sum(figure.value or 0.0 for figure in valued),
+        unit=unit,
+        completeness=sum(figure.completeness for figure in valued) / len(figures),
+        inputs=sorted({name for figure in valued for name in figure.inputs}),
+        formula="Σ",
+    )
+
+
+def _whole(profile: Profile, window: Window) -> list[float]:
+    begin = -(-int(window.start.timestamp() - profile.start_s) // INTERVAL_S)
+    end = int(window.end.timestamp() - profile.start_s) // INTERVAL_S
+    part = loads(profile)[max(begin, 0) : max(end, 0)]
+    return [float(one) for one in part[~np.isnan(part)]]
+
+
+def nothing(unit: str, inputs: Sequence[str], why: Text) -> Figure:
+    """Return a figure that has no value, and why."""
+    return Figure(
+        value=None, unit=unit, completeness=0.0, inputs=list(inputs), formula="", why_en=why.en, why_zh=why.zh
+    )

@@ -1,0 +1,123 @@
+"""What meters have measured, and what of it is to be computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.postgres import types
+from psycopg.pq import Format
+
+
+class Day(NamedTuple):
+    """A stored day of a meter: what flowed, and how many seconds are covered, in each of its intervals."""
+
+    meter_id: UUID
+    day: date
+    energy: NDArray[np.float64]
+    covered: NDArray[np.int16]
+
+
+async def tenants_to_meter(connection: AsyncConnection) -> list[UUID]:
+    """Return the tenants with meters to compute anew. Runs outside any tenant."""
+    return [row[0] for row in await (await connection.execute("SELECT tenants_to_meter()")).fetchall()]
+
+
+async def mark_dirty(connection: AsyncConnection, dirty: Sequence[tuple[int, datetime]]) -> None:
+    """Note the meters among the (series, minute) pairs as to be computed anew."""
+    await connection.execute(
+        """
+        INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
+        SELECT m.tenant_id, m.id, min(d.minute), max(d.minute)
+        FROM unnest(%s::int[], %s::timestamptz[]) AS d (series_id, minute)
+        JOIN energy_meter m ON m.series_id = d.series_id AND m.tenant_id = current_tenant()
+        GROUP BY m.tenant_id, m.id
+        """,
+        [[series for series, _ in dirty], [minute for _, minute in dirty]],
+    )
+
+
+async def mark_all_dirty(connection: AsyncConnection, meters: Sequence[UUID]) -> None:
+    """Note all there is of `meters` as to be computed anew."""
+    await connection.execute(
+        """
+        INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
+        SELECT m.tenant_id, m.id, b.first, b.last FROM energy_meter m
+        CROSS JOIN LATERAL (SELECT min(bucket) AS first, max(bucket) AS last FROM rollup_minute
+                            WHERE series_id = m.series_id) b
+        WHERE m.tenant_id = current_tenant() AND m.id = ANY(%s) AND b.first IS NOT NULL
+        """,
+        [list(meters)],
+    )
+
+
+async def dirty_meters(connection: AsyncConnection) -> list[UUID]:
+    """Return the tenant's meters that are to be computed anew."""
+    cursor = await connection.execute("SELECT DISTINCT meter_id FROM energy_dirty WHERE tenant_id = current_tenant()")
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def take_dirty(connection: AsyncConnection, meter: UUID) -> list[tuple[datetime, datetime]]:
+    """Take the notes on one meter, as spans; nobody else computes it until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('meter'), hashtext(%s))", [str(meter)])
+    cursor = await connection.execute(
+        "DELETE FROM energy_dirty WHERE tenant_id = current_tenant() AND meter_id = %s RETURNING first, last", [meter]
+    )
+    return await cursor.fetchall()
+
+
+async def replace_days(connection: AsyncConnection, meter: UUID, first: date, last: date, days: Sequence[Day]) -> None:
+    """Store the days of a meter from `first` to `last` in place of what was there."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            "DELETE FROM energy_day WHERE tenant_id = current_tenant() AND meter_id = %s AND day BETWEEN %s AND %s",
+            [meter, first, last],
+        )
+        await cursor.executemany(
+            """
+            INSERT INTO energy_day (tenant_id, meter_id, day, energy, covered_s)
+            VALUES (current_tenant(), %s, %s, %s, %s)
+            """,
+            [[meter, day.day, day.energy.tolist(), day.covered.tolist()] for day in days],
+        )
+
+
+async def select_days(connection: AsyncConnection, meters: Sequence[UUID], first: date, last: date) -> list[Day]:
+    """Return the stored days of the tenant's `meters` from `first` to `last`, both included."""
+    async with connection.cursor(binary=True) as cursor:
+        cursor.adapters.register_loader(types["float8"].array_oid, _Float8)
+        cursor.adapters.register_loader(types["int2"].array_oid, _Int2)
+        await cursor.execute(
+            """
+            SELECT meter_id, day, energy, covered_s FROM energy_day
+            WHERE tenant_id = current_tenant() AND meter_id = ANY(%s) AND day BETWEEN %s AND %s
+            """,
+            [list(meters), first, last],
+        )
+        return [Day(*row) for row in await cursor.fetchall()]
+
+
+class _ArrayLoader(Loader):
+    """Takes an array without nulls as it lies in PostgreSQL's answer: 20 bytes of header, then length and element."""
+
+    format = Format.BINARY
+    element: str
+
+    def load(self, data: Buffer) -> NDArray[Any]:
+        records = np.frombuffer(data, np.dtype([("length", ">i4"), ("element", self.element)]), offset=20)
+        return records["element"].astype(np.dtype(self.element).newbyteorder("="))
+
+
+class _Float8(_ArrayLoader):
+    element = ">f8"
+
+
+class _Int2(_ArrayLoader):
+    element = ">i2"

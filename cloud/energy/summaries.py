@@ -1,0 +1,182 @@
+"""What a page about a site's energy shows, computed from its account and from what its machines made; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from cloud.energy import figures
+from cloud.energy.accounts import Account
+from cloud.energy.meter_tree import rest
+from cloud.energy.profiles import Profile, Window, summed
+from cloud.energy.schemas import BandUse, Contribution, DemandPeak, Figure, MachineUse, Meter, Summary, TreeNode
+from cloud.fleet.schemas import Equipment
+
+
+class Made(NamedTuple):
+    """What production says of a machine over a window.
+
+    Attributes:
+        good: good parts; None where nothing counts them.
+        counts: dictionary entries they were counted by.
+        idle: when it produced nothing.
+        known_s: how long its states are known.
+    """
+
+    good: float | None
+    counts: Sequence[str]
+    idle: Sequence[Window]
+    known_s: float
+
+
+NOTHING_MADE = Made(None, [], [], 0.0)
+
+
+def summarise(account: Account, made: Mapping[UUID, Made]) -> Summary:
+    """Return the summary of a site; `made` is what is known of its machines' production."""
+    meters = account.forest.of_site()
+    names = [f"{meter.name} ({meter.basis})" for meter in meters]
+    part = account.sum_of(meters).within(account.window)
+    cost = account.cost_of(part)
+    carrier = account.carrier
+    machines = _machines(account, made)
+    co2, coal = account.factors_over(part, "co2")[1], account.factors_over(part, "coal")[1]
+    return Summary(
+        site_id=account.site.id,
+        carrier=carrier.code,
+        unit=carrier.symbol,
+        rate=carrier.rate,
+        currency=account.currency,
+        time_zone=account.zone.key,
+        start=account.window.start,
+        end=account.window.end,
+        energy=figures.consumption(part, carrier, names),
+        cost=figures.energy_cost(cost, part, account.currency, names),
+        co2=account.emission(part, "co2", names),
+        coal=account.emission(part, "coal", names),
+        co2_factor=co2[-1] if co2 else None,
+        coal_factor=coal[-1] if coal else None,
+        bands=[BandUse.model_validate(band._asdict()) for band in cost.bands],
+        valley_saving=figures.valley_saving(cost, part, account.currency, names),
+        peak=_peak(account, part),
+        maximum_demand=figures.maximum_demand(part, carrier, names),
+        mean_load=figures.mean_load(part, carrier, names),
+        base_load=figures.base_load(part, carrier, names),
+        load_factor=figures.load_factor(part, carrier, names),
+        night=figures.share(figures.at_night(part, account.zone), part, names),
+        weekend=figures.share(figures.at_weekends(part, account.zone), part, names),
+        idle=figures.added({str(machine.equipment_id): machine.idle for machine in machines}, carrier.symbol),
+        idle_cost=figures.added(
+            {str(machine.equipment_id): machine.idle_cost for machine in machines}, account.currency
+        ),
+        course=figures.daily_course(part, account.zone),
+        tree=[_node(account, meter, part.total) for meter in sorted(meters, key=lambda meter: meter.name)],
+        machines=machines,
+        unconfirmed=sum(not meter.confirmed for meter in account.forest.meters.values()),
+    )
+
+
+def _machines(account: Account, made: Mapping[UUID, Made]) -> list[MachineUse]:
+    uses = []
+    for machine in account.machines:
+        meters = account.forest.of_equipment(machine.id)
+        if meters:
+            uses.append(_machine(account, machine, meters, made.get(machine.id, NOTHING_MADE)))
+    return sorted(uses, key=lambda use: -(use.energy.value or 0.0))
+
+
+def _machine(account: Account, machine: Equipment, meters: Sequence[Meter], made: Made) -> MachineUse:
+    names = [f"{meter.name} ({meter.basis})" for meter in meters]
+    part = account.sum_of(meters).within(account.window)
+    energy = figures.consumption(part, account.carrier, names)
+    return MachineUse(
+        equipment_id=machine.id,
+        name=machine.label,
+        line=machine.line,
+        energy=energy,
+        cost=figures.energy_cost(account.cost_of(part), part, account.currency, names),
+        idle=figures.idle_energy(part, made.idle, made.known_s, account.carrier, names),
+        idle_cost=_idle_cost(account, part, made, names),
+        standby=figures.standby_load(part, made.idle, account.carrier, names),
+        specific=figures.specific_energy(energy, made.good, made.counts),
+        good=made.good,
+    )
+
+
+def _idle_cost(account: Account, part: Profile, made: Made, names: Sequence[str]) -> Figure:
+    if made.known_s <= 0:
+        return figures.nothing(account.currency, names, figures.NO_STATES)
+    idle = part.over(made.idle)
+    return figures.energy_cost(account.cost_of(idle), idle, account.currency, [*names, "states"])
+
+
+def _peak(account: Account, part: Profile) -> DemandPeak | None:
+    found = figures.demand(part)
+    if found is None:
+        return None
+    shares = []
+    for machine in account.machines:
+        meters = account.forest.of_equipment(machine.id)
+        if meters:
+            during = account.sum_of(meters).within(found.window)
+            shares.append(
+                Contribution(
+                    equipment_id=machine.id, name=machine.label, load=during.total * 3600 / found.window.seconds
+                )
+            )
+    charge = account.terms.demand if account.terms else None
+    return DemandPeak(
+        load=found.load,
+        start=found.window.start,
+        end=found.window.end,
+        contract=charge.contract if charge and charge.kind == "maximum_demand" else None,
+        contributors=sorted(shares, key=lambda share: -share.load),
+    )
+
+
+def _node(account: Account, meter: Meter, whole: float) -> TreeNode:
+    """Return the tree behind a meter; machines of a line stand together, unless the meter is the line's own."""
+    lines: dict[UUID, list[TreeNode]] = {}
+    children = []
+    for child in account.forest.children(meter):
+        node, line = _node(account, child, whole), account.forest.line_of(child)
+        if line is None or child.line_id or account.forest.line_of(meter) == line:
+            children.append(node)
+        else:
+            lines.setdefault(line, []).append(node)
+    names = {machine.line_id: machine.line or "" for machine in account.machines}
+    for line, nodes in lines.items():
+        together = summed([account.profiles[node.id] for node in nodes if node.id], account.nothing)
+        children.append(
+            TreeNode(
+                kind="line",
+                id=line,
+                name=names.get(line, ""),
+                children=_ranked(nodes),
+                **_amount(account, together, whole),
+            )
+        )
+    children = _ranked(children)
+    left = rest(meter, account.forest, account.profiles)
+    if left is not None:
+        children.append(TreeNode(kind="rest", id=None, name="", children=[], **_amount(account, left, whole)))
+    return TreeNode(
+        kind="equipment" if meter.equipment_id else "meter",
+        id=meter.id,
+        name=meter.name,
+        basis=meter.basis,
+        confirmed=meter.confirmed,
+        children=children,
+        **_amount(account, account.profiles[meter.id], whole),
+    )
+
+
+def _amount(account: Account, profile: Profile, whole: float) -> dict[str, Any]:
+    part = profile.within(account.window)
+    energy = figures.consumption(part, account.carrier, [])
+    return {"energy": energy, "share": part.total / whole if whole > 0 else None}
+
+
+def _ranked(nodes: Sequence[TreeNode]) -> list[TreeNode]:
+    return sorted(nodes, key=lambda node: -(node.energy.value or 0.0))

@@ -1,0 +1,124 @@
+"""From deliveries to accounts: stored energy equals a computation from scratch, and nothing is counted twice."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from cloud.core.db import Database
+from cloud.energy.tasks import meter_all
+from tests.cloud.conftest import Company
+from tests.cloud.energy.plant import GAS, MAIN, OVEN, PRESS, PRESS_POWER, classify, days_of, settle
+from tests.doubles.agent import frame, readings
+
+START_US = 1_770_048_000_000_000  # 2026-02-02T16:00:00Z: midnight in Shanghai
+MINUTE_US = 60_000_000
+DAY = {"start": "2026-02-03T00:00:00+08:00", "end": "2026-02-04T00:00:00+08:00"}
+
+
+async def get(company: Company, path: str, **query: Any) -> Any:
+    answer = await company.http.get(f"/api/v1/energy/{path}", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_late_and_replayed_data_give_the_same_bits_as_a_computation_from_scratch(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    random, total, rows = Random(7), 5000.0, []
+    at = START_US
+    for _ in range(900):
+        at += random.choice([20, 45, 60, 60, 61, 300, 4000]) * 1_000_000
+        total = 3.0 if random.random() < 0.01 else total + random.uniform(0, 4)
+        rows += readings(PRESS, [0.0 if random.random() < 0.02 else total], at)
+        rows += readings(OVEN, [random.uniform(-5, 90)], at + 7_000_000)
+    random.shuffle(rows)
+    frames = [frame(seq, rows[seq::9]) for seq in range(9)]
+    async with company.agent() as agent:
+        for some in frames + frames[:3]:
+            await agent.deliver(some)
+            await settle(db)
+    kept = days_of(owner_dsn, company)
+    assert len({day for _, day, _, _ in kept}) > 3
+    with psycopg.connect(owner_dsn) as connection:
+        connection.execute("DELETE FROM energy_day WHERE tenant_id = %s", [company.scope.tenant_id])
+        connection.execute(
+            "INSERT INTO energy_dirty (tenant_id, meter_id, first, last) SELECT m.tenant_id, m.id, min(r.bucket), max(r.bucket)"
+            " FROM energy_meter m JOIN rollup_minute r USING (series_id) WHERE m.tenant_id = %s GROUP BY 1, 2",
+            [company.scope.tenant_id],
+        )
+    await meter_all(db)
+    assert days_of(owner_dsn, company) == kept
+
+
+async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    minutes = range(0, 1441)
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(MAIN, [0.0], START_US)))
+        await classify(company, owner_dsn)
+        await agent.deliver(
+            frame(2, readings(MAIN, [minute * 1.0 for minute in minutes], START_US, MINUTE_US)),
+            frame(3, readings(PRESS, [minute * 0.4 for minute in minutes], START_US, MINUTE_US)),
+            frame(4, readings(PRESS_POWER, [24.0] * 1441, START_US, MINUTE_US)),
+            frame(5, readings(OVEN, [12.0] * 1441, START_US, MINUTE_US)),
+            frame(6, readings(GAS, [minute * 0.1 for minute in minutes], START_US, MINUTE_US)),
+        )
+    await settle(db)
+    meters = {meter["name"]: meter for meter in await get(company, "meters")}
+    assert {name: meter["basis"] for name, meter in meters.items()} == {
+        "main-meter": "counter",
+        "press-1": "counter",  # its power is not counted a second time
+        "oven-1": "power",
+    }
+    assert meters["press-1"]["parent_id"] == meters["oven-1"]["parent_id"] == meters["main-meter"]["id"]
+    assert not meters["press-1"]["confirmed"]
+
+    site = (await company.http.get("/api/v1/sites")).json()[0]["id"]
+    summary = await get(company, "summary", site_id=site, **DAY)
+    assert summary["energy"]["value"] == pytest.approx(1440, rel=1e-3), "the main meter alone"
+    assert summary["energy"]["completeness"] == pytest.approx(1.0, abs=0.01)
+    assert summary["energy"]["inputs"] == ["main-meter (counter)"]
+    assert summary["peak"]["load"] == pytest.approx(60.0)
+    assert summary["base_load"]["value"] == pytest.approx(60.0)
+    assert {one["name"]: round(one["load"], 3) for one in summary["peak"]["contributors"]} == {
+        "press-1": 24.0,
+        "oven-1": 12.0,
+    }
+    (tree,) = summary["tree"]
+    assert [(node["kind"], node["name"], round(node["energy"]["value"], -1)) for node in tree["children"]] == [
+        ("equipment", "press-1", 580),
+        ("equipment", "oven-1", 290),
+        ("rest", "", 580),
+    ]
+    assert summary["cost"]["value"] is None
+    assert "电价" in summary["cost"]["why_zh"]
+    assert summary["co2"]["value"] == pytest.approx(1440 * 0.5306, rel=1e-3)
+    assert summary["co2_factor"]["source"].startswith("生态环境部")
+    assert summary["night"]["value"] == pytest.approx(100 * 8 / 24, abs=0.2)
+
+    usage = await get(company, "usage", node="site", node_id=site, granularity="hour", **DAY)
+    assert len(usage["rows"]) == 24
+    assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
+
+    gas = await get_meter(company, site, "gas")
+    assert gas["basis"] == "counter"
+    await meter_all(db)
+    summary = await get(company, "summary", site_id=site, carrier="natural_gas", **DAY)
+    assert (summary["energy"]["unit"], round(summary["energy"]["value"])) == ("m³", 144)
+
+
+async def get_meter(company: Company, site: str, point: str) -> Any:
+    series = {one["name"]: one for one in (await company.http.get("/api/v1/points")).json()}[point]
+    body = {"site_id": site, "series_id": series["series_id"], "name": "Gas", "carrier": "natural_gas"}
+    body["equipment_id"] = series["equipment_id"]
+    refused = await company.http.post("/api/v1/energy/meters", json=body | {"carrier": "electricity"})
+    assert refused.status_code == 422
+    assert "m³" in refused.json()["detail"]
+    made = await company.http.post("/api/v1/energy/meters", json=body)
+    assert made.status_code == 201, made.text
+    return made.json()
