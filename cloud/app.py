@@ -13,6 +13,8 @@ from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
 from cloud.core.body import BodyLimit
 from cloud.core.db import Database
+from cloud.core.idempotency import Idempotency, document
+from cloud.core.limits import API_BURST, API_PERIOD_S, RateHeaders, RateLimit
 from cloud.core.listen import Listener
 from cloud.core.metrics import Metrics
 from cloud.core.settings import Secrets
@@ -93,6 +95,9 @@ def create_app(
         redoc_url=None,
         responses={"4XX": {"model": errors.ProblemBody, "content": {errors.MEDIA_TYPE: {}}}},
     )
+    app.state.api_rate = RateLimit(API_BURST, API_PERIOD_S)
+    app.add_middleware(Idempotency, secret=secrets.lookup_key)
+    app.add_middleware(RateHeaders)
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
@@ -116,4 +121,5 @@ def create_app(
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     mount(app)
+    document(app.openapi())
     return app

@@ -19,6 +19,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from cloud.core.errors import Forbidden, Unauthenticated
+from cloud.core.limits import RateLimit
 from cloud.core.principal import AgentPrincipal, Principal, Scope
 from protocols.text import Text
 
@@ -50,6 +51,12 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
+def token_of(request: Request) -> str | None:
+    """Return the token that a request of a person carries, from wherever it may come."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else request.cookies.get(SESSION_COOKIE)
+
+
 async def _principal(
     request: Request,
     demanded: SecurityScopes,
@@ -61,6 +68,7 @@ async def _principal(
     principal = await resolvers.principal(token) if token else None
     if principal is None:
         raise Unauthenticated
+    _count(request, principal)
     if bearer is None and request.method not in _SAFE_METHODS:
         _refuse_foreign_origin(request)
     (demand,) = map(Scope, demanded.scopes)
@@ -72,6 +80,16 @@ async def _principal(
             )
         )
     return principal.demanding(demand)
+
+
+def _count(request: Request, principal: Principal) -> None:
+    """Count the request against what its company may ask of this process; raises TooMany."""
+    rate: RateLimit = request.app.state.api_rate
+    company = str(principal.scope.tenant_id)
+    try:
+        rate.spend(company)
+    finally:
+        request.state.rate_headers = rate.headers(company)
 
 
 def _refuse_foreign_origin(request: Request) -> None:

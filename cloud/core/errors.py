@@ -179,16 +179,21 @@ def _answer(
     )
 
 
-async def _problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - registered for Problem
+def problem_answer(request: Request, problem: Problem) -> JSONResponse:
+    """Return `problem` as the answer to `request`."""
     return _answer(
         request,
-        error.status,
-        error.kind,
-        error.title,
-        error.detail.to(language_of(request)),
-        headers=error.headers,
+        problem.status,
+        problem.kind,
+        problem.title,
+        problem.detail.to(language_of(request)),
+        headers=problem.headers,
     )
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for Problem
+    return problem_answer(request, error)
 
 
 _FATES: tuple[tuple[type[SunmaoError], int, str, Text], ...] = (

@@ -7,7 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from cloud.core.errors import TooMany
+
+API_BURST, API_PERIOD_S = 600, 1 / 60
+"""Requests of a company that one process takes at once, and after how many seconds it takes another."""
 
 _MAX_KEYS = 100_000
 
@@ -55,6 +61,33 @@ class RateLimit:
         while len(self._full_at) > _MAX_KEYS:
             self._full_at.popitem(last=False)
 
+    def headers(self, key: str) -> dict[str, str]:
+        """Return what is left to `key` as RateLimit headers (draft-ietf-httpapi-ratelimit-headers)."""
+        to_full_s = max(self._full_at.get(key, 0.0) - self._clock(), 0.0)
+        left = max(int(self._burst - to_full_s / self._period_s), 0)
+        return {
+            "RateLimit-Policy": f'"company";q={self._burst};w={math.ceil(self._burst * self._period_s)}',
+            "RateLimit": f'"company";r={left};t={math.ceil(to_full_s)}',
+        }
+
     def forgive(self, key: str) -> None:
         """Forget the tries of `key`."""
         self._full_at.pop(key, None)
+
+
+class RateHeaders:
+    """ASGI middleware: tells the caller what `request.state.rate_headers` holds, whatever the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        state = scope.setdefault("state", {})
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(state.get("rate_headers", {}))
+            await send(message)
+
+        await self._app(scope, receive, told)

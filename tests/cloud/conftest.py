@@ -21,6 +21,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cloud.app import create_app
@@ -141,14 +142,16 @@ def notify_settings() -> NotifySettings:
 
 
 @pytest.fixture(scope="module")
-def cloud_url(app_dsn: str, cold_store: str, notify_settings: NotifySettings) -> Iterator[str]:
+def cloud_app(app_dsn: str, cold_store: str, notify_settings: NotifySettings) -> FastAPI:
+    """The application on this module's database."""
+    return create_app(app_dsn, SECRETS, cold_store, notify_settings)
+
+
+@pytest.fixture(scope="module")
+def cloud_url(cloud_app: FastAPI) -> Iterator[str]:
     """A cloud on this module's database, served over TCP from a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(app_dsn, SECRETS, cold_store, notify_settings), log_level="warning", timeout_graceful_shutdown=1
-        )
-    )
+    server = uvicorn.Server(uvicorn.Config(cloud_app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
