@@ -32,8 +32,9 @@ MIN_OPSET, MAX_OPSET = 17, 21
 
 # fmt: off
 OPERATORS = frozenset({
-    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Greater", "Identity", "Log", "MatMul", "MaxPool", "Mul",
-    "Pad", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Reshape", "Sqrt", "Sub", "TopK", "Transpose",
+    "Abs", "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Greater", "Identity", "IsNaN", "Log", "MatMul", "Max",
+    "MaxPool", "Mul", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Reshape", "Sqrt", "Sub", "TopK",
+    "Transpose", "Where",
 })
 # fmt: on
 """What a bundle may compute with: what this project's exporters write. None of them loops or branches."""

@@ -28,15 +28,23 @@ class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model was learnt from. `data` is the SHA-256 over all pictures in order of their names."""
+    """What the model was learnt from.
+
+    Attributes:
+        family: the way it was learnt.
+        samples: pictures, or rows of series.
+        groups: parts that the pictures show, or blocks of rows: what is never both learnt from and judged by.
+        data: SHA-256 over all pictures in order of their names, or over the series.
+        parity: largest difference between the definition and the graph over `parity_samples`.
+    """
 
     family: str
-    pictures: int
-    parts: int
+    samples: int
+    groups: int
     data: str
     recipe: dict[str, str | int | float]
     parity: float
-    parity_pictures: int
+    parity_samples: int
 
 
 class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,9 +53,9 @@ class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         value: the score above which the verdict is given, in standard deviations of good parts.
         wanted: share of good parts meant to exceed it.
-        measured: share of part-disjoint held-out good pictures that exceed it.
-        low, high: 95 % interval of that share, counting each part once.
-        provisional: true when there are too few parts to hold `wanted`; collect more good parts and fit again.
+        measured: share of held-out good samples, disjoint by group, that exceed it.
+        low, high: 95 % interval of that share, counting each group once.
+        provisional: true when there are too few groups to hold `wanted`; collect more good parts and fit again.
     """
 
     value: float
@@ -63,13 +71,15 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     version: Version
-    task: Literal["inspect"]
+    task: Literal["inspect", "health"]
     opset: int
     input: list[TensorCard]
     output: list[TensorCard]
     fit: FitCard
     review: LimitCard
     reject: LimitCard
+    sensors: list[str] = []
+    """Of a health model: what its inputs are, in their order."""
 
 
 def parse_card(data: bytes) -> Card:

@@ -5,22 +5,18 @@ Exit status: 0 done and well; 1 the bundle is refused, or the inspected part doe
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from models.errors import BundleRefused, InputError, Language, ModelError, choose_language
+from models.console import BundleFolder, Json, Key, Lang, Trust, answer, answer_release, bar, explained, progress, say
+from models.errors import InputError, Language, choose_language
+from models.series_cli import fit_series, judge_series
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from models.card import LimitCard
     from models.vision.detector import Detector, Finding
-    from models.vision.fit import Release
     from models.vision.pictures import Grey, Sample
 
 _T = TypeVar("_T")
@@ -34,14 +30,7 @@ fit_app = typer.Typer(no_args_is_help=True, help="Fit a model. 训练模型。")
 key_app = typer.Typer(no_args_is_help=True, help="Signing keys. 签名密钥。")
 app.add_typer(fit_app, name="fit")
 app.add_typer(key_app, name="key")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
-Key = Annotated[Path, typer.Option("--key", help="PEM file of the signing key. 签名密钥(PEM 文件)。")]
-Trust = Annotated[
-    list[str], typer.Option("--trust", help="Base64 public key to accept; may be repeated. 受信任的公钥，可多次给出。")
-]
-BundleFolder = Annotated[Path, typer.Argument(help="Folder of the model bundle. 模型包文件夹。")]
+fit_app.command("series")(fit_series)
 
 
 @fit_app.command("vision")
@@ -70,13 +59,13 @@ def fit_vision(
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
         if (zoo is None) == (pictures is None):
             raise InputError("usage", "give either a folder of pictures or --zoo", "请给出图片文件夹或 --zoo，二者取一")
         signing_key = load_key(key)
         if zoo is not None:
             chosen = zoo_recipe(zoo)
-            greys = list(_progress(zoo_pictures(), PICTURES, _say(language, "pictures", "生成图片"), as_json))
+            greys = list(progress(zoo_pictures(), PICTURES, say(language, "pictures", "生成图片"), as_json))
             parts = [str(part) for part in range(PICTURES)]
         else:
             assert pictures is not None  # noqa: S101 - one of the two is given, as checked above
@@ -85,10 +74,10 @@ def fit_vision(
             greys, parts = _read(samples, chosen.size, language, as_json), [sample.part for sample in samples]
         if name:
             chosen = with_name(chosen, name)
-        with _bar(_say(language, "features", "计算特征"), len(greys), as_json) as advance:
+        with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
             release = fit(greys, parts, chosen, advance)
         write_bundle(out, release.card, release.onnx, signing_key)
-    _answer_release(release, out, signing_key, language, as_json)
+    answer_release(release, out, signing_key, language, as_json)
 
 
 @app.command()
@@ -112,48 +101,67 @@ def recalibrate(
     from models.vision.recalibrate import recalibrate as recalibrated
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
         signing_key = load_key(key)
         found = read_bundle(bundle, trust)
         samples = list_samples(good)
         greys = _read(samples, found.card.input[0].shape[0], language, as_json)
         release = recalibrated(found, greys, [sample.part for sample in samples], version)
         write_bundle(out, release.card, release.onnx, signing_key)
-    _answer_release(release, out, signing_key, language, as_json)
+    answer_release(release, out, signing_key, language, as_json)
 
 
 @app.command()
 def evaluate(
     bundle: BundleFolder,
     *,
-    good: Annotated[Path, typer.Option("--good", help="Good pictures the model never saw. 模型未见过的良品图片。")],
-    bad: Annotated[Path, typer.Option("--bad", help="Pictures of defective parts. 缺陷品图片。")],
+    good: Annotated[
+        Path | None, typer.Option("--good", help="Good pictures the model never saw. 模型未见过的良品图片。")
+    ] = None,
+    bad: Annotated[Path | None, typer.Option("--bad", help="Pictures of defective parts. 缺陷品图片。")] = None,
+    series: Annotated[
+        Path | None, typer.Option("--series", help="CSV file of labelled readings. 带标注的数据文件(CSV)。")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Column that marks anomalous rows. 标注异常的列。")
+    ] = None,
+    after: Annotated[
+        int, typer.Option("--after", min=0, help="Rows that only warm the model up. 仅用于预热的行数。")
+    ] = 0,
     trust: Trust,
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
-    """Judge a model on pictures it never saw. 用模型未见过的图片评估。"""
+    """Judge a model on pictures, or readings, it never saw. 用模型未见过的图片或数据评估。"""
+    from models.bundle import read_bundle
     from models.evaluate import evaluate as judge
     from models.vision.pictures import list_samples
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
+        if series is not None and good is None and bad is None:
+            judge_series(read_bundle(bundle, trust), series, label, after, language=language, as_json=as_json)
+            return
+        if good is None or bad is None or series is not None:
+            raise InputError(
+                "usage", "give either --good and --bad, or --series", "请给出 --good 与 --bad，或者 --series"
+            )
         detector = _detector(bundle, trust)
         greys = {folder: _read(list_samples(folder), detector.side, language, as_json) for folder in (good, bad)}
         found = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
         result = judge(greys[good], greys[bad], found[good], found[bad])
     shares = [
-        (_say(language, "defects reviewed or rejected", "缺陷检出(含复核)"), result.recall_review),
-        (_say(language, "defects rejected", "缺陷拒收"), result.recall_reject),
-        (_say(language, "good reviewed or rejected", "良品误判(含复核)"), result.false_review),
-        (_say(language, "good rejected", "良品误拒"), result.false_reject),
+        (say(language, "defects reviewed or rejected", "缺陷检出(含复核)"), result.recall_review),
+        (say(language, "defects rejected", "缺陷拒收"), result.recall_reject),
+        (say(language, "good reviewed or rejected", "良品误判(含复核)"), result.false_review),
+        (say(language, "good rejected", "良品误拒"), result.false_reject),
     ]
     rows = [
         ("AUROC", f"{result.auroc:.3f}"),
-        (_say(language, "AUROC of brightness alone", "仅看亮度的 AUROC"), f"{result.trivial_auroc:.3f}"),
+        (say(language, "AUROC of brightness alone", "仅看亮度的 AUROC"), f"{result.trivial_auroc:.3f}"),
     ]
     rows += [(title, f"{s.value:.1%}  [{s.low:.1%}, {s.high:.1%}]  n={s.pictures}") for title, s in shares]
-    _answer(as_json, result, rows)
+    answer(as_json, result, rows)
 
 
 @app.command()
@@ -178,7 +186,7 @@ def inspect(
 
     language = choose_language(lang)
     saved = heatmap or Path(f"{picture.stem}.heatmap.png")
-    with _explained(language, as_json):
+    with explained(language, as_json):
         detector = _detector(bundle, trust)
         finding = detector.inspect(read_grey(picture, detector.side))
         try:
@@ -189,13 +197,13 @@ def inspect(
             ) from error
     words = {"pass": "合格", "review": "待复核", "reject": "不合格"}
     rows = [
-        (_say(language, "verdict", "结论"), _say(language, finding.verdict, words[finding.verdict])),
-        (_say(language, "score", "异常分值"), f"{finding.score:.2f}"),
-        (_say(language, "review / reject above", "复核限 / 拒收限"), f"{finding.review:.2f} / {finding.reject:.2f}"),
-        (_say(language, "heat map", "热力图"), str(saved)),
+        (say(language, "verdict", "结论"), say(language, finding.verdict, words[finding.verdict])),
+        (say(language, "score", "异常分值"), f"{finding.score:.2f}"),
+        (say(language, "review / reject above", "复核限 / 拒收限"), f"{finding.review:.2f} / {finding.reject:.2f}"),
+        (say(language, "heat map", "热力图"), str(saved)),
     ]
     numbers = {name: round(getattr(finding, name), 4) for name in ("score", "review", "reject")}
-    _answer(as_json, {"verdict": finding.verdict, **numbers, "heatmap": str(saved)}, rows)
+    answer(as_json, {"verdict": finding.verdict, **numbers, "heatmap": str(saved)}, rows)
     if finding.verdict != "pass":
         raise typer.Exit(1)
 
@@ -207,12 +215,12 @@ def sign(bundle: BundleFolder, key: Key, as_json: Json = False, lang: Lang = Non
     from models.signing import load_key, public_key
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
         signing_key = load_key(key)
         sign_bundle(bundle, signing_key)
     public = public_key(signing_key)
-    said = _say(language, f"signed; trust = {public}", f"已签名；信任公钥 = {public}")
-    _answer(as_json, {"bundle": str(bundle), "trust": public}, said)
+    said = say(language, f"signed; trust = {public}", f"已签名；信任公钥 = {public}")
+    answer(as_json, {"bundle": str(bundle), "trust": public}, said)
 
 
 @app.command()
@@ -222,13 +230,13 @@ def verify(bundle: BundleFolder, trust: Trust, as_json: Json = False, lang: Lang
     from models.trial import try_bundle
 
     language = choose_language(lang)
-    with _explained(language, as_json):
+    with explained(language, as_json):
         found = read_bundle(bundle, trust)
         try_bundle(found)
     card = found.card
     title = f"{card.name} {card.version}"
-    said = _say(language, f"{title}: accepted, signed by {found.signer}", f"{title}：通过校验，签名者 {found.signer}")
-    _answer(as_json, {"name": card.name, "version": card.version, "signer": found.signer, "digest": found.digest}, said)
+    said = say(language, f"{title}: accepted, signed by {found.signer}", f"{title}：通过校验，签名者 {found.signer}")
+    answer(as_json, {"name": card.name, "version": card.version, "signer": found.signer, "digest": found.digest}, said)
 
 
 @key_app.command("create")
@@ -240,9 +248,9 @@ def create_key(
     """Make a signing key; prints the public key to list under `trust`. 生成签名密钥，输出公钥。"""
     from models.signing import create_key as make
 
-    with _explained(choose_language(lang), as_json):
+    with explained(choose_language(lang), as_json):
         public = make(path)
-    _answer(as_json, {"key": str(path), "trust": public}, public)
+    answer(as_json, {"key": str(path), "trust": public}, public)
 
 
 def main() -> None:
@@ -260,81 +268,9 @@ def _detector(folder: Path, trust: Sequence[str]) -> Detector:
 def _read(samples: Sequence[Sample], side: int, language: Language, quiet: bool) -> list[Grey]:
     from models.vision.pictures import read_greys
 
-    return list(_progress(read_greys(samples, side), len(samples), _say(language, "pictures", "读取图片"), quiet))
+    return list(progress(read_greys(samples, side), len(samples), say(language, "pictures", "读取图片"), quiet))
 
 
 def _inspect_all(detector: Detector, greys: Sequence[Grey], language: Language, quiet: bool) -> list[Finding]:
     findings = (detector.inspect(grey) for grey in greys)
-    return list(_progress(findings, len(greys), _say(language, "inspecting", "检测"), quiet))
-
-
-@contextmanager
-def _explained(language: Language, as_json: bool) -> Iterator[None]:
-    """Turn a ModelError into one line and the exit status."""
-    try:
-        yield
-    except ModelError as error:
-        if as_json:
-            _answer(as_json, {"error": error.reason, "en": error.en, "zh": error.zh}, "")
-        else:
-            typer.echo(error.explain(language), err=True)
-        raise typer.Exit(1 if isinstance(error, BundleRefused) else 2) from error
-
-
-@contextmanager
-def _bar(title: str, total: int, quiet: bool) -> Iterator[Any]:
-    """Show a progress bar on a terminal's standard error; yields what is called with (done, total)."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done, _: progress.update(task, completed=done)
-
-
-def _progress(items: Iterator[_T], total: int, title: str, quiet: bool) -> Iterator[_T]:
-    with _bar(title, total, quiet) as advance:
-        for done, item in enumerate(items, 1):
-            yield item
-            advance(done, total)
-
-
-def _answer(as_json: bool, value: Any, said: str | Sequence[tuple[str, str]]) -> None:
-    """Print the result: JSON for machines, else a sentence or a table of titles and values."""
-    import msgspec
-    from rich.console import Console
-    from rich.table import Table
-
-    if as_json:
-        typer.echo(msgspec.json.encode(value).decode())
-    elif isinstance(said, str):
-        typer.echo(said)
-    else:
-        table = Table(show_header=False, box=None)
-        for title, text in said:
-            table.add_row(title, text)
-        Console().print(table)
-
-
-def _answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language: Language, as_json: bool) -> None:
-    from models.signing import public_key
-
-    card, public = release.card, public_key(key)
-    rows = [
-        (_say(language, "model", "模型"), f"{card.name} {card.version}"),
-        (_say(language, "fitted on pictures / parts", "训练图片 / 工件"), f"{card.fit.pictures} / {card.fit.parts}"),
-        (_say(language, "review limit", "复核限"), _limit_text(card.review, language)),
-        (_say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
-        (_say(language, "bundle", "模型包"), str(out)),
-        (_say(language, "trust", "信任公钥"), public),
-    ]
-    _answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
-
-
-def _limit_text(limit: LimitCard, language: Language) -> str:
-    text = f"{limit.value:.2f}  ({limit.wanted:.0%}: {limit.measured:.1%} [{limit.low:.1%}, {limit.high:.1%}])"
-    return f"{text} {_say(language, 'provisional: too few parts', '暂定：工件数量不足')}" if limit.provisional else text
-
-
-def _say(language: Language, en: str, zh: str) -> str:
-    return zh if language == "zh" else en
+    return list(progress(findings, len(greys), say(language, "inspecting", "检测"), quiet))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.vision.calibrate import wilson_interval
+from models.conformal import wilson_interval
 from models.vision.detector import Finding
 from models.vision.pictures import Grey
 

@@ -16,7 +16,8 @@ from edge_agent.inspect.runtime import Judgement, judge, load_detector
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
-from models.vision.detector import VERDICTS, Detector
+from models.verdict import VERDICTS
+from models.vision.detector import Detector
 from protocols.reading import GOOD, Reading, now_us, plausible_time
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, Inspection, PointRef

@@ -7,13 +7,13 @@ show one part: asked for 5 % they gave 33 % and 11 % on magnetic tiles, part-dis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from models.card import LimitCard
+from models.conformal import conformal_quantile, wilson_interval
 from models.vision.export import Calibration
 from models.vision.features import Doubles
 
@@ -38,25 +38,6 @@ def part_folds(parts: Sequence[str], folds: int) -> Iterator[npt.NDArray[np.bool
     numbers = np.array([order[part] for part in parts])
     for fold in range(min(folds, len(order))):
         yield numbers % folds == fold
-
-
-def conformal_quantile(scores: Doubles, rate: float) -> tuple[float, bool]:
-    """Return the limit that a further good score exceeds with probability at most `rate`, and whether that is assured.
-
-    It is the ceil((n + 1)(1 - rate))-th smallest of n exchangeable scores (Vovk et al., "Algorithmic learning in a
-    random world", 2005). With n < 1/rate - 1 no finite limit assures the rate; then it is the largest score, and False.
-    """
-    rank = ceil((len(scores) + 1) * (1 - rate) - 1e-9)
-    ordered = np.sort(scores)
-    return float(ordered[min(rank, len(scores)) - 1]), rank <= len(scores)
-
-
-def wilson_interval(hits: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % score interval of a share (Wilson, 1927); `hits` may be fractional."""
-    share = hits / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    spread = z / (1 + z * z / count) * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(centre - spread, 0.0), min(centre + spread, 1.0)
 
 
 def calibrate(raw: Doubles, parts: Sequence[str], review_rate: float, reject_rate: float) -> Limits:

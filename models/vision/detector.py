@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,8 @@ from PIL import Image
 from models.bundle import Bundle
 from models.errors import InputError
 from models.session import open_session
+from models.verdict import VERDICTS, Verdict
 from models.vision.pictures import Grey
-
-Verdict = Literal["pass", "review", "reject"]
-VERDICTS: tuple[Verdict, ...] = ("pass", "review", "reject")
 
 
 class Finding(NamedTuple):
@@ -32,7 +30,10 @@ class Detector:
     """A verified bundle, ready to run."""
 
     def __init__(self, bundle: Bundle) -> None:
-        """Open the model; raises BundleRefused if the runtime cannot."""
+        """Open the model; raises InputError if it is not for pictures, BundleRefused if the runtime cannot open it."""
+        if bundle.card.task != "inspect":
+            name = bundle.card.name
+            raise InputError("task", f"{name} does not inspect pictures", f"{name} 不是图片检测模型")
         self.card = bundle.card
         self.side = bundle.card.input[0].shape[0]
         self._session = open_session(bundle.onnx)

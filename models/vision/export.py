@@ -6,18 +6,15 @@ a signature, never the fitted part.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from models.graph import Graph, Signature
 from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
 from models.vision.gaussian import FLOOR, SMOOTHING, CellGaussians
 from models.vision.recipe import Recipe
-
-OPSET = 17
-IR_VERSION = 8
 
 
 class Calibration(NamedTuple):
@@ -29,36 +26,16 @@ class Calibration(NamedTuple):
     reject: float
 
 
-class _Graph:
-    """Collects nodes and initialisers; each method returns the name of what it added."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.initialisers: list[TensorProto] = []
-
-    def constant(self, name: str, value: npt.ArrayLike, kind: type[np.generic] = np.float32) -> str:
-        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=kind), name))
-        return name
-
-    def shape(self, name: str, *numbers: int) -> str:
-        return self.constant(name, numbers, np.int64)
-
-    def node(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        name = name or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-
 def feature_model(recipe: Recipe) -> bytes:
     """Return the ONNX model from picture (uint8, size x size) to `features` (float32, cells x dimensions)."""
-    graph = _Graph()
+    graph = Graph()
     graph.node("Identity", _features(graph, recipe), name="features")
     return _serialise(graph, recipe, {"features": (TensorProto.FLOAT, (recipe.grid**2, dimensions(recipe)))})
 
 
 def inspection_model(recipe: Recipe, cells: CellGaussians, calibration: Calibration) -> bytes:
     """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject) and limits."""
-    graph = _Graph()
+    graph = Graph()
     grid = recipe.grid
     centred = graph.node("Sub", _features(graph, recipe), graph.constant("means", cells.means))
     column = graph.node("Reshape", centred, graph.shape("column", grid**2, dimensions(recipe), 1))
@@ -115,7 +92,7 @@ def _calibrated(model: ModelProto) -> list[TensorProto]:
     return [tensor for tensor in model.graph.initializer if tensor.name in {"loc", "scale", "limits"}]
 
 
-def _features(graph: _Graph, recipe: Recipe) -> str:
+def _features(graph: Graph, recipe: Recipe) -> str:
     """Add the nodes that compute `features.features`; returns the name of the (cells, dimensions) result."""
     side, grid, turns = recipe.size, recipe.grid, recipe.orientations
     grey = graph.node("Cast", "picture", to=TensorProto.FLOAT)
@@ -147,27 +124,14 @@ def _features(graph: _Graph, recipe: Recipe) -> str:
     return graph.node("Transpose", flat, perm=[1, 0])
 
 
-def _pool(graph: _Graph, operator: str, plane: str, side: int) -> str:
+def _pool(graph: Graph, operator: str, plane: str, side: int) -> str:
     return graph.node(operator, plane, kernel_shape=[side, side], strides=[side, side])
 
 
-def _mean(graph: _Graph, plane: str, cell: int) -> str:
+def _mean(graph: Graph, plane: str, cell: int) -> str:
     """Add the mean over a plane, cells first: one float32 sum over all its pixels would lose two digits."""
     return graph.node("ReduceMean", _pool(graph, "AveragePool", plane, cell), axes=[2, 3], keepdims=1)
 
 
-def _serialise(graph: _Graph, recipe: Recipe, outputs: dict[str, tuple[int, tuple[int, ...]]]) -> bytes:
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            recipe.name,
-            [helper.make_tensor_value_info("picture", TensorProto.UINT8, (recipe.size, recipe.size))],
-            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
-            graph.initialisers,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="sunmao-model",
-    )
-    checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+def _serialise(graph: Graph, recipe: Recipe, outputs: Signature) -> bytes:
+    return graph.model(recipe.name, {"picture": (TensorProto.UINT8, (recipe.size, recipe.size))}, outputs)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from models.card import Card, FitCard, TensorCard
 from models.errors import InputError
+from models.graph import OPSET
+from models.release import Release
 from models.session import open_session
 from models.vision.calibrate import Limits, calibrate, part_folds
-from models.vision.export import OPSET, Calibration, feature_model, inspection_model
+from models.vision.export import Calibration, feature_model, inspection_model
 from models.vision.features import Doubles, Floats, dimensions, features
 from models.vision.gaussian import CellGaussians, fit_cells, unusualness
 from models.vision.pictures import Grey, fingerprint
@@ -26,13 +27,6 @@ PARITY_LIMIT = 1e-4
 
 Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
-
-
-class Release(NamedTuple):
-    """A model that passed the parity gate, ready to be signed."""
-
-    card: Card
-    onnx: bytes
 
 
 def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: Progress | None = None) -> Release:
@@ -62,12 +56,12 @@ def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: P
         )
     fitted = FitCard(
         family=FAMILY,
-        pictures=len(greys),
-        parts=len(set(parts)),
+        samples=len(greys),
+        groups=len(set(parts)),
         data=fingerprint(greys),
         recipe={key: value for key, value in msgspec.to_builtins(recipe).items() if key not in {"name", "version"}},
         parity=parity,
-        parity_pictures=len(tested),
+        parity_samples=len(tested),
     )
     return Release(_card(recipe, limits, fitted), onnx)
 

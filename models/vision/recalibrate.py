@@ -9,10 +9,11 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.errors import InputError
+from models.release import Release
 from models.vision.calibrate import calibrate
 from models.vision.detector import Detector
 from models.vision.export import calibration_of, with_calibration
-from models.vision.fit import MIN_PICTURES, Release
+from models.vision.fit import MIN_PICTURES
 from models.vision.pictures import Grey
 
 

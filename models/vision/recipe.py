@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
 import msgspec
 
 from models.errors import InputError
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+from models.names import NAME, checked_name
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,10 +81,4 @@ def check(recipe: Recipe, where: str) -> Recipe:
 
 def with_name(recipe: Recipe, name: str) -> Recipe:
     """Return `recipe` under another name; raises InputError if no model may be called that."""
-    if not NAME.fullmatch(name):
-        raise InputError(
-            "name",
-            f"'{name}' is not a model's name: lower-case letters, digits and dashes; give one with --name",
-            f"“{name}”不能作模型名称：只能用小写字母、数字和短横线；请用 --name 指定",
-        )
-    return msgspec.structs.replace(recipe, name=name)
+    return msgspec.structs.replace(recipe, name=checked_name(name))

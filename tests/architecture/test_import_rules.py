@@ -69,7 +69,7 @@ BROKEN = {
     "public ids are made in the cloud": ("edge_agent/planted_id.py", "import uuid_utils"),
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
-    "ONNX graphs are written in models.vision.export": ("models/planted_onnx.py", "import onnx"),
+    "ONNX graphs are written in models.graph and models.vision.export": ("models/planted_onnx.py", "import onnx"),
     "pictures are opened by models.vision, inspection and enrolment": (
         "cloud/quality/planted_pil.py",
         "import PIL",

@@ -8,8 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.bundle import write_bundle
+from models.release import Release
 from models.signing import create_key, load_key, public_key
-from models.vision.fit import Release, fit
+from models.vision.fit import fit
 from models.vision.pictures import Grey
 from models.vision.zoo import zoo_pictures, zoo_recipe
 

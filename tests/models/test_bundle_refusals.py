@@ -18,7 +18,7 @@ from onnx import ModelProto, TensorProto, helper
 from models.bundle import LIMITS, read_bundle, sign_bundle, write_bundle
 from models.card import TensorCard, format_card, parse_card
 from models.errors import BundleRefused, InputError
-from models.vision.fit import Release
+from models.release import Release
 from tests.models.small_models import OUTPUT, branch, endless_loop, sign_anything, small_card, small_model
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.conformal import conformal_quantile, wilson_interval
 from models.evaluate import auroc
-from models.vision.calibrate import calibrate, conformal_quantile, part_folds, wilson_interval
+from models.vision.calibrate import calibrate, part_folds
 
 _scores = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=120)
 _rates = st.floats(0.005, 0.4)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.errors import InputError
+from models.release import Release
 from models.session import open_session
 from models.vision.export import feature_model
 from models.vision.features import features
-from models.vision.fit import PARITY_LIMIT, PARITY_PICTURES, Release, fit
+from models.vision.fit import PARITY_LIMIT, PARITY_PICTURES, fit
 from models.vision.pictures import Grey
 from models.vision.recipe import Recipe, load_recipe
 from models.vision.zoo import zoo_names, zoo_recipe
@@ -36,7 +37,7 @@ def test_two_fits_give_the_same_bytes() -> None:
 
 def test_the_zoo_is_released(release: Release) -> None:
     assert release.card.fit.parity <= PARITY_LIMIT
-    assert release.card.fit.parity_pictures >= PARITY_PICTURES
+    assert release.card.fit.parity_samples >= PARITY_PICTURES
     assert not release.card.review.provisional
     assert not release.card.reject.provisional
     assert len(release.onnx) < 3_000_000

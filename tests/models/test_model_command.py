@@ -40,7 +40,7 @@ def fitted(good_folder: Path, key_file: Path, tmp_path_factory: pytest.TempPathF
     result = run("fit", "vision", good_folder, "--out", out, "--key", key_file, "--json")
     assert result.exit_code == 0, result.output
     card = json.loads(result.stdout)["card"]
-    assert (card["name"], card["fit"]["pictures"], card["fit"]["parts"]) == ("cap", 40, 20)
+    assert (card["name"], card["fit"]["samples"], card["fit"]["groups"]) == ("cap", 40, 20)
     assert card["reject"]["provisional"]
     return out
 
@@ -91,7 +91,7 @@ def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Pat
     for folder in (folders, listed):
         out = tmp_path / f"{folder.name}-bundle"
         result = run("fit", "vision", folder, "--out", out, "--key", key_file, "--json")
-        assert json.loads(result.stdout)["card"]["fit"]["parts"] == 5
+        assert json.loads(result.stdout)["card"]["fit"]["groups"] == 5
     (listed / "parts.csv").write_text(rows[0])
     result = run("fit", "vision", listed, "--out", tmp_path / "x", "--key", key_file, "--lang", "en")
     assert result.exit_code == 2

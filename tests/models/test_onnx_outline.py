@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from models.errors import BundleRefused
 from models.onnx_outline import MAX_DEPTH, MAX_FIELDS, Outline, outline
-from models.vision.fit import Release
+from models.release import Release
 from tests.models.small_models import branch, endless_loop, nodes_of, small_model
 
 _names = st.sampled_from(["Add", "Conv", "Loop", "Evil", "If"])

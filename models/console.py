@@ -1,0 +1,104 @@
+"""What the commands of `sunmao-model` have in common: options, answers, progress bars, errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import msgspec
+import typer
+
+from models.errors import BundleRefused, Language, ModelError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from models.card import LimitCard
+    from models.release import Release
+
+_T = TypeVar("_T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输出 JSON。")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
+Key = Annotated[Path, typer.Option("--key", help="PEM file of the signing key. 签名密钥(PEM 文件)。")]
+Trust = Annotated[
+    list[str], typer.Option("--trust", help="Base64 public key to accept; may be repeated. 受信任的公钥，可多次给出。")
+]
+BundleFolder = Annotated[Path, typer.Argument(help="Folder of the model bundle. 模型包文件夹。")]
+
+
+@contextmanager
+def explained(language: Language, as_json: bool) -> Iterator[None]:
+    """Turn a ModelError into one line and the exit status."""
+    try:
+        yield
+    except ModelError as error:
+        if as_json:
+            answer(as_json, {"error": error.reason, "en": error.en, "zh": error.zh}, "")
+        else:
+            typer.echo(error.explain(language), err=True)
+        raise typer.Exit(1 if isinstance(error, BundleRefused) else 2) from error
+
+
+@contextmanager
+def bar(title: str, total: int, quiet: bool) -> Iterator[Any]:
+    """Show a progress bar on a terminal's standard error; yields what is called with (done, total)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done, _: progress.update(task, completed=done)
+
+
+def progress(items: Iterator[_T], total: int, title: str, quiet: bool) -> Iterator[_T]:
+    """Yield `items`, with a progress bar while they come."""
+    with bar(title, total, quiet) as advance:
+        for done, item in enumerate(items, 1):
+            yield item
+            advance(done, total)
+
+
+def answer(as_json: bool, value: Any, said: str | Sequence[tuple[str, str]]) -> None:
+    """Print the result: JSON for machines, else a sentence or a table of titles and values."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        typer.echo(msgspec.json.encode(value).decode())
+    elif isinstance(said, str):
+        typer.echo(said)
+    else:
+        table = Table(show_header=False, box=None)
+        for title, text in said:
+            table.add_row(title, text)
+        Console().print(table)
+
+
+def answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language: Language, as_json: bool) -> None:
+    """Print what was made: its limits, where it is, and the key to trust."""
+    from models.signing import public_key
+
+    card, public = release.card, public_key(key)
+    rows = [
+        (say(language, "model", "模型"), f"{card.name} {card.version}"),
+        (say(language, "fitted on samples / groups", "训练样本 / 分组"), f"{card.fit.samples} / {card.fit.groups}"),
+        (say(language, "review limit", "复核限"), _limit_text(card.review, language)),
+        (say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
+        (say(language, "bundle", "模型包"), str(out)),
+        (say(language, "trust", "信任公钥"), public),
+    ]
+    answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
+
+
+def _limit_text(limit: LimitCard, language: Language) -> str:
+    text = f"{limit.value:.2f}  ({limit.wanted:.0%}: {limit.measured:.1%} [{limit.low:.1%}, {limit.high:.1%}])"
+    return f"{text} {say(language, 'provisional: too few parts', '暂定：工件数量不足')}" if limit.provisional else text
+
+
+def say(language: Language, en: str, zh: str) -> str:
+    """Return the text in `language`."""
+    return zh if language == "zh" else en

@@ -1,0 +1,153 @@
+"""From readings of a healthy machine to a released health model: averages, limits by held-out blocks, graph, parity gate."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from models.card import Card, FitCard, LimitCard, TensorCard
+from models.conformal import conformal_quantile, wilson_interval
+from models.errors import InputError
+from models.graph import OPSET
+from models.release import Release
+from models.series.health import Doubles, Health, distances, first_state, held_out, learn, smoothed
+from models.series.health_export import health_model
+from models.series.recipe import HealthRecipe, check
+from models.series.table import Table, fingerprint
+from models.session import open_session
+
+FAMILY = "ewma-mahalanobis"
+MIN_HALF_LIVES = 10
+"""So much healthy time is needed at the least."""
+
+PARITY_ROWS = 200
+PARITY_LIMIT = 1e-4
+"""Largest difference between the numpy definition and the graph, in limits of healthy time (relative above 1)."""
+
+
+def fit(table: Table, recipe: HealthRecipe) -> Release:
+    """Return the model of the machine whose healthy readings are in `table`.
+
+    Raises InputError if there are too few rows, if a sensor has no reading in one of the blocks, or if the graph does not
+    compute what `health` defines.
+    """
+    check(recipe, recipe.name)
+    rows, sensors = table.values.shape
+    needed = int(max(MIN_HALF_LIVES * recipe.half_life, 4 * recipe.blocks, 5 * sensors))
+    if rows < needed:
+        raise InputError(
+            "no_rows",
+            f"{rows} rows are too few: at least {needed} of healthy running are needed",
+            f"只有 {rows} 行，太少：至少需要 {needed} 行健康运行数据",
+        )
+    blocks = np.array_split(np.arange(rows), recipe.blocks)
+    for block in blocks:
+        for sensor in np.flatnonzero(np.isnan(table.values[block]).all(axis=0)):
+            name = table.sensors[sensor]
+            raise InputError(
+                "no_rows",
+                f"sensor '{name}' has no reading in rows {block[0] + 1} to {block[-1] + 1}; leave it out or collect more",
+                f"传感器“{name}”在第 {block[0] + 1} 至 {block[-1] + 1} 行没有读数；请去掉该列或补充数据",
+            )
+    model, (review, reject) = fitted(table, recipe)
+    onnx = health_model(recipe.name, model, review.value, reject.value)
+    tested = _parity_rows(table.values)
+    parity = parity_gap(onnx, model, tested)
+    if not parity <= PARITY_LIMIT:
+        raise InputError(
+            "parity",
+            f"no release: the graph differs from its definition by {parity:.1e}, more than {PARITY_LIMIT:g}",
+            f"不予发布：计算图与定义相差 {parity:.1e}，超过 {PARITY_LIMIT:g}",
+        )
+    learnt = FitCard(
+        family=FAMILY,
+        samples=rows,
+        groups=recipe.blocks,
+        data=fingerprint(table),
+        recipe={key: value for key, value in msgspec.to_builtins(recipe).items() if key not in {"name", "version"}},
+        parity=parity,
+        parity_samples=len(tested),
+    )
+    return Release(_card(recipe, table, learnt, review, reject), onnx)
+
+
+def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard, LimitCard]]:
+    """Return the calibrated model of the healthy readings in `table`, and its limits for review and for reject."""
+    values = table.values
+    model = learn(values, recipe)
+    blocks = np.array_split(np.arange(len(values)), recipe.blocks)
+    far, furthest = held_out(model, smoothed(model, values), blocks, recipe.trim)
+    model = model._replace(
+        far=conformal_quantile(far, recipe.reject_rate)[0], furthest=conformal_quantile(furthest, recipe.reject_rate)[0]
+    )
+    healthy = np.maximum(far / model.far, furthest / model.furthest)
+    independent = int(len(values) / independent_after(recipe.half_life))
+    review, reject = (
+        _limit(healthy, rate, recipe.margin, independent) for rate in (recipe.review_rate, recipe.reject_rate)
+    )
+    return model, (review, reject)
+
+
+def independent_after(half_life: float) -> float:
+    """Return after how many readings an average is as good as a new one.
+
+    The mean of n independent readings has the variance of an average of step s at n = (2 - s) / s (Roberts, 1959).
+    """
+    step = 1 - 2 ** (-1 / half_life)
+    return float((2 - step) / step)
+
+
+def parity_gap(onnx: bytes, model: Health, values: Doubles) -> float:
+    """Return the largest difference between the graph, fed its own state, and numpy over the rows of `values`."""
+    session = open_session(onnx)
+    far, each = distances(model, smoothed(model, values))
+    parts = each / model.furthest
+    score = np.maximum(far / model.far, np.abs(parts).max(axis=1))
+    state, gap = first_state(values.shape[1]), 0.0
+    for row, reading in enumerate(values):
+        found, contributions, state = session.run(
+            ["score", "contributions", "next_state"], {"values": reading.astype(np.float32), "state": state}
+        )
+        for answer, expected in ((found, score[row]), (contributions, parts[row])):
+            gap = max(gap, float(np.max(np.abs(answer - expected) / np.maximum(np.abs(expected), 1))))
+    return gap
+
+
+def _parity_rows(values: Doubles) -> Doubles:
+    """Return healthy rows, and among them readings a model has never seen: missing ones, and far too high ones."""
+    tested = values[:PARITY_ROWS].astype(np.float32).astype(np.float64)
+    tested[5::17, 0] = np.nan
+    tested[7::23, -1] *= 3
+    return tested
+
+
+def _limit(healthy: Doubles, rate: float, margin: float, independent: int) -> LimitCard:
+    value, _ = conformal_quantile(healthy, rate)
+    value = float(np.float32(margin * value))  # as the graph holds it
+    measured = float(np.mean(healthy > value))
+    low, high = wilson_interval(measured * independent, independent)
+    return LimitCard(
+        value=value, wanted=rate, measured=measured, low=low, high=high, provisional=independent < 1 / rate - 1
+    )
+
+
+def _card(recipe: HealthRecipe, table: Table, fitted: FitCard, review: LimitCard, reject: LimitCard) -> Card:
+    count = len(table.sensors)
+    return Card(
+        name=recipe.name,
+        version=recipe.version,
+        task="health",
+        opset=OPSET,
+        input=[TensorCard("values", "float32", [count]), TensorCard("state", "float32", [count])],
+        output=[
+            TensorCard("score", "float32", [1]),
+            TensorCard("contributions", "float32", [count]),
+            TensorCard("verdict", "int64", [1]),
+            TensorCard("next_state", "float32", [count]),
+            TensorCard("limits_used", "float32", [2]),
+        ],
+        fit=fitted,
+        review=review,
+        reject=reject,
+        sensors=list(table.sensors),
+    )

@@ -1,0 +1,77 @@
+"""Runs a health model: one reading after the other in, findings out. What the edge runs is what judged the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import Bundle
+from models.errors import InputError
+from models.series.health import first_state
+from models.session import open_session
+from models.verdict import VERDICTS, Verdict
+
+WARM_HALF_LIVES = 3
+"""Until so many half lives have been read, the average is still mostly the first reading, and there is no verdict."""
+
+
+class HealthFinding(NamedTuple):
+    """What the model says of one reading.
+
+    Attributes:
+        verdict: None while the model is warming up.
+        score: 1 is the limit in healthy time; `review` and `reject` are the limits in force.
+        contributions: sensor and its signed distance, the furthest first.
+    """
+
+    verdict: Verdict | None
+    score: float
+    review: float
+    reject: float
+    contributions: Sequence[tuple[str, float]]
+
+
+class Monitor:
+    """A verified health bundle on one machine. It keeps the machine's state."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Open the model; raises InputError if it is no health model, BundleRefused if the runtime cannot open it."""
+        card = bundle.card
+        if card.task != "health":
+            raise InputError("task", f"{card.name} is no health model", f"{card.name} 不是设备健康模型")
+        self.card = card
+        self.sensors = tuple(card.sensors)
+        self._session = open_session(bundle.onnx)
+        self._warm_after = WARM_HALF_LIVES * float(card.fit.recipe["half_life"])
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the machine's state, as after a long standstill."""
+        self._state = first_state(len(self.sensors))
+        self._read = 0
+
+    def follow(self, values: npt.ArrayLike) -> HealthFinding:
+        """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing."""
+        reading = np.asarray(values, np.float32)
+        score, parts, verdict, self._state, limits = self._session.run(
+            ["score", "contributions", "verdict", "next_state", "limits_used"],
+            {"values": reading, "state": self._state},
+        )
+        self._read += 1
+        warm = self._read > self._warm_after
+        order = np.argsort(-np.abs(parts))
+        return HealthFinding(
+            VERDICTS[int(verdict[0])] if warm else None,
+            float(score[0]),
+            float(limits[0]),
+            float(limits[1]),
+            [(self.sensors[at], float(parts[at])) for at in order],
+        )
+
+    def follow_all(self, values: npt.ArrayLike) -> Iterator[HealthFinding]:
+        """Yield the findings on rows x sensors, one after the other."""
+        for row in np.asarray(values, np.float32):
+            yield self.follow(row)

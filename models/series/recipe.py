@@ -1,0 +1,64 @@
+"""What a fit on sensor series is asked to do. A recipe is one TOML file; every field has a default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from models.errors import InputError
+from models.names import NAME
+
+
+class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the machine-health recipe.
+
+    Attributes:
+        name: the model's name (lower-case letters, digits, dashes).
+        version: the model's version, chosen by whoever releases it.
+        half_life: readings after which half of a step is seen; longer is calmer and later.
+        trim: share of the healthy rows, the most unusual, that is left out of what is learnt as usual, 0..0.3.
+        blocks: contiguous blocks for calibration. Neighbouring rows are alike, so that rows never are both learnt from
+            and judged by, only whole blocks are.
+        review_rate: wanted share of healthy readings sent to review or rejected.
+        reject_rate: wanted share of healthy readings rejected.
+        margin: factor on both limits for what a short healthy time has not shown yet.
+    """
+
+    name: str
+    version: str = "1"
+    half_life: float = 12.0
+    trim: float = 0.05
+    blocks: int = 5
+    review_rate: float = 0.05
+    reject_rate: float = 0.01
+    margin: float = 1.5
+
+
+def load_recipe(path: Path) -> HealthRecipe:
+    """Return the recipe in the TOML file `path`; raises InputError naming the file and the key."""
+    try:
+        return check(msgspec.toml.decode(path.read_bytes(), type=HealthRecipe), str(path))
+    except OSError as error:
+        raise InputError(
+            "recipe", f"{path}: cannot be read: {error.strerror}", f"{path}：无法读取：{error.strerror}"
+        ) from error
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError("recipe", f"{path}: {error}", f"{path}：配方无效：{error}") from error
+
+
+def check(recipe: HealthRecipe, where: str) -> HealthRecipe:
+    """Return `recipe` if its numbers fit together; raises InputError otherwise."""
+    rules = {
+        "name must be lower-case letters, digits and dashes": NAME.fullmatch(recipe.name) is not None,
+        "half_life must be between 0.1 and 100000 readings": 0.1 <= recipe.half_life <= 100_000,
+        "trim must be between 0 and 0.3": 0 <= recipe.trim <= 0.3,
+        "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
+        "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,
+        "margin must be between 1 and 10": 1 <= recipe.margin <= 10,
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise InputError("recipe", f"{where}: {rule}", f"{where}：配方不满足：{rule}")
+    return recipe

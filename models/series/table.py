@@ -1,0 +1,121 @@
+"""Reads sensor series from a file: one row a time, one column a sensor."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import InputError
+
+Doubles = npt.NDArray[np.float64]
+
+MOST_ROWS = 5_000_000
+_LABELS = frozenset({"anomaly", "changepoint", "label", "target"})
+
+
+class Table(NamedTuple):
+    """Series of equal length.
+
+    Attributes:
+        sensors: names of the columns of `values`.
+        values: rows x sensors; NaN where a reading is missing.
+        label: per row whether it is marked as anomalous; None without a column of labels.
+    """
+
+    sensors: tuple[str, ...]
+    values: Doubles
+    label: npt.NDArray[np.bool_] | None
+
+    def rows(self, first: int, last: int | None) -> Table:
+        """Return the rows [first, last)."""
+        label = None if self.label is None else self.label[first:last]
+        return Table(self.sensors, self.values[first:last], label)
+
+
+def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
+    """Return the series in the CSV file `path` (comma, semicolon or tab; the first line names the columns).
+
+    Args:
+        path: the file.
+        sensors: columns to read, in this order; without them all that hold numbers but times and labels.
+        label: column that is above 0 where the row is anomalous; without it one called anomaly, label or target, if any.
+
+    Raises InputError naming the file, and row and column of what is wrong.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            delimiter = max(";,\t", key=first.count)
+            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+            rows = list(islice(csv.reader(file, delimiter=delimiter), MOST_ROWS + 1))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError("series", f"{path}: cannot be read: {error}", f"{path}：无法读取：{error}") from error
+    rows = [row for row in rows if row]
+    if len(rows) > MOST_ROWS or len(rows) < 2 or len(set(names)) != len(names):
+        raise InputError(
+            "series",
+            f"{path}: a first line of unlike column names and 2 to {MOST_ROWS:,} rows are needed",
+            f"{path}：需要首行列名互不相同，且有 2 至 {MOST_ROWS:,} 行数据",
+        )
+    _equally_long(path, rows, len(names))
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    wanted = list(sensors) or [name for name in names if _is_sensor(name, columns[name])]
+    marks = label or next((name for name in names if name.lower() in _LABELS), None)
+    for name in [*wanted, *([marks] if marks else [])]:
+        if name not in columns:
+            raise InputError("series", f"{path}: has no column '{name}'", f"{path}：没有列“{name}”")
+    if not wanted:
+        raise InputError("series", f"{path}: no column holds numbers", f"{path}：没有数值列")
+    values = np.column_stack([list(_numbers(path, name, columns[name])) for name in wanted])
+    anomalous = np.array(list(_numbers(path, marks, columns[marks]))) > 0 if marks else None
+    return Table(tuple(wanted), values, anomalous)
+
+
+def fingerprint(table: Table) -> str:
+    """Return the SHA-256 over names and values."""
+    digest = sha256("\n".join(table.sensors).encode())
+    digest.update(np.ascontiguousarray(table.values, "<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _equally_long(path: Path, rows: Sequence[Sequence[str]], width: int) -> None:
+    for number, row in enumerate(rows, 2):
+        if len(row) != width:
+            raise InputError(
+                "series",
+                f"{path}: row {number} has {len(row)} cells, the first line {width}",
+                f"{path}：第 {number} 行有 {len(row)} 列，首行为 {width} 列",
+            )
+
+
+def _is_sensor(name: str, cells: Sequence[str]) -> bool:
+    return name.lower() not in _LABELS and all(_number(cell) is not None for cell in cells[:100])
+
+
+def _number(cell: str) -> float | None:
+    if not cell.strip():
+        return float("nan")
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _numbers(path: Path, name: str, cells: Sequence[str]) -> Iterator[float]:
+    for row, cell in enumerate(cells, 2):
+        number = _number(cell)
+        if number is None or np.isinf(number):
+            shown = cell[:40]
+            raise InputError(
+                "series",
+                f"{path}: row {row}, column '{name}': '{shown}' is no number",
+                f"{path}：第 {row} 行、列“{name}”：“{shown}”不是数字",
+            )
+        yield number
