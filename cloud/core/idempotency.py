@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.core.access import token_of
 from cloud.core.db import Database
 from cloud.core.errors import Conflict, Invalid, Problem, problem_answer
-from cloud.core.principal import Principal
+from cloud.core.principal import Principal, TenantScope
 from protocols.text import Text
 
 HEADER = "Idempotency-Key"
@@ -114,7 +114,7 @@ class Idempotency:
         db: Database = scope["app"].state.db
         address = scope["path"].encode() + b"?" + scope["query_string"]
         request = hashlib.sha256(scope["method"].encode() + b" " + address + b"\0" + body).digest()
-        async with db.tenant(principal.scope) as connection:
+        async with db.tenant(_upkeep(principal)) as connection:
             row = await _claim(connection, principal, self._hash(principal, key, b"key"), request)
         if row is None:
             return None
@@ -154,12 +154,17 @@ class Idempotency:
                 nonce = randomness.token_bytes(_NONCE)
                 kept = nonce + AESGCM(self._hash(principal, key, b"seal")).encrypt(nonce, kept, None)
             db: Database = scope["app"].state.db
-            async with db.tenant(principal.scope) as connection:
+            async with db.tenant(_upkeep(principal)) as connection:
                 await _settle(connection, principal, self._hash(principal, key, b"key"), kept)
 
     def _hash(self, principal: Principal, key: str, purpose: bytes) -> bytes:
         whose = principal.scope.tenant_id.bytes + principal.user_id.bytes
         return hmac.digest(self._secret, b"idempotency-" + purpose + b":" + whose + key.encode(), hashlib.sha256)
+
+
+def _upkeep(principal: Principal) -> TenantScope:
+    """Return the scope keys are kept in: one's own keys are reached wherever in the plant one may act."""
+    return TenantScope(principal.scope.tenant_id)
 
 
 async def _claim(

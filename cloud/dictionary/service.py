@@ -1,13 +1,14 @@
 """The door of the dictionary domain.
 
 entry_of(code) -> Entry | None      unit_symbol(code) -> str, "" for a bare number      entries(equipment_class) -> list
+codes_of(aggregation) -> codes of the entries that are aggregated so
 """
 
 from __future__ import annotations
 
 from cloud.core.errors import NotFound
 from cloud.dictionary.schemas import DictionaryEntry, Term
-from protocols.dictionary.entries import Entry, load_dictionary
+from protocols.dictionary.entries import Aggregation, Entry, load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.text import Text
 
@@ -17,6 +18,11 @@ _NO_UNIT = "C62"
 def entry_of(code: str) -> Entry | None:
     """Return the released entry `code`; None for "" and for codes of a newer dictionary than this cloud's."""
     return load_dictionary().get(code)
+
+
+def codes_of(aggregation: Aggregation) -> list[str]:
+    """Return the codes of the entries whose values are aggregated by `aggregation`."""
+    return [code for code, entry in load_dictionary().items() if entry.aggregation == aggregation]
 
 
 def unit_symbol(code: str) -> str:

@@ -38,14 +38,14 @@ _LEGAL: Mapping[Aggregation, tuple[Aggregation, ...]] = {
     "sum": ("sum", "avg", "last"),
     "last": ("last",),
     "counter_delta": ("counter_delta", "last"),
-    "duration_by_state": ("last",),
+    "duration_by_state": ("duration_by_state", "last"),
 }
 
 
 def legal(own: Aggregation, asked: Aggregation | None, entry: str) -> Aggregation:
     """Return how buckets of a series are made into samples: as `asked`, else by the entry's `own` aggregation.
 
-    A bucket of a state shows its last. Raises Invalid where what is asked says nothing true of such values: the mean of
+    A bucket of a state shows its last unless its durations are asked for. Raises Invalid where what is asked says nothing true of such values: the mean of
     a counter, the sum of temperatures.
     """
     wanted = asked or ("last" if own == "duration_by_state" else own)

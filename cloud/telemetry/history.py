@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,8 @@ from cloud.telemetry.curves import LEVEL_S, aligned, choose, choose_fine, filled
 from cloud.telemetry.downsample import largest_triangles
 from cloud.telemetry.retained import Retained, us
 from cloud.telemetry.schemas import Curve, History, Resolution, Sample, Shape
-from cloud.telemetry.store import arrays, query, rollups
+from cloud.telemetry.state_times import StateTimes, known_share, whole_hours
+from cloud.telemetry.store import arrays, query, rollups, states
 from protocols.dictionary.entries import Aggregation
 from protocols.text import Text
 
@@ -83,7 +84,9 @@ class Reader:
             self._aggregations[series] = legal(
                 entry.aggregation if entry else "avg", asked.aggregation, row["property"]
             )
-        if asked.shape == "lttb":
+        if "duration_by_state" in self._aggregations.values():
+            resolution, step_s, curves = await self._durations({one: row["time_zone"] for one, row in known.items()})
+        elif asked.shape == "lttb":
             if asked.aligned:
                 raise _picked_do_not_align()
             resolution, step_s, curves = await self._picked(list(known))
@@ -143,18 +146,51 @@ class Reader:
         origin = aligned(asked.start, step_s, zone)
         with self._database():
             if resolution == "raw":
-                states = await rollups.select_fine_buckets(self._connection, series, origin, asked.end, step_s=step_s)
+                found = await rollups.select_fine_buckets(self._connection, series, origin, asked.end, step_s=step_s)
             else:
-                states = await rollups.select_buckets(
+                found = await rollups.select_buckets(
                     self._connection, resolution, series, origin, asked.end, step_s=step_s
                 )
         curves = {
-            one: samples(group, self._aggregations[one]) for one, group in groupby(states, itemgetter("series_id"))
+            one: samples(group, self._aggregations[one]) for one, group in groupby(found, itemgetter("series_id"))
         }
         if asked.aligned:
             borders = _borders(origin, asked.end, step_s, zone)
             curves = {one: filled(curves.get(one, []), borders) for one in series}
         return curves
+
+    async def _durations(self, zones: Mapping[int, str]) -> tuple[Resolution, int, dict[int, list[Sample]]]:
+        """Return the time per state in buckets from the midnight of each series' own site on."""
+        asked, span = self._question, self._question.end - self._question.start
+        if asked.shape == "lttb" or asked.resolution == "raw":
+            raise _durations_have_a_width()
+        resolution, step_s = choose(span, self._points)
+        if asked.resolution != "auto":
+            resolution, step_s = asked.resolution, LEVEL_S[asked.resolution]
+        if step_s < LEVEL_S["1h"] and await self._count(self._at_once + 1) > self._at_once:
+            resolution, step_s = "1h", LEVEL_S["1h"]
+        if asked.resolution not in ("auto", resolution) or span.total_seconds() / step_s > self._share:
+            raise _too_many()
+        curves = {}
+        for one, zone in zones.items():
+            curves[one] = await self._times(one, _borders(aligned(asked.start, step_s, zone), asked.end, step_s, zone))
+        return resolution, step_s, curves
+
+    async def _times(self, series: int, begins: Sequence[datetime]) -> list[Sample]:
+        if not begins:
+            return []
+        origin, end = begins[0], self._question.end
+        hours = whole_hours(end, origin) if len(begins) == 1 or begins[1] - origin >= timedelta(hours=1) else origin
+        with self._database():
+            before = await states.select_states_before(self._connection, [series], origin)
+            merged = await states.select_state_hours(self._connection, [series], origin, hours)
+            rest = await self._retained.numbers(self._connection, [series], hours, end, self._at_once)
+        times = StateTimes([us(begin) for begin in (*begins, end)], before.get(series))
+        for hour in merged:
+            times.hour(hour)
+        times.readings(rest)
+        times.until(us(min(end, datetime.now(UTC))))
+        return times.samples()
 
     async def _picked(self, series: Sequence[int]) -> tuple[Resolution, int, dict[int, list[Sample]]]:
         """Return the samples of the finest source that can be read at once."""
@@ -196,11 +232,11 @@ class Reader:
         if self._aggregations[series] == "counter_delta":
             self._aggregations[series] = "last"
         with self._database():
-            states = await arrays.select_states(self._connection, resolution, series, asked.start, asked.end)
-        value = states.last
+            found = await arrays.select_states(self._connection, resolution, series, asked.start, asked.end)
+        value = found.last
         if self._aggregations[series] in ("avg", "sum"):
-            value = states.sum / np.maximum(states.used, 1) if self._aggregations[series] == "avg" else states.sum
-        return self._pick(states.time, value, low=states.low, high=states.high, n=states.n, good=states.good)
+            value = found.sum / np.maximum(found.used, 1) if self._aggregations[series] == "avg" else found.sum
+        return self._pick(found.time, value, low=found.low, high=found.high, n=found.n, good=found.good)
 
     def _pick(
         self,
@@ -250,15 +286,18 @@ class Reader:
     def _curve(self, series: int, found: list[Sample], step_s: int) -> Curve:
         asked = self._question
         due = sum(sample.n for sample in found)
+        completeness = round(sum(sample.good for sample in found) / due, 6) if due else None
         covered = None
-        if step_s:
+        if self._aggregations[series] == "duration_by_state":
+            completeness = covered = known_share(found)
+        elif step_s:
             passed_s = (min(asked.end, datetime.now(UTC)) - asked.start).total_seconds()
             with_value = sum(sample.value is not None or sample.low is not None for sample in found)
             covered = min(with_value / max(passed_s / step_s, 1.0), 1.0)
         return Curve(
             series_id=series,
             aggregation=self._aggregations[series],
-            completeness=round(sum(sample.good for sample in found) / due, 6) if due else None,
+            completeness=completeness,
             covered=None if covered is None else round(covered, 6),
             samples=found,
         )
@@ -302,6 +341,15 @@ def _too_many() -> Invalid:
         Text(
             f"More than {MAX_SAMPLES} samples; ask for fewer series, a shorter time, a coarser roll-up, or page by page.",
             f"数据超过 {MAX_SAMPLES} 条，请减少序列、缩短时间、选择更粗的汇总粒度或分页查询。",
+        )
+    )
+
+
+def _durations_have_a_width() -> Invalid:
+    return Invalid(
+        Text(
+            "Time per state is that of a bucket; let `resolution` be auto, 1m, 1h or 1d, and `shape` be buckets.",
+            "各状态时长按时间段统计；resolution 应为 auto、1m、1h 或 1d，shape 应为 buckets。",
         )
     )
 

@@ -77,6 +77,7 @@ class Sample(BaseModel):
 
     `value` follows the entry's aggregation (a counter's growth within the bucket, a mean, ...), null where no reading was
     usable. `low` and `high` are the extremes. `n` readings were due an answer, `good` of them had good quality.
+    `seconds`, of states aggregated by their duration, has the time in each by its code, and `unknown`; the rest is empty.
     """
 
     time: datetime
@@ -85,6 +86,7 @@ class Sample(BaseModel):
     high: float | None
     n: int
     good: int
+    seconds: dict[str, float] | None = None
 
 
 class Curve(BaseModel):
@@ -92,7 +94,8 @@ class Curve(BaseModel):
 
     Attributes:
         aggregation: what `value` is: made of the readings of each sample by this.
-        completeness: share of the readings behind the samples that have good quality; null where there are none.
+        completeness: share of the readings behind the samples that have good quality, of durations the share of the time
+            whose state is known; null where there are none.
         covered: share of the buckets of the span, up to now, that hold a usable reading; null where samples are readings
             or picked ones.
     """

@@ -12,8 +12,9 @@ from uuid import UUID
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.metrics import Metrics
 from cloud.core.principal import TenantScope
+from cloud.dictionary.service import codes_of
 from cloud.telemetry.retained import Retained
-from cloud.telemetry.store import rollups
+from cloud.telemetry.store import rollups, states
 
 _PERIOD_S = 2.0
 _CHANGES_AT_ONCE = 500
@@ -64,12 +65,18 @@ async def _roll_up(
             spent.extend(await retained.put_back(connection, dirty))  # noqa: B023 - called within this turn
 
         async with db.tenant(TenantScope(tenant)) as connection:
-            changes = await rollups.roll_up(connection, tenant, _CHANGES_AT_ONCE, restore, followers)
+            changes = await rollups.roll_up(
+                connection, tenant, _CHANGES_AT_ONCE, restore, (_roll_up_states, *followers)
+            )
         for name in spent:
             await asyncio.to_thread(retained.cold.remove, name)
         metrics.rollups.inc(changes)
         if changes < _CHANGES_AT_ONCE:
             return
+
+
+async def _roll_up_states(connection: AsyncConnection, touched: Sequence[tuple[int, datetime]]) -> None:
+    await states.roll_up_states(connection, touched, codes_of("duration_by_state"))
 
 
 async def keep_rolled_up(

@@ -11,7 +11,7 @@ from psycopg import sql
 pytestmark = pytest.mark.both_databases
 
 # Without row-level security, because TimescaleDB cannot have it there; reachable through telemetry's store only.
-TELEMETRY = {"telemetry", "telemetry_text", "rollup_minute", "rollup_hour", "rollup_day"}
+TELEMETRY = {"telemetry", "telemetry_text", "rollup_minute", "rollup_hour", "rollup_day", "rollup_state"}
 # The migrations' own bookkeeping; the app role may read which are done and nothing else.
 BOOKKEEPING = {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"}
 

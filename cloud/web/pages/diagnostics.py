@@ -129,7 +129,8 @@ class _Page:
         self._notice.clear()
         try:
             request = DiagnosticRequest(kind=kind, device=device, points=points, expires_s=EXPIRES_S)
-            asked = await diagnostics.ask(visit.scope, self._agent_id, request, visit.principal.actor)
+            scope = visit.acting(Scope.ENGINEER).scope
+            asked = await diagnostics.ask(scope, self._agent_id, request, visit.principal.actor)
         except Problem as problem:
             with self._notice:
                 Words(problem.detail.to(visit.language), "notice bad", tag="p")
