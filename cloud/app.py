@@ -31,7 +31,7 @@ from cloud.notify.service import Notify
 from cloud.notify.settings import NotifySettings
 from cloud.notify.tasks import keep_sending
 from cloud.production import routes as production
-from cloud.production.service import Production
+from cloud.production.service import Production, keep_up_to_date, note_readings
 from cloud.quality import routes as quality
 from cloud.quality.service import Quality, store_inspections
 from cloud.telemetry import routes as telemetry
@@ -65,14 +65,15 @@ def create_app(
             state.identity = Identity(db, secrets)
             state.fleet = Fleet(db, secrets, listener)
             state.quality = Quality(db)
-            state.production = Production(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
+            state.production = Production(db, state.telemetry)
             state.notify = Notify(db, secrets, notify_settings or NotifySettings())
             state.energy = Energy(db, state.identity, state.fleet, state.production)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
-                asyncio.create_task(keep_rolled_up(db, metrics, retained, (note_changes,))),
+                asyncio.create_task(keep_rolled_up(db, metrics, retained, (note_changes, note_readings))),
+                asyncio.create_task(keep_up_to_date(db, state.telemetry)),
                 asyncio.create_task(keep_sending(db, state.notify)),
                 asyncio.create_task(keep_metered(db)),
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
 from cloud.production.calendar import Calendar, Version, misplaced_break, overlapping, own_or_inherited
+from cloud.production.places import machines
 from cloud.production.schemas import (
     CalendarException,
     CalendarRequest,
@@ -22,6 +24,7 @@ from cloud.production.schemas import (
     ShiftPattern,
 )
 from cloud.production.store import calendars as store
+from cloud.production.store import states
 from protocols.text import Text
 
 
@@ -92,6 +95,7 @@ class Calendars:
                 )
         except store.NoSuchPlace as error:
             raise NotFound from error
+        await self._touched(principal, request.site_id, request.line_id, request.valid_from)
         return CalendarVersion(id=identity, **request.model_dump())
 
     async def remove(self, principal: Principal, version: UUID) -> None:
@@ -107,6 +111,7 @@ class Calendars:
                 str(version),
                 before=CalendarVersion(**row).model_dump(mode="json"),
             )
+        await self._touched(principal, row["site_id"], row["line_id"], row["valid_from"])
 
     async def put_exception(self, principal: Principal, request: ExceptionRequest) -> CalendarException:
         """Keep an exception, in place of one of the same place and day; raises NotFound if there is no such place."""
@@ -130,6 +135,7 @@ class Calendars:
                 )
         except store.NoSuchPlace as error:
             raise NotFound from error
+        await self._touched(principal, request.site_id, request.line_id, request.day)
         return CalendarException(id=identity, **request.model_dump())
 
     async def remove_exception(self, principal: Principal, exception: UUID) -> None:
@@ -145,6 +151,21 @@ class Calendars:
                 str(exception),
                 before=CalendarException(**row).model_dump(mode="json"),
             )
+        await self._touched(principal, row["site_id"], row["line_id"], row["day"])
+
+    async def _touched(self, principal: Principal, site_id: UUID, line_id: UUID | None, day: date) -> None:
+        """Have the records of the machines there be made anew from two days before `day` on, whatever the zone.
+
+        Of all machines there, also of those the person does not see.
+        """
+        begin = datetime.combine(day, time(), UTC) - timedelta(days=2)
+        async with self._db.tenant(TenantScope(principal.scope.tenant_id)) as connection:
+            there = [
+                one.id
+                for one in await machines(connection)
+                if one.site_id == site_id and line_id in (None, one.line_id)
+            ]
+            await states.note_since(connection, there, begin, states=False)
 
 
 def _check(shifts: list[ShiftPattern]) -> None:

@@ -31,11 +31,16 @@ class Place:
     machines: Sequence[Machine]
 
 
+async def machines(connection: AsyncConnection) -> list[Machine]:
+    """Return the tenant's equipment, by name."""
+    return [Machine(**row) for row in await store.select_machines(connection)]
+
+
 async def place_of(connection: AsyncConnection, node: Node) -> Place:
     """Return the place of `node`; raises NotFound if the tenant has no such node."""
-    machines = [Machine(**row) for row in await store.select_machines(connection)]
+    known = await machines(connection)
     if node.kind == "equipment":
-        found = next((one for one in machines if one.id == node.id), None)
+        found = next((one for one in known if one.id == node.id), None)
         if found is None:
             raise NotFound
         return Place(found.site_id, found.line_id, [found])
@@ -43,7 +48,7 @@ async def place_of(connection: AsyncConnection, node: Node) -> Place:
         site_id = await store.select_site_of_line(connection, node.id)
         if site_id is None:
             raise NotFound
-        return Place(site_id, node.id, [one for one in machines if one.line_id == node.id])
+        return Place(site_id, node.id, [one for one in known if one.line_id == node.id])
     if not await store.has_site(connection, node.id):
         raise NotFound
-    return Place(node.id, None, [one for one in machines if one.site_id == node.id])
+    return Place(node.id, None, [one for one in known if one.site_id == node.id])

@@ -3,100 +3,173 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Response
 
 from cloud.core.access import Engineer, Reader
 from cloud.core.errors import Invalid
+from cloud.production.kpi_file import MEDIA_TYPES, Format, kpi_file
+from cloud.production.query import DaysQuery, NodeQuery, ProductionDoor, SpanQuery
+from cloud.production.routes_of_machines import router as machines
 from cloud.production.schemas import (
     CalendarException,
     CalendarRequest,
     CalendarVersion,
-    Day,
     ExceptionRequest,
-    Node,
-    NodeKind,
+    Granularity,
+    KpiReport,
+    MachineReading,
+    ReasonRequest,
     Shift,
+    StateSpan,
+    StopPage,
+    StopReason,
 )
-from cloud.production.service import Production
-from protocols.text import Text
+from protocols.text import Language, Text
 
-router = APIRouter(prefix="/api/v1/production", tags=["production"])
+_AT = "/api/v1/production"
 
-LONGEST_SPAN = timedelta(days=400)
-
-
-def production_of(request: Request) -> Production:
-    """Return the running cloud's production domain."""
-    return cast(Production, request.app.state.production)
+router = APIRouter(tags=["production"])
 
 
-def node_of(
-    node: Annotated[NodeKind, Query(description="What `node_id` is.")],
-    node_id: Annotated[UUID, Query(description="A site, a line or a piece of equipment.")],
-) -> Node:
-    """Return the node a query names."""
-    return Node(kind=node, id=node_id)
-
-
-class Days:
-    """The production days `first_day` to `last_day`, at most 400."""
-
-    def __init__(self, first_day: Day, last_day: Day) -> None:
-        if not timedelta(0) <= last_day - first_day < LONGEST_SPAN:
-            raise Invalid(
-                Text(
-                    "first_day must not be after last_day, and at most 399 days before it.",
-                    "first_day 不得晚于 last_day，且间隔不超过 399 天。",
-                )
-            )
-        self.first, self.last = first_day, last_day
-
-
-ProductionDoor = Annotated[Production, Depends(production_of)]
-NodeQuery = Annotated[Node, Depends(node_of)]
-DaysQuery = Annotated[Days, Depends()]
-
-
-@router.get("/calendars")
+@router.get(f"{_AT}/calendars")
 async def list_calendars(principal: Reader, production: ProductionDoor) -> list[CalendarVersion]:
     """All versions of all calendars, by place and day. A line without one follows its site's."""
     return (await production.calendars.all(principal.scope)).versions
 
 
-@router.put("/calendars")
+@router.put(f"{_AT}/calendars")
 async def put_calendar(principal: Engineer, production: ProductionDoor, body: CalendarRequest) -> CalendarVersion:
     """Say what a week looks like from a day on. Figures of the days it holds for are made again."""
     return await production.calendars.put(principal, body)
 
 
-@router.delete("/calendars/{calendar_id}", status_code=204)
+@router.delete(f"{_AT}/calendars/{{calendar_id}}", status_code=204)
 async def remove_calendar(principal: Engineer, production: ProductionDoor, calendar_id: UUID) -> None:
     """Take a version away; the one before it goes on."""
     await production.calendars.remove(principal, calendar_id)
 
 
-@router.get("/calendar-exceptions")
+@router.get(f"{_AT}/calendar-exceptions")
 async def list_exceptions(principal: Reader, production: ProductionDoor) -> list[CalendarException]:
     """All days that are not as the week says, by place and day."""
     return (await production.calendars.all(principal.scope)).exceptions
 
 
-@router.put("/calendar-exceptions")
+@router.put(f"{_AT}/calendar-exceptions")
 async def put_exception(principal: Engineer, production: ProductionDoor, body: ExceptionRequest) -> CalendarException:
     """Make a day a holiday, or one that is worked as another weekday."""
     return await production.calendars.put_exception(principal, body)
 
 
-@router.delete("/calendar-exceptions/{exception_id}", status_code=204)
+@router.delete(f"{_AT}/calendar-exceptions/{{exception_id}}", status_code=204)
 async def remove_exception(principal: Engineer, production: ProductionDoor, exception_id: UUID) -> None:
     """Let a day be as the week says again."""
     await production.calendars.remove_exception(principal, exception_id)
 
 
-@router.get("/shifts")
+@router.get(f"{_AT}/shifts")
 async def list_shifts(principal: Reader, production: ProductionDoor, node: NodeQuery, days: DaysQuery) -> list[Shift]:
     """The shifts planned at a node, by their begin; a shift belongs to the production day it begins on."""
     return await production.shifts_of_days(principal.scope, node, days.first, days.last)
+
+
+@router.get(f"{_AT}/kpis")
+async def get_kpis(
+    principal: Reader,
+    production: ProductionDoor,
+    node: NodeQuery,
+    days: DaysQuery,
+    granularity: Granularity = "total",
+) -> KpiReport:
+    """Time elements, counts, KPIs of ISO 22400-2 and losses: by period, over all, and machine by machine.
+
+    Figures of several shifts or machines are computed on their union. Every value names its inputs, its unit, how complete
+    its data is, and which machines are not in it; where there is no value, why.
+    """
+    return await production.kpis(principal.scope, node, days.first, days.last, granularity)
+
+
+@router.get(
+    f"{_AT}/kpis/file",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
+)
+async def get_kpi_file(
+    principal: Reader,
+    production: ProductionDoor,
+    node: NodeQuery,
+    days: DaysQuery,
+    *,
+    granularity: Granularity = "shift",
+    format: Format = "csv",
+    language: Language = "zh",
+) -> Response:
+    """The same figures, to the last digit, as a table for a spreadsheet: a row per period, and per machine."""
+    report = await production.kpis(principal.scope, node, days.first, days.last, granularity)
+    name = f"kpi-{days.first}-{days.last}.{format}"
+    return Response(
+        kpi_file(report, format, language),
+        media_type=MEDIA_TYPES[format],
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.get(f"{_AT}/machines")
+async def list_machines(principal: Reader, production: ProductionDoor, node: NodeQuery) -> list[MachineReading]:
+    """How the machines of a node are read, and what their figures still lack, by name."""
+    return await production.machine_settings.readings(principal.scope, node)
+
+
+@router.get(f"{_AT}/states")
+async def list_states(
+    principal: Reader, production: ProductionDoor, node: NodeQuery, span: SpanQuery
+) -> dict[UUID, list[StateSpan]]:
+    """What the machines of a node did in [start, end), without gap or overlap, by equipment id."""
+    _few_days(span.end - span.start, 7 if node.kind != "equipment" else 31)
+    return await production.timeline(principal.scope, node, span.start, span.end)
+
+
+@router.get(f"{_AT}/stops")
+async def list_stops(
+    principal: Reader,
+    production: ProductionDoor,
+    node: NodeQuery,
+    span: SpanQuery,
+    *,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    least_s: Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False)] = 0,
+) -> StopPage:
+    """Stops of at least `least_s` seconds in planned time, newest first. For the next page give its `next` as `end`."""
+    _few_days(span.end - span.start, 7 if node.kind != "equipment" else 31)
+    return await production.stops.page(principal.scope, node, span.start, span.end, limit=limit, least_s=least_s)
+
+
+@router.get(f"{_AT}/stop-reasons")
+async def list_reasons(principal: Reader, production: ProductionDoor) -> list[StopReason]:
+    """Why machines stand, in their order; a reason without a parent is of the first of two levels."""
+    return await production.reasons.all(principal.scope)
+
+
+@router.post(f"{_AT}/stop-reasons")
+async def add_reason(principal: Engineer, production: ProductionDoor, body: ReasonRequest) -> StopReason:
+    """Add a reason."""
+    return await production.reasons.add(principal, body)
+
+
+@router.put(f"{_AT}/stop-reasons/{{reason_id}}")
+async def change_reason(
+    principal: Engineer, production: ProductionDoor, reason_id: UUID, body: ReasonRequest
+) -> StopReason:
+    """Change or retire a reason. Where its loss changes, the stops it was said of are counted anew."""
+    return await production.reasons.change(principal, reason_id, body)
+
+
+router.include_router(machines)
+
+
+def _few_days(span: timedelta, most: int) -> None:
+    if span > timedelta(days=most):
+        raise Invalid(Text(f"start and end may be {most} days apart here.", f"此处 start 与 end 最多相隔 {most} 天。"))

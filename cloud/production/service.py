@@ -1,31 +1,56 @@
 """The door of the production domain.
 
-production = Production(db)                                       app.state.production in a running cloud
+production = Production(db, telemetry)                                app.state.production in a running cloud
 shifts = await production.shifts_between(scope, node, start, end)     -> list[Shift] that overlap [start, end), disjoint
 shifts = await production.shifts_of_days(scope, node, first, last)    -> list[Shift] of the production days first..last
-production.calendars                                              versions and exceptions: all, put, remove, ...
+report = await production.kpis(scope, node, first, last, "shift")     -> KpiReport: rows, total, machines
+spans = await production.timeline(scope, node, start, end)            -> {equipment id: list[StateSpan]}: what each did
+counts = await production.counts(scope, equipment_id, start, end)     -> Counts: produced, good, scrap
+page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
+production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
+note_readings                                                         a follower of the roll-ups
+await keep_up_to_date(db, telemetry)                                  a task
 
-`node` is a `Node`: a site, a line or a piece of equipment; one of another tenant does not exist: NotFound.
+`node` is a `Node`: a site, a line or a piece of equipment; one of another tenant does not exist: NotFound. Records of
+shifts are made anew every 15 seconds where something has touched them, and up to now for shifts that last.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from uuid import UUID
 
 from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import NotFound
 from cloud.core.principal import TenantScope
 from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
+from cloud.production.figures import ELEMENTS, Question, Recorded, report
+from cloud.production.machine_settings import MachineSettings
+from cloud.production.observer import Observer, plant
 from cloud.production.places import place_of
-from cloud.production.schemas import Node, Shift
+from cloud.production.reasons import StopReasons, words
+from cloud.production.record import ShiftRecord, us
+from cloud.production.schemas import Counts, Granularity, KpiReport, Node, Shift, StateSpan
+from cloud.production.stops import Stops
+from cloud.production.store import records as store
+from cloud.production.tasks import keep_up_to_date, note_readings
+from cloud.telemetry.service import Telemetry
+from protocols.text import Text
+
+__all__ = ["ELEMENTS", "Production", "keep_up_to_date", "note_readings"]
 
 
 class Production:
     """Calendars, states, stops, counts and KPIs of a tenant."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, telemetry: Telemetry) -> None:
         self._db = db
+        self._telemetry = telemetry
         self.calendars = Calendars(db)
+        self.reasons = StopReasons(db)
+        self.machine_settings = MachineSettings(db)
+        self.stops = Stops(db, telemetry)
 
     async def shifts_between(self, scope: TenantScope, node: Node, start: datetime, end: datetime) -> list[Shift]:
         """Return the shifts planned at `node` that overlap [start, end), by their begin; raises NotFound."""
@@ -36,6 +61,52 @@ class Production:
         """Return the shifts of the production days `first` to `last` at `node`; raises NotFound."""
         async with self._db.tenant(scope) as connection:
             return (await _calendar(connection, node)).of_days(first, last)
+
+    async def kpis(
+        self, scope: TenantScope, node: Node, first: date, last: date, granularity: Granularity = "total"
+    ) -> KpiReport:
+        """Return time elements, counts, KPIs and losses of the production days `first` to `last`; raises NotFound.
+
+        By period, over all, and machine by machine over all. Those of several machines or shifts are computed on the union.
+        """
+        async with self._db.tenant(scope) as connection:
+            place = await place_of(connection, node)
+            rows = await store.select(connection, [machine.id for machine in place.machines], first, last)
+            reasons = await words(connection)
+        found = [
+            Recorded(
+                equipment, row.day, Text(row.name_en, row.name_zh), row.start, row.until, ShiftRecord.load(row.body)
+            )
+            for equipment, row in rows
+        ]
+        return report(Question(node, first, last, granularity), place.machines, found, reasons)
+
+    async def timeline(
+        self, scope: TenantScope, node: Node, start: datetime, end: datetime
+    ) -> dict[UUID, list[StateSpan]]:
+        """Return what each machine of `node` did in [start, end), as it is counted; nothing after now. Raises NotFound."""
+        return await self.stops.timeline(scope, node, start, end)
+
+    async def counts(self, scope: TenantScope, equipment_id: UUID, start: datetime, end: datetime) -> Counts:
+        """Return what was counted at a machine in the whole minutes of [start, end); raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            known = await plant(connection)
+            if equipment_id not in known.machines:
+                raise NotFound
+            observer = Observer(connection, self._telemetry, known, equipment_id)
+            observed = await observer.observed(start, end, datetime.now(UTC))
+        span = [(us(start), us(end))]
+        produced, good, scrap = (one and one.within(span).total for one in observed.counted.quantities)
+        return Counts(
+            equipment_id=equipment_id,
+            start=start,
+            end=end,
+            produced=produced,
+            good=good,
+            scrap=scrap,
+            sources=sorted(observed.sources),
+            problems=sorted(observed.problems),
+        )
 
 
 async def _calendar(connection: AsyncConnection, node: Node) -> Calendar:

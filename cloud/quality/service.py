@@ -7,6 +7,7 @@ one = await quality.inspection(scope, id)                       -> Inspection; r
 picture = await quality.image(scope, id, "heatmap")             -> Picture; raises NotFound
 summary = await quality.summary(scope, start, end)              -> Summary per verdict and hour
 one = await quality.judge(principal, id, "defect")              the operator's word; raises NotFound
+minutes = await outcomes(connection, equipment_id, start, end)  -> list[Outcomes], for domains that compute from them
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import NamedTuple, get_args
 from uuid import UUID
 
 from cloud.core import audit
@@ -61,6 +62,22 @@ async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, 
         _check(inspection)
     equipment = await fleet.equipment_of(connection, agent, {inspection.device for inspection in batch.inspections})
     await store.insert(connection, agent.agent_id, equipment, batch.inspections, MAX_IMAGE_BYTES)
+
+
+class Outcomes(NamedTuple):
+    """What the inspections of one minute found; `first` are parts not inspected before, `first_good` those good then."""
+
+    minute: datetime
+    inspected: int
+    good: int
+    defect: int
+    first: int
+    first_good: int
+
+
+async def outcomes(connection: AsyncConnection, equipment_id: UUID, start: datetime, end: datetime) -> list[Outcomes]:
+    """Return what inspections at the equipment found in [start, end), by minute, within the caller's transaction."""
+    return [Outcomes(*row) for row in await store.count_by_minute(connection, equipment_id, start, end)]
 
 
 @dataclass(frozen=True, slots=True)

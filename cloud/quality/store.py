@@ -132,6 +132,33 @@ async def count_by_hour(
     return await cursor.fetchall()
 
 
+async def count_by_minute(
+    connection: AsyncConnection, equipment: UUID, start: datetime, end: datetime
+) -> list[tuple[datetime, int, int, int, int, int]]:
+    """Return (minute, inspected, good, defect, inspected for the first time, of these good) for minutes that have any.
+
+    An operator's word counts before the verdict; what waits for one is neither good nor a defect.
+    """
+    cursor = await connection.execute(
+        """
+        SELECT date_trunc('minute', ts, 'UTC'), count(*), count(*) FILTER (WHERE good), count(*) FILTER (WHERE defect),
+               count(*) FILTER (WHERE new), count(*) FILTER (WHERE new AND good)
+        FROM (
+            SELECT i.ts, COALESCE(judgement = 'good', verdict = 'pass') AS good,
+                   COALESCE(judgement = 'defect', verdict = 'reject') AS defect,
+                   part = '' OR NOT EXISTS (
+                       SELECT FROM inspection e WHERE e.tenant_id = i.tenant_id AND e.equipment_id = i.equipment_id
+                           AND e.part = i.part AND (e.ts, e.id) < (i.ts, i.id)) AS new
+            FROM inspection i
+            WHERE i.tenant_id = current_tenant() AND i.equipment_id = %s AND i.ts >= %s AND i.ts < %s
+        ) inspected
+        GROUP BY 1 ORDER BY 1
+        """,
+        [equipment, start, end],
+    )
+    return await cursor.fetchall()
+
+
 async def set_judgement(connection: AsyncConnection, identity: UUID, judgement: str, judged_by: str) -> bool:
     """Note an operator's word, in place of an earlier one; False if the tenant has no such inspection."""
     cursor = await connection.execute(

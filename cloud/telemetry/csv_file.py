@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -52,3 +52,11 @@ class CsvFile:
 def harmless(text: str) -> str:
     """Return `text` so that a spreadsheet takes it for text: what a device says must not run as a formula."""
     return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def csv_table(rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a small table, headings first, as such a file."""
+    lines = io.StringIO()
+    lines.write(_BOM)
+    csv.writer(lines).writerows([harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return lines.getvalue().encode()

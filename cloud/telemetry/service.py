@@ -7,6 +7,7 @@
     export = telemetry.export(scope)                              export.plan(...), then export.file(plan, "csv") -> bytes
     async for change in telemetry.changes(scope): ...             first all latest values, then those that change
     receipt = await telemetry.deliver(agent, delivery)
+    csv_table(rows), workbook_table(rows)                         -> bytes: a small table for a spreadsheet
     minutes = await used_minutes(connection, series_id, start, end)     -> Minutes, for domains that compute from them
 
 `equipment_id` None means all equipment of the tenant. Series and equipment of another tenant do not exist: NotFound.
@@ -27,11 +28,12 @@ from cloud.core.errors import NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.dictionary.service import entry_of, unit_symbol
+from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.export import Export
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
-from cloud.telemetry.retained import Retained
+from cloud.telemetry.retained import Retained, joined
 from cloud.telemetry.retention import Retention
 from cloud.telemetry.schemas import (
     Change,
@@ -45,15 +47,19 @@ from cloud.telemetry.schemas import (
     Stats,
 )
 from cloud.telemetry.store import query as store
-from cloud.telemetry.store.arrays import Minutes, select_minutes
+from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
+from cloud.telemetry.workbook import workbook_table
 from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
+
+__all__ = ["Telemetry", "csv_table", "heard_minutes", "used_minutes", "workbook_table"]
 
 HEARTBEAT_S = 5.0
 """Longest silence of `changes`: a change without values says that nothing has changed."""
 
 _SPACING_S = 0.2
 _DELAY_HOURS = 2
+_ALL = 2**40
 
 
 class Telemetry:
@@ -133,6 +139,17 @@ class Telemetry:
         async with self._db.tenant(scope) as connection:
             return await Reader(connection, question, self._retained).answer()
 
+    async def numbers(
+        self, connection: AsyncConnection, series_ids: Sequence[int], start: datetime, end: datetime
+    ) -> Readings:
+        """Return the numeric readings of the tenant's series in [start, end), and of each the last one before.
+
+        Within `connection`, for domains that compute from them; in the order of time.
+        """
+        before = await select_last_before(connection, series_ids, start)
+        found = await self._retained.numbers(connection, series_ids, start, end, _ALL)
+        return joined([before, found])
+
     def export(self, scope: TenantScope) -> Export:
         """Return what makes files of readings; see `export.Export`."""
         return Export(self._db, scope, self._retained)
@@ -186,6 +203,13 @@ async def used_minutes(connection: AsyncConnection, series_id: int, start: datet
     With them comes the next such minute on either side, however far away it is.
     """
     return await select_minutes(connection, series_id, start, end)
+
+
+async def heard_minutes(
+    connection: AsyncConnection, equipment_id: UUID, start: datetime, end: datetime
+) -> list[datetime]:
+    """Return the minutes of [start, end) in which any point of the equipment had a usable reading, within `connection`."""
+    return await store.select_heard_minutes(connection, equipment_id, start, end)
 
 
 async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict[int, store.Row]:

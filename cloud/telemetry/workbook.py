@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -69,3 +70,14 @@ def _text_cell(cell: object) -> object:
         printable = openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE.sub("�", cell)
         return f"'{printable}" if printable.startswith("=") else printable
     return cell
+
+
+def workbook_table(rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a small table, headings first, as a workbook of one sheet."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for row in rows:
+        sheet.append([_text_cell(cell) for cell in row])
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()

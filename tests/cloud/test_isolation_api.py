@@ -32,6 +32,17 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/notify/channels/{channel_id}": {"name": "ours", "url": "https://example.com/hook"},
     "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
+    "POST /api/v1/production/stop-reasons": {
+        "parent_id": "{reason_id}",
+        "name_en": "n",
+        "name_zh": "n",
+        "loss": "delay",
+    },
+    "PUT /api/v1/production/stop-reasons/{reason_id}": {"name_en": "other", "name_zh": "n", "loss": "delay"},
+    "PUT /api/v1/production/equipment/{equipment_id}/settings": {"hold_s": 777},
+    "PUT /api/v1/production/equipment/{equipment_id}/run-times": {"valid_from": "2026-01-01T00:00:00Z", "seconds": 7},
+    "PUT /api/v1/production/equipment/{equipment_id}/product-runs": {"start": "2026-01-01T00:00:00Z", "item": "i"},
+    "PUT /api/v1/production/equipment/{equipment_id}/stops/{at}": {"reason_id": "{reason_id}"},
     "PUT /api/v1/production/calendars": {"site_id": "{site_id}", "valid_from": "2026-01-01", "shifts": []},
     "PUT /api/v1/production/calendar-exceptions": {"site_id": "{site_id}", "day": "2026-01-01", "name": "New Year"},
     "POST /api/v1/energy/meters": {
@@ -59,6 +70,9 @@ BODIES: dict[str, Any] = {
     },
 }
 SAME = {
+    "at": "2026-01-01T00:00:00Z",
+    "valid_from": "2026-01-01T00:00:00Z",
+    "point": "P",
     "action": "read",
     "node": "site",
     "kind": "site",
@@ -159,6 +173,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "invitation_id": (await company.http.post("/api/v1/invitations", json={})).json()["id"],
         "site_id": site,
         "node_id": site,
+        "reason_id": (await get("/api/v1/production/stop-reasons")).json()[0]["id"],
         "calendar_id": calendar.json()["id"],
         "exception_id": holiday.json()["id"],
         "channel_id": channel_id,
@@ -227,6 +242,7 @@ async def _everything(company: Company) -> list[Any]:
     paths = (
         "production/calendars",
         "production/calendar-exceptions",
+        "production/stop-reasons",
         "equipment",
         "points",
         "latest",
@@ -241,7 +257,8 @@ async def _everything(company: Company) -> list[Any]:
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [
-        (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json() for agent in found[5]
+        (await company.http.get(f"/api/v1/agents/{agent['id']}/configuration/versions")).json()
+        for agent in found[paths.index("agents")]
     ]
     return [*found, versions]
 

@@ -89,6 +89,23 @@ async def select_numbers(
     )
 
 
+async def select_last_before(connection: AsyncConnection, series: Sequence[int], start: datetime) -> Readings:
+    """Return, of each of the tenant's `series`, the last numeric reading before `start` that is in the database."""
+    return await read_arrays(
+        connection,
+        """
+        SELECT array_agg(series_id), array_agg(ts), array_agg(value), array_agg(quality) FROM (
+            SELECT t.* FROM series s CROSS JOIN LATERAL (
+                SELECT series_id, ts, value, quality FROM telemetry
+                WHERE series_id = s.id AND ts < %s ORDER BY ts DESC LIMIT 1
+            ) t
+            WHERE s.tenant_id = current_tenant() AND s.id = ANY(%s) ORDER BY t.ts
+        ) r
+        """,
+        [start, list(series)],
+    )
+
+
 async def read_arrays(connection: AsyncConnection, query: Any, values: Sequence[Any]) -> Readings:
     """Return what `query` gives as one row of four arrays: series, time, value, quality."""
     row = await _arrays(connection, query, values)

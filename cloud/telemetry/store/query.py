@@ -177,6 +177,21 @@ async def select_changes(connection: AsyncConnection, position: int) -> tuple[in
     return (int(row[0]), list(row[1])) if row else (position, [])
 
 
+async def select_heard_minutes(
+    connection: AsyncConnection, equipment: UUID, start: datetime, end: datetime
+) -> list[datetime]:
+    """Return the minutes of [start, end) in which any series of a piece of equipment has usable readings."""
+    cursor = await connection.execute(
+        """
+        SELECT DISTINCT r.bucket FROM series s JOIN rollup_minute r ON r.series_id = s.id
+        WHERE s.tenant_id = current_tenant() AND s.equipment_id = %s AND r.bucket >= %s AND r.bucket < %s AND r.used > 0
+        ORDER BY r.bucket
+        """,
+        [equipment, start, end],
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def select_stats(connection: AsyncConnection) -> Row:
     """Return what is stored for the tenant, but for the delays; reads every reading."""
     rows = await _all(

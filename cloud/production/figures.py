@@ -1,0 +1,233 @@
+"""Puts records of shifts together to figures of any node and period. What is computed is in `kpi`; nothing is computed here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from cloud.production.kpi import INPUTS, KPIS, Kpi, completeness, missing
+from cloud.production.places import Machine
+from cloud.production.record import ShiftRecord
+from cloud.production.schemas import Granularity, KpiInput, KpiReport, KpiRow, KpiValue, LeftOut, Loss, Node
+from protocols.text import Text
+
+ELEMENTS: Mapping[str, Text] = {
+    "producing": Text("Production", "生产"),
+    "setup": Text("Setup", "调试换型"),
+    "failure": Text("Failure", "故障"),
+    "micro_stop": Text("Micro-stops", "短暂停机"),
+    "delay": Text("Idle without a reason", "待机（未说明原因）"),
+    "no_order": Text("No order", "无订单"),
+    "maintenance": Text("Maintenance", "维护"),
+    "planned_stop": Text("Planned stop", "计划停机"),
+    "unknown": Text("State unknown", "状态未知"),
+}
+
+
+class Period(NamedTuple):
+    """What a row is about."""
+
+    first: date
+    last: date
+    shift: Text
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A record and what it is of."""
+
+    equipment_id: UUID
+    day: date
+    shift: Text
+    start: datetime
+    until: datetime
+    record: ShiftRecord
+
+
+class Reasons(NamedTuple):
+    """What stop reasons are called and counted as, by id."""
+
+    name: Mapping[str, Text]
+    loss: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Figures of which node and days, in which steps."""
+
+    node: Node
+    first: date
+    last: date
+    granularity: Granularity
+
+
+def report(question: Question, machines: Sequence[Machine], found: Sequence[Recorded], reasons: Reasons) -> KpiReport:
+    """Return the figures that `question` asks for, made of the records `found` of `machines`."""
+    period = _PERIODS[question.granularity]
+    by_period: dict[Period, list[Recorded]] = defaultdict(list)
+    by_machine: dict[UUID, list[Recorded]] = defaultdict(list)
+    for one in found:
+        by_period[period(question, one)].append(one)
+        by_machine[one.equipment_id].append(one)
+    everything = Period(question.first, question.last, Text("", ""))
+    names = {machine.id: machine.name for machine in machines}
+    ordered = sorted(by_period.items(), key=lambda item: (item[0].first, min(one.start for one in item[1])))
+    return KpiReport(
+        node=question.node,
+        first_day=question.first,
+        last_day=question.last,
+        granularity=question.granularity,
+        rows=[_row(period, some, names, reasons) for period, some in ordered],
+        total=_row(everything, found, names, reasons) if found else None,
+        machines=[
+            _row(everything, by_machine[machine.id], names, reasons, machine)
+            for machine in machines
+            if machine.id in by_machine
+        ],
+    )
+
+
+def _of_shift(_: Question, one: Recorded) -> Period:
+    return Period(one.day, one.day, one.shift)
+
+
+def _of_day(_: Question, one: Recorded) -> Period:
+    return Period(one.day, one.day, Text("", ""))
+
+
+def _of_week(question: Question, one: Recorded) -> Period:
+    """Weeks begin on Monday (ISO 8601)."""
+    monday = one.day - timedelta(days=one.day.weekday())
+    return _clipped(question, monday, monday + timedelta(days=6))
+
+
+def _of_month(question: Question, one: Recorded) -> Period:
+    first = one.day.replace(day=1)
+    return _clipped(question, first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+
+
+def _of_all(question: Question, _: Recorded) -> Period:
+    return Period(question.first, question.last, Text("", ""))
+
+
+def _clipped(question: Question, first: date, last: date) -> Period:
+    return Period(max(first, question.first), min(last, question.last), Text("", ""))
+
+
+_PERIODS: Mapping[Granularity, Callable[[Question, Recorded], Period]] = {
+    "shift": _of_shift,
+    "day": _of_day,
+    "week": _of_week,
+    "month": _of_month,
+    "total": _of_all,
+}
+
+
+def union(found: Sequence[Recorded]) -> dict[UUID, ShiftRecord]:
+    """Return, for each machine, the sum of its records."""
+    sums: dict[UUID, ShiftRecord] = {}
+    for one in found:
+        sums[one.equipment_id] = sums[one.equipment_id] + one.record if one.equipment_id in sums else one.record
+    return sums
+
+
+def _row(
+    period: Period,
+    found: Sequence[Recorded],
+    names: Mapping[UUID, str],
+    reasons: Reasons,
+    machine: Machine | None = None,
+) -> KpiRow:
+    sums = union(found)
+    whole = total(list(sums.values()))
+    counted = total([record for record in sums.values() if record.total is not None])
+    times = asdict(whole.times) | {"planned_busy": whole.times.planned_busy}
+    return KpiRow(
+        first_day=period.first,
+        last_day=period.last,
+        shift_en=period.shift.en,
+        shift_zh=period.shift.zh,
+        start=min(one.start for one in found),
+        until=max(one.until for one in found),
+        equipment_id=machine.id if machine else None,
+        equipment=machine.name if machine else "",
+        seconds={name: value / 1e6 for name, value in times.items() if name != "failures"},
+        produced=counted.total,
+        good=counted.good,
+        scrap=counted.scrap,
+        in_breaks=whole.beside,
+        kpis={code: value_of(kpi, sums, names) for code, kpi in KPIS.items()},
+        losses=_losses(whole, reasons),
+    )
+
+
+def total(some: Sequence[ShiftRecord]) -> ShiftRecord:
+    """Return the sum of records; of none, an empty one."""
+    found: ShiftRecord | None = None
+    for record in some:
+        found = record if found is None else found + record
+    return found or ShiftRecord()
+
+
+def value_of(kpi: Kpi, sums: Mapping[UUID, ShiftRecord], names: Mapping[UUID, str]) -> KpiValue:
+    """Return a KPI of the union of machines that have all it needs; the others are named with what they lack."""
+    lacking = {machine: reason for machine, record in sums.items() if (reason := missing(kpi, record))}
+    whole = total([record for machine, record in sums.items() if machine not in lacking])
+    figure = kpi.compute(whole)
+    reason = figure.reason
+    if len(lacking) == len(sums) and lacking:
+        figure, reason = figure._replace(value=None, warning=None), next(iter(lacking.values()))
+    warning = figure.warning
+    return KpiValue(
+        code=kpi.code,
+        name_en=kpi.name.en,
+        name_zh=kpi.name.zh,
+        value=figure.value,
+        unit=kpi.unit,
+        per=kpi.per,
+        formula=kpi.formula,
+        reason_en=reason.en if reason else "",
+        reason_zh=reason.zh if reason else "",
+        warning_en=warning.en if warning else "",
+        warning_zh=warning.zh if warning else "",
+        completeness=completeness(whole),
+        inputs=[
+            KpiInput(
+                symbol=symbol,
+                name_en=INPUTS[symbol].name.en,
+                name_zh=INPUTS[symbol].name.zh,
+                value=INPUTS[symbol].amount(whole),
+                unit=INPUTS[symbol].unit,
+            )
+            for symbol in kpi.inputs
+        ],
+        sources=sorted(whole.sources),
+        left_out=[
+            LeftOut(equipment_id=machine, equipment=names.get(machine, ""), reason_en=why.en, reason_zh=why.zh)
+            for machine, why in lacking.items()
+        ],
+    )
+
+
+def _losses(record: ShiftRecord, reasons: Reasons) -> list[Loss]:
+    """Return what time was lost for, the most first."""
+    found = []
+    for key, (length, stops) in record.losses.items():
+        name = ELEMENTS.get(key) or reasons.name.get(key)
+        if name is None:
+            continue
+        found.append(
+            Loss(
+                reason_id=None if key in ELEMENTS else UUID(key),
+                element=reasons.loss.get(key, key),
+                name_en=name.en,
+                name_zh=name.zh,
+                seconds=length / 1e6,
+                stops=stops,
+            )
+        )
+    return sorted(found, key=lambda loss: -loss.seconds)

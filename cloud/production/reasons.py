@@ -1,0 +1,124 @@
+"""Why machines stand: a tree of two levels that every company shapes for itself, beginning with a good one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from cloud.core import audit
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Conflict, Invalid, NotFound
+from cloud.core.principal import Principal, TenantScope
+from cloud.production.figures import Reasons
+from cloud.production.schemas import ReasonRequest, StopReason
+from cloud.production.store import reasons as store
+from protocols.text import Text
+
+_TWO_LEVELS = Text(
+    "A reason stands at the first level, or under one that does; there are two levels.",
+    "停机原因只有两级：一级原因，或从属于某个一级原因的二级原因。",
+)
+_TAKEN = Text("There is a reason of this name in this place.", "该位置已存在同名停机原因。")
+
+
+async def stop_reasons(connection: AsyncConnection) -> list[StopReason]:
+    """Return the reasons of the tenant the transaction is in, in their order."""
+    return [StopReason(**row) for row in await store.select(connection)]
+
+
+async def words(connection: AsyncConnection) -> Reasons:
+    """Return what reasons are called and counted as, by id; one of the second level with its parent's name."""
+    known = {one.id: one for one in await stop_reasons(connection)}
+    names = {}
+    for one in known.values():
+        parent = known.get(one.parent_id) if one.parent_id else None
+        names[str(one.id)] = Text(
+            f"{parent.name_en}: {one.name_en}" if parent else one.name_en,
+            f"{parent.name_zh}：{one.name_zh}" if parent else one.name_zh,
+        )
+    return Reasons(names, {str(one.id): one.loss for one in known.values()})
+
+
+def _first_ones() -> list[store.Row]:
+    with (Path(__file__).parent / "stop_reasons.csv").open(encoding="utf-8", newline="") as file:
+        ids: dict[str, UUID] = {"": uuid7()}
+        made: list[store.Row] = []
+        for position, row in enumerate(csv.DictReader(file)):
+            parent = row.pop("parent_en")
+            identity = uuid7()
+            made.append({"id": identity, "parent_id": ids[parent] if parent else None, "position": position, **row})
+            if not parent:
+                ids[row["name_en"]] = identity
+    return made
+
+
+class StopReasons:
+    """Reads and changes reasons."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def all(self, scope: TenantScope) -> list[StopReason]:
+        """Return the tenant's reasons, in their order; a tenant without any is given the first ones."""
+        async with self._db.tenant(scope) as connection:
+            found = await stop_reasons(connection)
+        if found:
+            return found
+        # Not for the person who happens to look, but for all.
+        async with self._db.tenant(TenantScope(scope.tenant_id)) as connection:
+            await store.insert_all(connection, _first_ones())
+            return await stop_reasons(connection)
+
+    async def add(self, principal: Principal, request: ReasonRequest) -> StopReason:
+        """Add a reason; raises Invalid for a third level, NotFound for no such parent, Conflict for a name that is taken."""
+        made = StopReason(id=uuid7(), **request.model_dump())
+        known = await self.all(principal.scope)
+        try:
+            async with self._db.tenant(principal.scope) as connection:
+                _check(known, made)
+                await store.insert_all(connection, [made.model_dump()])
+                await audit.record(
+                    connection, principal.actor, "stop_reason.add", str(made.id), **request.model_dump(mode="json")
+                )
+        except store.Taken as error:
+            raise Conflict(_TAKEN) from error
+        return made
+
+    async def change(self, principal: Principal, reason: UUID, request: ReasonRequest) -> StopReason:
+        """Change a reason; stops it was said of are counted anew. Raises as `add`, and NotFound for no such reason."""
+        made = StopReason(id=reason, **request.model_dump())
+        try:
+            async with self._db.tenant(principal.scope) as connection:
+                known = await stop_reasons(connection)
+                before = next((one for one in known if one.id == reason), None)
+                if before is None:
+                    raise NotFound
+                _check(known, made)
+                await store.update(connection, made.model_dump())
+                await audit.record(
+                    connection,
+                    principal.actor,
+                    "stop_reason.change",
+                    str(reason),
+                    before=before.model_dump(mode="json"),
+                    after=request.model_dump(mode="json"),
+                )
+        except store.Taken as error:
+            raise Conflict(_TAKEN) from error
+        if made.loss != before.loss:
+            async with self._db.tenant(TenantScope(principal.scope.tenant_id)) as connection:
+                await store.note_stops_of(connection, reason)
+        return made
+
+
+def _check(known: list[StopReason], made: StopReason) -> None:
+    if made.parent_id is None:
+        return
+    parent = next((one for one in known if one.id == made.parent_id), None)
+    if parent is None:
+        raise NotFound
+    if parent.parent_id is not None or made.id == parent.id or any(one.parent_id == made.id for one in known):
+        raise Invalid(_TWO_LEVELS)
