@@ -25,9 +25,9 @@ from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
 from edge_agent.normalise import Mark
 from protocols.errors import ConfigError, Refused
-from protocols.reading import Reading
 from protocols.text import Language, Text
 from protocols.uplink.messages import Delivery, Event, Inspection, PointRef, Receipt
+from protocols.uplink.rows import Row
 
 MAX_PENDING = 50_000
 RETRY_S = 1.0
@@ -82,15 +82,13 @@ class Buffer:
                 Text("free some space on this disk", "请在该磁盘上腾出空间"),
             ) from error
 
-    def add_readings(
-        self, readings: Sequence[tuple[PointRef, Reading]], marks: Sequence[tuple[PointRef, Mark]] = ()
-    ) -> None:
+    def add_readings(self, readings: Sequence[Row], marks: Sequence[tuple[PointRef, Mark]] = ()) -> None:
         """Take normalised readings and the marks that go with them (see `Sink.add_readings`, `normalise.Mark`)."""
-        self._group.readings.extend(readings)
+        self._group.add(readings)
         self._group.marks.update(marks)
         self._added(len(readings))
 
-    def add_inspection(self, inspection: Inspection, readings: Sequence[tuple[PointRef, Reading]]) -> None:
+    def add_inspection(self, inspection: Inspection, readings: Sequence[Row]) -> None:
         """Take an inspection with its readings (see `Sink.add_inspection`)."""
         self._group.inspections.append((inspection, readings))
         self._added(len(readings))
@@ -176,10 +174,8 @@ class Buffer:
 
     def _added(self, rows: int) -> None:
         self._rows += rows
-        if self._rows > MAX_PENDING and len(self._group.readings) > MAX_PENDING // 10:
-            lost = MAX_PENDING // 10
-            del self._group.readings[:lost]
-            self._group.lost += lost
+        if self._rows > MAX_PENDING and self._group.count() > (lost := MAX_PENDING // 10):
+            self._group.give_up(lost)
             self._rows -= lost
         if self._timer is None and self._committing is None:
             self._timer = asyncio.get_running_loop().call_later(self._group_s, self._due)
@@ -216,7 +212,8 @@ class Buffer:
         """Put a group that could not be committed in front of what was added since."""
         later, later_waiters, later_rows = self._group, self._waiters, self._rows
         self._group, self._waiters = group, waiters + later_waiters
-        group.readings.extend(later.readings)
+        for readings in later.rows:
+            group.add(readings)
         group.marks |= later.marks
         group.inspections.extend(later.inspections)
         group.events.extend(later.events)

@@ -22,9 +22,10 @@ import msgspec
 from edge_agent.atomic_file import sync
 from edge_agent.buffer_state import Group, State, Stats
 from edge_agent.normalise import Mark
-from protocols.reading import Reading, now_us
+from protocols.reading import now_us
 from protocols.uplink.codec import columns_of, encode
-from protocols.uplink.messages import LANES, Batch, Frame, Inspection, PointRef, Verdict
+from protocols.uplink.messages import LANES, Batch, Frame, Inspection, Verdict
+from protocols.uplink.rows import Gathered, Row
 
 ROWS_PER_FRAME = 5_000
 PICTURE_BYTES_PER_FRAME = 512 * 1024
@@ -96,10 +97,8 @@ class BufferFile:
         with self._transaction() as state:
             state.collected += group.lost
             state.dropped += group.lost
-            for start in range(0, len(group.readings), ROWS_PER_FRAME):
-                part = group.readings[start : start + ROWS_PER_FRAME]
-                columns, texts = columns_of(part)
-                self._insert(state, _TELEMETRY, len(part), Batch(columns=columns, texts=texts))
+            for count, gathered in _by_count(group.rows):
+                self._insert(state, _TELEMETRY, count, Batch(columns=gathered.columns(), texts=gathered.texts))
             for inspections in _by_size([item for item in group.inspections if self._take_id(item[0].id)]):
                 rows = [row for _, readings in inspections for row in readings]
                 columns, texts = columns_of(rows)
@@ -355,9 +354,24 @@ def intact(row: tuple[Any, ...]) -> bool:
     return isinstance(payload, bytes) and _crc(seq, lane, rows, time, payload) == crc
 
 
+def _by_count(parts: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Gathered]]:
+    """Yield the rows of `parts`, as many together as a frame takes, and how many they are."""
+    gathered, count = Gathered(), 0
+    for rows in parts:
+        rest = rows
+        while len(rest) > (room := ROWS_PER_FRAME - count):
+            gathered.add(rest[:room])
+            yield ROWS_PER_FRAME, gathered
+            rest, gathered, count = rest[room:], Gathered(), 0
+        gathered.add(rest)
+        count += len(rest)
+    if count:
+        yield count, gathered
+
+
 def _by_size(
-    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]],
-) -> Iterator[list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]]]:
+    inspections: list[tuple[Inspection, Sequence[Row]]],
+) -> Iterator[list[tuple[Inspection, Sequence[Row]]]]:
     part, size = [], 0
     for item in inspections:
         part.append(item)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from edge_agent.normalise import Mark
-from protocols.reading import Reading
 from protocols.uplink.messages import Event, Inspection, PointRef
+from protocols.uplink.rows import Row, ScanRows
 
 
 class State(msgspec.Struct):
@@ -48,14 +48,35 @@ class Stats(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct):
     """What is committed together, with the latest mark of each point.
 
-    `lost` counts rows given up before they could be committed (disk full).
+    `rows` holds readings in the order they came, scans as they are. `lost` counts rows given up before they could be
+    committed (disk full).
     """
 
-    readings: list[tuple[PointRef, Reading]] = []
+    rows: list[Sequence[Row]] = []
     marks: dict[PointRef, Mark] = {}
-    inspections: list[tuple[Inspection, Sequence[tuple[PointRef, Reading]]]] = []
+    inspections: list[tuple[Inspection, Sequence[Row]]] = []
     events: list[Event] = []
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.readings or self.inspections or self.events or self.lost)
+        return bool(self.rows or self.inspections or self.events or self.lost)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add readings behind the others."""
+        if isinstance(rows, ScanRows):
+            self.rows.append(rows)
+        elif self.rows and isinstance(last := self.rows[-1], list):
+            last += rows
+        elif rows:
+            self.rows.append(list(rows))
+
+    def give_up(self, count: int) -> None:
+        """Drop the first `count` readings, of which there are more, and count them."""
+        self.lost += count
+        while count >= len(self.rows[0]):
+            count -= len(self.rows.pop(0))
+        self.rows[0] = self.rows[0][count:]
+
+    def count(self) -> int:
+        """Return the number of readings, those of inspections not among them."""
+        return sum(map(len, self.rows))

@@ -19,6 +19,7 @@ from protocols.reading import Reading
 from protocols.reading import Severity as Quality
 from protocols.text import Text
 from protocols.uplink.messages import PointRef
+from protocols.uplink.rows import Row
 
 WORST_CLOCK_OFFSET_S = 60.0
 NOTED_CLOCK_OFFSET_S = 5.0
@@ -48,7 +49,7 @@ _STEPS: Mapping[str, Text] = {
 }
 
 
-async def read_device(device: DeviceConfig, only: Sequence[str] = ()) -> list[tuple[PointRef, Reading]]:
+async def read_device(device: DeviceConfig, only: Sequence[str] = ()) -> Sequence[Row]:
     """Read a device once, all points or those named `only`, in canonical units; raises as its driver does."""
     points = [point for point in device.points if not only or point.name in only]
     driver = device.driver()
@@ -81,7 +82,7 @@ async def check_device(device: DeviceConfig) -> AsyncIterator[Finding]:
             yield _clock(device, reading)
 
 
-def _points(device: DeviceConfig, readings: list[tuple[PointRef, Reading]], units: Sequence[Text]) -> Finding:
+def _points(device: DeviceConfig, readings: Sequence[Row], units: Sequence[Text]) -> Finding:
     doubtful = [(ref, reading) for ref, reading in readings if not reading.quality.good]
     count = len(readings)
     if not doubtful and not units:

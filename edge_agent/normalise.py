@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from sys import float_info
@@ -15,13 +16,18 @@ from protocols.reading import (
     BAD_DECODING_ERROR,
     BAD_NO_DATA,
     BAD_TYPE_MISMATCH,
+    GOOD,
     UNCERTAIN_ENGINEERING_UNITS_EXCEEDED,
     Quality,
     Reading,
     Value,
     plausible_time,
 )
+from protocols.scan import Scan
 from protocols.uplink.messages import PointRef
+from protocols.uplink.rows import Row, ScanRows
+
+_NUMBERS = frozenset({float, int})  # not bool, which becomes 0 or 1
 
 _ONE_MESSAGE_US = 1000
 """Changes of one point that come in one message, from a device without a clock, arrive at one instant; each gets its own."""
@@ -55,6 +61,12 @@ class _Point:
         self.timed = mark is not None
         self.stored = 0
         self.last = mark or Mark(-1, None, 0)
+
+    def heard(self, value: Value, quality: Quality) -> tuple[Value, Quality]:
+        """Return value and quality as the dictionary entry wants them; text no database holds is none."""
+        if isinstance(value, str) and not _storable(value):
+            value, quality = None, _at_least(BAD_DECODING_ERROR, quality)
+        return self.meaning(value, quality)
 
     def meaning(self, value: Value, quality: Quality) -> tuple[Value, Quality]:
         """Return value and quality as the dictionary entry wants them."""
@@ -99,7 +111,31 @@ def _storable(text: str) -> bool:
     return text.isprintable() or ("\0" not in text and text == text.encode("utf-8", "replace").decode())
 
 
-Normalised = tuple[list[tuple[PointRef, Reading]], list[tuple[PointRef, Mark]]]
+Normalised = tuple[Sequence[Row], list[tuple[PointRef, Mark]]]
+
+
+class _ScanGroup:
+    """The points that are scanned together.
+
+    Attributes:
+        plain: by point, the bounds within which a number is kept as it is; none where all are converted.
+        times: of the last scan, while the points themselves do not know of it.
+    """
+
+    __slots__ = ("plain", "points", "refs", "times")
+
+    def __init__(self, points: Sequence[_Point]) -> None:
+        self.points = points
+        self.refs = tuple([point.ref for point in points])
+        self.plain = [(point.low, point.high) if point.number else (1.0, 0.0) for point in points]
+        self.times: array[int] | None = None
+
+    def settle(self) -> None:
+        """Have the points know of the last scan."""
+        if self.times is not None:
+            for point, time in zip(self.points, self.times, strict=True):
+                point.stored = max(point.stored, time)
+            self.times = None
 
 
 class Normaliser:
@@ -118,6 +154,9 @@ class Normaliser:
             )
             for point in device.points
         }
+        self._timed = any(point.timed for point in self._points.values())
+        self._groups: dict[tuple[str, ...], _ScanGroup] = {}
+        self._latest = 0
 
     def __call__(self, readings: Sequence[Reading]) -> Normalised:
         """Return the readings worth keeping, in their order, and the marks to keep with them.
@@ -127,7 +166,42 @@ class Normaliser:
         too coarse). Like one of a clock that can not be right it takes its arrival time, so that no two readings of a
         point share an instant.
         """
-        kept: list[tuple[PointRef, Reading]] = []
+        if isinstance(readings, Scan) and (rows := self._scan(readings)) is not None:
+            return rows, []
+        for group in self._groups.values():
+            group.settle()
+        kept, marks = self._each(readings)
+        self._timed = self._timed or bool(marks)
+        if self._groups:
+            self._latest = max(point.stored for point in self._points.values())
+        return kept, marks
+
+    def _scan(self, scan: Scan) -> ScanRows | None:
+        """Return what `_each` makes of a scan, looking only at what is out of the ordinary; None where its times are."""
+        if self._timed or not scan.points:
+            return None
+        group = self._groups.get(scan.points)
+        if group is None:
+            group = self._groups[scan.points] = _ScanGroup([self._points[name] for name in scan.points])
+            self._latest = max(self._latest, *(point.stored for point in group.points))
+        if min(scan.times) <= self._latest:
+            return None
+        strange = [
+            place
+            for place, (value, (low, high)) in enumerate(zip(scan.values, group.plain, strict=True))
+            if type(value) not in _NUMBERS or not low <= value <= high  # type: ignore[operator]
+        ]
+        values, flaws = (scan.values.copy(), scan.flaws.copy()) if strange else (scan.values, scan.flaws)
+        for place in strange:
+            values[place], quality = group.points[place].heard(values[place], flaws.get(place, GOOD))
+            if quality != GOOD:
+                flaws[place] = quality
+        group.times = scan.times
+        self._latest = max(scan.times)
+        return ScanRows(group.refs, Scan(scan.points, values, flaws, scan.times))
+
+    def _each(self, readings: Sequence[Reading]) -> tuple[list[Row], list[tuple[PointRef, Mark]]]:
+        kept: list[Row] = []
         marks: list[tuple[PointRef, Mark]] = []
         points = self._points
         for reading in readings:
@@ -161,16 +235,13 @@ class Normaliser:
         """Return the source time of the latest reading by point, of the points whose device gives source times."""
         return {name: point.last.source_time for name, point in self._points.items() if point.last.source_time >= 0}
 
-    def past(self, readings: Sequence[Reading]) -> list[tuple[PointRef, Reading]]:
+    def past(self, readings: Sequence[Reading]) -> list[Row]:
         """Return readings of a device's own history with its source times; what has no possible time is left out."""
         kept = []
         for reading in readings:
             point = self._points[reading.point]
-            value, quality = reading.value, reading.quality
             if reading.source_time != plausible_time(reading.source_time, reading.arrival_time):
                 continue
-            if isinstance(value, str) and not _storable(value):
-                value, quality = None, _at_least(BAD_DECODING_ERROR, quality)
-            value, quality = point.meaning(value, quality)
+            value, quality = point.heard(reading.value, reading.quality)
             kept.append((point.ref, Reading(reading.point, value, quality, reading.source_time, reading.arrival_time)))
         return kept

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from protocols.reading import Reading
+from protocols.scan import Scan
 from protocols.text import Text
 
 LIMIT_S = 10.0
@@ -38,8 +39,10 @@ class SourceClock:
     def see(self, readings: Sequence[Reading]) -> Text | None:
         """Take what arrived together; return what to announce, if anything.
 
-        The times are only looked at, never changed.
+        The times are only looked at, never changed. A scan has none of the device's.
         """
+        if isinstance(readings, Scan):
+            return None
         offsets = [each.source_time - each.arrival_time for each in readings if each.source_time != each.arrival_time]
         if not offsets:
             return None

@@ -231,8 +231,11 @@ class Driver(Protocol):
     async def open(self) -> None:
         """Connect. Raises Unreachable, Refused or Malformed."""
 
-    async def read(self, points: Sequence[Any]) -> list[Reading]:
-        """Read `points` (a subset of those given to `__init__`) once; one Reading each, in their order."""
+    async def read(self, points: Sequence[Any]) -> Sequence[Reading]:
+        """Read `points` (a subset of those given to `__init__`) once; one Reading each, in their order.
+
+        A protocol without source times that delivers many values at once returns a `Scan` of them, by column.
+        """
 
     async def subscribe(self, points: Sequence[Any], period_s: float, deliver: Deliver) -> None:
         """Have changes of `points` delivered from now on, sampled every `period_s`; the present values come first.

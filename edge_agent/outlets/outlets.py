@@ -85,6 +85,7 @@ class Outlets:
         """See `Buffer.add_readings`."""
         self._buffer.add_readings(readings, marks)
         if self._running:
+            readings = list(readings)  # made once for all of them
             # A live reading that has a time of its device's comes with a mark (see `normalise`); history does not.
             past = not marks and any(reading.source_time != reading.arrival_time for _, reading in readings)
             for running in self._running.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ from protocols.text import Text
 
 Convert = Callable[[Any], "Value | Quality"]
 """Turns a raw value into an engineering value, or into the quality that says why there is none."""
+
+ConvertAll = Callable[[Sequence[Any]], "tuple[Sequence[Value], dict[int, Quality]]"]
+"""Does the same for many raw values; the second result says by place which have no value, and why."""
 
 
 class Field(NamedTuple):
@@ -77,6 +80,52 @@ def converter(point: ModbusPoint) -> Convert | None:
     return convert
 
 
+def conversion(point: ModbusPoint) -> Hashable:
+    """Return what decides how `point` is converted: points that have it in common can share a converter."""
+    codes = None if point.codes is None else tuple(point.codes.items())
+    placed = point.byte, point.bit, point.bits, point.order if point.order in HALVES_SWAPPED else ""
+    return point.type, placed, point.scale, point.offset, codes, point.invalid
+
+
+def column_converter(point: ModbusPoint) -> ConvertAll:
+    """Return what does the work of `converter` for the raw values of many points that share a `conversion`.
+
+    Where nothing is out of the ordinary a whole column costs a few passes in C; else each value is looked at.
+    """
+    convert = converter(point)
+    if convert is None:
+        return lambda raws: (raws, {})
+    plain = _plain_column(point)
+
+    def convert_all(raws: Sequence[Any]) -> tuple[Sequence[Value], dict[int, Quality]]:
+        if plain is not None and (values := plain(raws)) is not None:
+            return values, {}
+        found = [convert(raw) for raw in raws]
+        flaws = {place: value for place, value in enumerate(found) if value.__class__ is Quality}
+        return [None if value.__class__ is Quality else value for value in found], flaws
+
+    return convert_all
+
+
+def _plain_column(point: ModbusPoint) -> Callable[[Sequence[Any]], Sequence[Value] | None] | None:
+    """Return what converts a column, or returns None where one of its values needs a closer look; None without such."""
+    if point.codes is not None or point.type in {"bool", "string"} or _number(point) is not None:
+        return None
+    invalid = _invalid(point)
+    usual = invalid.isdisjoint if invalid else lambda raws: True
+    scaled = point.scale != 1.0 or point.offset != 0.0
+    if point.type.startswith("float"):
+        # A sum is finite only where all are.
+        return None if scaled else lambda raws: raws if math.isfinite(sum(raws)) and usual(raws) else None
+    exact = _exact_scaling(point) if scaled else None
+    if exact is None:
+        return None if scaled else lambda raws: raws if usual(raws) else None
+    factor, offset, divisor = exact
+    if (factor, offset) == (1, 0):
+        return lambda raws: [raw / divisor for raw in raws] if usual(raws) else None
+    return lambda raws: [(raw * factor + offset) / divisor for raw in raws] if usual(raws) else None
+
+
 def _number(point: ModbusPoint) -> Convert | None:
     """Return what makes a number of what `struct` took, or None where it is one."""
     if point.order in HALVES_SWAPPED:
@@ -97,7 +146,7 @@ def _from_bcd(taken: int) -> int | Quality:
 
 def _value(point: ModbusPoint) -> Convert | None:
     """Return what makes an engineering value of a raw number, or None where it is one."""
-    invalid = frozenset(raw_pattern(point.type, value) for value in point.invalid)
+    invalid = _invalid(point)
     is_float = point.type.startswith("float")
     codes = point.codes
     if codes is not None:
@@ -119,6 +168,10 @@ def _value(point: ModbusPoint) -> Convert | None:
         return value if isfinite(value) else BAD_OUT_OF_RANGE  # type: ignore[arg-type]
 
     return convert
+
+
+def _invalid(point: ModbusPoint) -> frozenset[float]:
+    return frozenset(raw_pattern(point.type, value) for value in point.invalid)
 
 
 def _bit(bit: int | None) -> Convert:

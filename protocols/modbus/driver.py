@@ -19,12 +19,11 @@ from protocols.reading import (
     BAD_COMMUNICATION_ERROR,
     BAD_CONFIGURATION_ERROR,
     BAD_DEVICE_FAILURE,
-    BAD_WAITING_FOR_INITIAL_DATA,
     Quality,
-    Reading,
     Value,
     now_us,
 )
+from protocols.scan import Scan
 from protocols.text import Text
 
 RETRY_S = 60.0
@@ -60,9 +59,11 @@ class _Schedule:
     (`time.monotonic`) of its next trial and the quality its points have until then, the next trial first.
     """
 
-    __slots__ = ("blocks", "refused")
+    __slots__ = ("blocks", "names", "points", "refused")
 
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, points: tuple[ModbusPoint, ...], blocks: list[Block]) -> None:
+        self.points = points
+        self.names = tuple([point.name for point in points])
         self.blocks = blocks
         self.refused: list[tuple[float, Block, Quality]] = []
 
@@ -96,7 +97,7 @@ class ModbusDriver:
         self._device = device
         self._connection = connection
         self._link = ModbusLink(device, connection)
-        self._schedules: dict[tuple[str, ...], _Schedule] = {}
+        self._schedules: list[_Schedule] = []
         self.plan(points)
 
     def plan(self, points: Sequence[ModbusPoint]) -> list[Block]:
@@ -114,30 +115,37 @@ class ModbusDriver:
         """Connect; raises Unreachable, and Refused for a serial port that can not be used."""
         await self._link.open()
 
-    async def read(self, points: Sequence[ModbusPoint]) -> list[Reading]:
+    async def read(self, points: Sequence[ModbusPoint]) -> Scan:
         """Read `points` once; one Reading each, in their order. Raises Unreachable, Malformed or Refused."""
-        names = tuple([point.name for point in points])
-        schedule = self._schedules.get(names)
-        if schedule is None:
-            schedule = self._schedules[names] = _Schedule(self.plan(points))
+        schedule = self._schedule(points)
         start = now_us()
-        readings = [Reading("", None, BAD_WAITING_FOR_INITIAL_DATA, start, start)] * len(names)
-        for _, block, quality in schedule.refused:
-            block.fail(quality, start, readings)
-        await self._read_blocks(schedule, readings)
+        scan = Scan.begun(schedule.names, start)
+        refused = tuple(schedule.refused)
+        await self._read_blocks(schedule, scan)
         if trial := schedule.next_trial():
-            await self._read_block(trial, schedule, readings)
+            await self._read_block(trial, schedule, scan)
             if trial in schedule.blocks:
-                self._schedules[names] = _Schedule(self.plan(points))
-        return readings
+                schedule.blocks, schedule.refused = self.plan(points), []
+        for _, block, quality in refused:
+            if block is not trial:
+                block.fail(quality, start, scan)
+        return scan
 
-    async def _read_blocks(self, schedule: _Schedule, readings: list[Reading]) -> None:
+    def _schedule(self, points: Sequence[ModbusPoint]) -> _Schedule:
+        asked = tuple(points)
+        for schedule in self._schedules:
+            if schedule.points == asked:  # the same objects, as a rule, so it costs little
+                return schedule
+        self._schedules.append(_Schedule(asked, self.plan(asked)))
+        return self._schedules[-1]
+
+    async def _read_blocks(self, schedule: _Schedule, scan: Scan) -> None:
         """Read what is due, as many blocks at a time as the device takes requests."""
         waiting = iter(tuple(schedule.blocks))
 
         async def work() -> None:
             for block in waiting:
-                await self._read_block(block, schedule, readings)
+                await self._read_block(block, schedule, scan)
 
         workers = min(self._connection.pipeline, len(schedule.blocks))
         if workers <= 1:
@@ -149,26 +157,26 @@ class ModbusDriver:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _read_block(self, block: Block, schedule: _Schedule, readings: list[Reading]) -> None:
+    async def _read_block(self, block: Block, schedule: _Schedule, scan: Scan) -> None:
         answer = await self._link.exchange(block.function_code, block.address, block.count, block.size)
         time = now_us()
         if isinstance(answer, bytes):
-            block.decode(answer, time, readings)
+            block.decode(answer, time, scan)
             return
         if answer in _GATEWAY:
             await self._link.close()
             raise self._link.unit_absent()
         quality = exception_quality(answer)
         if answer in _BUSY:
-            block.fail(quality, time, readings)
+            block.fail(quality, time, scan)
             return
         schedule.blocks.remove(block)
         parts = block.split() if answer != 0x01 else ()
         schedule.blocks.extend(parts)
         for part in parts:
-            await self._read_block(part, schedule, readings)
+            await self._read_block(part, schedule, scan)
         if not parts:
-            block.fail(quality, time, readings)
+            block.fail(quality, time, scan)
             schedule.refuse(block, quality)
 
     async def write(self, point: ModbusPoint, value: Value) -> None:

@@ -7,17 +7,23 @@ A value of several registers is never split over two requests, because the devic
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from protocols.errors import ConfigError
-from protocols.modbus.codec import Convert, Field, converter, register_field, swap_bytes
+from protocols.modbus.codec import ConvertAll, Field, column_converter, conversion, register_field, swap_bytes
 from protocols.modbus.config import BIT_TABLES, ModbusPoint
-from protocols.reading import GOOD, Quality, Reading
+from protocols.reading import Quality
+from protocols.scan import Scan
 from protocols.text import Text
 
 FUNCTION_CODES = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+
+
+_Pick = Callable[[tuple[Any, ...]], Sequence[Any]]
+"""Takes a column out of what the `struct` passes gave."""
 
 
 class Block:
@@ -32,8 +38,9 @@ class Block:
 
     __slots__ = (
         "_bits",
+        "_columns",
         "_passes",
-        "_targets",
+        "_slots",
         "address",
         "count",
         "function_code",
@@ -44,7 +51,7 @@ class Block:
     )
 
     def __init__(self, places: Sequence[tuple[int, ModbusPoint]]) -> None:
-        """Make the request for `places`: points of one table, each with its place in the list of readings."""
+        """Make the request for `places`: points of one table, each with its place in the scan."""
         self.places = sorted(places, key=lambda place: _span(place[1]))
         self.points = tuple(point for _, point in self.places)
         self.table = self.points[0].table
@@ -53,21 +60,21 @@ class Block:
         self.function_code = FUNCTION_CODES[self.table]
         in_bits = self.table in BIT_TABLES
         self.size = (self.count + 7) // 8 if in_bits else 2 * self.count
-        self._bits: list[tuple[int, str, int, int]] = []
+        self._slots = _slots([place for place, _ in self.places])
+        self._bits: list[tuple[int, int]] = []
         self._passes: list[tuple[bool, struct.Struct]] = []
-        self._targets: list[tuple[int, str, int, Convert | None]] = []
+        self._columns: list[tuple[slice | list[int], _Pick, ConvertAll]] = []
         if in_bits:
-            for place, point in self.places:
-                byte, bit = divmod(point.address - self.address, 8)
-                self._bits.append((place, point.name, byte, 1 << bit))
+            bits = [divmod(point.address - self.address, 8) for point in self.points]
+            self._bits = [(byte, 1 << bit) for byte, bit in bits]
         else:
             self._compile()
 
     def _compile(self) -> None:
-        """Gather the fields into as few `struct` passes as their orders and overlaps allow."""
+        """Gather the fields into as few `struct` passes as their orders and overlaps allow, and those alike to columns."""
         passes: list[tuple[bool, str, int, list[int]]] = []  # swapped, format so far, end in bytes, fields in it
         fields: dict[tuple[int, Field], int] = {}
-        for _, point in self.places:
+        for point in self.points:
             field = register_field(point)
             offset = 2 * (point.address - self.address)
             if (offset, field) in fields:
@@ -82,9 +89,13 @@ class Block:
                 passes.append((field.swapped, f"{field.endian}{offset}x{field.form}", end, [number]))
         self._passes = [(swapped, struct.Struct(form)) for swapped, form, _, _ in passes]
         order = {number: index for index, number in enumerate(n for *_, members in passes for n in members)}
+        columns: dict[Hashable, list[tuple[int, int, ModbusPoint]]] = {}
         for place, point in self.places:
             number = fields[2 * (point.address - self.address), register_field(point)]
-            self._targets.append((place, point.name, order[number], converter(point)))
+            columns.setdefault(conversion(point), []).append((place, order[number], point))
+        for column in columns.values():
+            places, indices, points = zip(*column, strict=True)
+            self._columns.append((_slots(places), _pick(indices, len(fields)), column_converter(points[0])))
 
     @property
     def place(self) -> str:
@@ -94,29 +105,23 @@ class Block:
     def __repr__(self) -> str:
         return f"{self.place}: {', '.join(p.name for p in self.points)}"
 
-    def decode(self, data: bytes, time: int, readings: list[Reading]) -> None:
-        """Put the reading of each point at its place in `readings`.
+    def decode(self, data: bytes, time: int, scan: Scan) -> None:
+        """Put the value of each point at its place in `scan`.
 
         `data` is the answer's `size` bytes; `time` is when it arrived, microseconds UTC.
         """
-        for place, name, byte, mask in self._bits:
-            readings[place] = Reading(name, data[byte] & mask != 0, GOOD, time, time)
+        if self._bits:
+            scan.put(self._slots, [data[byte] & mask != 0 for byte, mask in self._bits], {}, time)
         raws: tuple[Any, ...] = ()
         for swapped, form in self._passes:
             raws += form.unpack_from(swap_bytes(data) if swapped else data)
-        for place, name, index, convert in self._targets:
-            value = raws[index]
-            if convert is not None:
-                value = convert(value)
-                if value.__class__ is Quality:
-                    readings[place] = Reading(name, None, value, time, time)
-                    continue
-            readings[place] = Reading(name, value, GOOD, time, time)
+        for slots, pick, convert in self._columns:
+            scan.put(slots, *convert(pick(raws)), time)
 
-    def fail(self, quality: Quality, time: int, readings: list[Reading]) -> None:
-        """Put a reading without value and with `quality` at the place of each point."""
-        for place, point in self.places:
-            readings[place] = Reading(point.name, None, quality, time, time)
+    def fail(self, quality: Quality, time: int, scan: Scan) -> None:
+        """Give each point `quality` and no value."""
+        count = len(self.places)
+        scan.put(self._slots, [None] * count, dict.fromkeys(range(count), quality), time)
 
     def split(self) -> tuple[Block, ...]:
         """Return two blocks that read half of the addresses each; nothing if all points take the same addresses."""
@@ -176,3 +181,18 @@ def _runs(places: Iterator[tuple[int, ModbusPoint]], limit: int, gap: int) -> It
 
 def _span(point: ModbusPoint) -> tuple[int, int]:
     return point.address, point.width
+
+
+def _slots(places: Sequence[int]) -> slice | list[int]:
+    """Return `places` as a slice where they follow one another, for that is put in its place at once."""
+    first, count = places[0], len(places)
+    return slice(first, first + count) if list(places) == list(range(first, first + count)) else list(places)
+
+
+def _pick(indices: Sequence[int], count: int) -> _Pick:
+    """Return what takes the values at `indices` of `count`."""
+    if list(indices) == list(range(count)):
+        return lambda raws: raws
+    if len(indices) == 1:
+        return lambda raws: (raws[indices[0]],)
+    return itemgetter(*indices)

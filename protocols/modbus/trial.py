@@ -20,6 +20,7 @@ from protocols.modbus.driver import exception_quality
 from protocols.modbus.link import ModbusLink
 from protocols.modbus.plan import FUNCTION_CODES, Block
 from protocols.reading import Quality, Reading, Value, now_us
+from protocols.scan import Scan
 
 WIDEST = 4
 """Registers of the longest number."""
@@ -121,11 +122,12 @@ async def _read(link: ModbusLink, point: ModbusPoint) -> Reading:
     block = Block([(0, point)])
     answer = await link.exchange(block.function_code, block.address, block.count, block.size)
     time = now_us()
+    scan = Scan.begun((point.name,), time)
     if isinstance(answer, int):
-        return Reading(point.name, None, exception_quality(answer), time, time)
-    readings = [Reading(point.name, None, exception_quality(0), time, time)]
-    block.decode(answer, time, readings)
-    return readings[0]
+        block.fail(exception_quality(answer), time, scan)
+    else:
+        block.decode(answer, time, scan)
+    return scan[0]
 
 
 async def _neighbourhood(link: ModbusLink, point: ModbusPoint) -> dict[int, int]:

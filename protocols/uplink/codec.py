@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from math import nan
 
 import msgspec
 import zstandard
@@ -14,48 +13,20 @@ from protocols.errors import Malformed
 from protocols.reading import Reading
 from protocols.text import Text
 from protocols.uplink.messages import WIRE_VERSION, Batch, Columns, PointRef, TextReading
+from protocols.uplink.rows import Gathered
 
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 """Largest decompressed batch anybody accepts; a compressed bomb ends here."""
 
-_MAX_DELAY = 2**32 - 1
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Batch)
 
 
 def columns_of(readings: Sequence[tuple[PointRef, Reading]]) -> tuple[Columns | None, list[TextReading]]:
     """Sort readings into numeric columns and text readings, keeping their order."""
-    texts: list[TextReading] = []
-    refs: list[PointRef] = []
-    numbers: list[Reading] = []
-    values: list[float] = []
-    for ref, reading in readings:
-        value = reading.value
-        if isinstance(value, str):
-            texts.append(TextReading(ref, reading.source_time, value, int(reading.quality)))
-        else:
-            refs.append(ref)
-            numbers.append(reading)
-            values.append(nan if value is None else value)
-    if not numbers:
-        return None, texts
-    # Distinct by identity: a stream repeats the same few objects, and to hash one costs more than all the rest.
-    places = [id(ref) for ref in refs]
-    points = dict(zip(places, refs, strict=True))
-    index = {place: number for number, place in enumerate(points)}
-    times = [reading.source_time for reading in numbers]
-    delays = [reading.arrival_time - time for reading, time in zip(numbers, times, strict=True)]
-    if min(delays) < 0 or max(delays) > _MAX_DELAY:
-        delays = [min(max(delay, 0), _MAX_DELAY) for delay in delays]
-    columns = Columns(
-        list(points.values()),
-        _little(array("I", [index[place] for place in places])),
-        _little(array("q", times)),
-        _little(array("d", values)),
-        _little(array("h", [reading.quality for reading in numbers])),
-        _little(array("I", delays)),
-    )
-    return columns, texts
+    gathered = Gathered()
+    gathered.add(readings)
+    return gathered.columns(), gathered.texts
 
 
 def encode(batch: Batch) -> bytes:
@@ -92,12 +63,6 @@ def _check(columns: Columns) -> None:
         indices.byteswap()
     if rows and max(indices) >= len(columns.points):
         raise _malformed("a row refers to a point that is not listed")
-
-
-def _little(column: array[int] | array[float]) -> bytes:
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column.tobytes()
 
 
 def _malformed(why: str) -> Malformed:

@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     getsockname(listener, (struct sockaddr *)&place, &size);
     printf("%d\n", ntohs(place.sin_port));
     fflush(stdout);
-    for (int i = 0; i < REGISTERS; i++) map->tab_registers[i] = 2000 + i % 500;
+    for (int i = 0; i < REGISTERS; i++) map->tab_registers[i] = 200 + i % 500;
     FD_ZERO(&open);
     FD_SET(listener, &open);
     FD_SET(STDIN_FILENO, &open);

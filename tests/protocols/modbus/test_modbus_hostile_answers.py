@@ -6,7 +6,7 @@ The device's true registers all hold 7; whatever an answer must not be taken for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def wrong(request: Request, **fields: int) -> bytes:
     return tcp(request, registers(request, WRONG), **fields)
 
 
-async def read_all(port: int, points: list[ModbusPoint] = POINTS, **fields: object) -> list[Reading] | SunmaoError:
+async def read_all(port: int, points: list[ModbusPoint] = POINTS, **fields: object) -> Sequence[Reading] | SunmaoError:
     """Return what one read of a new driver gives, or the failure it ends with."""
     driver = driver_at(port, points, **fields)
     try:
@@ -54,8 +54,8 @@ async def read_all(port: int, points: list[ModbusPoint] = POINTS, **fields: obje
         await driver.close()
 
 
-def values(outcome: list[Reading] | SunmaoError) -> list[object]:
-    assert isinstance(outcome, list), outcome
+def values(outcome: Sequence[Reading] | SunmaoError) -> list[object]:
+    assert not isinstance(outcome, SunmaoError), outcome
     return [reading.value for reading in outcome]
 
 

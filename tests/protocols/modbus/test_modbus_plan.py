@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.modbus.codec import decode
 from protocols.modbus.config import BIT_TABLES, ModbusPoint
 from protocols.modbus.plan import FUNCTION_CODES, Block, plan_reads
-from protocols.reading import BAD_DEVICE_FAILURE, GOOD, Quality, Reading
+from protocols.reading import GOOD, Quality, Reading
+from protocols.scan import Scan
 from tests.protocols.modbus.modbus_strategies import modbus_points
 
 
@@ -58,8 +62,7 @@ def test_any_plan_reads_each_point_once_and_right(
 ) -> None:
     blocks = plan_reads(points, max_registers, max_gap)
     assert sorted(place for block in blocks for place, _ in block.places) == list(range(len(points)))
-    unread = Reading("", None, BAD_DEVICE_FAILURE, 0, 0)
-    readings = [unread] * len(points)
+    scan = Scan.begun(tuple(point.name for point in points), 0)
     for block in blocks:
         in_bits = block.table in BIT_TABLES
         factor = 16 if in_bits else 1
@@ -70,8 +73,8 @@ def test_any_plan_reads_each_point_once_and_right(
             assert block.address <= point.address <= end + factor * max_gap
             end = max(end, point.address + point.width)
         assert end == block.address + block.count
-        block.decode(answer(memory, block), 7, readings)
-    for point, reading in zip(points, readings, strict=True):
+        block.decode(answer(memory, block), 7, scan)
+    for point, reading in zip(points, scan, strict=True):
         if point.table in BIT_TABLES:
             wanted: object = memory[point.address // 8] >> point.address % 8 & 1 == 1
         else:
@@ -86,6 +89,47 @@ def answer(memory: bytes, block: Block) -> bytes:
         return memory[2 * block.address : 2 * (block.address + block.count)]
     bits = int.from_bytes(memory, "little") >> block.address & (1 << block.count) - 1
     return bits.to_bytes(block.size, "little")
+
+
+NUMBERS = (
+    {"scale": 0.1},
+    {"scale": -0.01, "offset": 40.0},
+    {"scale": 1 / 3},
+    {"scale": 1e300},
+    {"invalid": (0, 1)},
+    {"scale": 10.0, "invalid": (0,)},
+)
+CODES = {"codes": {0: 4, 1: 2, 255: 7}}
+WORDS = (0x0000, 0x0001, 0x7FFF, 0x8000, 0xFFFF, 0x7F80, 0xFF80, 0x7FC0, 0x7FF0, 0x00FF, 0x4048, 0x9A31)
+"""Registers that make zeros, ones, extremes, infinities and NaN of every type, and plain numbers."""
+
+
+@given(
+    kinds=st.lists(st.tuples(modbus_points(), st.sampled_from(({}, *NUMBERS, CODES))), min_size=1, max_size=3),
+    places=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 120)), min_size=1, max_size=20, unique=True),
+    words=st.lists(st.sampled_from(WORDS) | st.integers(0, 0xFFFF), min_size=7, max_size=31),
+)
+def test_a_column_means_what_its_values_mean_one_by_one(
+    kinds: list[tuple[ModbusPoint, dict[str, Any]]], places: list[tuple[int, int]], words: list[int]
+) -> None:
+    points = [meant(*kinds[kind % len(kinds)], address) for kind, address in places]
+    memory = (struct.pack(f">{len(words)}H", *words) * 23)[:320]
+    scan = Scan.begun(tuple(point.name for point in points), 0)
+    for block in plan_reads(points, 125, 8):
+        block.decode(answer(memory, block), 7, scan)
+    for point, reading in zip(points, scan, strict=True):
+        if point.table not in BIT_TABLES:
+            wanted = decode(point, memory[2 * point.address : 2 * (point.address + point.width)])
+            bad = isinstance(wanted, Quality)
+            assert repr(reading) == repr(Reading(point.name, None if bad else wanted, wanted if bad else GOOD, 7, 7))  # type: ignore[arg-type]
+
+
+def meant(like: ModbusPoint, meaning: dict[str, Any], address: int) -> ModbusPoint:
+    """Return a point as `like`, at `address`, with `meaning` where its type can have that."""
+    fields = {**like.model_dump(exclude_unset=True), "address": address}
+    if "codes" in meaning and "int" not in like.type:
+        meaning = {}
+    return ModbusPoint.model_validate(fields | ({} if like.type in {"bool", "string"} else meaning))
 
 
 @given(points=st.lists(modbus_points(), min_size=1, max_size=40))
