@@ -64,6 +64,9 @@ class WriteRule(BaseModel):
         return f"{self.min:g} … {self.max:g}"
 
 
+_given_fields: dict[frozenset[str], set[str]] = {}
+
+
 class PointConfig(BaseModel):
     """One point of a device: what it is called, what it means, how its raw value becomes an engineering value."""
 
@@ -111,6 +114,13 @@ class PointConfig(BaseModel):
         if scale == 0:
             raise ValueError(Text("a scale of 0 would make every value the same", "scale 为 0 会使所有值都相同"))
         return scale
+
+    @model_validator(mode="after")
+    def _alike_is_kept_once(self) -> PointConfig:
+        # Thousands of points set the same fields, and pydantic gives each a set of their names, of 700 bytes.
+        given = self.model_fields_set
+        object.__setattr__(self, "__pydantic_fields_set__", _given_fields.setdefault(frozenset(given), given))
+        return self
 
     @model_validator(mode="after")
     def _codes_stand_alone(self) -> PointConfig:
