@@ -254,6 +254,7 @@ class TcpLine:
         took = self._heard - asked.sent
         self._usual_s = took if not self._usual_s else 0.9 * self._usual_s + 0.1 * took
         asked.answer.set_result(heard)
+        self._release(asked)  # so that the next one asks while this one's task wakes
 
     def _is_late(self, tid: int, heard: Heard, asked: _Asked | None) -> bool:
         """Return whether `heard` answers a request that has been given up."""
