@@ -115,6 +115,8 @@ class Buffer:
 
     async def take(self, most: int) -> Delivery | None:
         """Return frames to send, about `most` bytes; None if nothing waits."""
+        if self._file is not None and self._file.state.frames == 0:
+            return None  # what is committed meanwhile is told by `committed`
         return await self._insist(
             lambda file: Delivery(file.state.epoch, frames) if (frames := file.take(most)) else None
         )

@@ -48,6 +48,7 @@ class Collector:
         self.device = device
         self.missed = 0
         """Poll cycles left out because the one before was not finished."""
+        self._unmapped = sum(point.property is None for point in device.points)
         self._normalise = normalise
         self._add = add
         self._announce = announce
@@ -117,7 +118,7 @@ class Collector:
             state=self._state,
             since=self._since,
             points=len(device.points),
-            unmapped=sum(point.property is None for point in device.points),
+            unmapped=self._unmapped,
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
             counters=self._counters(),
