@@ -25,6 +25,7 @@ from cloud.energy.tasks import keep_metered, note_changes
 from cloud.fleet import routes as fleet
 from cloud.fleet.service import Fleet, store_events
 from cloud.identity import routes as identity
+from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.service import Identity
 from cloud.notify import routes as notify
 from cloud.notify.service import Notify
@@ -45,12 +46,16 @@ from cloud.web.mount import mount
 
 
 def create_app(
-    dsn: str, secrets: Secrets, cold_store: str | None = None, notify_settings: NotifySettings | None = None
+    dsn: str,
+    secrets: Secrets,
+    cold_store: str | None = None,
+    notify_settings: NotifySettings | None = None,
+    oidc: OidcSettings | None = None,
 ) -> FastAPI:
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -62,7 +67,7 @@ def create_app(
             listener = Listener(dsn)
             state = app.state
             state.db = db
-            state.identity = Identity(db, secrets)
+            state.identity = Identity(db, secrets, oidc)
             state.fleet = Fleet(db, secrets, listener)
             state.quality = Quality(db)
             state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)

@@ -91,11 +91,14 @@ def tenant_create(
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
-    """Create a company and its first site. 创建企业及其首个站点。"""
+    """Create a company and its first site; asks for its credit code at a terminal. 创建企业及其首个站点。"""
     from cloud.identity.schemas import SiteRequest
     from cloud.identity.service import Identity
 
     language = choose_language(lang)
+    if credit_code is None and not as_json and sys.stdin.isatty():
+        asked = Text("Unified social credit code (empty: on trial)", "统一社会信用代码(留空则为试用)")
+        credit_code = typer.prompt(asked.to(language), default="", show_default=False)
     with explained(language, as_json), installed(data, dsn) as here:
         request = checked(SiteRequest, {"name": site, "time_zone": time_zone})
 
@@ -103,14 +106,44 @@ def tenant_create(
             identity = Identity(db, here.secrets)
             scope = await identity.create_tenant(name, credit_code, request)
             (made,) = await identity.sites(scope)
-            return {"tenant_id": str(scope.tenant_id), "site_id": str(made.id)}
+            return {"tenant_id": str(scope.tenant_id), "site_id": str(made.id), "trial": not credit_code}
 
         made = with_database(here, create)
         said = Text(
             f"Company '{name}' has the id {made['tenant_id']}, its site '{site}' {made['site_id']}.",
             f"企业“{name}”编号 {made['tenant_id']}，站点“{site}”编号 {made['site_id']}。",
         )
+        if made["trial"]:
+            said = Text(
+                f"{said.en} It is on trial until its credit code is registered: sunmao-cloud tenant set-credit-code",
+                f"{said.zh}该企业为试用，登记统一社会信用代码后转为正式：sunmao-cloud tenant set-credit-code",
+            )
         answer(as_json, made, said, language)
+
+
+@tenant_app.command("set-credit-code")
+def tenant_set_credit_code(
+    *,
+    credit_code: Annotated[str, typer.Option("--credit-code", help="Unified social credit code. 统一社会信用代码。")],
+    tenant: TenantName = None,
+    data: Data = DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Register a company's credit code, which ends its trial. 登记企业的统一社会信用代码，结束试用。"""
+    from cloud.identity.service import Identity
+
+    language = choose_language(lang)
+    with explained(language, as_json), installed(data, dsn) as here:
+        scope = here.tenant(tenant)
+
+        async def register(db: Database) -> dict[str, Any]:
+            await Identity(db, here.secrets).set_credit_code(scope, credit_code)
+            return {"tenant_id": str(scope.tenant_id), "credit_code": credit_code}
+
+        said = Text(f"'{credit_code}' is registered.", f"已登记“{credit_code}”。")
+        answer(as_json, with_database(here, register), said, language)
 
 
 @user_app.command("create")
@@ -291,9 +324,10 @@ async def _serve(
     import uvicorn
 
     from cloud.app import create_app
+    from cloud.identity.oidc_settings import load_oidc
     from cloud.notify.settings import load_settings
 
-    notify = load_settings(data)
+    notify, oidc = load_settings(data), load_oidc(data)
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
@@ -306,7 +340,7 @@ async def _serve(
             key="--port",
         ) from error
     url = f"http://{host}:{listening.getsockname()[1]}"
-    cloud = create_app(here.dsn, here.secrets, cold, notify)
+    cloud = create_app(here.dsn, here.secrets, cold, notify, oidc)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

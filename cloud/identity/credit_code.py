@@ -33,6 +33,15 @@ def verified(code: str) -> str:
     return code
 
 
+def taken(code: str) -> ConfigError:
+    """Return the error for a code that another company has."""
+    return ConfigError(
+        Text(f"a company with the credit code '{code}' exists", f"统一社会信用代码为“{code}”的企业已存在"),
+        Text("compare the code; a company is created once", "请核对代码；同一企业只需创建一次"),
+        key="credit_code",
+    )
+
+
 def _wrong(code: str, mend: Text) -> ConfigError:
     return ConfigError(
         Text(f"'{code}' is not a unified social credit code", f"“{code}”不是有效的统一社会信用代码"),

@@ -12,12 +12,13 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.codes import canonical, new_code
 from cloud.core.db import Database, enter
-from cloud.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity.passwords import Passwords
 from cloud.identity.schemas import Invitation, InvitationRequest, JoinRequest, NewInvitation, User
+from cloud.identity.store import grants
 from cloud.identity.store import people as store
 from protocols.text import Text
 
@@ -46,7 +47,7 @@ class Invitations:
         self._per_address = RateLimit(burst=30, period_s=2)
 
     async def invite(self, principal: Principal, request: InvitationRequest) -> NewInvitation:
-        """Make an invitation; raises Forbidden for a role above the principal's own."""
+        """Make an invitation; raises Forbidden for a role above the principal's own, Invalid for unknown places."""
         if request.role.rank > principal.role.rank:
             raise Forbidden(
                 Text(
@@ -54,8 +55,15 @@ class Invitations:
                     f"不能以 {request.role} 角色邀请他人：该角色高于您自己的角色。",
                 )
             )
+        if request.grants and request.role.rank >= Role.MANAGER.rank:
+            raise Invalid(
+                Text("A manager or owner reaches all places.", "manager 和 owner 可访问所有位置，无需单独授权。")
+            )
         token, code = f"sunmao-invitation-{randomness.token_urlsafe(32)}", new_code()
         async with self._db.tenant(principal.scope) as connection:
+            places = {grant.id for grant in request.grants}
+            if not len(await grants.select_places(connection, places)) == len(places) == len(request.grants):
+                raise Invalid(Text("A place is unknown, or named twice.", "所列位置中有不存在或重复的项。"))
             row = await store.insert_invitation(
                 connection,
                 uuid7(),
@@ -65,9 +73,13 @@ class Invitations:
                 code_hash=self._hash("invitation-code", canonical(code)),
                 created_by=principal.user_id,
                 days=request.days,
+                grants=[grant.model_dump(mode="json") for grant in request.grants],
             )
             await audit.record(
-                connection, principal.actor, "invitation.create", str(row["id"]), role=request.role, note=request.note
+                *(connection, principal.actor, "invitation.create", str(row["id"])),
+                role=request.role,
+                note=request.note,
+                grants=[grant.model_dump(mode="json") for grant in request.grants],
             )
         return NewInvitation(token=token, code=code, **row)
 
@@ -83,8 +95,8 @@ class Invitations:
                 raise NotFound
             await audit.record(connection, principal.actor, "invitation.withdraw", str(invitation))
 
-    async def join(self, request: JoinRequest, address: str) -> User:
-        """Make the user an invitation stands for, and use it up.
+    async def join(self, request: JoinRequest, address: str, *, highest: Role = Role.OWNER) -> User:
+        """Make the user an invitation stands for, and use it up; one for more than the role `highest` is refused.
 
         Raises InvitationRefused, TooMany, and Conflict if the e-mail is taken; the invitation stays open then.
         """
@@ -98,7 +110,7 @@ class Invitations:
                     raise InvitationRefused
                 await enter(connection, TenantScope(found["tenant_id"]))
                 row = await store.lock_open_invitation(connection, found["id"], _MAX_WRONG_CODES)
-                if row is None:
+                if row is None or Role(row["role"]).rank > highest.rank:
                     raise InvitationRefused
                 right = hmac.compare_digest(row["code_hash"], self._hash("invitation-code", canonical(request.code)))
                 if right:
@@ -110,6 +122,9 @@ class Invitations:
                         password_hash=password_hash,
                         role=role,
                         language=request.language,
+                    )
+                    await grants.replace_grants(
+                        connection, user, [(uuid7(), UUID(grant["id"]), grant["role"]) for grant in row["grants"]]
                     )
                     await store.use_invitation(connection, found["id"], user)
                     await audit.record(

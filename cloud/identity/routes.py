@@ -251,19 +251,19 @@ async def join(request: Request, body: JoinRequest, identity: IdentityDoor) -> U
 @router.get("/tokens")
 async def list_tokens(principal: Reader, identity: IdentityDoor) -> list[ApiToken]:
     """The caller's own API tokens, newest first."""
-    return await identity.api_tokens(principal)
+    return await identity.tokens.listed(principal)
 
 
 @router.post("/tokens", status_code=201)
 async def create_token(principal: Reader, body: ApiTokenRequest, identity: IdentityDoor) -> NewApiToken:
     """Make an API token. It is shown this once."""
-    return await identity.create_api_token(principal, body)
+    return await identity.tokens.create(principal, body)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 async def delete_token(principal: Reader, token_id: UUID, identity: IdentityDoor) -> None:
     """End an API token of the caller's."""
-    await identity.delete_api_token(principal, token_id)
+    await identity.tokens.delete(principal, token_id)
 
 
 @router.get("/audit")

@@ -42,6 +42,7 @@ class Me(BaseModel):
     language: Language | None
     tenant_id: UUID
     tenant: str
+    trial: bool = Field(description="The company's unified social credit code is not registered yet.")
 
 
 class Site(BaseModel):
@@ -217,6 +218,7 @@ class InvitationRequest(BaseModel):
     role: Role = Role.VIEWER
     note: str = Field("", max_length=120, description="For whom it is; for those who read the list.")
     days: int = Field(7, ge=1, le=30, description="Days until it expires.")
+    grants: list[GrantRequest] = Field([], max_length=20, description="Other roles by place; with the role `none` all.")
 
 
 class NewInvitation(Invitation):

@@ -14,10 +14,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets as randomness
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -26,20 +22,18 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from cloud.core.limits import RateLimit, RecentKeys
-from cloud.core.principal import Principal, Role, Scope, TenantScope
+from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity.audit_log import AuditLog
-from cloud.identity.credit_code import verified
+from cloud.identity.credit_code import taken, verified
 from cloud.identity.grants import Grants
-from cloud.identity.invitations import Invitations
+from cloud.identity.invitations import InvitationRefused, Invitations
+from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.passwords import Passwords
 from cloud.identity.permissions import Permissions
 from cloud.identity.plant import Plant, insert_site
 from cloud.identity.schemas import (
-    ApiToken,
-    ApiTokenRequest,
     Me,
-    NewApiToken,
     PasswordRequest,
     Session,
     Site,
@@ -47,11 +41,20 @@ from cloud.identity.schemas import (
     User,
     UserRequest,
 )
+from cloud.identity.single_sign_on import TICKET_LIFE_S, SingleSignOn, SingleSignOnRefused
 from cloud.identity.store import grants
 from cloud.identity.store import people as store
+from cloud.identity.tokens import SESSION_LIFE, Tokens
 from protocols.text import Language, Text
 
-SESSION_LIFE = timedelta(days=7)
+__all__ = [
+    "SESSION_LIFE",
+    "TICKET_LIFE_S",
+    "Identity",
+    "InvitationRefused",
+    "LogInRefused",
+    "SingleSignOnRefused",
+]
 
 
 class LogInRefused(Unauthenticated):
@@ -71,14 +74,17 @@ class Identity:
     wrong password.
     """
 
-    def __init__(self, db: Database, secrets: Secrets) -> None:
+    def __init__(self, db: Database, secrets: Secrets, oidc: OidcSettings | None = None) -> None:
         self._db = db
-        self._key = secrets.lookup_key.encode()
         self._passwords = Passwords()
+        self.tokens = Tokens(db, secrets)
+        """Sessions and API tokens."""
         self.permissions = Permissions(db)
         """Why somebody may do something, or may not."""
         self.invitations = Invitations(db, secrets, self._passwords)
         """How people join a company."""
+        self.single_sign_on = SingleSignOn(db, secrets, oidc, self.tokens, self.invitations) if oidc else None
+        """Log-in with the account people have at work; None where the operator has set no provider."""
         self.audit_log = AuditLog(db)
         """What they did."""
         self.grants = Grants(db)
@@ -95,16 +101,33 @@ class Identity:
     ) -> TenantScope:
         """Create a tenant, with its first site if one is given; for the operator's command line.
 
-        Raises ConfigError for a wrong credit code, Invalid for an unknown time zone.
+        Without a credit code it is on trial. Raises ConfigError for a code that is wrong or another tenant's, Invalid for
+        an unknown time zone.
         """
         scope = TenantScope(uuid7())
         code = verified(credit_code) if credit_code else None
-        async with self._db.tenant(scope) as connection:
-            await store.insert_tenant(connection, scope.tenant_id, name, code)
-            await audit.record(connection, "operator", "tenant.create", name, credit_code=code)
-            if site:
-                await insert_site(connection, site, "operator")
+        try:
+            async with self._db.tenant(scope) as connection:
+                await store.insert_tenant(connection, scope.tenant_id, name, code)
+                await audit.record(connection, "operator", "tenant.create", name, credit_code=code)
+                if site:
+                    await insert_site(connection, site, "operator")
+        except store.Taken as error:
+            raise taken(code or "") from error
         return scope
+
+    async def set_credit_code(self, scope: TenantScope, credit_code: str) -> None:
+        """Register the tenant's credit code, which ends its trial; for the operator's command line.
+
+        Raises ConfigError for a code that is wrong or another tenant's.
+        """
+        code = verified(credit_code)
+        try:
+            async with self._db.tenant(scope) as connection:
+                before = await store.update_credit_code(connection, code)
+                await audit.record(connection, "operator", "tenant.set_credit_code", code, before=before, after=code)
+        except store.Taken as error:
+            raise taken(code) from error
 
     async def create_site(self, scope: TenantScope, request: SiteRequest, actor: str) -> Site:
         """Create a site; see `Plant.create_site`."""
@@ -222,56 +245,31 @@ class Identity:
         old = await self.resolve(old_token) if old_token else None
         if old is not None:
             await self.log_out(old)
-        token = _new_token("session")
-        expires_at = datetime.now(UTC) + SESSION_LIFE
         async with self._db.tenant(TenantScope(found["tenant_id"])) as connection:
-            await store.insert_token(
-                connection,
-                uuid7(),
-                user=found["user_id"],
-                kind="session",
-                name="",
-                token_hash=self._hash(token),
-                scopes=sorted(Role.OWNER.scopes),
-                expires_at=expires_at,
-            )
+            session = await self.tokens.open_session(connection, found["user_id"])
             await audit.record(connection, f"user:{account}", "session.create", address)
-        return Session(token=token, expires_at=expires_at)
+        return session
 
     async def resolve(self, token: str) -> Principal | None:
         """Return whose session or API token this is; None if it is nobody's, expired, or its user disabled."""
-        async with self._db.door() as connection:
-            found = await store.find_token(connection, self._hash(token))
-        if found is None:
-            return None
-        roles = [Role(found["role"]), *map(Role, found["granted"])]
-        return Principal(
-            scope=TenantScope(found["tenant_id"], found["user_id"]),
-            user_id=found["user_id"],
-            token_id=found["token_id"],
-            email=found["email"],
-            role=roles[0],
-            language=found["language"],
-            scopes=max(roles, key=lambda role: role.rank).scopes & frozenset(map(Scope, found["scopes"])),
-        )
+        return await self.tokens.resolve(token)
 
     async def log_out(self, principal: Principal) -> None:
         """End the session or API token that was presented."""
-        async with self._db.tenant(principal.scope) as connection:
-            await store.delete_token(connection, principal.user_id, principal.token_id)
-            await audit.record(connection, principal.actor, "session.end", str(principal.token_id))
+        await self.tokens.end(principal)
 
     async def me(self, principal: Principal) -> Me:
         """Return who the principal is."""
         async with self._db.tenant(principal.scope) as connection:
-            tenant = await store.select_tenant_name(connection)
+            tenant = await store.select_tenant(connection)
         return Me(
             user_id=principal.user_id,
             email=principal.email,
             role=principal.role,
             language=principal.language,
             tenant_id=principal.scope.tenant_id,
-            tenant=tenant,
+            tenant=tenant["name"],
+            trial=tenant["credit_code"] is None,
         )
 
     async def set_language(self, principal: Principal, language: Language | None) -> None:
@@ -284,41 +282,6 @@ class Identity:
                 before=principal.language,
                 after=language,
             )
-
-    async def create_api_token(self, principal: Principal, request: ApiTokenRequest) -> NewApiToken:
-        """Make an API token for the principal; raises Invalid for scopes beyond the principal's own."""
-        if excess := set(request.scopes) - principal.scopes:
-            names = ", ".join(sorted(excess))
-            raise Invalid(Text(f"You do not have the scopes {names} yourself.", f"您自己没有以下权限：{names}。"))
-        token = _new_token("api")
-        async with self._db.tenant(principal.scope) as connection:
-            row = await store.insert_token(
-                connection,
-                uuid7(),
-                user=principal.user_id,
-                kind="api",
-                name=request.name,
-                token_hash=self._hash(token),
-                scopes=sorted(set(request.scopes)),
-                expires_at=datetime.now(UTC) + timedelta(days=request.days),
-            )
-            await audit.record(connection, principal.actor, "token.create", request.name, scopes=request.scopes)
-        return NewApiToken(token=token, **row)
-
-    async def api_tokens(self, principal: Principal) -> list[ApiToken]:
-        """Return the principal's own API tokens, newest first."""
-        async with self._db.tenant(principal.scope) as connection:
-            return [ApiToken(**row) for row in await store.select_tokens(connection, principal.user_id)]
-
-    async def delete_api_token(self, principal: Principal, token: UUID) -> None:
-        """End one of the principal's own tokens; raises NotFound."""
-        async with self._db.tenant(principal.scope) as connection:
-            if not await store.delete_token(connection, principal.user_id, token):
-                raise NotFound
-            await audit.record(connection, principal.actor, "token.delete", str(token))
-
-    def _hash(self, token: str) -> bytes:
-        return hmac.digest(self._key, b"access-token:" + token.encode(), hashlib.sha256)
 
 
 async def _may_change(connection: AsyncConnection, principal: Principal, user: UUID) -> tuple[Role, set[UUID]]:
@@ -351,8 +314,3 @@ def _refuse_above(highest: Role, role: Role) -> None:
                 f"角色 {role} 高于您自己的角色 {highest}，请联系具有该角色的人员。",
             )
         )
-
-
-def _new_token(kind: str) -> str:
-    """Return 256 random bits; the prefix tells people and secret scanners what they have found."""
-    return f"sunmao-{kind}-{randomness.token_urlsafe(32)}"

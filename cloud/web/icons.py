@@ -16,6 +16,8 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "inspection": '<path d="M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4"/><circle cx="12" cy="12" r="3.5"/>',
         "gateway": '<rect x="3" y="12" width="18" height="8" rx="1.5"/><path d="M7 16h.1M11 16h.1"/>'
         '<path d="M12 12V9M8.5 6.5a5 5 0 0 1 7 0M6.5 4a8 8 0 0 1 11 0"/>',
+        "audit": '<path d="M6 3h9l4 4v14H6z"/><path d="M9.5 13.5l2 2 4-4.5M9.5 8h4"/>',
+        "account": '<circle cx="12" cy="8" r="4"/><path d="M4.5 21a7.5 7.5 0 0 1 15 0"/>',
         "energy": '<path d="M13 3L5 13.5h6L10 21l8.5-11H12z"/>',
         "injection_moulding": '<path d="M3 8h6v8H3zM9 10h5v4H9zM14 11h4v2h-4zM3 20h18M18 9v6M21 9v6"/>',
         "energy_meter": '<rect x="4" y="3" width="16" height="18" rx="2"/><path d="M8 8h8M12.5 11l-2.5 4h4l-2.5 4"/>',

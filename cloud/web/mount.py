@@ -15,18 +15,26 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from cloud.core.errors import Forbidden, NotFound
+from cloud.identity.routes import set_session_cookie
 from cloud.web import layout, routes
 from cloud.web.language import language_of
 from cloud.web.pages import (
+    account,
+    audit,
     configuration,
+    describe,
     diagnostics,
     enrol,
     equipment,
     gateways,
     inspection,
     inspections,
+    join,
     login,
     overview,
+    people,
+    person,
+    plant_layout,
 )
 from cloud.web.places import place_of
 from cloud.web.visit import Domains, Visit, visit_of
@@ -44,6 +52,12 @@ PAGES: dict[str, Build] = {
     "/gateways": gateways.build,
     "/gateways/{agent_id}/configuration": configuration.build,
     "/gateways/{agent_id}/diagnostics": diagnostics.build,
+    "/plant": plant_layout.build,
+    "/plant/equipment/{equipment_id}": describe.build,
+    "/people": people.build,
+    "/people/{user_id}": person.build,
+    "/audit": audit.build,
+    "/account": account.build,
 }
 
 _NOT_FOUND = Text("Nothing here", "此处没有内容")
@@ -72,7 +86,8 @@ def mount(app: FastAPI) -> None:
     # NiceGUI keeps one application per process; a second cloud in it (tests have many) starts from a clean one.
     pages_app.middleware_stack = None
     pages_app.user_middleware.clear()
-    ui.page("/login", response_timeout=10)(login.build)
+    for path, open_page in (("/login", login.build), (people.JOIN_PATH, join.build)):
+        ui.page(path, response_timeout=10)(_before_log_in(app, open_page))
     ui.page("/enrol", response_timeout=10)(enrol.build)
     for path, build in PAGES.items():
         ui.page(path, response_timeout=10)(_guarded(app, build))
@@ -102,6 +117,18 @@ class _UnknownApi:
         raise NotFound
 
 
+def _before_log_in(
+    app: FastAPI, build: Callable[[Request, str | None], Awaitable[None]]
+) -> Callable[[Request], Awaitable[None]]:
+    """Return the page that is told what to call log-in with the account at work, None where there is none."""
+
+    async def page(request: Request) -> None:
+        provider = Domains.of(app).identity.single_sign_on
+        await build(request, provider.called if provider else None)
+
+    return page
+
+
 def _guarded(app: FastAPI, build: Build) -> Callable[[Request], Awaitable[Response | None]]:
     """Return the page that lets signed-in people in to `build` and sends all others to the log-in page."""
 
@@ -110,6 +137,10 @@ def _guarded(app: FastAPI, build: Build) -> Callable[[Request], Awaitable[Respon
         if visit is None:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"/login?next={quote(request.url.path + query, safe='')}", 303)
+        if session := await visit.domains.identity.tokens.renewed(visit.principal):
+            again = RedirectResponse(visit.here, 303)
+            set_session_cookie(again, request, session)
+            return again
         place = place_of(request.url.path)
         if place is not None and not visit.may(place.scope):
             _show_closed(visit)

@@ -47,6 +47,10 @@ PLACES = (
     Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/equipment/",), at_hand=True),
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE, at_hand=True),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
+    Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
+    Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),
+    Place("/audit", "audit", Text("Audit log", "审计日志"), COMPANY, Scope.ADMIN),
+    Place("/account", "account", Text("My account", "我的账号"), COMPANY),
 )
 
 

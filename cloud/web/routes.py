@@ -7,11 +7,13 @@ from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 
 from cloud.core.access import SESSION_COOKIE, address_of
-from cloud.core.errors import Forbidden, TooMany
+from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from cloud.identity.routes import IdentityDoor, set_session_cookie
-from cloud.identity.service import LogInRefused
+from cloud.identity.schemas import PasswordRequest
+from cloud.identity.service import TICKET_LIFE_S, Identity, InvitationRefused, LogInRefused, SingleSignOnRefused
 from cloud.web.language import COOKIE
 from protocols.text import Language, Text
 
@@ -19,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 
 _REMEMBERED = timedelta(days=365)
 _SEE_OTHER = 303
+_TICKET = "sunmao_oidc"
 
 
 def own_path(target: str) -> str:
@@ -48,6 +51,97 @@ async def log_in(request: Request, identity: IdentityDoor) -> RedirectResponse:
     return response
 
 
+@router.get("/login/oidc")
+async def begin_single_sign_on(request: Request, identity: IdentityDoor, next: str = "/") -> RedirectResponse:
+    """Go to the log-in provider, to come back to the page `next`."""
+    return await _depart(request, identity, target=own_path(next))
+
+
+@router.post("/login/oidc")
+async def join_by_single_sign_on(request: Request, identity: IdentityDoor) -> RedirectResponse:
+    """Go to the log-in provider with both halves of an invitation."""
+    _refuse_foreign_form(request)
+    form = await request.form()
+    return await _depart(
+        request, identity, invitation=(str(form.get("token", ""))[:128], str(form.get("code", ""))[:64])
+    )
+
+
+@router.get("/login/oidc/callback")
+async def finish_single_sign_on(request: Request, identity: IdentityDoor) -> RedirectResponse:
+    """Come back from the log-in provider."""
+    if identity.single_sign_on is None:
+        raise NotFound
+    try:
+        arrival = await identity.single_sign_on.finish(
+            str(request.url_for("finish_single_sign_on")),
+            address_of(request),
+            request.query_params,
+            request.cookies.get(_TICKET, ""),
+        )
+    except SingleSignOnRefused as error:
+        return _again("/", f"oidc-{error.why}")
+    except (InvitationRefused, Conflict):
+        return _again("/", "oidc-invitation")
+    except TooMany:
+        return _again("/", "wait")
+    response = RedirectResponse(arrival.target, _SEE_OTHER)
+    set_session_cookie(response, request, arrival.session)
+    response.delete_cookie(_TICKET, path="/login/oidc")
+    return response
+
+
+async def _depart(
+    request: Request, identity: Identity, *, target: str = "/", invitation: tuple[str, str] | None = None
+) -> RedirectResponse:
+    if identity.single_sign_on is None:
+        raise NotFound
+    callback = str(request.url_for("finish_single_sign_on"))
+    try:
+        departure = await identity.single_sign_on.begin(
+            callback, address_of(request), target=target, invitation=invitation
+        )
+    except SingleSignOnRefused as error:
+        return _again(target, f"oidc-{error.why}")
+    except TooMany:
+        return _again(target, "wait")
+    response = RedirectResponse(departure.url, _SEE_OTHER)
+    response.set_cookie(
+        *(_TICKET, departure.ticket),
+        max_age=TICKET_LIFE_S,
+        path="/login/oidc",
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@router.post("/account/password")
+async def change_password(request: Request, identity: IdentityDoor) -> RedirectResponse:
+    """Change the password from the account page's form; the browser goes on with a new session."""
+    _refuse_foreign_form(request)
+    principal = await identity.resolve(request.cookies.get(SESSION_COOKIE, ""))
+    if principal is None:
+        return RedirectResponse("/login?next=/account", _SEE_OTHER)
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    if form.get("new") != form.get("again"):
+        return _said_of_password("unlike")
+    try:
+        wanted = PasswordRequest(current=form.get("current", ""), new=form.get("new", ""))
+        await identity.change_password(principal, wanted)
+        session = await identity.tokens.renew(principal)
+    except ValidationError:
+        return _said_of_password("short")
+    except Invalid:
+        return _said_of_password("wrong")
+    except TooMany:
+        return _said_of_password("wait")
+    response = _said_of_password("changed")
+    set_session_cookie(response, request, session)
+    return response
+
+
 @router.post("/logout")
 async def log_out(request: Request, identity: IdentityDoor) -> RedirectResponse:
     """End the session."""
@@ -66,6 +160,10 @@ async def choose_language(request: Request, language: Language, next: str = "/")
     response = RedirectResponse(own_path(next), _SEE_OTHER)
     response.set_cookie(COOKIE, language, max_age=int(_REMEMBERED.total_seconds()), httponly=True, samesite="lax")
     return response
+
+
+def _said_of_password(what: str) -> RedirectResponse:
+    return RedirectResponse(f"/account?password={what}", _SEE_OTHER)
 
 
 def _again(target: str, why: str) -> RedirectResponse:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from secrets import randbits
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
 import pytest
 
+from cloud.core.db import Database
 from cloud.core.errors import TooMany
 from cloud.core.limits import RateLimit
 from cloud.identity.credit_code import check_character, verified
+from cloud.identity.service import Identity
 from protocols.errors import ConfigError
-from tests.cloud.conftest import PASSWORD, Company
+from tests.cloud.conftest import PASSWORD, SECRETS, Company, NewCompany
 
 
 async def _log_in(company: Company, http: httpx.AsyncClient, password: str = PASSWORD) -> httpx.Response:
@@ -148,3 +153,57 @@ def test_the_check_character_finds_every_single_wrong_character() -> None:
         for other in "0123456789ABCDEFGHJKLMNPQRTUWXY".replace(character, ""):
             wrong = first[:position] + other + first[position + 1 :]
             assert check_character(wrong) != "3"
+
+
+async def test_a_browsers_session_is_replaced_daily_and_with_the_password(
+    company: Company, db: Database, owner_dsn: str
+) -> None:
+    async with httpx.AsyncClient(base_url=company.http.base_url, timeout=30) as browser:
+        await browser.post("/login", data={"email": company.email, "password": PASSWORD})
+        first = browser.cookies["sunmao_session"]
+        old = UUID(int=(int(time.time()) - 2 * 86_400) * 1000 << 80 | 0x7 << 76 | 0x8 << 60 | randbits(48))  # a UUIDv7
+        with psycopg.connect(owner_dsn) as owner:
+            owner.execute("ALTER TABLE access_token NO FORCE ROW LEVEL SECURITY")
+            owner.execute(
+                "UPDATE access_token SET id = %s WHERE id = (SELECT max(id::text)::uuid FROM access_token WHERE tenant_id = %s)",
+                [old, company.scope.tenant_id],
+            )
+            owner.execute("ALTER TABLE access_token FORCE ROW LEVEL SECURITY")
+        answer = await browser.get("/gateways")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/gateways")
+        second = browser.cookies["sunmao_session"]
+        assert second != first
+        assert (await browser.get("/gateways")).status_code == 200
+        identity = Identity(db, SECRETS)
+        assert await identity.resolve(first) is not None, "what was under way with the old one goes on"
+        with psycopg.connect(owner_dsn) as owner:
+            left = owner.execute("SELECT expires_at - now() < '61 s' FROM access_token WHERE id = %s", [old]).fetchone()
+        assert left == (True,)
+        for current, new, again, said in (
+            (PASSWORD, "short", "short", "short"),
+            (PASSWORD, "another password", "yet another one", "unlike"),
+            ("wrong", "another password", "another password", "wrong"),
+            (PASSWORD, "another password", "another password", "changed"),
+        ):
+            form = {"current": current, "new": new, "again": again}
+            answer = await browser.post("/account/password", data=form)
+            assert answer.headers["location"] == f"/account?password={said}"
+        assert browser.cookies["sunmao_session"] != second
+        assert await identity.resolve(second) is None, "the old one ends at once"
+        assert (await browser.get("/api/v1/me")).status_code == 200
+
+
+async def test_a_company_is_on_trial_until_its_credit_code_is_registered_and_no_two_have_the_same(
+    company: Company, new_company: NewCompany, db: Database
+) -> None:
+    identity = Identity(db, SECRETS)
+    assert (await company.http.get("/api/v1/me")).json()["trial"] is True
+    code = "9135010" + uuid4().hex[:10].upper().translate(str.maketrans("IOSVZ", "12345"))
+    code += check_character(code)
+    await identity.set_credit_code(company.scope, code.lower())
+    assert (await company.http.get("/api/v1/me")).json()["trial"] is False
+    other = await new_company()
+    for again in (identity.set_credit_code(other.scope, code), identity.create_tenant("Another", code)):
+        with pytest.raises(ConfigError, match="exists"):
+            await again
+    assert (await other.http.get("/api/v1/me")).json()["trial"] is True

@@ -24,7 +24,7 @@ from cloud.telemetry.store import arrays, query, rollups
 from protocols.uplink.codec import columns_of, encode
 from protocols.uplink.messages import Batch, Event, Frame, Inspection, PointRef
 from tests.cloud.conftest import PASSWORD, SECRETS, Company
-from tests.cloud.test_isolation_api import BODIES, BY_AGENTS, LAST, NUMBERS, _document, _filled, operations
+from tests.cloud.test_isolation_api import BODIES, BY_AGENTS, LAST, NUMBERS, SAME, _document, _filled, operations
 from tests.doubles.agent import readings
 
 AT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
@@ -66,8 +66,16 @@ async def _side(company: Company, letter: str) -> Side:
         for each in (await http.get("/api/v1/points", params={"equipment_id": machine["id"]})).json()
         if each["name"] == "P"
     ]
+    own = {"site_id": str(company.site_id), "line_id": line["id"]}
+    holiday = {**own, "day": "2026-01-01", "name": f"holiday-{letter}"}
+    holiday_made = await http.put("/api/v1/production/calendar-exceptions", json=holiday)
+    meter = {"site_id": str(company.site_id), "series_id": series, "name": f"meter-{letter}", "carrier": "electricity"}
+    await http.post("/api/v1/energy/meters", json={**meter, "equipment_id": machine["id"]})
+    listed = (await http.get("/api/v1/energy/meters")).json()  # the cloud may have made it by itself
+    (meter_id,) = [each["id"] for each in listed if each["source_equipment_id"] == machine["id"]]
     return Side(
         {
+            **{"exception_id": holiday_made.json()["id"], "meter_id": meter_id, "node_id": line["id"]},
             **{"line_id": line["id"], "equipment_id": machine["id"], "agent_id": agent_id, "series_id": str(series)},
             **{"inspection_id": inspected, "site_id": str(company.site_id), "user_id": NO_ID, "token_id": NO_ID},
             **{"invitation_id": NO_ID, "place_id": line["id"], "version": "0", "before": "0", "after": "0"},
@@ -107,7 +115,17 @@ async def sides(company: Company) -> tuple[Side, Side]:
     return await _side(company, "a"), await _side(company, "b")
 
 
-B_SECRETS = ("machine-b", "line-b", "gateway-b", "part-b", "text-b", "event-b", "configuration-b")
+B_SECRETS = (
+    "holiday-b",
+    "meter-b",
+    "machine-b",
+    "line-b",
+    "gateway-b",
+    "part-b",
+    "text-b",
+    "event-b",
+    "configuration-b",
+)
 
 
 async def test_who_is_let_into_one_line_finds_nothing_of_another_by_any_operation(
@@ -128,7 +146,7 @@ async def test_who_is_let_into_one_line_finds_nothing_of_another_by_any_operatio
             if path == "/api/v1/me/password":
                 continue
             for ids in (b.ids, missing):
-                values = defaultdict(lambda: NO_ID, {**ids, "action": "read", "code": "KWH"})
+                values = defaultdict(lambda: NO_ID, {**SAME, **ids, "code": "KWH", "kind": "line", "node": "line"})
                 answers.append(
                     await engineer.http.request(
                         method,
@@ -141,7 +159,15 @@ async def test_who_is_let_into_one_line_finds_nothing_of_another_by_any_operatio
                 for secret in (*B_SECRETS, b["equipment_id"], b["line_id"], b["agent_id"], b["inspection_id"]):
                     assert secret not in answers[-1].text, (method, path, answers[-1].text)
             assert demanded != {"admin"} or answers[0].status_code == 403, (method, path)
-            if set(names) & {"line_id", "equipment_id", "agent_id", "series_id", "inspection_id", "place_id"}:
+            if set(names) & {
+                "line_id",
+                "equipment_id",
+                "agent_id",
+                "series_id",
+                "inspection_id",
+                "place_id",
+                "meter_id",
+            }:
                 assert answers[0].status_code == answers[1].status_code, (method, path, answers[0].text)
                 assert method != "GET" or _timeless(answers[0]) == _timeless(answers[1]), (method, path)
                 asked += 1

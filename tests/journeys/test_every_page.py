@@ -29,6 +29,8 @@ Details = dict[str, Callable[[Company, Factory], str]]
 DETAILS: Details = {
     "equipment": lambda _, factory: f"/equipment/{factory.equipment['注塑机-03']}",
     "equipment-unreachable": lambda _, factory: f"/equipment/{factory.equipment['冷水机-01']}",
+    "describe": lambda _, factory: f"/plant/equipment/{factory.equipment['注塑机-03']}",
+    "person": lambda company, _: f"/people/{company.client.get('/api/v1/users').json()[0]['id']}",
     "inspections-rejected": lambda _, __: "/inspections?verdict=reject",
     "inspection": lambda _, factory: f"/inspections/{factory.inspections[-1].id}",
     "configuration": lambda company, _: (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +56,14 @@ async def replace_grants(connection: AsyncConnection, user: UUID, grants: Sequen
         [user, *([list(column) for column in zip(*grants, strict=True)] or [[], [], []])],
     )
     return cursor.rowcount
+
+
+async def select_places(connection: AsyncConnection, places: Collection[UUID]) -> set[UUID]:
+    """Return those of `places` that there are."""
+    rows = await _all(
+        connection, "SELECT id FROM plant_node WHERE tenant_id = current_tenant() AND id = ANY(%s)", [list(places)]
+    )
+    return {row["id"] for row in rows}
 
 
 async def select_decision(connection: AsyncConnection, user: UUID, node: UUID) -> Row | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 Row = dict[str, Any]
 Taken = UniqueViolation
-"""Raised by an insert whose name, e-mail or id exists already."""
+"""Raised where a name, e-mail, credit code or id exists already."""
 
 _USER_COLUMNS = "id, email, role, language, created_at, disabled_at"
 _INVITATION_COLUMNS = "id, role, note, created_by, created_at, expires_at, used_by"
@@ -36,10 +37,17 @@ async def insert_tenant(connection: AsyncConnection, tenant: UUID, name: str, cr
     )
 
 
-async def select_tenant_name(connection: AsyncConnection) -> str:
-    """Return the name of the transaction's tenant."""
-    row = await _one(connection, "SELECT name FROM tenant WHERE id = current_tenant()", [])
-    return str(row["name"]) if row else ""
+async def update_credit_code(connection: AsyncConnection, credit_code: str) -> str | None:
+    """Set the credit code of the transaction's tenant and return the one before; raises Taken if another has it."""
+    before = await select_tenant(connection)
+    await connection.execute("UPDATE tenant SET credit_code = %s WHERE id = current_tenant()", [credit_code])
+    return str(before["credit_code"]) if before["credit_code"] else None
+
+
+async def select_tenant(connection: AsyncConnection) -> Row:
+    """Return name and credit_code of the transaction's tenant."""
+    row = await _one(connection, "SELECT name, credit_code FROM tenant WHERE id = current_tenant()", [])
+    return row or {"name": "", "credit_code": None}
 
 
 async def insert_user(
@@ -127,6 +135,18 @@ async def update_password(connection: AsyncConnection, user: UUID, password_hash
     )
 
 
+async def bind_subject(connection: AsyncConnection, user: UUID, subject: str) -> bool:
+    """Bind a user to what a log-in provider calls them; False if they are bound to another name already."""
+    cursor = await connection.execute(
+        """
+        UPDATE user_account SET oidc_subject = %(subject)s
+        WHERE tenant_id = current_tenant() AND id = %(user)s AND coalesce(oidc_subject, %(subject)s) = %(subject)s
+        """,
+        {"user": user, "subject": subject},
+    )
+    return cursor.rowcount == 1
+
+
 async def delete_sessions(connection: AsyncConnection, user: UUID, keep: UUID | None = None) -> None:
     """End a user's sessions but the one to `keep`; API tokens go on."""
     await connection.execute(
@@ -193,6 +213,18 @@ async def delete_token(connection: AsyncConnection, user: UUID, token: UUID) -> 
     return cursor.rowcount == 1
 
 
+async def end_session(connection: AsyncConnection, token: UUID, grace: timedelta) -> bool:
+    """Have a session end after `grace` at the latest; False if there is no such session."""
+    cursor = await connection.execute(
+        """
+        UPDATE access_token SET expires_at = LEAST(expires_at, now() + %s)
+        WHERE tenant_id = current_tenant() AND id = %s AND kind = 'session'
+        """,
+        [grace, token],
+    )
+    return cursor.rowcount == 1
+
+
 async def insert_invitation(
     connection: AsyncConnection,
     invitation: UUID,
@@ -203,16 +235,17 @@ async def insert_invitation(
     code_hash: bytes,
     created_by: UUID,
     days: int,
+    grants: Sequence[Mapping[str, str]],
 ) -> Row:
     """Insert an invitation and return it as `select_invitations` does."""
     row = await _one(
         connection,
         f"""
-        INSERT INTO invitation (id, tenant_id, role, note, token_hash, code_hash, created_by, expires_at)
-        VALUES (%s, current_tenant(), %s, %s, %s, %s, %s, now() + %s * interval '1 day')
+        INSERT INTO invitation (id, tenant_id, role, note, token_hash, code_hash, created_by, expires_at, grants)
+        VALUES (%s, current_tenant(), %s, %s, %s, %s, %s, now() + %s * interval '1 day', %s)
         RETURNING {_INVITATION_COLUMNS}
         """,  # noqa: S608 - our own text
-        [invitation, role, note, token_hash, code_hash, created_by, days],
+        [invitation, role, note, token_hash, code_hash, created_by, days, Jsonb(list(grants))],
     )
     assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row it inserted
     return row
@@ -242,11 +275,11 @@ async def find_invitation(connection: AsyncConnection, token_hash: bytes) -> Row
 
 
 async def lock_open_invitation(connection: AsyncConnection, invitation: UUID, most_wrong: int) -> Row | None:
-    """Return role and code_hash of an invitation that may be used, and hold it; None if it may not."""
+    """Return role, code_hash and grants of an invitation that may be used, and hold it; None if it may not."""
     return await _one(
         connection,
         """
-        SELECT role, code_hash FROM invitation
+        SELECT role, code_hash, grants FROM invitation
         WHERE tenant_id = current_tenant() AND id = %s AND used_by IS NULL AND expires_at > now() AND wrong < %s
         FOR UPDATE
         """,
