@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from cloud.core.db import AsyncConnection
 from cloud.energy import figures
-from cloud.energy.carriers import CARRIERS, Carrier, CarrierCode
+from cloud.energy.carriers import CARRIERS, Carrier
 from cloud.energy.factors import UNITS, factor_on
 from cloud.energy.meter_tree import Forest, Place, total, with_virtual
 from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
-from cloud.energy.profiles import Profile, Window, empty
+from cloud.energy.profiles import Profile, empty
 from cloud.energy.registry import factor_of, meters_of
-from cloud.energy.schemas import Factor, FactorKind, Figure, Meter
+from cloud.energy.schemas import CarrierCode, Factor, FactorKind, Figure, Meter, Window
 from cloud.energy.store.days import select_days
 from cloud.energy.store.terms import select_factors, select_tariffs
 from cloud.energy.tariff_terms import TariffTerms

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from cloud.energy.schemas import CarrierCode
 from protocols.text import Text
-
-CarrierCode = Literal["electricity", "reactive", "natural_gas", "water", "compressed_air", "steam", "heat"]
 
 
 class Carrier(NamedTuple):

@@ -15,8 +15,8 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from cloud.energy.carriers import CARRIERS, CarrierCode
-from cloud.energy.schemas import Factor, FactorKind
+from cloud.energy.carriers import CARRIERS
+from cloud.energy.schemas import CarrierCode, Factor, FactorKind
 
 _GRID = Path(__file__).with_name("grid_factors.csv")
 _COAL_MJ_PER_KG = 29.3076

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cloud.energy.carriers import Carrier
 from cloud.energy.metering import INTERVAL_S
-from cloud.energy.profiles import Profile, Window
-from cloud.energy.schemas import Figure
+from cloud.energy.profiles import Profile
+from cloud.energy.schemas import Figure, Window
 from cloud.energy.tariffs import Cost, local_s
 from protocols.text import Text
 
@@ -54,8 +54,10 @@ def consumption(profile: Profile, carrier: Carrier, inputs: Sequence[str]) -> Fi
 
 def energy_cost(cost: Cost, profile: Profile, currency: str, inputs: Sequence[str]) -> Figure:
     """Return the cost of the energy with surcharges, without charges of the month."""
+    if not profile.covered.any() and not profile.energy.any():
+        return nothing(currency, inputs, NO_READINGS)
     if not cost.bands:
-        return nothing(currency, inputs, NO_TARIFF if profile.energy.any() else NO_READINGS)
+        return nothing(currency, inputs, NO_TARIFF)
     priced = 1 - abs(cost.unpriced) / (abs(profile.total) or 1.0)
     return Figure(
         value=cost.total,
@@ -68,8 +70,10 @@ def energy_cost(cost: Cost, profile: Profile, currency: str, inputs: Sequence[st
 
 def valley_saving(cost: Cost, profile: Profile, currency: str, inputs: Sequence[str]) -> Figure:
     """Return what would be saved if each day's energy were drawn at that day's lowest price: the most there is to gain."""
+    if not profile.energy.any():
+        return nothing(currency, inputs, NO_READINGS)
     if not cost.bands:
-        return nothing(currency, inputs, NO_TARIFF if profile.energy.any() else NO_READINGS)
+        return nothing(currency, inputs, NO_TARIFF)
     return Figure(
         value=cost.energy_charge - cost.valley,
         unit=currency,
@@ -260,7 +264,8 @@ def added(figures: Mapping[str, Figure], unit: str) -> Figure:
     """Return the sum of figures of one unit, without those that have no value."""
     valued = [figure for figure in figures.values() if figure.value is not None]
     if not valued:
-        return nothing(unit, [], NO_READINGS)
+        lacking = next(iter(figures.values()), None)
+        return nothing(unit, [], Text(lacking.why_en, lacking.why_zh) if lacking else NO_READINGS)
     return Figure(
         value=sum(figure.value or 0.0 for figure in valued),
         unit=unit,

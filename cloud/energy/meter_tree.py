@@ -2,8 +2,8 @@
 
 A meter's energy is part of its parent's. What a node of the plant - a site, a line, a machine - has used is the sum of the
 topmost meters that measure it or something in it: those with no other such meter above them. What a meter has measured
-beyond the meters behind it is its *rest*. A virtual meter is counted only where it stands for something: it measures a
-line or machine, or others stand behind it.
+beyond the meters behind it is its *rest*. A virtual meter is counted only where a person has given it a place: it measures
+a line or machine, stands behind another one, or others stand behind it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ class Forest:
         return [
             meter
             for meter in self.meters.values()
-            if meter.basis != "virtual" or meter.equipment_id or meter.line_id or self.children(meter)
+            if meter.basis != "virtual"
+            or meter.equipment_id
+            or meter.line_id
+            or meter.parent_id
+            or self.children(meter)
         ]
 
     def line_of(self, meter: Meter) -> UUID | None:

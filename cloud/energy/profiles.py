@@ -9,27 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
+from cloud.energy.schemas import Window
 
 Array = NDArray[np.float64]
-
-
-class Window(NamedTuple):
-    """A span of time [start, end), UTC."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.end - self.start).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -68,9 +56,16 @@ class Profile:
         begin, end = window.start.timestamp() - self.start_s, window.end.timestamp() - self.start_s
         first = max(int(begin // INTERVAL_S), 0)
         last = max(min(int(-(-end // INTERVAL_S)), len(self.energy)), first)
+        energy, covered = self.energy[first:last], self.covered[first:last]
         at = self.start_s + first * INTERVAL_S
-        shares = shares_of(window, at, last - first)
-        return Profile(at, self.energy[first:last] * shares, self.covered[first:last] * shares, window.seconds)
+        outer = {0, last - first - 1} if last > first else set()  # only these may lie in the window in part
+        shares = {index: float(shares_of(window, at + index * INTERVAL_S, 1)[0]) for index in outer}
+        if any(share < 1 for share in shares.values()):
+            energy, covered = energy.copy(), covered.copy()
+            for index, share in shares.items():
+                energy[index] *= share
+                covered[index] *= share
+        return Profile(at, energy, covered, window.seconds)
 
     def over(self, windows: Sequence[Window]) -> Profile:
         """Return the part in `windows`, which are disjoint; the intervals stay."""
@@ -102,8 +97,8 @@ def combined(parts: Sequence[tuple[int, Profile]], like: Profile) -> Profile:
 
 def summed(parts: Sequence[Profile], like: Profile) -> Profile:
     """Return the sum of `parts`; covered in the share of them that is, as what is missing of one is missing of the sum."""
-    if not parts:
-        return like
+    if len(parts) < 2:
+        return parts[0] if parts else like
     energy = np.sum([part.energy for part in parts], axis=0)
     return Profile(like.start_s, energy, np.mean([part.covered for part in parts], axis=0), like.seconds)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID
 
 from cloud.core import audit
@@ -26,10 +28,12 @@ from cloud.energy.store import meters as store
 from cloud.energy.store import terms
 from cloud.energy.store.days import mark_all_dirty
 from cloud.energy.store.rows import Row, Taken
+from cloud.energy.tariff_terms import TariffTerms
 from protocols.dictionary.units import conversion
 from protocols.errors import ConfigError
 from protocols.text import Text
 
+_SAMPLE = Path(__file__).with_name("sample_tariff.toml")
 _POWER_UNIT = "KWT"
 _OTHER_SITE = Text(
     "The meters of one tree are of one site and one carrier.", "同一计量树中的计量点必须属于同一站点和同一能源种类。"
@@ -112,6 +116,11 @@ class Registry:
                 values = meter.model_dump(include=set(MeterChange.model_fields)) | {"ignored": True}
                 await store.update_meter(connection, meter_id, values)
             await audit.record(connection, principal.actor, "meter.delete", str(meter_id), before=meter.name)
+
+    def sample_terms(self) -> TariffTerms:
+        """Return made-up terms to start a form from."""
+        with _SAMPLE.open("rb") as file:
+            return TariffTerms.model_validate(tomllib.load(file))
 
     async def tariffs(self, scope: TenantScope, site_id: UUID | None = None) -> list[Tariff]:
         """Return the versions of tariffs, of one site or of all; of each site and carrier the newest first."""

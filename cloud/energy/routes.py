@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.core.access import Engineer, Reader
 from cloud.core.instants import Instant
-from cloud.energy.carriers import CarrierCode
-from cloud.energy.profiles import Window
 from cloud.energy.schemas import (
     Bill,
+    CarrierCode,
     Factor,
     FactorRequest,
     Granularity,
@@ -25,9 +25,12 @@ from cloud.energy.schemas import (
     Tariff,
     TariffRequest,
     Usage,
+    Window,
 )
 from cloud.energy.service import Energy
+from cloud.energy.usage_sheet import MEDIA, SheetFormat, usage_sheet
 from cloud.production.schemas import Day, Node, NodeKind
+from protocols.text import Language
 
 router = APIRouter(prefix="/api/v1/energy", tags=["energy"])
 
@@ -73,6 +76,13 @@ class UsageQuery(NodeQuery):
     granularity: Granularity = "day"
 
 
+class ExportQuery(UsageQuery):
+    """Which file is wanted."""
+
+    format: SheetFormat = "csv"
+    language: Language = "zh"
+
+
 class SiteQuery(SpanQuery):
     """Which site is asked about."""
 
@@ -83,6 +93,16 @@ class SiteQuery(SpanQuery):
 async def get_usage(principal: Reader, energy: EnergyDoor, query: Annotated[UsageQuery, Query()]) -> Usage:
     """Energy, cost and CO2 of a site, line or machine, by hour, shift, day or month of the site, and in total."""
     return await energy.usage(principal.scope, query.place, query.window, query.granularity, query.carrier)
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {kind: {} for kind in MEDIA.values()}}})
+async def export_usage(principal: Reader, energy: EnergyDoor, query: Annotated[ExportQuery, Query()]) -> Response:
+    """The rows of `usage` as a table for people, times on the site's clock."""
+    usage = await energy.usage(principal.scope, query.place, query.window, query.granularity, query.carrier)
+    content = await asyncio.to_thread(usage_sheet, usage, query.format, query.language)
+    name = f"energy-{query.carrier}-{query.start:%Y%m%d}-{query.end:%Y%m%d}.{query.format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=MEDIA[query.format], headers=headers)
 
 
 @router.get("/load")

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.energy.carriers import CarrierCode
 from cloud.energy.tariff_terms import Band, TariffTerms
 
+CarrierCode = Literal["electricity", "reactive", "natural_gas", "water", "compressed_air", "steam", "heat"]
 Name = Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]+$")
 Basis = Literal["counter", "power", "virtual"]
 """A counter's growth; a power integrated over time; computed from other meters."""
 FactorKind = Literal["co2", "coal"]
 Granularity = Literal["hour", "shift", "day", "month"]
+
+
+class Window(NamedTuple):
+    """A span of time [start, end), UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end - self.start).total_seconds()
 
 
 class Figure(BaseModel):

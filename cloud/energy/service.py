@@ -25,12 +25,12 @@ from cloud.core.principal import TenantScope
 from cloud.energy import figures
 from cloud.energy.accounts import Account, load
 from cloud.energy.bills import bill_lines, total_of
-from cloud.energy.carriers import CarrierCode
 from cloud.energy.metering import INTERVAL_S
-from cloud.energy.profiles import Profile, Window, days, hours, month_of, months
+from cloud.energy.profiles import Profile, days, hours, month_of, months
 from cloud.energy.registry import Registry
 from cloud.energy.schemas import (
     Bill,
+    CarrierCode,
     Granularity,
     LoadCurve,
     LoadPoint,
@@ -38,6 +38,7 @@ from cloud.energy.schemas import (
     Summary,
     Usage,
     UsageRow,
+    Window,
 )
 from cloud.energy.summaries import summarise
 from cloud.energy.tariff_terms import BANDS
@@ -52,6 +53,8 @@ from protocols.text import Text
 MAX_ROWS = 2_000
 """Rows of a usage; more are refused."""
 _POINTS = 1_500
+_KNOWN = 0.9
+"""Share of a point's time that has to be covered for it to have a load."""
 _UNNAMED = Text("", "")
 _LONGEST_S = 800 * 86_400
 
@@ -224,6 +227,6 @@ def _points(account: Account, profile: Profile, width: int) -> Iterator[LoadPoin
         band = int(bands[at])
         yield LoadPoint(
             start=datetime.fromtimestamp(profile.start_s + at * INTERVAL_S, UTC),
-            load=float(energy * 3600 / known) if known >= width * INTERVAL_S / 2 else None,
+            load=float(energy * 3600 / (width * INTERVAL_S)) if known >= _KNOWN * width * INTERVAL_S else None,
             band=BANDS[band] if band >= 0 else None,
         )

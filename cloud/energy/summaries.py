@@ -9,8 +9,8 @@ from uuid import UUID
 from cloud.energy import figures
 from cloud.energy.accounts import Account
 from cloud.energy.meter_tree import rest
-from cloud.energy.profiles import Profile, Window, summed
-from cloud.energy.schemas import BandUse, Contribution, DemandPeak, Figure, MachineUse, Meter, Summary, TreeNode
+from cloud.energy.profiles import Profile, summed
+from cloud.energy.schemas import BandUse, Contribution, DemandPeak, Figure, MachineUse, Meter, Summary, TreeNode, Window
 from cloud.fleet.schemas import Equipment
 
 

@@ -146,12 +146,21 @@ def within(prices: Prices, begin: int, count: int) -> Prices:
 
 
 def local_s(time_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """Return instants as the zone's wall clock, both in seconds since 1970. Offsets change at quarters of an hour."""
-    quarters, which = np.unique(time_s // _QUARTER_S, return_inverse=True)
-    offsets = np.array([_offset_s(quarter, zone) for quarter in quarters.tolist()], np.int64)
-    return time_s + offsets[which]
+    """Return instants as the zone's wall clock, both in seconds since 1970.
+
+    Offsets change at quarters of an hour, and never twice in a day.
+    """
+    days, of_day = np.unique(time_s // 86_400, return_inverse=True)
+    edges = [(_offset_s(day * 86_400, zone), _offset_s(day * 86_400 + 86_399, zone)) for day in days.tolist()]
+    offsets = np.array([begin for begin, _ in edges], np.int64)[of_day]
+    for index, (begin, end) in enumerate(edges):
+        if begin != end:
+            at = of_day == index
+            quarters = (time_s[at] // _QUARTER_S).tolist()
+            offsets[at] = [_offset_s(quarter * _QUARTER_S, zone) for quarter in quarters]
+    return time_s + offsets
 
 
-def _offset_s(quarter: int, zone: ZoneInfo) -> int:
-    at = datetime.fromtimestamp(quarter * _QUARTER_S, UTC).astimezone(zone)
+def _offset_s(time_s: int, zone: ZoneInfo) -> int:
+    at = datetime.fromtimestamp(time_s, UTC).astimezone(zone)
     return int((at.utcoffset() or timedelta()).total_seconds())

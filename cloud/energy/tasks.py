@@ -15,7 +15,7 @@ from cloud.core.principal import TenantScope
 from cloud.energy.carriers import CARRIERS, COUNTERS, METER_CLASS, POWERS
 from cloud.energy.metering import CONTEXT_S, DAY_S, INTERVALS, Intervals, Minutes, counted, integrated
 from cloud.energy.store import days as store
-from cloud.energy.store.meters import adopt, select_meter
+from cloud.energy.store.meters import adopt, place_unconfirmed, select_meter
 from cloud.energy.store.rows import Row
 from cloud.telemetry.service import used_minutes
 from protocols.dictionary.units import conversion
@@ -45,6 +45,7 @@ async def meter_all(db: Database) -> None:
     for tenant in tenants:
         scope = TenantScope(tenant)
         async with db.tenant(scope) as connection:
+            await place_unconfirmed(connection, METER_CLASS)
             meters = await store.dirty_meters(connection)
         for meter in meters:
             try:

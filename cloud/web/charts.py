@@ -37,7 +37,7 @@ def line_chart(
     of late shows. A missing value leaves a gap, it is never bridged. Where samples carry extremes, a band shows what lies between
     them, and `extremes` names its lower and upper edge for the reader.
     """
-    shown = [(_wall_clock_ms(sample.time, zone), sample) for sample in samples]
+    shown = [(wall_clock_ms(sample.time, zone), sample) for sample in samples]
     series: list[dict[str, Any]] = []
     if any(sample.low is not None for sample in samples):
         series += _band(shown, extremes)
@@ -70,8 +70,8 @@ def line_chart(
         },
         "xAxis": {
             "type": "time",
-            "min": shown[0][0] if shown else _wall_clock_ms(start, zone),
-            "max": _wall_clock_ms(end, zone),
+            "min": shown[0][0] if shown else wall_clock_ms(start, zone),
+            "max": wall_clock_ms(end, zone),
             "axisLine": {"lineStyle": {"color": "#c9c2b3"}},
             "axisLabel": {
                 "color": MUTED,
@@ -115,6 +115,6 @@ def _band(shown: Sequence[tuple[float, Sample]], extremes: tuple[str, str]) -> l
     ]
 
 
-def _wall_clock_ms(time: datetime, zone: ZoneInfo) -> float:
+def wall_clock_ms(time: datetime, zone: ZoneInfo) -> float:
     """Return the site's wall clock as if it were UTC, in milliseconds: ECharts knows no other zone than the browser's."""
     return time.astimezone(zone).replace(tzinfo=UTC).timestamp() * 1000

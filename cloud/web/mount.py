@@ -24,6 +24,8 @@ from cloud.web.pages import (
     configuration,
     describe,
     diagnostics,
+    energy,
+    energy_settings,
     enrol,
     equipment,
     gateways,
@@ -47,6 +49,8 @@ Build = Callable[[Visit], Awaitable[None]]
 PAGES: dict[str, Build] = {
     "/": overview.build,
     "/equipment/{equipment_id}": equipment.build,
+    "/energy": energy.build,
+    "/energy/settings": energy_settings.build,
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,

@@ -45,6 +45,7 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/equipment/",), at_hand=True),
+    Place("/energy", "energy", Text("Energy", "能源"), PERFORMANCE),
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE, at_hand=True),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
+from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
 from cloud.quality.service import Quality
@@ -27,12 +28,13 @@ class Domains:
     fleet: Fleet
     telemetry: Telemetry
     quality: Quality
+    energy: Energy
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
         """Return those of a running `app`."""
         state = app.state
-        return cls(state.identity, state.fleet, state.telemetry, state.quality)
+        return cls(state.identity, state.fleet, state.telemetry, state.quality, state.energy)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ DETAILS: Details = {
     "equipment-unreachable": lambda _, factory: f"/equipment/{factory.equipment['冷水机-01']}",
     "describe": lambda _, factory: f"/plant/equipment/{factory.equipment['注塑机-03']}",
     "person": lambda company, _: f"/people/{company.client.get('/api/v1/users').json()[0]['id']}",
+    "energy-week": lambda _, factory: f"/energy?span=week&site={factory.sites['苏州工厂']}",
+    "energy-settings": lambda _, factory: f"/energy/settings?site={factory.sites['苏州工厂']}",
     "inspections-rejected": lambda _, __: "/inspections?verdict=reject",
     "inspection": lambda _, factory: f"/inspections/{factory.inspections[-1].id}",
     "configuration": lambda company, _: (

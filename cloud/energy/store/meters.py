@@ -133,7 +133,7 @@ async def adopt(
     """Make meters of those of `series` that measure energy and are none yet; what they have is then to be computed.
 
     `counters` and `powers` give the carrier by property. A power is taken only where the equipment has no counter of the
-    carrier; it makes way once it has. Of one equipment and carrier only one is taken: the others count the same. Equipment of `meter_class` measures the site, all other itself.
+    carrier; it makes way once it has. Of one equipment and carrier only one is taken: the others count the same. Equipment of `meter_class` measures the site, all other itself; `place_unconfirmed` says where they stand.
     """
     values = {
         "series": list(series),
@@ -176,22 +176,33 @@ async def adopt(
     made = [row[0] for row in await cursor.fetchall()]
     if made:
         await mark_all_dirty(connection, made)
-        await place_unconfirmed(connection, meter_class)
 
 
 async def place_unconfirmed(connection: AsyncConnection, meter_class: str) -> None:
-    """Assume a place for the meters nobody has confirmed: behind the site's meter of the carrier, if there is just one."""
+    """Assume what the meters measure that nobody has confirmed, and where they stand.
+
+    Equipment of `meter_class` measures the site, other equipment itself and stands behind the site's meter of the carrier,
+    if there is just one. An agent tells the class some time after the first readings.
+    """
     await connection.execute(
         """
-        WITH main AS (
-            SELECT m.site_id, m.carrier, min(m.id::text)::uuid AS id FROM energy_meter m
-            JOIN series s ON s.id = m.series_id JOIN equipment e ON e.id = s.equipment_id
-            WHERE m.tenant_id = current_tenant() AND e.equipment_class = %s AND m.parent_id IS NULL AND NOT m.ignored
-            GROUP BY m.site_id, m.carrier HAVING count(*) = 1
+        WITH known AS (
+            SELECT m.id, m.site_id, m.carrier, e.id AS equipment_id,
+                   COALESCE(NULLIF(e.class_override, ''), e.equipment_class) = %s AS measures_site
+            FROM energy_meter m JOIN series s ON s.id = m.series_id JOIN equipment e ON e.id = s.equipment_id
+            WHERE m.tenant_id = current_tenant() AND NOT m.ignored
+                AND (NOT m.confirmed OR num_nonnulls(m.parent_id, m.equipment_id, m.line_id) = 0)
+        ), main AS (
+            SELECT site_id, carrier, min(id::text)::uuid AS id FROM known WHERE measures_site
+            GROUP BY site_id, carrier HAVING count(*) = 1
+        ), wanted AS (
+            SELECT k.id, CASE WHEN NOT k.measures_site THEN k.equipment_id END AS equipment_id,
+                   CASE WHEN NOT k.measures_site THEN main.id END AS parent_id
+            FROM known k LEFT JOIN main USING (site_id, carrier)
         )
-        UPDATE energy_meter m SET parent_id = (
-            SELECT main.id FROM main WHERE main.site_id = m.site_id AND main.carrier = m.carrier AND main.id <> m.id)
-        WHERE m.tenant_id = current_tenant() AND NOT m.confirmed AND m.equipment_id IS NOT NULL
+        UPDATE energy_meter m SET equipment_id = w.equipment_id, parent_id = w.parent_id FROM wanted w
+        WHERE m.tenant_id = current_tenant() AND m.id = w.id AND NOT m.confirmed
+            AND (m.equipment_id, m.parent_id) IS DISTINCT FROM (w.equipment_id, w.parent_id)
         """,
         [meter_class],
     )

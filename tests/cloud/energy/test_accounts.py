@@ -101,9 +101,50 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert summary["co2_factor"]["source"].startswith("生态环境部")
     assert summary["night"]["value"] == pytest.approx(100 * 8 / 24, abs=0.2)
 
+    flat = {
+        "prices": {"flat": 0.5},
+        "schedules": [{"months": list(range(1, 13)), "bands": [{"minute": 0, "band": "flat"}]}],
+    }
+    tariff = {"site_id": site, "name": "flat", "valid_from": "2026-01-01", "terms": flat}
+    made = await company.http.post("/api/v1/energy/tariffs", json=tariff)
+    assert made.status_code == 201, made.text
+    assert (await company.http.post("/api/v1/energy/tariffs", json=tariff)).status_code == 409
+    summary = await get(company, "summary", site_id=site, **DAY)
+    assert summary["cost"]["value"] == pytest.approx(0.5 * summary["energy"]["value"])
+    bill = await get(company, "bill", site_id=site, day="2026-02-03")
+    assert bill["total"] == pytest.approx(summary["cost"]["value"], rel=1e-3)
+
+    press = meters["press-1"]
+    query = {"node": "equipment", "node_id": press["equipment_id"], "granularity": "hour", "format": "csv", **DAY}
+    table = (await company.http.get("/api/v1/energy/export", params=query)).content.decode("utf-8-sig").splitlines()
+    assert len(table) == 26
+    assert table[1].startswith("2026-02-03 00:00:00,2026-02-03 01:00:00,")
+    assert float(table[-1].split(",")[3]) == pytest.approx(576, rel=2e-3)
+
     usage = await get(company, "usage", node="site", node_id=site, granularity="hour", **DAY)
     assert len(usage["rows"]) == 24
     assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
+
+    change = {"name": "main", "carrier": "electricity", "parent_id": press["id"]}
+    refused = await company.http.put(f"/api/v1/energy/meters/{meters['main-meter']['id']}", json=change)
+    assert refused.status_code == 422, "a meter cannot stand behind one that stands behind it"
+    factors = {"main-meter": 1, "press-1": -1, "oven-1": -1}
+    virtual = {"site_id": site, "name": "offices", "carrier": "electricity"}
+    virtual["parts"] = [{"meter_id": meters[name]["id"], "factor": factor} for name, factor in factors.items()]
+    made = await company.http.post("/api/v1/energy/meters", json=virtual)
+    assert made.status_code == 201, made.text
+    tree = (await get(company, "summary", site_id=site, **DAY))["tree"]
+    assert [node["name"] for node in tree] == ["main-meter"], "a computed meter without a place is counted nowhere"
+    del virtual["site_id"]
+    placed = virtual | {"parent_id": meters["main-meter"]["id"]}
+    changed = await company.http.put(f"/api/v1/energy/meters/{made.json()['id']}", json=placed)
+    assert changed.status_code == 200, changed.text
+    tree = (await get(company, "summary", site_id=site, **DAY))["tree"][0]["children"]
+    found = {node["name"]: node["energy"]["value"] for node in tree}
+    assert found["offices"] == pytest.approx(576, rel=1e-2)
+    assert found[""] == pytest.approx(0, abs=1e-6), "nothing is left"
+    refused = await company.http.delete(f"/api/v1/energy/meters/{press['id']}")
+    assert (refused.status_code, "offices" in refused.json()["detail"]) == (409, True)
 
     gas = await get_meter(company, site, "gas")
     assert gas["basis"] == "counter"

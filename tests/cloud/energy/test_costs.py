@@ -17,9 +17,11 @@ from cloud.energy import figures
 from cloud.energy.bills import adjustment_percent, bill_lines, demand_charge, mean_power_factor, total_of
 from cloud.energy.carriers import CARRIERS
 from cloud.energy.metering import INTERVAL_S
-from cloud.energy.profiles import Profile, Window, days, midnight, months
+from cloud.energy.profiles import Profile, days, midnight, months
+from cloud.energy.schemas import Window
 from cloud.energy.tariff_terms import DemandCharge, TariffTerms
 from cloud.energy.tariffs import Version, cost, price, within
+from cloud.web.tariff_text import NotUnderstood, bands_text, months_text, read_bands, read_dates, read_months
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 ALL = list(range(1, 13))
@@ -197,3 +199,22 @@ def test_figures_of_a_load() -> None:
 def test_terms_that_do_not_hold_are_refused_with_what_is_wrong(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TariffTerms.model_validate(TERMS.model_dump(mode="json") | change)
+
+
+def test_times_of_use_are_read_as_they_are_written_and_a_mistake_is_named() -> None:
+    bands = [(0, "valley"), (480, "peak"), (1320, "deep_valley")]
+    for language in ("en", "zh"):
+        read = read_bands(bands_text(bands, language))
+        assert [(each["minute"], each["band"]) for each in read] == bands
+    assert read_bands("0:00 谷，08:00 峰") == [{"minute": 0, "band": "valley"}, {"minute": 480, "band": "peak"}]
+    assert read_months(months_text([1, 7, 8, 12])) == [1, 7, 8, 12]
+    assert read_dates("2026-02-17, 2026/02/18") == [date(2026, 2, 17), date(2026, 2, 18)]
+    for read, wrong in (
+        (read_bands, "25:00 峰"),
+        (read_bands, "08:00 亮"),
+        (read_months, "0-3"),
+        (read_dates, "17.2."),
+    ):
+        with pytest.raises(NotUnderstood) as fault:
+            read(wrong)
+        assert wrong in fault.value.text.zh
