@@ -18,6 +18,8 @@ from cloud.identity.schemas import (
     AuditPage,
     AuditQuery,
     AuditVerdict,
+    Board,
+    BoardRequest,
     Grant,
     GrantsRequest,
     Invitation,
@@ -31,6 +33,7 @@ from cloud.identity.schemas import (
     LogInRequest,
     Me,
     NewApiToken,
+    NewBoard,
     NewInvitation,
     PasswordRequest,
     Permission,
@@ -246,6 +249,24 @@ async def withdraw_invitation(principal: Admin, invitation_id: UUID, identity: I
 async def join(request: Request, body: JoinRequest, identity: IdentityDoor) -> User:
     """Use an invitation: become a user of the company that invited. Then sign in."""
     return await identity.invitations.join(body, address_of(request))
+
+
+@router.get("/boards")
+async def list_boards(principal: Engineer, identity: IdentityDoor) -> list[Board]:
+    """The company's last 200 wall boards, newest first."""
+    return await identity.boards.boards(principal.scope)
+
+
+@router.post("/boards", status_code=201)
+async def create_board(principal: Engineer, body: BoardRequest, identity: IdentityDoor) -> NewBoard:
+    """Make a wall board. Its code, typed at `/board` on the screen, is shown this once; it opens this board only."""
+    return await identity.boards.create(principal, body)
+
+
+@router.delete("/boards/{board_id}", status_code=204)
+async def withdraw_board(principal: Engineer, board_id: UUID, identity: IdentityDoor) -> None:
+    """Withdraw a wall board: its screens go dark within seconds."""
+    await identity.boards.withdraw(principal, board_id)
 
 
 @router.get("/tokens")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloud.core.instants import Instant
-from cloud.core.principal import Role, Scope
+from cloud.core.principal import Role, Scope, TenantScope
 from protocols.text import Language
 
 Email = Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254, examples=["manager@example.com"])
@@ -339,3 +339,49 @@ class AuditPage(BaseModel):
 
     items: list[AuditEntry]
     next: int | None
+
+
+class BoardRequest(BaseModel):
+    """A new wall board."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")
+    site_id: UUID | None = Field(None, description="What it shows: a site,")
+    line_id: UUID | None = Field(None, description="or a line; neither: the whole company.")
+    language: Language = "zh"
+    turn_s: int = Field(15, ge=5, le=600, description="Seconds a part of the plant stays before the next one.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> BoardRequest:
+        if self.site_id and self.line_id:
+            raise ValueError("a board shows a site or a line, not both / 看板只能显示一个站点或一条产线")
+        return self
+
+
+class Board(BaseModel):
+    """A wall board as listed; its code is shown only once, when it is made. `shown_at` is to the minute."""
+
+    id: UUID
+    name: str
+    site_id: UUID | None
+    line_id: UUID | None
+    language: Language
+    turn_s: int
+    created_by: str
+    created_at: datetime
+    shown_at: datetime | None
+
+
+class NewBoard(Board):
+    """A board just made. Whoever has the code sees what the board shows, and nothing else, until it is withdrawn."""
+
+    code: str
+
+
+class ShownBoard(NamedTuple):
+    """A board that is being shown: of which tenant, and what."""
+
+    scope: TenantScope
+    tenant: str
+    board: Board

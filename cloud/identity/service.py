@@ -25,6 +25,7 @@ from cloud.core.limits import RateLimit, RecentKeys
 from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity.audit_log import AuditLog
+from cloud.identity.boards import Boards
 from cloud.identity.credit_code import taken, verified
 from cloud.identity.grants import Grants
 from cloud.identity.invitations import InvitationRefused, Invitations
@@ -85,6 +86,8 @@ class Identity:
         """How people join a company."""
         self.single_sign_on = SingleSignOn(db, secrets, oidc, self.tokens, self.invitations) if oidc else None
         """Log-in with the account people have at work; None where the operator has set no provider."""
+        self.boards = Boards(db, secrets)
+        """Screens on the wall."""
         self.audit_log = AuditLog(db)
         """What they did."""
         self.grants = Grants(db)

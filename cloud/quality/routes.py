@@ -11,7 +11,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from cloud.core.access import Operator, Reader
 from cloud.core.errors import Invalid
 from cloud.core.instants import Instant
-from cloud.quality.schemas import Inspection, InspectionPage, JudgementRequest, ListQuery, PictureKind, Summary
+from cloud.quality.schemas import (
+    Defects,
+    Inspection,
+    InspectionPage,
+    JudgementRequest,
+    ListQuery,
+    PictureKind,
+    Summary,
+)
 from cloud.quality.service import MEDIA_TYPES, Filter, Quality
 from protocols.text import Text
 
@@ -46,11 +54,29 @@ async def summarise_inspections(
     equipment_id: UUID | None = None,
 ) -> Summary:
     """How many inspections had which verdict, in total and per hour; the last 24 hours unless told, at most 92 days."""
+    start, end = _span(start, end)
+    return await quality.summary(principal.scope, start, end, equipment_id)
+
+
+@router.get("/defects")
+async def count_defects(
+    principal: Reader,
+    quality: QualityDoor,
+    start: Instant | None = None,
+    end: Instant | None = None,
+    equipment_id: UUID | None = None,
+) -> Defects:
+    """How many parts had which defect, the most frequent first; the last 24 hours unless told, at most 92 days."""
+    start, end = _span(start, end)
+    return await quality.defects(principal.scope, start, end, equipment_id)
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     end = end or datetime.now(UTC)
     start = start or end - timedelta(days=1)
     if not timedelta(0) < end - start <= _LONGEST_SUMMARY:
         raise Invalid(Text("start must be before end, by at most 92 days.", "start 必须早于 end，且间隔不超过 92 天。"))
-    return await quality.summary(principal.scope, start, end, equipment_id)
+    return start, end
 
 
 @router.get("/{inspection_id}")
@@ -83,4 +109,4 @@ async def judge_inspection(
     principal: Operator, quality: QualityDoor, inspection_id: UUID, body: JudgementRequest
 ) -> Inspection:
     """Say what an inspected part really is. The last word counts; every word is in the audit log."""
-    return await quality.judge(principal, inspection_id, body.judgement)
+    return await quality.judge(principal, inspection_id, body.judgement, body.defect)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloud.core.instants import Instant
 
@@ -45,6 +45,7 @@ class Inspection(BaseModel):
     judgement: Judgement | None = None
     judged_by: str | None = None
     judged_at: datetime | None = None
+    defect: str | None = Field(None, description="The kind of defect, if the operator named one.")
 
 
 class ListQuery(BaseModel):
@@ -100,6 +101,50 @@ class JudgementRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     judgement: Judgement
+    defect: str = Field("", max_length=80, pattern=r"^[^\x00-\x1f]*$", description="What is wrong, of a defect.")
+
+    @model_validator(mode="after")
+    def _only_of_defects(self) -> JudgementRequest:
+        if self.defect.strip() and self.judgement != "defect":
+            raise ValueError("only a defect has a kind of defect / 只有判为缺陷时才能填写缺陷类型")
+        return self
+
+
+class DefectCount(BaseModel):
+    """How many parts had a defect; "" counts those whose defect nobody has named."""
+
+    defect: str
+    count: int
+
+
+class Defects(BaseModel):
+    """Defective parts of [start, end), by what is wrong with them, the most frequent first.
+
+    Defective is what an operator judged so, and what the model rejected and nobody has judged.
+
+    Attributes:
+        judged: parts an operator has had a word on; `to_good` and `to_defect` are those where it overrules the model.
+    """
+
+    start: datetime
+    end: datetime
+    items: list[DefectCount]
+    judged: int
+    to_good: int
+    to_defect: int
+
+    @property
+    def total(self) -> int:
+        """All defective parts."""
+        return sum(item.count for item in self.items)
+
+
+class FirstPass(BaseModel):
+    """Parts inspected for the first time in the hour that begins at `hour`, and those of them that were good."""
+
+    hour: datetime
+    first: int
+    good: int
 
 
 class Picture(BaseModel):

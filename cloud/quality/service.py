@@ -6,8 +6,9 @@ page = await quality.inspections(scope, Filter(verdict="reject"), limit=50)     
 one = await quality.inspection(scope, id)                       -> Inspection; raises NotFound
 picture = await quality.image(scope, id, "heatmap")             -> Picture; raises NotFound
 summary = await quality.summary(scope, start, end)              -> Summary per verdict and hour
-one = await quality.judge(principal, id, "defect")              the operator's word; raises NotFound
+one = await quality.judge(principal, id, "defect", "scratch")   the operator's word; raises NotFound
 minutes = await outcomes(connection, equipment_id, start, end)  -> list[Outcomes], for domains that compute from them
+defects = await quality.defects(scope, start, end)              -> Defects: how many parts had which defect
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from cloud.core.principal import AgentPrincipal, Principal, TenantScope
 from cloud.fleet import service as fleet
 from cloud.quality import store
 from cloud.quality.schemas import (
+    DefectCount,
+    Defects,
+    FirstPass,
     HourCounts,
     Inspection,
     InspectionPage,
@@ -48,6 +52,7 @@ MAX_IMAGE_BYTES = 4 * 1024 * 1024
 MEDIA_TYPES: dict[PictureKind, str] = {"picture": "image/jpeg", "heatmap": "image/png"}
 
 _MAX_TEXT = 200
+_MOST_NAMES = 12
 
 
 async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
@@ -151,12 +156,37 @@ class Quality:
             reject=sum(hour.reject for hour in listed),
         )
 
-    async def judge(self, principal: Principal, identity: UUID, judgement: Judgement) -> Inspection:
-        """Store the operator's word on a part, in place of an earlier one; raises NotFound."""
+    async def defects(
+        self, scope: TenantScope, start: datetime, end: datetime, equipment_id: UUID | None = None
+    ) -> Defects:
+        """Return the defective parts of [start, end) by their defect, and how often operators overruled the model."""
+        async with self._db.tenant(scope) as connection:
+            counts = await store.count_defects(connection, equipment=equipment_id, start=start, end=end)
+            words = await store.count_words(connection, equipment=equipment_id, start=start, end=end)
+        return Defects(start=start, end=end, items=[DefectCount(**count) for count in counts], **words)
+
+    async def first_pass(
+        self, scope: TenantScope, start: datetime, end: datetime, equipment_id: UUID | None = None
+    ) -> list[FirstPass]:
+        """Return the first-pass yield of [start, end) by hour, as the KPIs of production count it."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.count_first_pass(connection, equipment=equipment_id, start=start, end=end)
+        return [FirstPass(**row) for row in rows]
+
+    async def defect_names(self, scope: TenantScope) -> list[str]:
+        """Return the defects the tenant's operators name, the usual ones first; to choose from instead of typing."""
+        async with self._db.tenant(scope) as connection:
+            return await store.select_defect_names(connection, _MOST_NAMES)
+
+    async def judge(self, principal: Principal, identity: UUID, judgement: Judgement, defect: str = "") -> Inspection:
+        """Store the operator's word on a part, in place of an earlier one, with what is wrong; raises NotFound."""
+        named = defect.strip() or None
         async with self._db.tenant(principal.scope) as connection:
-            if not await store.set_judgement(connection, identity, judgement, principal.email):
+            if not await store.set_judgement(connection, identity, judgement, principal.email, named):
                 raise NotFound
-            await audit.record(connection, principal.actor, "inspection.judge", str(identity), judgement=judgement)
+            await audit.record(
+                connection, principal.actor, "inspection.judge", str(identity), judgement=judgement, defect=named
+            )
         return await self.inspection(principal.scope, identity)
 
 

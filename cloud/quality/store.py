@@ -14,7 +14,7 @@ from protocols.uplink.messages import Inspection as Delivered
 
 _COLUMNS = """
     id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
-    judgement, judged_by, judged_at,
+    judgement, judged_by, judged_at, defect,
     EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
             AND i.kind = 'picture' AND i.content IS NOT NULL) AS picture,
     EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
@@ -132,6 +132,32 @@ async def count_by_hour(
     return await cursor.fetchall()
 
 
+# What became of each inspected part, and whether it was inspected for the first time: all figures of quality count these.
+_OUTCOMES = f"""
+    SELECT i.ts, COALESCE(judgement = 'good', verdict = 'pass') AS good,
+           COALESCE(judgement = 'defect', verdict = 'reject') AS defect,
+           part = '' OR NOT EXISTS (
+               SELECT FROM inspection e WHERE e.tenant_id = i.tenant_id AND e.equipment_id = i.equipment_id
+                   AND e.part = i.part AND (e.ts, e.id) < (i.ts, i.id)) AS new
+    FROM inspection i WHERE {_FILTER}
+"""  # noqa: S608
+
+
+async def count_first_pass(
+    connection: AsyncConnection, *, equipment: UUID | None, start: datetime, end: datetime
+) -> list[dict[str, Any]]:
+    """Return hour, parts inspected for the first time (`first`), and those of them that were good, by hour that has any."""
+    query = f"""
+        SELECT date_trunc('hour', ts, 'UTC') AS hour, count(*) FILTER (WHERE new) AS first,
+               count(*) FILTER (WHERE new AND good) AS good
+        FROM ({_OUTCOMES}) inspected GROUP BY 1 ORDER BY 1
+    """  # noqa: S608
+    values = {"equipment": equipment, "verdict": None, "start": start, "end": end}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
 async def count_by_minute(
     connection: AsyncConnection, equipment: UUID, start: datetime, end: datetime
 ) -> list[tuple[datetime, int, int, int, int, int]]:
@@ -140,32 +166,72 @@ async def count_by_minute(
     An operator's word counts before the verdict; what waits for one is neither good nor a defect.
     """
     cursor = await connection.execute(
-        """
+        f"""
         SELECT date_trunc('minute', ts, 'UTC'), count(*), count(*) FILTER (WHERE good), count(*) FILTER (WHERE defect),
                count(*) FILTER (WHERE new), count(*) FILTER (WHERE new AND good)
-        FROM (
-            SELECT i.ts, COALESCE(judgement = 'good', verdict = 'pass') AS good,
-                   COALESCE(judgement = 'defect', verdict = 'reject') AS defect,
-                   part = '' OR NOT EXISTS (
-                       SELECT FROM inspection e WHERE e.tenant_id = i.tenant_id AND e.equipment_id = i.equipment_id
-                           AND e.part = i.part AND (e.ts, e.id) < (i.ts, i.id)) AS new
-            FROM inspection i
-            WHERE i.tenant_id = current_tenant() AND i.equipment_id = %s AND i.ts >= %s AND i.ts < %s
-        ) inspected
-        GROUP BY 1 ORDER BY 1
-        """,
-        [equipment, start, end],
+        FROM ({_OUTCOMES}) inspected GROUP BY 1 ORDER BY 1
+        """,  # noqa: S608
+        {"equipment": equipment, "verdict": None, "start": start, "end": end},
     )
     return await cursor.fetchall()
 
 
-async def set_judgement(connection: AsyncConnection, identity: UUID, judgement: str, judged_by: str) -> bool:
+async def count_defects(
+    connection: AsyncConnection, *, equipment: UUID | None, start: datetime, end: datetime
+) -> list[dict[str, Any]]:
+    """Return how many defective parts of [start, end) had which defect, "" where nobody has named it; the most first.
+
+    Defective is what an operator judged so, and what the model rejected and nobody has judged.
+    """
+    query = f"""
+        SELECT COALESCE(defect, '') AS defect, count(*) AS count FROM inspection
+        WHERE {_FILTER} AND COALESCE(judgement = 'defect', verdict = 'reject')
+        GROUP BY 1 ORDER BY 2 DESC, 1
+    """  # noqa: S608
+    values = {"equipment": equipment, "verdict": None, "start": start, "end": end}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
+async def count_words(
+    connection: AsyncConnection, *, equipment: UUID | None, start: datetime, end: datetime
+) -> dict[str, int]:
+    """Return how many parts of [start, end) were judged, and in how many the word differs from the model's."""
+    query = f"""
+        SELECT count(judgement) AS judged, count(*) FILTER (WHERE verdict = 'reject' AND judgement = 'good') AS to_good,
+               count(*) FILTER (WHERE verdict = 'pass' AND judgement = 'defect') AS to_defect
+        FROM inspection WHERE {_FILTER}
+    """  # noqa: S608
+    values = {"equipment": equipment, "verdict": None, "start": start, "end": end}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return dict(await cursor.fetchone() or {})
+
+
+async def select_defect_names(connection: AsyncConnection, limit: int) -> list[str]:
+    """Return the defects that the tenant's operators have named, those named most often lately first."""
+    cursor = await connection.execute(
+        """
+        SELECT defect FROM (
+            SELECT defect FROM inspection WHERE tenant_id = current_tenant() AND defect IS NOT NULL
+            ORDER BY ts DESC, id DESC LIMIT 1000) recent
+        GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT %s
+        """,
+        [limit],
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def set_judgement(
+    connection: AsyncConnection, identity: UUID, judgement: str, judged_by: str, defect: str | None
+) -> bool:
     """Note an operator's word, in place of an earlier one; False if the tenant has no such inspection."""
     cursor = await connection.execute(
         """
-        UPDATE inspection SET judgement = %s, judged_by = %s, judged_at = now()
+        UPDATE inspection SET judgement = %s, judged_by = %s, judged_at = now(), defect = %s
         WHERE tenant_id = current_tenant() AND id = %s
         """,
-        [judgement, judged_by, identity],
+        [judgement, judged_by, defect, identity],
     )
     return cursor.rowcount == 1

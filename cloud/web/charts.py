@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 INK, MUTED, GRID, LINE, BAND = "#1f2a2c", "#55615f", "#e8e3d8", "#92561f", "#e9cfae"
+
+TIME_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "year": "{yyyy}",
+        "month": "{M}/{d}",
+        "day": "{M}/{d}",
+        "hour": "{HH}:{mm}",
+        "minute": "{HH}:{mm}",
+        "second": "{HH}:{mm}:{ss}",
+    }
+)
+"""How a time axis is labelled at each of its scales; the same in both languages."""
 
 
 class Sample(NamedTuple):
@@ -76,14 +89,7 @@ def line_chart(
             "axisLabel": {
                 "color": MUTED,
                 "hideOverlap": True,
-                "formatter": {
-                    "year": "{yyyy}",
-                    "month": "{M}/{d}",
-                    "day": "{M}/{d}",
-                    "hour": "{HH}:{mm}",
-                    "minute": "{HH}:{mm}",
-                    "second": "{HH}:{mm}:{ss}",
-                },
+                "formatter": dict(TIME_LABELS),
             },
         },
         "yAxis": {

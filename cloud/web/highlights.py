@@ -85,8 +85,17 @@ def working_state(points: Sequence[Valued]) -> Mark:
     if known.get("alarm_active"):
         return ALARM
     if (state := known.get("machine_state")) is not None:
-        return RUNNING if state == _EXECUTING else IDLE if state == _NOT_EXECUTING else STOPPED
+        return state_mark("machine_state", state)
     running = [known[code] for code in STATE if code.endswith("_running") and known.get(code) is not None]
     if running:
         return RUNNING if any(running) else IDLE
     return ONLINE
+
+
+def state_mark(code: str, value: float | str) -> Mark:
+    """Return what a value of an entry of `STATE` says the equipment is doing."""
+    if code == "machine_state":
+        return RUNNING if value == _EXECUTING else IDLE if value == _NOT_EXECUTING else STOPPED
+    if code.endswith("_active"):
+        return (FAULT if code == "fault_active" else ALARM) if value else ONLINE
+    return RUNNING if value else IDLE

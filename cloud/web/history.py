@@ -10,7 +10,9 @@ from cloud.telemetry.schemas import History as Answer
 from cloud.web import charts
 from cloud.web.elements import Words
 from cloud.web.plant import Point
+from cloud.web.trend_view import TrendView
 from cloud.web.visit import Visit
+from cloud.web.words import STEPS
 from protocols.text import Text
 
 SAMPLES = 600
@@ -28,19 +30,17 @@ _LAST = Text("last value per {step}", "每 {step} 的末值")
 _INCREASE = Text("increase per {step}", "每 {step} 的增量")
 _SUM = Text("sum per {step}", "每 {step} 的合计")
 _ROLLED = {"avg": _MEAN, "last": _LAST, "counter_delta": _INCREASE, "sum": _SUM, "duration_by_state": _LAST}
-_STEPS = (
-    (86400, Text("{n} d", "{n} 天")),
-    (3600, Text("{n} h", "{n} 小时")),
-    (60, Text("{n} min", "{n} 分钟")),
-    (1, Text("{n} s", "{n} 秒")),
-)
 
 
 class History:
-    """A chart card's contents: which point, the curve, what it was made from."""
+    """A chart card's contents: which point, the curve, what it was made from.
 
-    def __init__(self, visit: Visit, *, tall: bool = True, of: str = "") -> None:
+    `trends`, where given, is a link that is kept leading to the same curve among the trends.
+    """
+
+    def __init__(self, visit: Visit, *, tall: bool = True, of: str = "", trends: ui.element | None = None) -> None:
         self._visit = visit
+        self._trends = trends
         self._point: Point | None = None
         self._length = timedelta(minutes=10)
         self._drawn = datetime.min.replace(tzinfo=UTC)
@@ -70,6 +70,8 @@ class History:
         if self._point is None:
             return
         visit, series = self._visit, self._point.series
+        if self._trends:
+            self._trends.props["href"] = TrendView((series.series_id,), self._length).address
         unit = f" {series.unit_symbol}" if series.unit_symbol else ""
         self._drawn = end = datetime.now(UTC)
         start = end - self._length
@@ -94,7 +96,7 @@ class History:
             return self._visit.say(_NOTHING)
         if not answer.step_s:
             return self._visit.say(_RAW, count=count)
-        size, name = next(step for step in _STEPS if answer.step_s >= step[0])
+        size, name = next(step for step in STEPS if answer.step_s >= step[0])
         step = self._visit.say(name, n=answer.step_s // size)
         return self._visit.say(_ROLLED[self._point.series.aggregation], step=step)
 

@@ -6,7 +6,7 @@ places at hand are at the bottom of the screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from cloud.web.places import Place, at_hand, grouped, open_to, place_of
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
-SHEETS = ("theme", "frame", "company", "energy")
+SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy")
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
@@ -104,14 +104,25 @@ def language_switch(language: Language, here: str) -> None:
                 Words(name)
 
 
-def page_head(title: str, *, back: tuple[str, str] | None = None, note: str = "") -> ui.element:
-    """Add a page's heading, with a way back to `(address, name)`; what belongs beside it goes into the result."""
+def page_head(
+    title: str, *, back: tuple[str, str] | None = None, crumbs: Sequence[tuple[str, str]] = (), note: str = ""
+) -> ui.element:
+    """Add a page's heading; what belongs beside it goes into the result.
+
+    `back` is one way back, `(address, name)`; `crumbs` are the places above this one, from the top.
+    """
     head = box("head")
     with head, box():
         if back:
             with box("crumb", "a", href=back[0]):
                 icon("back")
                 Words(back[1])
+        if crumbs:
+            with box("crumbs", "nav"):
+                for address, name in crumbs:
+                    with box("crumb", "a", href=address):
+                        Words(name)
+                        icon("next")
         Words(title, tag="h1")
         if note:
             Words(note, "muted", tag="p")

@@ -27,21 +27,25 @@ Refresh = Callable[[Collection[Latest], datetime], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-def follow(visit: Visit, refresh: Refresh) -> None:
-    """Call `refresh` whenever the tenant's values change, as long as the page being built is open."""
+def follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]] | None = None) -> None:
+    """Call `refresh` whenever the tenant's values change, as long as the page being built is open.
+
+    `still` tells whether its reader may still see it; unless told, that is whether their session is alive.
+    """
     client = ui.context.client
-    task = background_tasks.create(_follow(visit, refresh), name=f"live {visit.here}", context=client)
+    asked = still or (lambda: visit.may_still(Scope.READ))
+    task = background_tasks.create(_follow(visit, refresh, asked), name=f"live {visit.here}", context=client)
     client.on_delete(task.cancel)
 
 
-async def _follow(visit: Visit, refresh: Refresh) -> None:
+async def _follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]]) -> None:
     await ui.context.client.connected()
     failing = False
     while True:
         inbox = _Inbox()
         reader = asyncio.create_task(inbox.fill(visit))
         try:
-            while await visit.may_still(Scope.READ):
+            while await still():
                 checked = time.monotonic()
                 while time.monotonic() - checked < BEAT_S:
                     await refresh(inbox.take(), datetime.now(UTC))

@@ -21,6 +21,8 @@ from cloud.web.language import language_of
 from cloud.web.pages import (
     account,
     audit,
+    board,
+    boards,
     configuration,
     describe,
     diagnostics,
@@ -37,6 +39,9 @@ from cloud.web.pages import (
     people,
     person,
     plant_layout,
+    plant_part,
+    quality,
+    trends,
 )
 from cloud.web.places import place_of
 from cloud.web.visit import Domains, Visit, visit_of
@@ -48,9 +53,14 @@ Build = Callable[[Visit], Awaitable[None]]
 
 PAGES: dict[str, Build] = {
     "/": overview.build,
+    "/sites/{site_id}": plant_part.build_site,
+    "/lines/{line_id}": plant_part.build_line,
     "/equipment/{equipment_id}": equipment.build,
     "/energy": energy.build,
     "/energy/settings": energy_settings.build,
+    "/trends": trends.build,
+    "/boards": boards.build,
+    "/quality": quality.build,
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,
@@ -93,6 +103,7 @@ def mount(app: FastAPI) -> None:
     for path, open_page in (("/login", login.build), (people.JOIN_PATH, join.build)):
         ui.page(path, response_timeout=10)(_before_log_in(app, open_page))
     ui.page("/enrol", response_timeout=10)(enrol.build)
+    ui.page("/board", response_timeout=10)(board.page_of(app))
     for path, build in PAGES.items():
         ui.page(path, response_timeout=10)(_guarded(app, build))
     pages_app.on_page_exception(_show_failure)

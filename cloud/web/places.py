@@ -44,9 +44,12 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/equipment/",), at_hand=True),
+    Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/sites/", "/lines/", "/equipment/"), at_hand=True),
+    Place("/trends", "trend", Text("Trends", "趋势"), FLOOR, at_hand=True),
+    Place("/boards", "board", Text("Wall boards", "生产看板"), FLOOR, scope=Scope.ENGINEER),
     Place("/energy", "energy", Text("Energy", "能源"), PERFORMANCE),
-    Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE, at_hand=True),
+    Place("/quality", "quality", Text("Quality", "质量"), PERFORMANCE, at_hand=True),
+    Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),

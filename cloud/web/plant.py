@@ -13,12 +13,11 @@ from cloud.telemetry.schemas import Point as Series
 from cloud.web.highlights import PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
-from cloud.web.words import GATEWAY_LOST, NO_DATA, REMOVED, UNREACHABLE, WAITING, Mark
+from cloud.web.words import GATEWAY_LOST, NO, NO_DATA, REMOVED, UNREACHABLE, WAITING, YES, Mark
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.reading import BAD_WAITING_FOR_INITIAL_DATA, Quality
 from protocols.text import Language, Text
 
-_YES, _NO = Text("Yes", "是"), Text("No", "否")
 _STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE, "removed": REMOVED}
 
 
@@ -71,7 +70,7 @@ class Point:
         if value is None or isinstance(value, str):
             return value or NOTHING
         if self.series.data_type == "BOOLEAN":
-            return (_YES if value else _NO).to(language)
+            return (YES if value else NO).to(language)
         if names := self.series.values.get(int(value)):
             return names[language]
         return number(value, whole=self.series.data_type == "INTEGER_COUNT")
@@ -88,6 +87,11 @@ class Equipment:
     def class_name(self) -> Text:
         """The name of its kind."""
         return equipment_classes().get(self.known.equipment_class, Text("Equipment", "设备"))
+
+    @property
+    def where(self) -> tuple[str, str]:
+        """The names of its site and its line, "" for what serves the whole site."""
+        return self.known.site, self.known.line or ""
 
     @property
     def reason(self) -> Text:
@@ -108,7 +112,7 @@ class Equipment:
     def place(self) -> tuple[bool, bool, str]:
         """Its place among others: what makes parts, what helps it, what only measures; then by name."""
         makes = any(point.code in (PARTS_GOOD, PARTS_TOTAL) for point in self.points.values())
-        return (self.known.equipment_class in SUPPORTING, not makes, self.known.name)
+        return (self.known.equipment_class in SUPPORTING, not makes, self.known.label)
 
     @property
     def last_value(self) -> datetime | None:

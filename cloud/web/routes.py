@@ -15,6 +15,7 @@ from cloud.identity.routes import IdentityDoor, set_session_cookie
 from cloud.identity.schemas import PasswordRequest
 from cloud.identity.service import TICKET_LIFE_S, Identity, InvitationRefused, LogInRefused, SingleSignOnRefused
 from cloud.web.language import COOKIE
+from cloud.web.pages.board import BOARD_COOKIE
 from protocols.text import Language, Text
 
 router = APIRouter(include_in_schema=False)
@@ -151,6 +152,29 @@ async def log_out(request: Request, identity: IdentityDoor) -> RedirectResponse:
         await identity.log_out(principal)
     response = RedirectResponse("/login", _SEE_OTHER)
     response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+@router.post("/board")
+async def open_board(request: Request, identity: IdentityDoor) -> RedirectResponse:
+    """Let a screen show the board whose code it was given, from then on."""
+    _refuse_foreign_form(request)
+    code = str((await request.form()).get("code", ""))[:64]
+    try:
+        shown = await identity.boards.open(code, address_of(request))
+    except TooMany:
+        return RedirectResponse("/board?why=wait", _SEE_OTHER)
+    if shown is None:
+        return RedirectResponse("/board?why=wrong", _SEE_OTHER)
+    response = RedirectResponse("/board", _SEE_OTHER)
+    response.set_cookie(
+        BOARD_COOKIE,
+        code,
+        max_age=int(_REMEMBERED.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
     return response
 
 

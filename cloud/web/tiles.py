@@ -23,12 +23,13 @@ _OPEN = Text("Details", "详情")
 class Tile:
     """A link to the equipment's page. `refresh` brings it up to date; only what changed is sent to the browser."""
 
-    def __init__(self, visit: Visit, equipment: Equipment, now: datetime) -> None:
+    def __init__(self, visit: Visit, equipment: Equipment, now: datetime, *, small: bool = False) -> None:
         self._visit = visit
+        self._count = LARGE if small else LARGE + SMALL
         with box("tile card", "a", href=f"/equipment/{equipment.known.id}") as self._tile:
             with box():
                 with box("tile-head"):
-                    Words(equipment.known.name, "tile-name", tag="div")
+                    Words(equipment.known.label, "tile-name", tag="div")
                     self._mark = MarkView(equipment.mark, visit.language)
                 with box("tile-class"):
                     icon(equipment.known.equipment_class)
@@ -49,7 +50,7 @@ class Tile:
         if mark.tone != self._tone:
             self._tile.classes(remove=self._tone, add=mark.tone)
             self._tone = mark.tone
-        points = equipment.ranked(LARGE + SMALL)
+        points = equipment.ranked(self._count)
         if [point.id for point in points] != list(self._values):
             self._build(points)
         for point in points:

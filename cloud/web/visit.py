@@ -14,6 +14,7 @@ from cloud.core.principal import Principal, Scope, TenantScope
 from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
+from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.telemetry.service import Telemetry
 from cloud.web.language import COOKIE, language_of
@@ -28,13 +29,14 @@ class Domains:
     fleet: Fleet
     telemetry: Telemetry
     quality: Quality
+    production: Production
     energy: Energy
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
         """Return those of a running `app`."""
         state = app.state
-        return cls(state.identity, state.fleet, state.telemetry, state.quality, state.energy)
+        return cls(state.identity, state.fleet, state.telemetry, state.quality, state.production, state.energy)
 
 
 @dataclass(frozen=True)

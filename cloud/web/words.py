@@ -27,6 +27,7 @@ STOPPED = Mark(Text("Stopped", "停机"), "off")
 ALARM = Mark(Text("Alarm", "报警"), "warn")
 FAULT = Mark(Text("Fault", "故障"), "bad")
 WAITING = Mark(Text("Connecting", "连接中"), "idle")
+UNKNOWN = Mark(Text("Unknown", "未知"), "off")
 NO_DATA = Mark(Text("No data", "无数据"), "off")
 UNREACHABLE = Mark(Text("Not answering", "无应答"), "bad")
 REMOVED = Mark(Text("No longer connected", "已移除"), "off")
@@ -49,6 +50,16 @@ JUDGEMENTS: Mapping[str, Mark] = MappingProxyType(
 
 PROTOCOLS: Mapping[str, str] = MappingProxyType({"opcua": "OPC UA", "modbus": "Modbus"})
 """Protocols as the trade writes them."""
+
+STEPS = (
+    (86400, Text("{n} d", "{n} 天")),
+    (3600, Text("{n} h", "{n} 小时")),
+    (60, Text("{n} min", "{n} 分钟")),
+    (1, Text("{n} s", "{n} 秒")),
+)
+"""Widths of samples: the seconds in a unit, and how a number of them is written; the largest first."""
+
+YES, NO = Text("Yes", "是"), Text("No", "否")
 
 _SEVERITIES: Mapping[Severity, Mark] = MappingProxyType(
     {

@@ -2,7 +2,7 @@
 
 Machines work around the clock with breaks, stop now and then, and rest on Sundays. What they draw, make and waste follows
 from their state, so that figures of different pages agree: energy is the integral of power, parts are cycles that ran.
-The last day has a value a minute, the days before one in fifteen minutes and every change of state.
+The last day has a value in two minutes, the days before one in thirty, and every change of state is there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from protocols.uplink.messages import (
 )
 from tests.doubles.plant import CONFIGURATION, REJECT_LIMIT, REVIEW_LIMIT, Plant, inspection_of
 
-DAYS, MINUTES_A_DAY, COARSE_MIN = 14, 1440, 15
+DAYS, MINUTES_A_DAY, COARSE_MIN, FINE_MIN = 14, 1440, 30, 2
 EXECUTING, IDLE, OUT_OF_SERVICE = 3, 2, 1
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -128,7 +128,20 @@ def deliver_factory(owner: httpx.Client, agents: httpx.Client, *, seed: int = 7)
         report_health(plant, site)
     listed = owner.get("/api/v1/equipment").raise_for_status().json()
     factory.equipment = {each["name"]: each["id"] for each in listed}
+    _place(owner, factory)
     return factory
+
+
+def _place(owner: httpx.Client, factory: Factory) -> None:
+    """Make the lines and place the machines in them."""
+    for site, lines in LINES.items():
+        for line in lines:
+            made = owner.post("/api/v1/lines", json={"site_id": factory.sites[site], "name": line}).raise_for_status()
+            factory.lines[line] = made.json()["id"]
+    for name, (_, _, line) in MACHINES.items():
+        if line:
+            body = {"line_id": factory.lines[line]}
+            owner.patch(f"/api/v1/equipment/{factory.equipment[name]}", json=body).raise_for_status()
 
 
 def report_health(plant: Plant, site: str, *, buffered: int = 0) -> None:
@@ -218,7 +231,7 @@ def _deliver_machine(
     values: dict[str, Array],
 ) -> None:
     coarse = np.zeros(len(minutes), bool)
-    coarse[::COARSE_MIN], coarse[-MINUTES_A_DAY:] = True, True
+    coarse[::COARSE_MIN], coarse[-MINUTES_A_DAY::FINE_MIN], coarse[-1] = True, True, True
     changed = np.r_[True, np.diff(state) != 0]
     parts = [(number, np.flatnonzero(coarse | changed if code == "machine_state" else coarse))
              for number, (_, code, _) in enumerate(points)]  # fmt: skip

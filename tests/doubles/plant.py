@@ -224,6 +224,10 @@ class Plant:
     def deliver_value(self, device: str, name: str, value: float) -> None:
         """Deliver one value of now."""
         _, code, unit = next(point for point in POINTS[device] if point[0] == name)
+        self.deliver_point(device, name, code, unit, value)
+
+    def deliver_point(self, device: str, name: str, code: str, unit: str, value: float) -> None:
+        """Deliver one value of now of any point."""
         now = now_us()
         columns, texts = columns_of([(PointRef(device, name, code, unit), Reading(name, value, GOOD, now, now))])
         self.deliver(Batch(columns=columns, texts=texts))

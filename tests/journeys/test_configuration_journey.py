@@ -29,6 +29,7 @@ def test_a_change_is_written_sent_and_its_fate_shown(open_browser, ours, deliver
     plant.report_health()
     page = open_browser(language, screen, company=ours)
     page.goto("/gateways")
+    page.locator(".more-facts summary").click()
     expect(page.get_by_text("-0.12 s")).to_be_visible()
     page.locator("a.link").first.click()
     state = page.locator(".head .mark")

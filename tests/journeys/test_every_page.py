@@ -27,12 +27,18 @@ OUT = Path(__file__).parents[2] / ".pages"
 
 Details = dict[str, Callable[[Company, Factory], str]]
 DETAILS: Details = {
+    "site": lambda _, factory: f"/sites/{factory.sites['苏州工厂']}",
+    "line": lambda _, factory: f"/lines/{factory.lines['注塑线']}",
     "equipment": lambda _, factory: f"/equipment/{factory.equipment['注塑机-03']}",
     "equipment-unreachable": lambda _, factory: f"/equipment/{factory.equipment['冷水机-01']}",
     "describe": lambda _, factory: f"/plant/equipment/{factory.equipment['注塑机-03']}",
     "person": lambda company, _: f"/people/{company.client.get('/api/v1/users').json()[0]['id']}",
     "energy-week": lambda _, factory: f"/energy?span=week&site={factory.sites['苏州工厂']}",
     "energy-settings": lambda _, factory: f"/energy/settings?site={factory.sites['苏州工厂']}",
+    "trends-curves": lambda company, factory: trend_of(
+        company, factory, ("active_power_total", "melt_temperature"), "&compare=day"
+    ),
+    "trends-states": lambda company, factory: trend_of(company, factory, ("machine_state", "part_count_good"), ""),
     "inspections-rejected": lambda _, __: "/inspections?verdict=reject",
     "inspection": lambda _, factory: f"/inspections/{factory.inspections[-1].id}",
     "configuration": lambda company, _: (
@@ -41,6 +47,13 @@ DETAILS: Details = {
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
 """Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""
+
+
+def trend_of(company: Company, factory: Factory, codes: tuple[str, ...], more: str) -> str:
+    asked = {"equipment_id": factory.equipment["注塑机-03"]}
+    points = company.client.get("/api/v1/points", params=asked).json()
+    return f"/trends?s={'.'.join(str(point['series_id']) for point in points if point['property'] in codes)}&last=24h{more}"
+
 
 SETTLED = """() => document.querySelector('h1, [data-board]')
     && [...document.querySelectorAll('.chart')].every(chart => chart.querySelector('canvas, svg, .empty'))"""

@@ -54,6 +54,7 @@ CURVE_IS_DRAWN = """() => {
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_from_log_in_to_the_defect(open_browser, ours, delivered, language: str, screen: str) -> None:
     words = WORDS[language]
+    delivered.plant.report_health()
     page = open_browser(language, screen, company=ours)
     expect(page.locator("h1")).to_have_text(words["overview"])
     expect(page.locator("html")).to_have_attribute("lang", {"en": "en-US", "zh": "zh-CN"}[language])

@@ -9,17 +9,21 @@ from uuid import UUID
 
 from nicegui import ui
 
-from cloud.core.errors import NotFound
 from cloud.core.principal import Scope
+from cloud.quality.service import Filter
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box, icon
+from cloud.web.gallery import Gallery
 from cloud.web.history import History
-from cloud.web.language import NOTHING
+from cloud.web.language import NOTHING, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import overview
+from cloud.web.pages.plant_part import id_in
 from cloud.web.plant import Equipment, Point, load_equipment, take
 from cloud.web.points import PointTable
+from cloud.web.timeline import show_timelines, state_point
+from cloud.web.trouble import trouble_of
 from cloud.web.visit import Visit
 from cloud.web.words import PROTOCOLS
 from protocols.text import Text
@@ -40,42 +44,48 @@ SPANS = (
     Span(Text("30 d", "30 天"), timedelta(days=30)),
 )
 
+SHOTS = 6
+"""How many of a station's latest inspections are shown."""
+
 _NO_POINTS = Text(
     "No values have arrived yet. Check on the gateway: sunmao-edge status",
     "尚无数据。请在网关上检查：sunmao-edge status",
 )
 _VIA = Text("{protocol} via {agent}", "{protocol}，经由 {agent}")
-_DOWN = Text(
-    "This equipment does not answer: {reason}. Check its power and network cable; the gateway keeps trying.",
-    "设备无应答：{reason}。请检查设备电源与网线，网关会持续重试。",
+_FACTS, _CLASS, _PLACE = Text("About it", "设备信息"), Text("Class", "类别"), Text("Stands in", "所在位置")
+_NAME, _ASSET = Text("Name at the gateway", "网关中的名称"), Text("Asset number", "资产编号")
+_MADE, _INSTALLED = Text("Made", "制造日期"), Text("Installed", "安装日期")
+_RATED, _TEMPLATE = Text("Rated power", "额定功率"), Text("Device template", "设备模板")
+_POINTS, _UNMAPPED = (
+    Text("Points", "数据点"),
+    Text("{count}, {unmapped} not mapped", "{count} 个，其中 {unmapped} 个未映射"),
 )
-_REMOVED = Text(
-    "The gateway {agent} no longer reads this equipment: it was taken out of its configuration. Its past remains.",
-    "网关 {agent} 的配置中已移除该设备，不再采集；历史数据仍保留。",
-)
-_SILENT = Text(
-    "The gateway {agent} has not been heard of. It keeps collecting and will catch up; check its power and network.",
-    "网关 {agent} 已离线。网关仍在本地采集，恢复后会自动补传；请检查其电源与网络。",
-)
+_CONFIGURATION = Text("Configuration of its gateway", "所属网关配置")
+_TRENDS = Text("In trends", "在趋势中查看")
+_INSPECTIONS = Text("Latest inspections", "最新检测")
 
 
 async def build(visit: Visit) -> None:
     """Build the page; raises NotFound."""
-    try:
-        identity = UUID(visit.request.path_params["equipment_id"])
-    except ValueError as error:
-        raise NotFound from error
+    identity = id_in(visit, "equipment_id")
     equipment = await load_equipment(visit, identity)
-    with frame(visit, equipment.known.name):
-        protocol = PROTOCOLS.get(equipment.known.protocol, equipment.known.protocol) or NOTHING
-        via = visit.say(_VIA, protocol=protocol, agent=equipment.known.agent)
+    now = datetime.now(UTC)
+    known = equipment.known
+    with frame(visit, known.label):
+        protocol = PROTOCOLS.get(known.protocol, known.protocol) or NOTHING
+        via = visit.say(_VIA, protocol=protocol, agent=known.agent)
         note = f"{visit.say(equipment.class_name)} · {via}"
-        with page_head(equipment.known.name, back=("/", visit.say(overview.TITLE)), note=note):
+        crumbs = [("/", visit.say(overview.TITLE)), (f"/sites/{known.site_id}", known.site)]
+        if known.line:
+            crumbs.append((f"/lines/{known.line_id}", known.line))
+        with page_head(known.label, crumbs=crumbs, note=note):
             mark = MarkView(equipment.mark, visit.language)
         notice = _Notice(visit)
         notice.refresh(equipment)
         if not equipment.points:
             Words(visit.say(_NO_POINTS), "card muted", tag="p")
+        if state_point(equipment):
+            await show_timelines(visit, [equipment], now)
         history = await _history_card(visit, equipment.ranked())
 
         async def choose(point: Point) -> None:
@@ -86,7 +96,9 @@ async def build(visit: Visit) -> None:
 
         with box("card"):
             table = PointTable(visit, choose)
-        table.refresh(equipment.ranked(), history.chosen, datetime.now(UTC))
+        table.refresh(equipment.ranked(), history.chosen, now)
+        gallery = await _inspected(visit, identity)
+        _facts(visit, equipment)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:
         if not take({identity: equipment}, [value for value in values if value.equipment_id == identity]):
@@ -97,8 +109,47 @@ async def build(visit: Visit) -> None:
         notice.refresh(equipment)
         table.refresh(equipment.ranked(), history.chosen, now)
         await history.extend()
+        if gallery:
+            gallery.refresh((await visit.domains.quality.inspections(visit.scope, Filter(identity), limit=SHOTS)).items)
 
     live.follow(visit, refresh)
+
+
+async def _inspected(visit: Visit, identity: UUID) -> Gallery | None:
+    """Add the latest inspections, if it is a station that makes any."""
+    items = (await visit.domains.quality.inspections(visit.scope, Filter(identity), limit=SHOTS)).items
+    if not items:
+        return None
+    with box("card"):
+        Words(visit.say(_INSPECTIONS), tag="h2")
+        return Gallery(visit, items)
+
+
+def _facts(visit: Visit, equipment: Equipment) -> None:
+    known, say = equipment.known, visit.say
+    points = (
+        say(_UNMAPPED, count=known.points, unmapped=known.unmapped) if known.unmapped else str(len(equipment.points))
+    )
+    rows = (
+        (_CLASS, say(equipment.class_name)),
+        (_PLACE, known.path.rpartition(" / ")[0]),
+        (_NAME, known.name),
+        (_ASSET, known.asset_number),
+        (_MADE, known.made_on.isoformat() if known.made_on else ""),
+        (_INSTALLED, known.installed_on.isoformat() if known.installed_on else ""),
+        (_RATED, f"{number(known.rated_power_kw)} kW" if known.rated_power_kw else ""),
+        (_TEMPLATE, known.template),
+        (_POINTS, points),
+    )
+    with box("card stack"):
+        Words(say(_FACTS), tag="h2")
+        with box("facts", "dl"):
+            for name, value in rows:
+                if value:
+                    Words(say(name), tag="dt")
+                    Words(value, tag="dd")
+        with box("link", "a", href=f"/gateways/{known.agent_id}/configuration"):
+            Words(say(_CONFIGURATION))
 
 
 async def _history_card(visit: Visit, points: Sequence[Point]) -> History:
@@ -107,9 +158,12 @@ async def _history_card(visit: Visit, points: Sequence[Point]) -> History:
     with box("card"):
         with box("card-head"):
             head = box()
-            choices = box("choices")
+            with box("line"):
+                choices = box("choices")
+                with box("link", "a") as trends:
+                    Words(visit.say(_TRENDS))
         with head:
-            history = History(visit)
+            history = History(visit, trends=trends)
         history.place()
     buttons: dict[Span, ui.element] = {}
 
@@ -142,17 +196,14 @@ class _Notice:
         self._place = box()
 
     def refresh(self, equipment: Equipment) -> None:
-        text = ""
-        if equipment.known.state == "silent":
-            text = self._visit.say(_SILENT, agent=equipment.known.agent)
-        elif equipment.known.state == "removed":
-            text = self._visit.say(_REMOVED, agent=equipment.known.agent)
-        elif equipment.known.state == "down":
-            text = self._visit.say(_DOWN, reason=self._visit.say(equipment.reason))
+        trouble = trouble_of(equipment)
+        say = self._visit.say
+        text = f"{say(trouble.what)} {say(trouble.step)}" if trouble else ""
         self._place.set_visibility(bool(text))
         if text != self._shown:
             self._shown = text
             self._place.clear()
-            with self._place, box("notice bad", role="alert"):
-                icon("bad")
-                Words(text)
+            if trouble:
+                with self._place, box("notice warn" if trouble.tone == "warn" else "notice bad", role="alert"):
+                    icon(trouble.tone)
+                    Words(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -53,6 +53,9 @@ _KEPT = Text(
     "The word is kept with the picture and used when the model is fitted again.",
     "判定结果与图片一并保存，供模型下次训练使用。",
 )
+_WHAT = Text("What is wrong with it?", "是什么缺陷？")
+_OTHER = Text("another defect", "其他缺陷")
+_NAME_IT = Text("Save", "保存")
 _ONLY_ADMIN = Text("Only an operator can judge parts.", "只有操作员及以上角色可以判定。")
 
 _HEAT_FILTER = """
@@ -87,7 +90,7 @@ async def build(visit: Visit) -> None:
                 await _judgement(visit, item)
                 with box("card"):
                     Words(visit.say(_FACTS), tag="h2")
-                    _facts(visit, item, equipment.name)
+                    _facts(visit, item, equipment.label)
 
 
 def _plate(visit: Visit, item: Inspection) -> None:
@@ -117,23 +120,27 @@ def _plate(visit: Visit, item: Inspection) -> None:
 
 async def _judgement(visit: Visit, item: Inspection) -> None:
     may = await visit.may_at(Scope.OPERATE, item.equipment_id)
+    names = await visit.domains.quality.defect_names(visit.scope) if may else []
     with box("card"):
         Words(visit.say(_WORD), tag="h2")
         said = box("stack")
-        _show_judgement(visit, said, item, may=may)
+        _show_judgement(visit, said, item, names, may=may)
 
 
-def _show_judgement(visit: Visit, said: ui.element, item: Inspection, *, may: bool) -> None:
-    async def judge(judgement: Judgement) -> None:
+def _show_judgement(visit: Visit, said: ui.element, item: Inspection, names: Sequence[str], *, may: bool) -> None:
+    async def judge(judgement: Judgement, defect: str = "") -> None:
         if await visit.may_still(Scope.OPERATE):
-            judged = await visit.domains.quality.judge(visit.acting(Scope.OPERATE), item.id, judgement)
-            _show_judgement(visit, said, judged, may=may)
+            quality = visit.domains.quality
+            judged = await quality.judge(visit.acting(Scope.OPERATE), item.id, judgement, defect)
+            _show_judgement(visit, said, judged, await quality.defect_names(visit.scope), may=may)
 
     said.clear()
     with said:
         if item.judgement and item.judged_at and item.judged_by:
             with box("line"):
                 MarkView(JUDGEMENTS[item.judgement], visit.language)
+                if item.defect:
+                    Words(item.defect, "defect-name")
                 when = moment(item.judged_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
                 Words(visit.say(_SAID, who=item.judged_by, when=when), "muted small")
         else:
@@ -142,9 +149,34 @@ def _show_judgement(visit: Visit, said: ui.element, item: Inspection, *, may: bo
             with box("line"):
                 _judge_button(visit, _GOOD, "good", lambda: judge("good"))
                 _judge_button(visit, _DEFECT, "bad", lambda: judge("defect"))
+            if item.judgement == "defect":
+                _name_defect(visit, item, names, lambda defect: judge("defect", defect))
             Words(visit.say(_KEPT), "muted small", tag="p")
         else:
             Words(visit.say(_ONLY_ADMIN), "muted small", tag="p")
+
+
+def _name_defect(visit: Visit, item: Inspection, names: Sequence[str], name: Callable[[str], Awaitable[None]]) -> None:
+    """Offer the defects named so far, and a field for another."""
+    typed = {"": ""}
+    Words(visit.say(_WHAT), tag="div")
+    if names:
+        with box("choices"):
+            for known in names:
+                with box("here" if known == item.defect else "", "button", type="button") as button:
+                    Words(known)
+                button.on("click", lambda _, known=known: name(known))
+    with box("line"):
+        with box("field"):
+            field = box("", "input", maxlength="80", placeholder=visit.say(_OTHER), aria_label=visit.say(_OTHER))
+        field.on(
+            "input",
+            lambda event: typed.update({"": str(event.args or "")[:80]}),
+            js_handler="event => emit(event.target.value)",
+        )
+        with box("button quiet", "button", type="button") as save:
+            Words(visit.say(_NAME_IT))
+        save.on("click", lambda _: name(typed[""].strip()))
 
 
 def _judge_button(visit: Visit, name: Text, tone: str, act: Callable[[], object]) -> None:

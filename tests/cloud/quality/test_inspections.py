@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import errors
 from cloud.core.access import Resolvers
 from cloud.core.db import Database
+from cloud.core.limits import API_BURST, API_PERIOD_S, RateLimit
 from cloud.core.principal import AgentPrincipal, Principal, Role, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet.schemas import CodeRequest
@@ -206,6 +207,7 @@ async def ask(db: Database) -> AsyncIterator[Callable[[Principal, str, str], Awa
     errors.install(app)
     app.include_router(routes.router)
     app.state.quality = Quality(db)
+    app.state.api_rate = RateLimit(API_BURST, API_PERIOD_S)
     known: dict[str, Principal] = {}
 
     async def principal(token: str) -> Principal | None:
@@ -256,6 +258,34 @@ async def test_only_an_operator_or_above_has_the_last_word(db: Database, company
     again = (await ask(operator, "POST", path, json={"judgement": "defect"})).json()
     assert again["judgement"] == "defect"
     assert (await ask(operator, "POST", path, json={"judgement": "perhaps"})).status_code == 422
+
+
+async def test_defects_are_counted_by_what_people_call_them(db: Database, company: Company, ask: Ask) -> None:
+    """Judged defective, or rejected and not judged; a word of "good" takes a part out, a new word replaces the last."""
+    parts = [
+        part(number, verdict, minutes=number)
+        for number, verdict in enumerate(("reject",) * 4 + ("pass",) * 3 + ("review",))
+    ]
+    await deliver(db, company, *parts)
+    operator = company.principal(Role.OPERATOR)
+
+    async def say(number: int, judgement: str, defect: str = "") -> httpx.Response:
+        path = f"/api/v1/inspections/{parts[number].id}/judgement"
+        return await ask(operator, "POST", path, json={"judgement": judgement, "defect": defect})
+
+    for number, defect in ((0, "划痕"), (1, "缺料"), (4, " 划痕 "), (7, "")):
+        assert (await say(number, "defect", defect)).is_success
+    assert (await say(1, "defect", "划痕")).json()["defect"] == "划痕"
+    assert (await say(2, "good")).json()["defect"] is None
+    assert (await say(5, "good", "划痕")).status_code == 422
+    span = {"start": START.isoformat(), "end": (START + timedelta(hours=1)).isoformat()}
+    found = (await ask(operator, "GET", "/api/v1/inspections/defects", params=span)).json()
+    assert found["items"] == [
+        {"defect": "划痕", "count": 3},
+        {"defect": "", "count": 2},
+    ]  # 3 rejected, unjudged; 7 unnamed
+    assert (found["judged"], found["to_good"], found["to_defect"]) == (5, 1, 1)
+    assert await Quality(db).defect_names(company.scope) == ["划痕"]
 
 
 async def test_another_tenant_learns_nothing(db: Database, company: Company, stranger: Company, ask: Ask) -> None:
