@@ -80,7 +80,7 @@ def create_app(
                 asyncio.create_task(keep_rolled_up(db, metrics, retained, (note_changes, note_readings))),
                 asyncio.create_task(keep_up_to_date(db, state.telemetry)),
                 asyncio.create_task(keep_sending(db, state.notify)),
-                asyncio.create_task(keep_metered(db)),
+                asyncio.create_task(keep_metered(db, state.production)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))

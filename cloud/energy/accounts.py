@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
 from cloud.energy.profiles import Profile, empty
 from cloud.energy.registry import factor_of, meters_of
 from cloud.energy.schemas import CarrierCode, Factor, FactorKind, Figure, Meter, Window
-from cloud.energy.store.days import select_days
+from cloud.energy.store.days import select_activity, select_days
 from cloud.energy.store.terms import select_factors, select_tariffs
 from cloud.energy.tariff_terms import TariffTerms
 from cloud.energy.tariffs import Cost, Prices, Version, cost, local_s, price, within
@@ -28,6 +29,17 @@ from cloud.fleet.schemas import Equipment
 from cloud.identity.schemas import Site
 
 _EPOCH = date(1970, 1, 1)
+
+
+class Activity(NamedTuple):
+    """Of each interval of an account, seconds a machine's state is known, and seconds it was known not to produce."""
+
+    known: NDArray[np.float64]
+    idle: NDArray[np.float64]
+
+    def at(self, chosen: slice) -> Activity:
+        """Return that of the chosen intervals."""
+        return Activity(self.known[chosen], self.idle[chosen])
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class Account:
         forest: the meters that are not ignored.
         profiles: of every meter, over the whole UTC days around the window.
         prices: of the same intervals.
+        activity: what machines did in the same intervals, by id.
         names: of the tariff's versions, by the day they hold from.
     """
 
@@ -53,6 +66,7 @@ class Account:
     names: Mapping[date, str]
     prices: Prices
     own_factors: Sequence[Factor]
+    activity: Mapping[UUID, Activity]
 
     def sum_of(self, meters: Sequence[Meter]) -> Profile:
         """Return the sum of meters over the whole account."""
@@ -73,6 +87,12 @@ class Account:
                 values[begin:end] = factor.value
                 found[factor.valid_from, factor.source] = factor
         return values, list(found.values())
+
+    def activity_of(self, equipment_id: UUID, part: Profile) -> Activity:
+        """Return what a machine did in the intervals of a part."""
+        begin, count = self._index(part), len(part.energy)
+        known = self.activity.get(equipment_id)
+        return known.at(slice(begin, begin + count)) if known else Activity(np.zeros(count), np.zeros(count))
 
     def emission(self, part: Profile, kind: FactorKind, inputs: Sequence[str]) -> Figure:
         """Return the CO2, or the coal, that a part stands for."""
@@ -121,8 +141,23 @@ async def load(
         versions=versions,
         names={row["valid_from"]: row["name"] for row in tariffs},
         prices=price(versions, zone, nothing.start_s, len(nothing.energy)),
+        activity=await _activities(connection, at_site, nothing),
         own_factors=[factor_of(row) for row in await select_factors(connection, site.id)],
     )
+
+
+async def _activities(
+    connection: AsyncConnection, machines: Sequence[Equipment], nothing: Profile
+) -> Mapping[UUID, Activity]:
+    first, count = datetime.fromtimestamp(nothing.start_s, UTC).date(), len(nothing.energy)
+    found: dict[UUID, Activity] = {}
+    last = first + timedelta(days=count // INTERVALS - 1)
+    for day in await select_activity(connection, [machine.id for machine in machines], first, last):
+        at = (day.day - first).days * INTERVALS
+        activity = found.setdefault(day.equipment_id, Activity(np.zeros(count), np.zeros(count)))
+        activity.known[at : at + INTERVALS] = day.known
+        activity.idle[at : at + INTERVALS] = day.idle
+    return found
 
 
 async def _profiles(connection: AsyncConnection, meters: Sequence[Meter], nothing: Profile) -> Mapping[UUID, Profile]:

@@ -212,31 +212,37 @@ def specific_energy(energy: Figure, good: float | None, counts: Sequence[str]) -
 
 
 def idle_energy(
-    profile: Profile, idle: Sequence[Window], known_s: float, carrier: Carrier, inputs: Sequence[str]
+    profile: Profile, idle_s: NDArray[np.float64], known_s: NDArray[np.float64], carrier: Carrier, inputs: Sequence[str]
 ) -> Figure:
-    """Return the energy of the windows in which nothing is produced.
+    """Return the energy drawn while nothing is produced; `idle_s`, `known_s` are seconds of the profile's intervals.
 
-    Within five minutes energy is taken as even, so a stop that is shorter is counted at the load around it. `known_s` is
-    how long the states are known.
+    Within five minutes energy is taken as even, so a stop that is shorter is counted at the load around it.
     """
-    if known_s <= 0:
+    if not known_s.any():
         return nothing(carrier.symbol, inputs, NO_STATES)
     return Figure(
-        value=profile.over(idle).total,
+        value=idle_part(profile, idle_s).total,
         unit=carrier.symbol,
-        completeness=profile.completeness * min(known_s / profile.seconds, 1.0),
+        completeness=profile.completeness * min(float(known_s.sum()) / profile.seconds, 1.0),
         inputs=[*inputs, "states"],
         formula="Σ E(not producing)",
     )
 
 
-def standby_load(profile: Profile, idle: Sequence[Window], carrier: Carrier, inputs: Sequence[str]) -> Figure:
-    """Return the mean load while nothing is produced, over stops of at least five whole covered minutes."""
-    inside = [one for window in idle for one in _whole(profile, window)]
-    if not inside:
+def idle_part(profile: Profile, idle_s: NDArray[np.float64]) -> Profile:
+    """Return the part of a profile in which nothing is produced."""
+    share = idle_s / INTERVAL_S
+    return Profile(profile.start_s, profile.energy * share, profile.covered * share, float(idle_s.sum()))
+
+
+def standby_load(profile: Profile, idle_s: NDArray[np.float64], carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the mean load while nothing is produced, over the intervals that are idle throughout and covered."""
+    found = loads(profile)[idle_s >= INTERVAL_S - 1]
+    found = found[~np.isnan(found)]
+    if not len(found):
         return nothing(carrier.rate, inputs, NO_STATES)
     return Figure(
-        value=float(np.mean(inside)),
+        value=float(found.mean()),
         unit=carrier.rate,
         completeness=profile.completeness,
         inputs=[*inputs, "states"],
@@ -273,13 +279,6 @@ def added(figures: Mapping[str, Figure], unit: str) -> Figure:
         inputs=sorted({name for figure in valued for name in figure.inputs}),
         formula="Σ",
     )
-
-
-def _whole(profile: Profile, window: Window) -> list[float]:
-    begin = -(-int(window.start.timestamp() - profile.start_s) // INTERVAL_S)
-    end = int(window.end.timestamp() - profile.start_s) // INTERVAL_S
-    part = loads(profile)[max(begin, 0) : max(end, 0)]
-    return [float(one) for one in part[~np.isnan(part)]]
 
 
 def nothing(unit: str, inputs: Sequence[str], why: Text) -> Figure:

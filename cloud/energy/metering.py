@@ -15,6 +15,7 @@ Times are known to the minute, so what flows across the border of an interval ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,6 +96,18 @@ def integrated(minutes: Minutes, start_s: int, count: int) -> Intervals:
     steps[1::2], steps[2::2] = within, between
     seen[1::2], seen[2::2] = _MINUTE_S, np.where(known, gaps, 0)
     return _cut(times, np.cumsum(steps) / 3600, np.cumsum(seen), start_s, count)
+
+
+def occupied(spans: Sequence[tuple[float, float]], start_s: int, count: int) -> Array:
+    """Return how many seconds of each of `count` intervals from `start_s` on lie in `spans`, disjoint and in order."""
+    if not spans:
+        return np.zeros(count)
+    times = np.array(spans, float).ravel()
+    steps = np.diff(times, prepend=times[0])
+    steps[0::2] = 0
+    edges = start_s + INTERVAL_S * np.arange(count + 1)
+    found: Array = np.diff(np.interp(edges, times, np.cumsum(steps)))
+    return found
 
 
 def _cut(times: NDArray[np.int64], total: Array, covered: Array, start_s: int, count: int) -> Intervals:

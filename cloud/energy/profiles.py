@@ -67,16 +67,6 @@ class Profile:
                 covered[index] *= share
         return Profile(at, energy, covered, window.seconds)
 
-    def over(self, windows: Sequence[Window]) -> Profile:
-        """Return the part in `windows`, which are disjoint; the intervals stay."""
-        shares = np.zeros(len(self.energy))
-        for window in windows:
-            first = max(int((window.start.timestamp() - self.start_s) // INTERVAL_S), 0)
-            last = max(min(int(-(-(window.end.timestamp() - self.start_s) // INTERVAL_S)), len(shares)), first)
-            shares[first:last] += shares_of(window, self.start_s + first * INTERVAL_S, last - first)
-        seconds = sum(window.seconds for window in windows)
-        return Profile(self.start_s, self.energy * shares, self.covered * shares, seconds)
-
 
 def shares_of(window: Window, start_s: int, count: int) -> Array:
     """Return the share of each interval that lies in `window`."""

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloud.core.access import Engineer, Reader
 from cloud.core.instants import Instant
 from cloud.energy.schemas import (
+    Advice,
+    Assumptions,
     Bill,
     CarrierCode,
     Factor,
@@ -121,6 +123,18 @@ async def get_summary(principal: Reader, energy: EnergyDoor, query: Annotated[Si
 async def get_bill(principal: Reader, energy: EnergyDoor, site_id: UUID, day: Day) -> Bill:
     """The electricity bill of the calendar month that `day` is in, line by line; so far, if the month is not over."""
     return await energy.bill(principal.scope, site_id, day)
+
+
+@router.get("/renewal")
+async def get_renewal_advice(principal: Reader, energy: EnergyDoor, site_id: UUID) -> list[Advice]:
+    """Which machine of a site to renew, ranked, with the arithmetic and with what is missing."""
+    return await energy.renewals.advice(principal.scope, site_id)
+
+
+@router.put("/renewal/{equipment_id}", status_code=204)
+async def put_assumptions(principal: Engineer, energy: EnergyDoor, equipment_id: UUID, body: Assumptions) -> None:
+    """Say what is assumed of renewing a machine, in place of what was."""
+    await energy.renewals.assume(principal, equipment_id, body)
 
 
 @router.get("/meters")

@@ -317,3 +317,46 @@ class Bill(BaseModel):
     completeness: float
     lines: list[BillLine]
     total: float | None
+
+
+class Assumptions(BaseModel):
+    """What people expect of a machine that replaces another; None is not known. Money in the tariff's currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    price: float | None = Field(None, gt=0, le=1e10, description="Of the new machine, installed.")
+    resale: float | None = Field(None, ge=0, le=1e10, description="What the old one still brings.")
+    saving_percent: float | None = Field(None, ge=0, le=100, description="Less energy for the same work, %.")
+    maintenance_now: float | None = Field(None, ge=0, le=1e10, description="Of a year.")
+    maintenance_then: float | None = Field(None, ge=0, le=1e10, description="Of a year.")
+    discount_percent: float | None = Field(None, ge=0, le=100)
+    life_years: int | None = Field(None, ge=1, le=50)
+
+
+class AdviceLine(BaseModel):
+    """One line of the arithmetic, and how it comes about."""
+
+    name_en: str
+    name_zh: str
+    value: float
+    unit_en: str
+    unit_zh: str
+    how_en: str
+    how_zh: str
+
+
+class Advice(BaseModel):
+    """What is known for and against renewing a machine, and what is missing to say more."""
+
+    equipment_id: UUID
+    name: str
+    path: str
+    currency: str
+    year_cost: float | None
+    saving: float | None
+    payback_years: float | None
+    net_present_value: float | None
+    lines: list[AdviceLine]
+    missing_en: list[str]
+    missing_zh: list[str]
+    assumptions: Assumptions

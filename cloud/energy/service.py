@@ -6,6 +6,7 @@ summary = await energy.summary(scope, site_id, window)            -> Summary: wh
 curve = await energy.load_curve(scope, node, window)              -> LoadCurve, each point in its band of the tariff
 bill = await energy.bill(scope, site_id, day)                     -> Bill of the month that `day` is in
 energy.registry                                                   meters, tariffs and factors
+energy.renewals                                                   which machine to renew
 note_changes                                                      a follower of the roll-ups; `tasks.keep_metered` computes
 
 A node is a site, a line or a machine; one of another tenant does not exist: NotFound. What is not over yet is told so far.
@@ -14,8 +15,8 @@ A node is a site, a line or a machine; one of another tenant does not exist: Not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,8 +27,9 @@ from cloud.energy import figures
 from cloud.energy.accounts import Account, load
 from cloud.energy.bills import bill_lines, total_of
 from cloud.energy.metering import INTERVAL_S
-from cloud.energy.profiles import Profile, days, hours, month_of, months
+from cloud.energy.profiles import Profile, days, hours, midnight, month_of, months
 from cloud.energy.registry import Registry
+from cloud.energy.renewals import Renewals
 from cloud.energy.schemas import (
     Bill,
     CarrierCode,
@@ -53,6 +55,7 @@ from protocols.text import Text
 MAX_ROWS = 2_000
 """Rows of a usage; more are refused."""
 _POINTS = 1_500
+_COUNTED = ("good parts",)
 _KNOWN = 0.9
 """Share of a point's time that has to be covered for it to have a load."""
 _UNNAMED = Text("", "")
@@ -68,6 +71,7 @@ class Energy:
         self._fleet = fleet
         self._production = production
         self.registry = Registry(db)
+        self.renewals = Renewals(db, identity, fleet, production)
 
     async def usage(
         self,
@@ -89,21 +93,25 @@ class Energy:
                     f"共 {len(parts)} 行；请缩短时间范围或选用更粗的粒度，最多 {MAX_ROWS} 行。",
                 )
             )
-        rows = [_row(account, profile.within(part), part, inputs, name) for part, name in parts]
+        made = await self._made(scope, node, account, granularity)
+        rows = [_row(account, profile, part, inputs, name=name, good=made.get(part.start)) for part, name in parts]
         return Usage(
             carrier=carrier,
             granularity=granularity,
             time_zone=account.zone.key,
             rows=rows,
-            total=_row(account, profile.within(account.window), account.window, inputs),
+            total=_row(account, profile, account.window, inputs, good=made.get(None)),
         )
 
     async def summary(
         self, scope: TenantScope, site_id: UUID, window: Window, carrier: CarrierCode = "electricity"
     ) -> Summary:
         """Return what a site used, how, and what of it which machine; raises NotFound."""
-        account = await self._account(scope, Node(kind="site", id=site_id), window, carrier)
-        return await asyncio.to_thread(summarise, account, {})
+        node = Node(kind="site", id=site_id)
+        account = await self._account(scope, node, window, carrier)
+        report = await self._production.kpis(scope, node, *_days_of(account))
+        made = {row.equipment_id: row.good for row in report.machines if row.equipment_id}
+        return await asyncio.to_thread(summarise, account, made)
 
     async def load_curve(
         self, scope: TenantScope, node: Node, window: Window, carrier: CarrierCode = "electricity"
@@ -155,6 +163,24 @@ class Energy:
             total=total_of(lines) if lines else None,
         )
 
+    async def _made(
+        self, scope: TenantScope, node: Node, account: Account, granularity: Granularity
+    ) -> Mapping[datetime | None, float | None]:
+        """Return the good parts of a machine by begin of a row, and of all under None; parts of several do not add up.
+
+        They are those of the production days, or shifts, that begin in the row.
+        """
+        if node.kind != "equipment" or granularity == "hour":
+            return {}
+        report = await self._production.kpis(scope, node, *_days_of(account), granularity)
+        found: dict[datetime | None, float | None] = {None: report.total.good if report.total else None}
+        for row in report.rows:
+            begin = row.start if granularity == "shift" else midnight(row.first_day, account.zone)
+            if granularity == "month":
+                begin = month_of(row.first_day, account.zone).start
+            found[max(begin, account.window.start)] = row.good
+        return found
+
     async def _parts(
         self, scope: TenantScope, node: Node, account: Account, granularity: Granularity
     ) -> list[tuple[Window, Text]]:
@@ -193,6 +219,12 @@ def _until_now(window: Window) -> Window:
     return Window(window.start, max(min(window.end, datetime.now(UTC)), window.start))
 
 
+def _days_of(account: Account) -> tuple[date, date]:
+    """Return the first and the last day of the account on the site's calendar."""
+    last = max(account.window.end - timedelta(microseconds=1), account.window.start)
+    return account.window.start.astimezone(account.zone).date(), last.astimezone(account.zone).date()
+
+
 def _meters(account: Account, node: Node) -> list[Meter]:
     if node.kind == "equipment":
         return account.forest.of_equipment(node.id)
@@ -203,7 +235,16 @@ def _inputs(meters: Sequence[Meter]) -> list[str]:
     return [f"{meter.name} ({meter.basis})" for meter in meters]
 
 
-def _row(account: Account, part: Profile, window: Window, inputs: Sequence[str], name: Text = _UNNAMED) -> UsageRow:
+def _row(
+    account: Account,
+    profile: Profile,
+    window: Window,
+    inputs: Sequence[str],
+    *,
+    name: Text = _UNNAMED,
+    good: float | None = None,
+) -> UsageRow:
+    part = profile.within(window)
     energy = figures.consumption(part, account.carrier, inputs)
     return UsageRow(
         start=window.start,
@@ -213,8 +254,8 @@ def _row(account: Account, part: Profile, window: Window, inputs: Sequence[str],
         energy=energy,
         cost=figures.energy_cost(account.cost_of(part), part, account.currency, inputs),
         co2=account.emission(part, "co2", inputs),
-        specific=figures.specific_energy(energy, None, []),
-        good=None,
+        specific=figures.specific_energy(energy, good, _COUNTED),
+        good=good,
     )
 
 

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from cloud.energy import figures
 from cloud.energy.accounts import Account
 from cloud.energy.meter_tree import rest
 from cloud.energy.profiles import Profile, summed
-from cloud.energy.schemas import BandUse, Contribution, DemandPeak, Figure, MachineUse, Meter, Summary, TreeNode, Window
+from cloud.energy.schemas import BandUse, Contribution, DemandPeak, MachineUse, Meter, Summary, TreeNode
 from cloud.fleet.schemas import Equipment
 
-
-class Made(NamedTuple):
-    """What production says of a machine over a window.
-
-    Attributes:
-        good: good parts; None where nothing counts them.
-        counts: dictionary entries they were counted by.
-        idle: when it produced nothing.
-        known_s: how long its states are known.
-    """
-
-    good: float | None
-    counts: Sequence[str]
-    idle: Sequence[Window]
-    known_s: float
+_COUNTED = ("good parts",)
 
 
-NOTHING_MADE = Made(None, [], [], 0.0)
-
-
-def summarise(account: Account, made: Mapping[UUID, Made]) -> Summary:
-    """Return the summary of a site; `made` is what is known of its machines' production."""
+def summarise(account: Account, made: Mapping[UUID, float | None]) -> Summary:
+    """Return the summary of a site; `made` is the number of good parts of its machines, where they are counted."""
     meters = account.forest.of_site()
     names = [f"{meter.name} ({meter.basis})" for meter in meters]
     part = account.sum_of(meters).within(account.window)
@@ -77,38 +60,38 @@ def summarise(account: Account, made: Mapping[UUID, Made]) -> Summary:
     )
 
 
-def _machines(account: Account, made: Mapping[UUID, Made]) -> list[MachineUse]:
+def _machines(account: Account, made: Mapping[UUID, float | None]) -> list[MachineUse]:
     uses = []
     for machine in account.machines:
         meters = account.forest.of_equipment(machine.id)
         if meters:
-            uses.append(_machine(account, machine, meters, made.get(machine.id, NOTHING_MADE)))
+            uses.append(_machine(account, machine, meters, made.get(machine.id)))
     return sorted(uses, key=lambda use: -(use.energy.value or 0.0))
 
 
-def _machine(account: Account, machine: Equipment, meters: Sequence[Meter], made: Made) -> MachineUse:
+def _machine(account: Account, machine: Equipment, meters: Sequence[Meter], good: float | None) -> MachineUse:
     names = [f"{meter.name} ({meter.basis})" for meter in meters]
     part = account.sum_of(meters).within(account.window)
     energy = figures.consumption(part, account.carrier, names)
+    cost = figures.energy_cost(account.cost_of(part), part, account.currency, names)
+    known, idle_s = account.activity_of(machine.id, part)
+    idle = figures.idle_part(part, idle_s)
+    idle_cost = figures.nothing(account.currency, names, figures.NO_STATES)
+    if known.any() and cost.value is not None:
+        charged = account.cost_of(idle).total
+        idle_cost = cost.model_copy(update={"value": charged, "inputs": [*cost.inputs, "states"]})
     return MachineUse(
         equipment_id=machine.id,
         name=machine.label,
         line=machine.line,
         energy=energy,
-        cost=figures.energy_cost(account.cost_of(part), part, account.currency, names),
-        idle=figures.idle_energy(part, made.idle, made.known_s, account.carrier, names),
-        idle_cost=_idle_cost(account, part, made, names),
-        standby=figures.standby_load(part, made.idle, account.carrier, names),
-        specific=figures.specific_energy(energy, made.good, made.counts),
-        good=made.good,
+        cost=cost,
+        idle=figures.idle_energy(part, idle_s, known, account.carrier, names),
+        idle_cost=idle_cost,
+        standby=figures.standby_load(part, idle_s, account.carrier, names),
+        specific=figures.specific_energy(energy, good, _COUNTED),
+        good=good,
     )
-
-
-def _idle_cost(account: Account, part: Profile, made: Made, names: Sequence[str]) -> Figure:
-    if made.known_s <= 0:
-        return figures.nothing(account.currency, names, figures.NO_STATES)
-    idle = part.over(made.idle)
-    return figures.energy_cost(account.cost_of(idle), idle, account.currency, [*names, "states"])
 
 
 def _peak(account: Account, part: Profile) -> DemandPeak | None:

@@ -13,14 +13,16 @@ import numpy as np
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.principal import TenantScope
 from cloud.energy.carriers import CARRIERS, COUNTERS, METER_CLASS, POWERS
-from cloud.energy.metering import CONTEXT_S, DAY_S, INTERVALS, Intervals, Minutes, counted, integrated
+from cloud.energy.metering import CONTEXT_S, DAY_S, INTERVALS, Intervals, Minutes, counted, integrated, occupied
 from cloud.energy.store import days as store
 from cloud.energy.store.meters import adopt, place_unconfirmed, select_meter
 from cloud.energy.store.rows import Row
+from cloud.production.schemas import Node
+from cloud.production.service import Production
 from cloud.telemetry.service import used_minutes
 from protocols.dictionary.units import conversion
 
-_PERIOD_S = 20.0
+_PERIOD_S = 30.0
 _DAYS_AT_ONCE = 31
 _REACH = timedelta(hours=1)
 
@@ -37,8 +39,11 @@ async def note_changes(connection: AsyncConnection, dirty: Sequence[tuple[int, d
     await store.mark_dirty(connection, dirty)
 
 
-async def meter_all(db: Database) -> None:
-    """Compute anew what is to be, tenant by tenant. Every meter is tried; raises afterwards what befell some."""
+async def meter_all(db: Database, production: Production) -> None:
+    """Compute anew what is to be, tenant by tenant. Every meter is tried; raises afterwards what befell some.
+
+    With a machine's meter comes what the machine did on the same days, by production's timeline.
+    """
     async with db.door() as connection:
         tenants = await store.tenants_to_meter(connection)
     failures = []
@@ -50,19 +55,19 @@ async def meter_all(db: Database) -> None:
         for meter in meters:
             try:
                 async with db.tenant(scope) as connection:
-                    await _meter(connection, meter)
+                    await _meter(connection, production, scope, meter)
             except Exception as error:
                 failures.append(error)
     if failures:
         raise ExceptionGroup("meters", failures)
 
 
-async def keep_metered(db: Database) -> None:
-    """Compute every 20 seconds what new readings have touched, until cancelled. What fails stays noted."""
+async def keep_metered(db: Database, production: Production) -> None:
+    """Compute every 30 seconds what new readings have touched, until cancelled. What fails stays noted."""
     failing = False
     while True:
         try:
-            await meter_all(db)
+            await meter_all(db, production)
             if failing:
                 _log.warning("meters are being computed again")
             failing = False
@@ -73,7 +78,7 @@ async def keep_metered(db: Database) -> None:
         await asyncio.sleep(_PERIOD_S)
 
 
-async def _meter(connection: AsyncConnection, meter_id: UUID) -> None:
+async def _meter(connection: AsyncConnection, production: Production, scope: TenantScope, meter_id: UUID) -> None:
     spans = await store.take_dirty(connection, meter_id)
     meter = await select_meter(connection, meter_id)
     if not spans or meter is None or meter["series_id"] is None:
@@ -82,7 +87,12 @@ async def _meter(connection: AsyncConnection, meter_id: UUID) -> None:
         for begin in _days(first, last, _DAYS_AT_ONCE):
             count = min(_DAYS_AT_ONCE, (last - begin).days + 1)
             days = await _computed(connection, meter, begin, count)
-            await store.replace_days(connection, meter_id, begin, begin + timedelta(days=count - 1), days)
+            until = begin + timedelta(days=count - 1)
+            await store.replace_days(connection, meter_id, begin, until, days)
+            if meter["equipment_id"]:
+                # A state lasts until the next one, which may come a day later.
+                did = await _activity(production, scope, meter["equipment_id"], begin, count + 1)
+                await store.replace_activity(connection, meter["equipment_id"], begin, until + timedelta(days=1), did)
 
 
 async def _affected(connection: AsyncConnection, series: int, first: datetime, last: datetime) -> tuple[date, date]:
@@ -119,6 +129,29 @@ async def _computed(connection: AsyncConnection, meter: Row, begin: date, count:
             covered = np.rint(intervals.covered).astype(np.int16)
             days.append(store.Day(meter["id"], day, intervals.energy, covered))
     return days
+
+
+async def _activity(
+    production: Production, scope: TenantScope, equipment: UUID, begin: date, count: int
+) -> list[store.Activity]:
+    """Return what a machine did on `count` days from `begin` on, without those of which nothing is known."""
+    start = datetime(begin.year, begin.month, begin.day, tzinfo=UTC)
+    node = Node(kind="equipment", id=equipment)
+    spans = (await production.timeline(scope, node, start, start + timedelta(days=count))).get(equipment, [])
+    known = [span for span in spans if span.element != "unknown" and span.start < span.end]
+    idle = [span for span in known if span.element != "producing"]
+    start_s, total = int(start.timestamp()), count * INTERVALS
+    seconds = [
+        np.rint(occupied([(one.start.timestamp(), one.end.timestamp()) for one in chosen], start_s, total))
+        .astype(np.int16)
+        .reshape(count, INTERVALS)
+        for chosen in (known, idle)
+    ]
+    return [
+        store.Activity(equipment, begin + timedelta(days=index), known_s, idle_s)
+        for index, (known_s, idle_s) in enumerate(zip(*seconds, strict=True))
+        if known_s.any()
+    ]
 
 
 def _around(minutes: Minutes, start_s: int, end_s: int) -> Minutes:

@@ -146,7 +146,7 @@ def _branch(visit: Visit, node: TreeNode, depth: int) -> None:
             ]  # fmt: skip
             for holds, words in marks:
                 if holds:
-                    Words(visit.say(words), "tag")
+                    Words(visit.say(words), "token")
         with box("branch-bar"):
             box("", style=f"width:{100 * share:.2f}%")
         Words(f"{value} {unit}".strip(), "branch-value")
@@ -166,7 +166,7 @@ def show_peak(visit: Visit, summary: Summary, zone: ZoneInfo) -> None:
             Words(visit.say(_NO_PEAK), "muted", tag="p")
             return
         with box("line"):
-            Words(f"{number(peak.load)} {summary.rate}", "strong")
+            Words(f"{number(peak.load)} {summary.rate}", "headline")
             Words(_when(visit, peak.start, peak.end, zone), "muted")
         if peak.contract:
             share = f"{100 * peak.load / peak.contract:.0f}"

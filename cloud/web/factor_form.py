@@ -73,9 +73,9 @@ class FactorForm:
                     self._show_form()
 
     def _show_own(self, factor_id: UUID) -> None:
-        Words(self._visit.say(_OWN), "tag")
+        Words(self._visit.say(_OWN), "token")
         if self._may:
-            with box("link", "button", type="button").on("click", lambda: self._delete(factor_id)):
+            with box("act", "button", type="button").on("click", lambda: self._delete(factor_id)):
                 Words(self._visit.say(_DELETE))
 
     def _show_form(self) -> None:
@@ -83,7 +83,7 @@ class FactorForm:
         offered = {code: visit.say(words) for code, words in CARRIERS.items() if code != "reactive"}
         kinds = {code: visit.say(words) for code, words in _KINDS.items()}
         first = datetime.now(UTC).date().replace(month=1, day=1).isoformat()
-        with box("form"):
+        with box("fields"):
             fields: dict[str, Any] = {
                 "carrier": ui.select(offered, value="electricity", label=visit.say(_CARRIER)).props("outlined dense"),
                 "kind": ui.select(kinds, value="co2", label=visit.say(_KIND)).props("outlined dense"),

@@ -98,16 +98,16 @@ class MeterForm:
         with box("meter-row", style=f"--depth:{depth}"):
             with box("branch-name"):
                 Words(meter.name, "name")
-                Words(visit.say(_BASES[meter.basis]), "tag")
+                Words(visit.say(_BASES[meter.basis]), "token")
                 if meter.carrier != "electricity":
-                    Words(visit.say(CARRIERS[meter.carrier]), "tag")
+                    Words(visit.say(CARRIERS[meter.carrier]), "token")
                 if meter.ignored or not meter.confirmed:
-                    Words(visit.say(_OUT if meter.ignored else _ASSUMED), "tag warn")
+                    Words(visit.say(_OUT if meter.ignored else _ASSUMED), "token warn")
                 measured = self._places.get(_place_of(meter), "")
                 if measured != meter.name:
                     Words(visit.say(_MEASURES_LIKE, what=measured), "muted small")
             if self._may:
-                with box("link", "button", type="button").on("click", lambda: self._open(meter)):
+                with box("act", "button", type="button").on("click", lambda: self._open(meter)):
                     Words(visit.say(_CHANGE))
         for child in self._meters:
             if child.parent_id == meter.id:
@@ -126,7 +126,7 @@ class MeterForm:
 
     def _show_new(self, free: Mapping[int, str]) -> None:
         visit = self._visit
-        with box("form"):
+        with box("fields"):
             point = ui.select(dict(free), label=visit.say(_POINT), with_input=True).props("outlined dense")
             fields = self._fields(None)
         notice = box("stack")
@@ -142,7 +142,7 @@ class MeterForm:
     def _show_new_virtual(self) -> None:
         visit = self._visit
         names = {str(meter.id): meter.name for meter in self._meters}
-        with box("form"):
+        with box("fields"):
             fields = self._fields(None)
             plus = ui.select(names, label=visit.say(_PLUS), multiple=True).props("outlined dense use-chips")
             minus = ui.select(names, label=visit.say(_MINUS), multiple=True).props("outlined dense use-chips")
@@ -184,7 +184,7 @@ class MeterForm:
         visit = self._visit
         with ui.dialog() as dialog, ui.card().classes("meter-dialog"), box("stack wide"):
             Words(meter.name, tag="h2")
-            with box("form"):
+            with box("fields"):
                 fields = self._fields(meter)
             ignored = ui.checkbox(visit.say(_IGNORED), value=meter.ignored)
             notice = box("stack")

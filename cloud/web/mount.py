@@ -41,6 +41,7 @@ from cloud.web.pages import (
     plant_layout,
     plant_part,
     quality,
+    renewal,
     trends,
 )
 from cloud.web.places import place_of
@@ -61,6 +62,7 @@ PAGES: dict[str, Build] = {
     "/trends": trends.build,
     "/boards": boards.build,
     "/quality": quality.build,
+    "/energy/renewal": renewal.build,
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,

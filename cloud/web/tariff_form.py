@@ -95,11 +95,11 @@ class TariffForm:
             with box("line spread"):
                 with box("line"):
                     Words(tariff.name, "strong-name")
-                    Words(visit.say(CARRIERS[tariff.carrier]), "tag")
+                    Words(visit.say(CARRIERS[tariff.carrier]), "token")
                     Words(visit.say(_FROM, day=tariff.valid_from), "muted")
                     Words(visit.say(_BY, name=tariff.created_by.removeprefix("user:")), "muted small")
                 if self._may:
-                    with box("link", "button", type="button").on("click", lambda: self._ask_to_delete(tariff)):
+                    with box("act", "button", type="button").on("click", lambda: self._ask_to_delete(tariff)):
                         Words(visit.say(_DELETE))
             prices = [
                 f"{visit.say(BANDS[band][0])} {money(tariff.terms.prices[band], tariff.terms.currency)}"
@@ -129,7 +129,7 @@ class TariffForm:
         start = (current.terms if current else registry.sample_terms()).model_dump(mode="json")
         today = datetime.now(UTC).astimezone(ZoneInfo(self._site.time_zone)).date()
         fields: dict[str, Any] = {}
-        with box("form"):
+        with box("fields"):
             fields["name"] = _input(visit, _NAME, "")
             fields["valid_from"] = _input(visit, _VALID, today.replace(day=1).isoformat())
             offered = {code: visit.say(words) for code, words in CARRIERS.items() if code != "reactive"}
@@ -161,9 +161,9 @@ class TariffForm:
 
         for schedule in start["schedules"]:
             add(schedule)
-        with box("link", "button", type="button").on("click", lambda _: add()):
+        with box("act", "button", type="button").on("click", lambda _: add()):
             Words(visit.say(_MORE))
-        with box("form"):
+        with box("fields"):
             fields["holidays"] = _input(visit, _HOLIDAYS, ", ".join(start["holidays"]))
             fields["working_days"] = _input(visit, _WORKED, ", ".join(start["working_days"]))
         notice = box("stack")
@@ -225,7 +225,7 @@ def show_fault(notice: ui.element, text: str) -> None:
 
 def _schedule_row(visit: Visit, schedule: Mapping[str, Any] | None) -> tuple[Any, Any, Any]:
     bands = [(begin["minute"], begin["band"]) for begin in schedule["bands"]] if schedule else [(0, "flat")]
-    with box("form schedule"):
+    with box("fields schedule"):
         months = _input(visit, _MONTHS, months_text(schedule["months"]) if schedule else "1-12")
         kinds = {code: visit.say(words) for code, words in _DAY_KINDS.items()}
         days = ui.select(kinds, value=schedule["days"] if schedule else "all", label=visit.say(_DAYS)).props(

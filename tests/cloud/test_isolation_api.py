@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
         "name": "M",
         "carrier": "electricity",
     },
+    "PUT /api/v1/energy/renewal/{equipment_id}": {"price": 1},
     "PUT /api/v1/energy/meters/{meter_id}": {"name": "M", "carrier": "electricity"},
     "POST /api/v1/energy/tariffs": {
         "site_id": "{site_id}",

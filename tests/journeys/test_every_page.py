@@ -34,6 +34,7 @@ DETAILS: Details = {
     "describe": lambda _, factory: f"/plant/equipment/{factory.equipment['注塑机-03']}",
     "person": lambda company, _: f"/people/{company.client.get('/api/v1/users').json()[0]['id']}",
     "energy-week": lambda _, factory: f"/energy?span=week&site={factory.sites['苏州工厂']}",
+    "energy-renewal": lambda _, factory: f"/energy/renewal?site={factory.sites['苏州工厂']}",
     "energy-settings": lambda _, factory: f"/energy/settings?site={factory.sites['苏州工厂']}",
     "trends-curves": lambda company, factory: trend_of(
         company, factory, ("active_power_total", "melt_temperature"), "&compare=day"

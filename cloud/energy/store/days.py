@@ -25,19 +25,30 @@ class Day(NamedTuple):
     covered: NDArray[np.int16]
 
 
+class Activity(NamedTuple):
+    """A stored day of a machine: of each interval, seconds its state is known, and seconds it was known not to produce."""
+
+    equipment_id: UUID
+    day: date
+    known: NDArray[np.int16]
+    idle: NDArray[np.int16]
+
+
 async def tenants_to_meter(connection: AsyncConnection) -> list[UUID]:
     """Return the tenants with meters to compute anew. Runs outside any tenant."""
     return [row[0] for row in await (await connection.execute("SELECT tenants_to_meter()")).fetchall()]
 
 
 async def mark_dirty(connection: AsyncConnection, dirty: Sequence[tuple[int, datetime]]) -> None:
-    """Note the meters among the (series, minute) pairs as to be computed anew."""
+    """Note the meters among the (series, minute) pairs, and those of machines that have one, as to be computed anew."""
     await connection.execute(
         """
         INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
         SELECT m.tenant_id, m.id, min(d.minute), max(d.minute)
         FROM unnest(%s::int[], %s::timestamptz[]) AS d (series_id, minute)
-        JOIN energy_meter m ON m.series_id = d.series_id AND m.tenant_id = current_tenant()
+        JOIN series s ON s.id = d.series_id AND s.tenant_id = current_tenant()
+        JOIN energy_meter m ON m.tenant_id = s.tenant_id
+            AND (m.series_id = s.id OR (m.equipment_id = s.equipment_id AND m.series_id IS NOT NULL))
         GROUP BY m.tenant_id, m.id
         """,
         [[series for series, _ in dirty], [minute for _, minute in dirty]],
@@ -82,10 +93,16 @@ async def replace_days(connection: AsyncConnection, meter: UUID, first: date, la
         )
         await cursor.executemany(
             """
-            INSERT INTO energy_day (tenant_id, meter_id, day, energy, covered_s)
-            VALUES (current_tenant(), %s, %s, %s, %s)
+            INSERT INTO energy_day (tenant_id, meter_id, day, energy, covered_s, total, covered_total_s)
+            VALUES (current_tenant(), %s, %s, %s, %s, %s, %s)
             """,
-            [[meter, day.day, day.energy.tolist(), day.covered.tolist()] for day in days],
+            [
+                [
+                    *(meter, day.day, day.energy.tolist(), day.covered.tolist()),
+                    *(float(day.energy.sum()), int(day.covered.sum())),
+                ]
+                for day in days
+            ],
         )
 
 
@@ -102,6 +119,54 @@ async def select_days(connection: AsyncConnection, meters: Sequence[UUID], first
             [list(meters), first, last],
         )
         return [Day(*row) for row in await cursor.fetchall()]
+
+
+async def replace_activity(
+    connection: AsyncConnection, equipment: UUID, first: date, last: date, days: Sequence[Activity]
+) -> None:
+    """Store what a machine did on the days from `first` to `last` in place of what was there."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            "DELETE FROM energy_activity WHERE tenant_id = current_tenant() AND equipment_id = %s AND day BETWEEN %s AND %s",
+            [equipment, first, last],
+        )
+        await cursor.executemany(
+            """
+            INSERT INTO energy_activity (tenant_id, equipment_id, day, known_s, idle_s)
+            VALUES (current_tenant(), %s, %s, %s, %s)
+            """,
+            [[equipment, day.day, day.known.tolist(), day.idle.tolist()] for day in days],
+        )
+
+
+async def select_activity(
+    connection: AsyncConnection, equipment: Sequence[UUID], first: date, last: date
+) -> list[Activity]:
+    """Return what the tenant's machines did on the days from `first` to `last`, both included."""
+    async with connection.cursor(binary=True) as cursor:
+        cursor.adapters.register_loader(types["int2"].array_oid, _Int2)
+        await cursor.execute(
+            """
+            SELECT equipment_id, day, known_s, idle_s FROM energy_activity
+            WHERE tenant_id = current_tenant() AND equipment_id = ANY(%s) AND day BETWEEN %s AND %s
+            """,
+            [list(equipment), first, last],
+        )
+        return [Activity(*row) for row in await cursor.fetchall()]
+
+
+async def select_totals(
+    connection: AsyncConnection, meters: Sequence[UUID], first: date
+) -> list[tuple[UUID, date, float, int, int]]:
+    """Return (meter, first of a month, energy, seconds covered, days) of the tenant's meters since `first`, UTC months."""
+    cursor = await connection.execute(
+        """
+        SELECT meter_id, date_trunc('month', day)::date, sum(total ORDER BY day), sum(covered_total_s)::bigint, count(*)
+        FROM energy_day WHERE tenant_id = current_tenant() AND meter_id = ANY(%s) AND day >= %s GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        [list(meters), first],
+    )
+    return await cursor.fetchall()
 
 
 class _ArrayLoader(Loader):

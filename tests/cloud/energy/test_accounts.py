@@ -9,9 +9,20 @@ import psycopg
 import pytest
 
 from cloud.core.db import Database
-from cloud.energy.tasks import meter_all
 from tests.cloud.conftest import Company
-from tests.cloud.energy.plant import GAS, MAIN, OVEN, PRESS, PRESS_POWER, classify, days_of, settle
+from tests.cloud.energy.plant import (
+    GAS,
+    MAIN,
+    OVEN,
+    PRESS,
+    PRESS_GOOD,
+    PRESS_POWER,
+    PRESS_STATE,
+    PRESS_TOTAL,
+    classify,
+    days_of,
+    settle,
+)
 from tests.doubles.agent import frame, readings
 
 START_US = 1_770_048_000_000_000  # 2026-02-02T16:00:00Z: midnight in Shanghai
@@ -40,7 +51,7 @@ async def test_late_and_replayed_data_give_the_same_bits_as_a_computation_from_s
     async with company.agent() as agent:
         for some in frames + frames[:3]:
             await agent.deliver(some)
-            await settle(db)
+            await settle(db, owner_dsn)
     kept = days_of(owner_dsn, company)
     assert len({day for _, day, _, _ in kept}) > 3
     with psycopg.connect(owner_dsn) as connection:
@@ -50,7 +61,7 @@ async def test_late_and_replayed_data_give_the_same_bits_as_a_computation_from_s
             " FROM energy_meter m JOIN rollup_minute r USING (series_id) WHERE m.tenant_id = %s GROUP BY 1, 2",
             [company.scope.tenant_id],
         )
-    await meter_all(db)
+    await settle(db, owner_dsn)
     assert days_of(owner_dsn, company) == kept
 
 
@@ -58,6 +69,16 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     company: Company, db: Database, owner_dsn: str
 ) -> None:
     minutes = range(0, 1441)
+    around_the_clock = {
+        "name_en": "All",
+        "name_zh": "全天",
+        "weekdays": [1, 2, 3, 4, 5, 6, 7],
+        "start": "00:00",
+        "end": "00:00",
+    }
+    site = str(company.site_id)
+    calendar = {"site_id": site, "valid_from": "2026-01-01", "shifts": [around_the_clock]}
+    assert (await company.http.put("/api/v1/production/calendars", json=calendar)).status_code == 200
     async with company.agent() as agent:
         await agent.deliver(frame(1, readings(MAIN, [0.0], START_US)))
         await classify(company, owner_dsn)
@@ -66,9 +87,12 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
             frame(3, readings(PRESS, [minute * 0.4 for minute in minutes], START_US, MINUTE_US)),
             frame(4, readings(PRESS_POWER, [24.0] * 1441, START_US, MINUTE_US)),
             frame(5, readings(OVEN, [12.0] * 1441, START_US, MINUTE_US)),
+            frame(7, readings(PRESS_STATE, [3] * 720 + [2] * 721, START_US, MINUTE_US)),
+            frame(8, readings(PRESS_GOOD, [min(minute, 720) for minute in minutes], START_US, MINUTE_US)),
+            frame(9, readings(PRESS_TOTAL, [min(minute, 720) for minute in minutes], START_US, MINUTE_US)),
             frame(6, readings(GAS, [minute * 0.1 for minute in minutes], START_US, MINUTE_US)),
         )
-    await settle(db)
+    await settle(db, owner_dsn)
     meters = {meter["name"]: meter for meter in await get(company, "meters")}
     assert {name: meter["basis"] for name, meter in meters.items()} == {
         "main-meter": "counter",
@@ -78,7 +102,6 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert meters["press-1"]["parent_id"] == meters["oven-1"]["parent_id"] == meters["main-meter"]["id"]
     assert not meters["press-1"]["confirmed"]
 
-    site = (await company.http.get("/api/v1/sites")).json()[0]["id"]
     summary = await get(company, "summary", site_id=site, **DAY)
     assert summary["energy"]["value"] == pytest.approx(1440, rel=1e-3), "the main meter alone"
     assert summary["energy"]["completeness"] == pytest.approx(1.0, abs=0.01)
@@ -125,6 +148,17 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert len(usage["rows"]) == 24
     assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
 
+    (machine,) = [one for one in summary["machines"] if one["name"] == "press-1"]
+    assert machine["idle"]["value"] == pytest.approx(288, rel=5e-3), "half of the day it stood, at the same load"
+    assert machine["idle_cost"]["value"] == pytest.approx(144, rel=5e-3)
+    assert machine["standby"]["value"] == pytest.approx(24.0, rel=1e-3)
+    assert machine["good"] == pytest.approx(720, abs=1)
+    assert machine["specific"]["value"] == pytest.approx(576 / 720, rel=5e-3)
+    query = {"node": "equipment", "node_id": press["equipment_id"], "granularity": "shift", **DAY}
+    (shift,) = (await get(company, "usage", **query))["rows"]
+    assert (shift["name_zh"], shift["good"]) == ("全天", machine["good"])
+    assert shift["specific"]["value"] == pytest.approx(576 / 720, rel=5e-3)
+
     change = {"name": "main", "carrier": "electricity", "parent_id": press["id"]}
     refused = await company.http.put(f"/api/v1/energy/meters/{meters['main-meter']['id']}", json=change)
     assert refused.status_code == 422, "a meter cannot stand behind one that stands behind it"
@@ -148,7 +182,7 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
 
     gas = await get_meter(company, site, "gas")
     assert gas["basis"] == "counter"
-    await meter_all(db)
+    await settle(db, owner_dsn)
     summary = await get(company, "summary", site_id=site, carrier="natural_gas", **DAY)
     assert (summary["energy"]["unit"], round(summary["energy"]["value"])) == ("m³", 144)
 

@@ -175,11 +175,10 @@ def test_figures_of_a_load() -> None:
     assert figures.load_factor(part, carrier, []).value == pytest.approx(100 * (12 * loads.sum() / 288) / 120)
     assert figures.at_weekends(part, SHANGHAI) == pytest.approx(loads.sum())
     assert figures.at_night(part, SHANGHAI) == pytest.approx(8 * 12)
-    idle = [
-        Window(start, start + timedelta(minutes=12)),
-        Window(start + timedelta(hours=1), start + timedelta(hours=2)),
-    ]
-    assert figures.idle_energy(part, idle, 86_400, carrier, []).value == pytest.approx(12 * 1.2)
+    idle = np.zeros(288)
+    idle[:3] = 300, 300, 120
+    idle[12:24] = 300
+    assert figures.idle_energy(part, idle, np.full(288, 300.0), carrier, []).value == pytest.approx(12 * 1.2)
     assert figures.standby_load(part, idle, carrier, []).value == pytest.approx(12.0)
     nothing = figures.specific_energy(figures.consumption(part, carrier, []), None, [])
     assert (nothing.value, bool(nothing.why_zh)) == (None, True)
