@@ -126,6 +126,8 @@ class CloudDouble:
             return Answer(413, b"<html>request entity too large")
         if name in ("batches", "health") and headers.get("authorization", "")[7:] not in self.tokens:
             return Answer(401, b'{"title": "token not valid"}', "application/problem+json")
+        if not hasattr(self, f"_{name}"):
+            return Answer(404, b'{"title": "an older cloud"}', "application/problem+json")
         try:
             reply = getattr(self, f"_{name}")(body)
         except ValueError as error:
