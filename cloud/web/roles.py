@@ -23,7 +23,7 @@ ROLES: Mapping[Role, Text] = MappingProxyType(
 )
 MEANINGS: Mapping[Role, Text] = MappingProxyType(
     {
-        Role.NONE: Text("sees only what is opened below", "仅可见下方单独授权的范围"),
+        Role.NONE: Text("sees only what is granted by place", "仅可见按位置授权的范围"),
         Role.VIEWER: Text("sees readings, alarms and figures", "可查看数据、报警与指标"),
         Role.OPERATOR: Text("also judges parts and explains stops", "还可判定工件、填写停机原因"),
         Role.ENGINEER: Text("also connects and configures machines", "还可接入与配置设备"),

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import re
+from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from protocols.errors import ConfigError
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
-from tests.cloud.test_isolation_api import BODIES, LAST, _document, _ids, operations
+from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
 from tests.doubles.agent import AgentDouble
 
 CONFIGURATION = "[buffer]\nlimit_mb = 42\n"
@@ -41,12 +42,29 @@ NO_ACT = {
     "POST /api/v1/agents/token": "an enrolled agent renews its token every 15 minutes",
 }
 
+NEW_YEAR = "2026-01-01T00:00:00Z"
+# What is otherwise where `_ids` has done the same before.
+ANEW: dict[str, dict[str, Any]] = {
+    "PUT /api/v1/notify/channels/{channel_id}": {
+        "name": "otherwise",
+        "url": None,
+        "recipients": ["somebody@example.com"],
+    },
+    "POST /api/v1/energy/meters": {"series_id": None, "parts": [{"meter_id": "{meter_id}", "factor": 1}]},
+    "PUT /api/v1/energy/meters/{meter_id}": {"parts": [{"meter_id": "{part_id}", "factor": 1}]},
+    "POST /api/v1/energy/tariffs": {"valid_from": "2027-01-01"},
+    "POST /api/v1/energy/factors": {"valid_from": "2027-01-01"},
+}
+
 
 async def test_every_operation_that_changes_something_writes_an_entry(company: Company, db: Database) -> None:
     ids = await _ids(company)
     person = {"email": f"p-{company.email}", "password": PASSWORD}
     ids["user_id"] = (await company.http.post("/api/v1/users", json=person)).json()["id"]
-    ids["inspection_id"] = str(uuid4())
+    ids |= {"inspection_id": str(uuid4()), "at": "2026-02-02T05:00:00Z"}
+    async with db.tenant(company.scope) as connection:  # a fault to give a reason to
+        stopped = "INSERT INTO state_hour VALUES (%(equipment_id)s, current_tenant(), %(at)s, '{0}', '{4}')"
+        await connection.execute(stopped, ids)
     async with company.agent("inspector") as agent:
         part = Inspection(
             *(ids["inspection_id"], "camera-1", 1_770_000_000_000_000, "p-1", "pass", 0.1, 0.5, 0.9, "m", "1", 1),
@@ -89,14 +107,17 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> h
                 "code": made["code"],
             }
             return await company.http.post(path, json=joining)
+    if name == "PUT /api/v1/energy/meters/{meter_id}":  # of the virtual one that was just made
+        meters = (await company.http.get("/api/v1/energy/meters")).json()
+        ids["part_id"] = ids["meter_id"]
+        ids["meter_id"] = next(meter["id"] for meter in meters if meter["parts"])
     seen = await company.http.get(f"/api/v1/agents/{ids['agent_id']}/configuration")
-    body = BODIES.get(name)
+    body = BODIES[name] | ANEW.get(name, {}) if name in BODIES else None
     return await company.http.request(
         name.split(" ", maxsplit=1)[0],
         re.sub(r"{(\w+)}", lambda found: ids[found[1]], path),
-        json={key: value.format_map(ids) if isinstance(value, str) else value for key, value in body.items()}
-        if body
-        else None,
+        json=_filled(body, ids),
+        params={"start": NEW_YEAR, "valid_from": NEW_YEAR} if name.startswith("DELETE /api/v1/production/") else None,
         headers={"If-Match": seen.headers.get("etag", "")},
     )
 

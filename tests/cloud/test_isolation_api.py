@@ -238,6 +238,8 @@ def _filled(body: Any, these: dict[str, str]) -> Any:
     """Return `body` with ids in the place of their names, at any depth."""
     if isinstance(body, dict):
         return {key: _filled(value, these) for key, value in body.items()}
+    if isinstance(body, list):
+        return [_filled(value, these) for value in body]
     return body.format_map(these) if isinstance(body, str) else body
 
 

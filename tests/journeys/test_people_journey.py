@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from deploy.demo.screenshots import log_in
 from tests.journeys.conftest import PASSWORD
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
 
 def test_an_operator_is_invited_to_one_line_joins_on_a_phone_and_sees_that_line_only(
