@@ -8,6 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI, Response
 
+from cloud.alarms import routes as alarms
+from cloud.alarms.evaluator import Doors
+from cloud.alarms.service import Alarms
+from cloud.alarms.tasks import keep_evaluated
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
@@ -55,7 +59,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -74,6 +78,8 @@ def create_app(
             state.production = Production(db, state.telemetry)
             state.notify = Notify(db, secrets, notify_settings or NotifySettings())
             state.energy = Energy(db, state.identity, state.fleet, state.production)
+            doors = Doors(state.fleet, state.telemetry, state.quality, state.notify)
+            state.alarms = Alarms(db, listener, doors)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
@@ -81,6 +87,7 @@ def create_app(
                 asyncio.create_task(keep_up_to_date(db, state.telemetry)),
                 asyncio.create_task(keep_sending(db, state.notify)),
                 asyncio.create_task(keep_metered(db, state.production)),
+                asyncio.create_task(keep_evaluated(db, listener, doors)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
@@ -107,7 +114,7 @@ def create_app(
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy):
+    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy, alarms):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

@@ -9,6 +9,7 @@
     receipt = await telemetry.deliver(agent, delivery)
     csv_table(rows), workbook_table(rows)                         -> bytes: a small table for a spreadsheet
     minutes = await used_minutes(connection, series_id, start, end)     -> Minutes, for domains that compute from them
+    telemetry.feed                                                readings as they are committed, each once; see `feed.Feed`
 
 `equipment_id` None means all equipment of the tenant. Series and equipment of another tenant do not exist: NotFound.
 Readings are rolled up every two seconds, so a chart made from roll-ups may lack the last ones.
@@ -31,6 +32,7 @@ from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.export import Export
+from cloud.telemetry.feed import Feed, Readings, groups
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.retained import Retained, joined
@@ -52,7 +54,7 @@ from cloud.telemetry.workbook import workbook_table
 from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
 
-__all__ = ["Telemetry", "csv_table", "heard_minutes", "used_minutes", "workbook_table"]
+__all__ = ["Feed", "Readings", "Telemetry", "csv_table", "groups", "heard_minutes", "used_minutes", "workbook_table"]
 
 HEARTBEAT_S = 5.0
 """Longest silence of `changes`: a change without values says that nothing has changed."""
@@ -77,6 +79,7 @@ class Telemetry:
         self._ingest = ingest
         self._retained = retained
         self.retention = Retention(db, retained)
+        self.feed = Feed()
         self._counting = asyncio.Semaphore(1)
 
     async def deliver(self, agent: AgentPrincipal, delivery: Delivery) -> Receipt:

@@ -89,6 +89,31 @@ async def select_numbers(
     )
 
 
+async def select_later(
+    connection: AsyncConnection, series: Sequence[int], since: Sequence[datetime], until: datetime, limit: int
+) -> Readings:
+    """Return numeric readings of the tenant's `series` later than each one's `since` up to `until`, by series and time.
+
+    At most `limit` of one series.
+    """
+    return await read_arrays(
+        connection,
+        """
+        SELECT array_agg(id), array_agg(ts), array_agg(value), array_agg(quality) FROM (
+            SELECT w.id, r.ts, r.value, r.quality
+            FROM unnest(%s::int[], %s::timestamptz[]) AS w (id, since)
+            JOIN series s ON s.id = w.id AND s.tenant_id = current_tenant()
+            CROSS JOIN LATERAL (
+                SELECT ts, value, quality FROM telemetry
+                WHERE series_id = w.id AND ts > w.since AND ts > %s AND ts <= %s ORDER BY ts LIMIT %s
+            ) r
+            ORDER BY w.id, r.ts
+        ) r
+        """,
+        [list(series), list(since), min(since, default=until), until, limit],
+    )
+
+
 async def select_last_before(connection: AsyncConnection, series: Sequence[int], start: datetime) -> Readings:
     """Return, of each of the tenant's `series`, the last numeric reading before `start` that is in the database."""
     return await read_arrays(
