@@ -119,6 +119,11 @@ class Rules:
             await announce(connection, principal.scope.tenant_id)
             await audit.record(connection, principal.actor, "alarm_rule.remove", name, rule=str(rule))
 
+    @staticmethod
+    def classes_with_defaults() -> list[str]:
+        """Return the equipment classes that have default rules; "" is for rules of none."""
+        return list(dict.fromkeys(rule.equipment_class for rule in default_rules()))
+
     async def add_defaults(self, principal: Principal, equipment_class: str) -> list[Rule]:
         """Write down the default rules of an equipment class that the tenant has not got yet, switched off.
 

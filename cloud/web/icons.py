@@ -31,6 +31,8 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "trend": '<path d="M4 4v16h16"/><path d="M7 15l4-5 3.5 3L20 6"/>',
         "quality": '<path d="M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6z"/><path d="M8.5 12l2.5 2.5 4.5-5"/>',
         "alarm": '<path d="M6 17V11a6 6 0 0 1 12 0v6l1.5 1.5h-15z"/><path d="M10 21h4"/>',
+        "rule": '<path d="M4 18h16M4 12l5-5 4 4 7-7"/><path d="M4 15h16" stroke-dasharray="2 3"/>',
+        "channel": '<path d="M4 5h16v11H9l-5 4z"/><path d="M8 9h8M8 12h5"/>',
         "board": '<rect x="3" y="4" width="18" height="12" rx="1.5"/><path d="M8 20h8M12 16v4M7 12l3-3 2.5 2 4-4"/>',
         "people": '<circle cx="9" cy="8" r="3.5"/><path d="M2.5 20c.6-4 3-6 6.5-6s5.9 2 6.5 6"/><path d="M15.5 5a3.5 3.5 0 0 1 0 6.5M17.5 14.5c2.3.7 3.6 2.6 4 5.5"/>',
         "site": '<path d="M3 20V9l6 4V9l6 4V4h3l1 16z"/><path d="M7 16.5h.1M11.5 16.5h.1"/>',

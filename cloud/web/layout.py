@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 from nicegui import ui
 
+from cloud.web.alarm_feed import Badge
 from cloud.web.elements import Words, box, icon
 from cloud.web.icons import LOGO
-from cloud.web.places import Place, at_hand, grouped, open_to, place_of
+from cloud.web.places import ALARMS, Place, at_hand, grouped, open_to, place_of
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
-SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy")
+SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy", "alarms")
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
@@ -48,6 +49,7 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
     prepare(title, visit.language)
     places = open_to(visit.principal.scopes)
     current = place_of(visit.request.url.path)
+    badge = Badge(visit)
     with box("frame"):
         with box("side", "aside", popover="auto") as side:
             _brand()
@@ -55,7 +57,7 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
                 for group, members in grouped(places):
                     Words(visit.say(group), "group", tag="div")
                     for place in members:
-                        _link(visit, place, current)
+                        _link(visit, place, current, badge)
             _account(visit)
         with box("beside"):
             with box("top", "header"):
@@ -65,10 +67,11 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
         with box("foot-nav", "nav", aria_label=visit.say(_PLACES)):
             near = at_hand(places)
             for place in near:
-                _link(visit, place, current)
+                _link(visit, place, current, badge)
             with box("" if current in near else "here", "button", type="button", popovertarget=side.html_id):
                 icon("more")
                 Words(visit.say(_MORE))
+    badge.keep()
 
 
 def _brand() -> None:
@@ -88,11 +91,13 @@ def _account(visit: Visit) -> None:
                 Words(visit.say(_LOG_OUT))
 
 
-def _link(visit: Visit, place: Place, current: Place | None) -> None:
+def _link(visit: Visit, place: Place, current: Place | None, badge: Badge) -> None:
     marked = {"aria_current": "page"} if place == current else {}
     with box("here" if place == current else "", "a", href=place.path, **marked):
         icon(place.icon)
         Words(visit.say(place.name))
+        if place.path == ALARMS:
+            badge.show()
 
 
 def language_switch(language: Language, here: str) -> None:

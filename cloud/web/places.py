@@ -18,6 +18,9 @@ PERFORMANCE = Text("Performance", "绩效分析")
 SETTING_UP = Text("Equipment and data", "设备与数据")
 COMPANY = Text("Company", "企业管理")
 
+ALARMS = "/alarms"
+"""The place beside which stands how many alarms nobody has acknowledged."""
+
 MOST_AT_HAND = 4
 """How many places a phone shows at the bottom of the screen; the others are behind "More"."""
 
@@ -45,6 +48,7 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("/", "overview", Text("Overview", "总览"), FLOOR, also=("/sites/", "/lines/", "/equipment/"), at_hand=True),
+    Place(ALARMS, "alarm", Text("Alarms", "报警"), FLOOR, at_hand=True),
     Place("/trends", "trend", Text("Trends", "趋势"), FLOOR, at_hand=True),
     Place("/boards", "board", Text("Wall boards", "生产看板"), FLOOR, scope=Scope.ENGINEER),
     Place("/energy", "energy", Text("Energy", "能源"), PERFORMANCE),
@@ -52,6 +56,8 @@ PLACES = (
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
+    Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
+    Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),
     Place("/audit", "audit", Text("Audit log", "审计日志"), COMPANY, Scope.ADMIN),
     Place("/account", "account", Text("My account", "我的账号"), COMPANY),

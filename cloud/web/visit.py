@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI, Request
 from nicegui import ui
 
+from cloud.alarms.service import Alarms
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
 from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
 from cloud.production.service import Production
+from cloud.notify.service import Notify
 from cloud.quality.service import Quality
 from cloud.telemetry.service import Telemetry
 from cloud.web.language import COOKIE, language_of
@@ -31,17 +33,24 @@ class Domains:
     quality: Quality
     production: Production
     energy: Energy
+    alarms: Alarms
+    notify: Notify
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
         """Return those of a running `app`."""
         state = app.state
-        return cls(state.identity, state.fleet, state.telemetry, state.quality, state.production, state.energy)
+        names = ("identity", "fleet", "telemetry", "quality", "production", "energy", "alarms", "notify")
+        return cls(*(getattr(state, name) for name in names))
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A signed-in person on a page. `zone` is the site's, in which all times are shown."""
+    """A signed-in person on a page. `zone` is the site's, in which all times are shown.
+
+    Attributes:
+        unacknowledged: alarms nobody had acknowledged when the page was asked for.
+    """
 
     request: Request
     domains: Domains
@@ -49,6 +58,7 @@ class Visit:
     language: Language
     tenant: str
     zone: ZoneInfo
+    unacknowledged: int = 0
 
     @property
     def scope(self) -> TenantScope:
@@ -112,4 +122,5 @@ async def visit_of(request: Request, domains: Domains) -> Visit | None:
         language=language,
         tenant=me.tenant,
         zone=ZoneInfo(sites[0].time_zone if sites else "UTC"),
+        unacknowledged=(await domains.alarms.counts(principal.scope)).unacknowledged,
     )

@@ -153,7 +153,7 @@ async def _ids(company: Company) -> dict[str, str]:
     """Return an id of each kind that belongs to `company`, by the names paths and queries use."""
     async with company.agent() as agent:
         await agent.configured("# theirs alone\n[buffer]\nlimit_mb = 42\n")
-        await agent.deliver(frame(1, readings(POWER, [42.25], now_us())))
+        await agent.deliver(frame(1, readings(POWER, [4225.125], now_us())))
     get = company.http.get
     (point,) = (await get("/api/v1/points")).json()
     token = await company.http.post("/api/v1/tokens", json={"name": "theirs"})
@@ -251,7 +251,7 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
             )
             answers.append(answer)
             assert answer.status_code < 500, (method, path, answer.text)
-            for secret in ("42.25", "theirs alone", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
+            for secret in ("4225.125", "theirs alone", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
                 assert secret not in answer.text, (method, path, answer.text)
         assert answers[0].status_code == answers[1].status_code or method == "POST", (method, path, answers)
         if "{" in path:
