@@ -133,9 +133,11 @@ class Alarms:
         return await self._one(principal.scope, alarm)
 
     async def unshelve(self, principal: Principal, alarm: UUID) -> Alarm:
-        """Take an alarm up again that was put aside; raises NotFound, Conflict where it is over."""
+        """Take the alarm's source up again that was put aside, be the alarm over or not; raises NotFound."""
         async with self._db.tenant(principal.scope) as connection:
-            found = await self._locked(connection, alarm)
+            found = await store.lock_alarm(connection, alarm)
+            if found is None:
+                raise NotFound
             await rule_store.shelve(connection, found["rule_id"], found["source"], minutes=None, by="", reason="")
             await self._note(connection, principal, found, "unshelved", "")
         return await self._one(principal.scope, alarm)

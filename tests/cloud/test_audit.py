@@ -38,6 +38,7 @@ NO_ACT = {
     "POST /api/v1/uplink/configuration/desired": "reads",
     "POST /api/v1/uplink/diagnostics": "gives what was recorded when it was asked",
     "POST /api/v1/uplink/diagnostics/answer": "kept with its question",
+    "POST /api/v1/alarms/rules/test": "reads what is stored, and leaves nothing behind",
     "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
     "POST /api/v1/agents/token": "an enrolled agent renews its token every 15 minutes",
 }

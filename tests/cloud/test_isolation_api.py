@@ -15,7 +15,7 @@ from tests.cloud.conftest import PASSWORD, Company, NewCompany
 from tests.doubles.agent import POWER, frame, readings
 
 RULE = {
-    "name": "theirs alone",
+    "name": "ours",
     "selection": {"property": "active_power_total"},
     "condition": {"kind": "threshold", "high": 40},
 }
@@ -37,9 +37,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/agents/{agent_id}/diagnostics": {"kind": "report"},
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
     "POST /api/v1/notify/channels": {"kind": "feishu", "name": "ours", "url": "https://example.com/hook"},
-    "PUT /api/v1/notify/channels/{channel_id}": {"name": "ours", "url": "https://example.com/hook"},
+    "PUT /api/v1/notify/channels/{channel_id}": {"name": "renamed", "recipients": ["somebody@example.com"]},
     "POST /api/v1/alarms/rules": RULE,
-    "PUT /api/v1/alarms/rules/{rule_id}": RULE,
+    "PUT /api/v1/alarms/rules/{rule_id}": RULE | {"name": "renamed"},
     "POST /api/v1/alarms/rules/test": {"rule": RULE},
     "POST /api/v1/alarms/{alarm_id}/acknowledgement": {"comment": "seen"},
     "PUT /api/v1/alarms/{alarm_id}/shelf": {"reason": "sensor"},
@@ -164,7 +164,7 @@ async def _ids(company: Company) -> dict[str, str]:
     holiday = await company.http.put(
         "/api/v1/production/calendar-exceptions", json={**at, "day": "2026-01-01", "name": "theirs alone"}
     )
-    rule = await company.http.post("/api/v1/alarms/rules", json=RULE)
+    rule = await company.http.post("/api/v1/alarms/rules", json=RULE | {"name": "theirs alone"})
     alarm = await first_alarm(company)
     channel = {"kind": "email", "name": "theirs alone", "recipients": [company.email]}
     channel_id = (await company.http.post("/api/v1/notify/channels", json=channel)).json()["id"]

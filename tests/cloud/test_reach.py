@@ -137,7 +137,7 @@ async def test_who_is_let_into_one_line_finds_nothing_of_another_by_any_operatio
     async with person(company, db, "none", {a["line_id"]: "engineer"}) as engineer:
         for method, path, operation in operations(await _document(company)):
             demanded = {scope for way in operation["security"] for scopes in way.values() for scope in scopes}
-            if not demanded or path in BY_AGENTS or path == "/api/v1/changes" or f"{method} {path}" == LAST:
+            if not demanded or path in BY_AGENTS or path.endswith("/changes") or f"{method} {path}" == LAST:
                 continue
             names = re.findall(r"{(\w+)}", path) + [
                 parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"

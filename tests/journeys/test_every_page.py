@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,20 @@ from tests.journeys.test_translation import check, lines, other_language
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
 OUT = Path(__file__).parents[2] / ".pages"
+
+
+def an_alarm(company: Company, factory: Factory) -> str:
+    """Return the id of an alarm of the company; its rule is made on first use."""
+    every = {"kind": "reject_rate", "percent": 0, "window_minutes": 1440, "least_parts": 1}
+    rule = {"name": factory.names[0], "selection": {}, "condition": every}
+    company.client.post("/api/v1/alarms/rules", json=rule)  # 409 once it is there
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        if found := company.client.get("/api/v1/alarms").json()["items"]:
+            return str(found[0]["id"])
+        time.sleep(0.2)
+    raise TimeoutError("no alarm was raised")
+
 
 Details = dict[str, Callable[[Company, Factory], str]]
 DETAILS: Details = {
@@ -45,6 +60,10 @@ DETAILS: Details = {
     "configuration": lambda company, _: (
         f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/configuration"
     ),
+    "alarm": lambda company, factory: f"/alarms/{an_alarm(company, factory)}",
+    "alarms-history": lambda _, __: "/alarms?view=history",
+    "alarm-statistics": lambda _, __: "/alarms?view=statistics",
+    "alarm-rule": lambda _, __: "/alarm-rules/new",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
 """Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""

@@ -82,7 +82,7 @@ def _row(visit: Visit, rule: Rule) -> None:
                 MarkView(PRIORITIES[rule.priority], visit.language)
                 Words(visit.say(RULE_KINDS[rule.condition.kind]), "muted small")
                 if rule.active:
-                    Words(visit.say(_ACTIVE, n=rule.active), "notice bad small")
+                    Words(visit.say(_ACTIVE, n=rule.active), "mark bad")
             with box("rule-name", "a", href=f"/alarm-rules/{rule.id}"):
                 Words(rule.name)
         if visit.may(Scope.ENGINEER):
