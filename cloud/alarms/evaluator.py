@@ -163,22 +163,21 @@ class Evaluator:
         moves: list[Move] = []
         touched: dict[tuple[UUID, str], Watch] = {}
         self._behind = set()
-        for series, part in groups(readings):
-            times, values = readings.time[part], readings.value[part]
-            usable = readings.quality[part] >= 0
-            self._seen[series] = last = int(times[-1])
-            if len(times) >= self._doors.telemetry.feed.at_once:
-                self._behind.add(series)
-            calm = bool(usable.all())
-            low, high = (float(values.min()), float(values.max())) if calm else (-math.inf, math.inf)
-            for watch in plan.by_series[series]:
+        times, values = readings.time, readings.value
+        usable = readings.quality >= 0
+        for group in groups(readings):
+            part, last = group.place, int(times[group.place.stop - 1])
+            self._seen[group.series] = last
+            if part.stop - part.start >= self._doors.telemetry.feed.at_once:
+                self._behind.add(group.series)
+            for watch in plan.by_series[group.series]:
                 track = watch.track
                 band = track.band()
-                if calm and track.steady and band.low < low and high < band.high:
-                    track.skip(last, float(values[-1]))
+                if group.usable and track.steady and band.low < group.low and group.high < band.high:
+                    track.skip(last, float(values[part.stop - 1]))
                     continue
                 before = (track.level, track.wanted, track.since)
-                moves += [(watch, made) for made in steps(track, times, values, usable)]
+                moves += [(watch, made) for made in steps(track, times[part], values[part], usable[part])]
                 if (track.level, track.wanted, track.since) != before:
                     touched[watch.key] = watch
         return moves, touched

@@ -6,8 +6,9 @@ reads in, so that both commit together. A reading is given if it is later than t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,11 +60,34 @@ class Feed:
         return await arrays.select_numbers(connection, [series], start, end, limit)
 
 
-def groups(readings: Readings) -> Sequence[tuple[int, slice]]:
-    """Return the series in `readings`, which are sorted by series, and where each lies."""
+class Group(NamedTuple):
+    """The readings of one series among many: where they lie, their extremes, and whether all may be used.
+
+    `low` and `high` are NaN where a reading has no value.
+    """
+
+    series: int
+    place: slice
+    low: float
+    high: float
+    usable: bool
+
+
+def groups(readings: Readings) -> list[Group]:
+    """Return the series in `readings`, which are sorted by series."""
     if not len(readings):
         return []
-    cuts = np.flatnonzero(np.diff(readings.series)) + 1
-    starts = [0, *cuts.tolist()]
-    ends = [*cuts.tolist(), len(readings)]
-    return [(int(readings.series[begin]), slice(begin, end)) for begin, end in zip(starts, ends, strict=True)]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(readings.series)) + 1])
+    ends = np.append(starts[1:], len(readings))
+    columns = (
+        readings.series[starts],
+        starts,
+        ends,
+        np.minimum.reduceat(readings.value, starts),
+        np.maximum.reduceat(readings.value, starts),
+        np.logical_and.reduceat(readings.quality >= 0, starts),
+    )
+    return [
+        Group(series, slice(start, end), low, high, usable)
+        for series, start, end, low, high, usable in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("modbus_read", "opcua_subscription", "buffer_write", "ingest", "backlog", "chart", "export")
+BENCHMARKS = ("modbus_read", "opcua_subscription", "buffer_write", "ingest", "backlog", "chart", "export", "alarms")
 OUT = Path(".bench")
 
 

@@ -108,6 +108,11 @@ class Plant:
 
 @pytest.fixture
 async def plant(db: Database) -> Plant:
+    return await make_plant(db)
+
+
+async def make_plant(db: Database) -> Plant:
+    """Found a company with a site, an owner and an agent that is heard."""
     identity, fleet = Identity(db, SECRETS), Fleet(db, SECRETS)
     scope = await identity.create_tenant(f"Company {uuid4()}")
     site = await identity.create_site(scope, SiteRequest(name="main", time_zone="Asia/Shanghai"), "test")
