@@ -268,6 +268,7 @@ class Evaluator:
             now_us=_us(now),
         )
         await store.put_tracks(connection, [row_of(watch) for watch, _ in begun])
+        self._behind |= {series for series, (time, _, _) in held.items() if time > self._seen[series]}
         return begun
 
 

@@ -17,6 +17,7 @@ from cloud.core.errors import NotFound
 from cloud.telemetry.columns import instant
 from cloud.telemetry.store import arrays, query
 from cloud.telemetry.store.arrays import Readings
+from protocols.reading import LATEST_US
 
 __all__ = ["Feed", "Readings", "groups"]
 
@@ -47,7 +48,7 @@ class Feed:
 
     async def latest(self, connection: AsyncConnection, series: Collection[int]) -> dict[int, tuple[int, float, int]]:
         """Return (time in microseconds, value, quality) of the newest numeric reading of each series that has one."""
-        found = await arrays.select_newest(connection, list(series))
+        found = await arrays.select_last_before(connection, list(series), instant(LATEST_US))
         rows = zip(*(column.tolist() for column in found), strict=True)
         return {one: (time, value, quality) for one, time, value, quality in rows}
 

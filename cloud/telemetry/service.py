@@ -32,7 +32,7 @@ from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.export import Export
-from cloud.telemetry.feed import Feed, Readings, groups
+from cloud.telemetry.feed import Feed, groups
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.retained import Retained, joined

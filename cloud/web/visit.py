@@ -15,8 +15,8 @@ from cloud.core.principal import Principal, Scope, TenantScope
 from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
-from cloud.production.service import Production
 from cloud.notify.service import Notify
+from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.telemetry.service import Telemetry
 from cloud.web.language import COOKIE, language_of

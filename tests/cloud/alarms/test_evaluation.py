@@ -103,6 +103,15 @@ async def test_a_rule_begins_with_the_value_that_is_held_and_ends_its_alarms_whe
         await plant.alarms.rules.one(plant.scope, rule.id)
 
 
+async def test_a_point_that_is_new_while_its_rule_is_on_is_watched_from_its_first_readings(plant: Plant) -> None:
+    await plant.rule({"kind": "state", "values": [1]}, selection={"property": "fault_active"})
+    await plant.run()
+    await plant.deliver([0.0, 1.0], point=FAULT, ago_s=-1)  # a clock that is a little ahead
+    await plant.run()
+    await plant.run(after_s=1)
+    assert [alarm.level for alarm in await plant.open()] == ["on"]
+
+
 async def test_time_alone_raises_what_is_held_and_what_is_silent(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluator, "_GRACE", timedelta(0))
     await plant.deliver([85.0])
