@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cloud.core.keyset import LAST_NUMBER
 from cloud.notify.schemas import Kind
 
 Row = dict[str, Any]
@@ -200,10 +201,10 @@ async def select_deliveries(
                o.reason_zh, o.settled_at
         FROM notify_outbox o JOIN notify_channel c ON c.tenant_id = o.tenant_id AND c.id = o.channel_id
         WHERE o.tenant_id = current_tenant() AND (%(channel)s::uuid IS NULL OR o.channel_id = %(channel)s)
-            AND (%(before)s::bigint IS NULL OR o.id < %(before)s)
+            AND o.id < %(before)s::bigint
         ORDER BY o.id DESC LIMIT %(limit)s
         """,
-        {"channel": channel, "before": before, "limit": limit},
+        {"channel": channel, "before": LAST_NUMBER if before is None else before, "limit": limit},
     )
 
 

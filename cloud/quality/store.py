@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from cloud.core.keyset import NEWEST
 from protocols.uplink.messages import Inspection as Delivered
 
 _COLUMNS = """
@@ -27,8 +28,7 @@ _FILTER = """
     tenant_id = current_tenant()
     AND (%(equipment)s::uuid IS NULL OR equipment_id = %(equipment)s)
     AND (%(verdict)s::text IS NULL OR verdict = %(verdict)s)
-    AND (%(start)s::timestamptz IS NULL OR ts >= %(start)s)
-    AND (%(end)s::timestamptz IS NULL OR ts < %(end)s)
+    AND ts >= coalesce(%(start)s::timestamptz, '-infinity') AND ts < coalesce(%(end)s::timestamptz, 'infinity')
 """
 
 
@@ -90,10 +90,10 @@ async def select_page(
     """Return at most `limit` inspections, newest first, that come after `before` in that order."""
     query = f"""
         SELECT {_COLUMNS} FROM inspection
-        WHERE {_FILTER} AND (%(ts)s::timestamptz IS NULL OR (ts, id) < (%(ts)s, %(id)s))
+        WHERE {_FILTER} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
         ORDER BY ts DESC, id DESC LIMIT %(limit)s
     """  # noqa: S608 - both parts are constants of this module
-    ts, identity = before or (None, None)
+    ts, identity = before or NEWEST
     values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end}
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, {**values, "ts": ts, "id": identity, "limit": limit})

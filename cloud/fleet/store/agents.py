@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
+from cloud.core.keyset import NEWEST
 from protocols.uplink.messages import DeviceReport
 
 Row = dict[str, Any]
@@ -374,12 +375,12 @@ async def insert_events(connection: AsyncConnection, agent: UUID, rows: Collecti
 
 async def select_events(connection: AsyncConnection, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
     """Return at most `limit` events older than `before`, newest first."""
-    ts, identity = before or (None, None)
+    ts, identity = before or NEWEST
     return await _all(
         connection,
         """
         SELECT id, agent_id, device, ts AS time, kind, text_en, text_zh FROM agent_event
-        WHERE tenant_id = current_tenant() AND (%(ts)s::timestamptz IS NULL OR (ts, id) < (%(ts)s, %(id)s))
+        WHERE tenant_id = current_tenant() AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
         ORDER BY ts DESC, id DESC LIMIT %(limit)s
         """,
         {"ts": ts, "id": identity, "limit": limit},

@@ -10,6 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cloud.core.keyset import LAST_ID
+
 Row = dict[str, Any]
 
 _ALL = """
@@ -80,10 +82,10 @@ async def select_diagnostics(connection: AsyncConnection, agent: UUID, before: U
         await cursor.execute(
             f"""
             SELECT {_ALL} FROM diagnostic
-            WHERE tenant_id = current_tenant() AND agent_id = %(agent)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
+            WHERE tenant_id = current_tenant() AND agent_id = %(agent)s AND id < %(before)s::uuid
             ORDER BY id DESC LIMIT %(limit)s
             """,  # noqa: S608 - our own text
-            {"agent": agent, "before": before, "limit": limit},
+            {"agent": agent, "before": before or LAST_ID, "limit": limit},
         )
         return await cursor.fetchall()
 

@@ -106,13 +106,15 @@ async def select_readings(
         connection,
         """
         SELECT r.time, r.number, r.text, r.quality FROM (
-            SELECT ts AS time, NULLIF(value, 'NaN') AS number, NULL AS text, quality FROM telemetry
-            WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
-                AND (%(after)s::timestamptz IS NULL OR ts > %(after)s)
+            (SELECT ts AS time, NULLIF(value, 'NaN') AS number, NULL AS text, quality FROM telemetry
+             WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
+                AND ts > coalesce(%(after)s::timestamptz, '-infinity')
+             ORDER BY ts FETCH FIRST %(limit)s ROWS WITH TIES)
             UNION ALL
-            SELECT ts, NULL, value, quality FROM telemetry_text
-            WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
-                AND (%(after)s::timestamptz IS NULL OR ts > %(after)s)
+            (SELECT ts, NULL, value, quality FROM telemetry_text
+             WHERE series_id = %(series)s AND ts >= %(start)s AND ts < %(end)s
+                AND ts > coalesce(%(after)s::timestamptz, '-infinity')
+             ORDER BY ts FETCH FIRST %(limit)s ROWS WITH TIES)
         ) r
         WHERE EXISTS (SELECT FROM series s WHERE s.tenant_id = current_tenant() AND s.id = %(series)s)
         ORDER BY r.time FETCH FIRST %(limit)s ROWS WITH TIES
