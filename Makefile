@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 ZH := $(findstring zh,$(or $(LC_ALL),$(LC_MESSAGES),$(LANG)))
 step = @echo "· $(if $(ZH),$(2),$(1))"
 
-.PHONY: setup demo test check bench faults fmt docs images
+.PHONY: setup demo test check bench bench-full faults fmt docs images
 .NOTPARALLEL:
 
 setup: $(STAMP)
@@ -36,6 +36,10 @@ check: setup
 bench: setup
 	@$(BIN)/python -P -m tests.benchmarks.run
 	@$(BIN)/python -P -m tests.benchmarks.gateway
+
+bench-full: bench # 103,680,000 points take about 12 GB of disk and half an hour more
+	@SUNMAO_BENCH_POINTS=103680000 $(BIN)/python -P -m tests.benchmarks.run chart
+	@$(BIN)/python -P -m tests.benchmarks.ingest_soak 10
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run

@@ -18,19 +18,20 @@ TENANT, SITE = "示范塑胶 Demo Plastics", "一号车间 Workshop 1"
 
 
 class Platform:
-    """A cloud with one tenant, and an agent, as processes of `plant`."""
+    """A cloud with one tenant, and an agent, as processes of `plant`; on the embedded database, or the one at `dsn`."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, dsn: str | None = None) -> None:
         self.plant = plant
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = Path("cloud")
+        self._where = ("--data", self.data, *(("--dsn", dsn) if dsn else ()))
         self.config = Path("agent.toml")
         self.client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=10)
 
     def start_cloud(self) -> None:
         """Start the cloud and wait until it answers."""
-        self.plant.start("cloud", "sunmao-cloud", "serve", "--data", self.data, "--port", str(self.port))
+        self.plant.start("cloud", "sunmao-cloud", "serve", *self._where, "--port", str(self.port))
         wait_until(self._ready, 60, Text("the cloud", "云端就绪"), self.plant.check)
 
     def _ready(self) -> bool:
@@ -41,8 +42,8 @@ class Platform:
 
     def create_tenant(self) -> None:
         """Make the company, its site and its manager, and sign in as the manager."""
-        self.plant.run("sunmao-cloud", "tenant", "create", "--name", TENANT, "--site", SITE, "--data", self.data)
-        user = ("user", "create", "--email", EMAIL, "--password-stdin", "--data", self.data)
+        self.plant.run("sunmao-cloud", "tenant", "create", "--name", TENANT, "--site", SITE, *self._where)
+        user = ("user", "create", "--email", EMAIL, "--password-stdin", *self._where)
         self.plant.run("sunmao-cloud", *user, answer=f"{PASSWORD}\n")
         session = self.client.post("/sessions", json={"email": EMAIL, "password": PASSWORD})
         session.raise_for_status()
@@ -50,7 +51,7 @@ class Platform:
 
     def code(self) -> str:
         """Make a one-time code in the cloud."""
-        return str(self.plant.run("sunmao-cloud", "code", "create", "--data", self.data)["code"])
+        return str(self.plant.run("sunmao-cloud", "code", "create", *self._where)["code"])
 
     def enrol(self) -> None:
         """Make a one-time code in the cloud and hand it to the agent."""

@@ -17,6 +17,10 @@ import msgspec
 ROUNDS = 3
 
 
+class NotHere(Exception):
+    """What would be measured cannot be had on this machine; says why."""
+
+
 class Comparison(msgspec.Struct, frozen=True):
     """`ours` and `peer` in `unit`, each the median of rounds taken by turns; `ratio` = ours / peer, more is better."""
 

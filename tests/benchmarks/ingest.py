@@ -99,24 +99,29 @@ def bare(connection: psycopg.Connection, start_us: int) -> float:
 
 
 def measure() -> Comparison:
-    starts = count(now_us() - 3_600_000_000, 300_000_000)
     with tempfile.TemporaryDirectory() as folder, Plant(Path(folder)) as plant:
         platform = Platform(plant)
         platform.start_cloud()
-        platform.create_tenant()
-        agents = asyncio.run(enrolled(platform))
         postgres = EmbeddedPostgres(plant.folder / platform.data / "postgres")
         try:
-            with psycopg.connect(postgres.start(), autocommit=True) as connection:
-                result = compare(
-                    "ingest",
-                    "binary COPY through psycopg into the same table",
-                    "rows/s",
-                    lambda: asyncio.run(ours(agents, platform.url, next(starts))),
-                    lambda: bare(connection, next(starts)),
-                )
-            rss = psutil.Process(plant.processes["cloud"].pid).memory_info().rss
-            print(f"the serving process afterwards: {rss / 1e6:.0f} MB", file=sys.stderr)
-            return result
+            return beside("ingest", platform, postgres.start())
         finally:
             postgres.stop()
+
+
+def beside(name: str, platform: Platform, dsn: str) -> Comparison:
+    """Measure the running cloud of `platform` beside a bare loop on its database, whose owner's DSN is `dsn`."""
+    starts = count(now_us() - 3_600_000_000, 300_000_000)
+    platform.create_tenant()
+    agents = asyncio.run(enrolled(platform))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        result = compare(
+            name,
+            "binary COPY through psycopg into the same table",
+            "rows/s",
+            lambda: asyncio.run(ours(agents, platform.url, next(starts))),
+            lambda: bare(connection, next(starts)),
+        )
+    rss = psutil.Process(platform.plant.processes["cloud"].pid).memory_info().rss
+    print(f"the serving process afterwards: {rss / 1e6:.0f} MB", file=sys.stderr)
+    return result
