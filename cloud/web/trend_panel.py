@@ -16,7 +16,7 @@ from cloud.web.language import NOTHING, number
 from cloud.web.plant import Equipment, Point
 from cloud.web.trend_chart import COLOURS, Axis, DrawnCurve
 from cloud.web.trend_curves import Figures, dots, figures
-from cloud.web.trend_view import TrendView
+from cloud.web.trend_view import Span, TrendView
 from cloud.web.visit import Visit
 from cloud.web.words import NO, STEPS, YES
 from protocols.text import Text
@@ -26,6 +26,7 @@ SAMPLES = 800
 
 _COMPARED = {
     "span": Text("the span before", "上一时段"),
+    "shift": Text("the shift before", "上一班次"),
     "day": Text("a day earlier", "前一天"),
     "week": Text("a week earlier", "上周同期"),
 }
@@ -90,8 +91,10 @@ class TrendPanel:
         self._made_from = Words("", "muted small", tag="div")
         self._figures = box("figures-table")
 
-    async def show(self, view: TrendView, chosen: Mapping[int, tuple[Equipment, Point]], now: datetime) -> None:
-        """Draw `view`; `chosen` gives each of its series with its machine, in their order."""
+    async def show(
+        self, view: TrendView, chosen: Mapping[int, tuple[Equipment, Point]], before: Span | None, now: datetime
+    ) -> None:
+        """Draw `view`; `chosen` gives each of its series with its machine, in their order, `before` what to compare with."""
         visit = self._visit
         start, end = self._span = view.span(now)
         if not chosen:
@@ -99,8 +102,7 @@ class TrendPanel:
             return
         series = list(chosen)
         answer = await visit.domains.telemetry.history(visit.scope, series, start, end, SAMPLES)
-        curves = self._curves(answer, chosen, alone=len(series) == 1 and view.compare == "none")
-        before = view.compared_span(now, visit.zone)
+        curves = self._curves(answer, chosen, alone=len(series) == 1 and before is None)
         if before is not None:
             earlier = await visit.domains.telemetry.history(visit.scope, series, *before, SAMPLES)
             later_by = wall(start, visit.zone) - wall(before[0], visit.zone)

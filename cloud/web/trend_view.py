@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
@@ -12,8 +12,11 @@ from zoneinfo import ZoneInfo
 MOST_SERIES = 8
 SHORTEST, LONGEST = timedelta(seconds=10), timedelta(days=3 * 366)
 
-Compare = Literal["none", "span", "day", "week"]
-"""Nothing; the span just before, as long as the one shown; the same time a day or a week earlier on the site's clock."""
+Compare = Literal["none", "span", "shift", "day", "week"]
+"""Nothing; the span just before, as long as the one shown; the same time within the shift before; the same time a day or a
+week earlier on the site's clock."""
+
+Span = tuple[datetime, datetime]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -58,7 +61,7 @@ class TrendView:
             query["compare"] = self.compare
         return f"/trends?{urlencode(query)}"
 
-    def span(self, now: datetime) -> tuple[datetime, datetime]:
+    def span(self, now: datetime) -> Span:
         """Return the beginning and the end of what is shown."""
         end = self.end or now
         return end - self.length, end
@@ -85,18 +88,27 @@ class TrendView:
             return replace(self, series=tuple(one for one in self.series if one != series))
         return replace(self, series=(*self.series, series))
 
-    def compared_span(self, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-        """Return the span to compare with; a day or a week earlier is the same time on the site's clock."""
+    def compared_span(self, now: datetime, zone: ZoneInfo, shifts: Sequence[Span] = ()) -> Span | None:
+        """Return the span to compare with; a day or a week earlier is the same time on the site's clock.
+
+        `shifts` begin and end in order of time; None where they do not tell which shift this one is and which came before.
+        """
         start, end = self.span(now)
         if self.compare == "none":
             return None
         if self.compare == "span":
             return start - self.length, start
+        if self.compare == "shift":
+            begun = [shift for shift in shifts if shift[0] <= start]
+            if len(begun) < 2 or begun[-1][1] <= start:
+                return None
+            earlier_by = begun[-1][0] - begun[-2][0]
+            return start - earlier_by, end - earlier_by
         days = timedelta(days=7 if self.compare == "week" else 1)
-        earlier = [
+        walls = [
             (instant.astimezone(zone).replace(tzinfo=None) - days).replace(tzinfo=zone) for instant in (start, end)
         ]
-        return earlier[0].astimezone(UTC), earlier[1].astimezone(UTC)
+        return walls[0].astimezone(UTC), walls[1].astimezone(UTC)
 
 
 def _kept(length: timedelta) -> timedelta:

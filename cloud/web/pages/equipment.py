@@ -10,12 +10,14 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.principal import Scope
+from cloud.production.schemas import Node
 from cloud.quality.service import Filter
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.gallery import Gallery
 from cloud.web.history import History
+from cloud.web.kpi_strip import show_kpis
 from cloud.web.language import NOTHING, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import overview
@@ -85,6 +87,7 @@ async def build(visit: Visit) -> None:
         if not equipment.points:
             Words(visit.say(_NO_POINTS), "card muted", tag="p")
         if state_point(equipment):
+            await show_kpis(visit, Node(kind="equipment", id=identity), known.time_zone, now)
             await show_timelines(visit, [equipment], now)
         history = await _history_card(visit, equipment.ranked())
 

@@ -9,9 +9,11 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.errors import NotFound
+from cloud.production.schemas import Node
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import Words
+from cloud.web.kpi_strip import show_kpis
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import overview
 from cloud.web.pages.overview import power_trend
@@ -34,7 +36,7 @@ async def build_site(visit: Visit) -> None:
     if site is None:
         raise NotFound
     plant = {key: each for key, each in (await load_plant(visit)).items() if each.known.site_id == identity}
-    await _build(visit, site.name, visit.say(_SITE), plant, crumbs=())
+    await _build(visit, site.name, visit.say(_SITE), plant, Node(kind="site", id=identity), crumbs=())
 
 
 async def build_line(visit: Visit) -> None:
@@ -44,10 +46,12 @@ async def build_line(visit: Visit) -> None:
     sites = {site.id: site.name for site in await visit.domains.identity.sites(visit.scope)}
     plant = {key: each for key, each in (await load_plant(visit)).items() if each.known.line_id == identity}
     crumbs = ((f"/sites/{line.site_id}", sites[line.site_id]),) if line.site_id in sites else ()
-    await _build(visit, line.name, visit.say(_LINE), plant, crumbs=crumbs)
+    await _build(visit, line.name, visit.say(_LINE), plant, Node(kind="line", id=identity), crumbs=crumbs)
 
 
-async def _build(visit: Visit, title: str, note: str, plant: Plant, *, crumbs: Sequence[tuple[str, str]]) -> None:
+async def _build(
+    visit: Visit, title: str, note: str, plant: Plant, node: Node, *, crumbs: Sequence[tuple[str, str]]
+) -> None:
     now = datetime.now(UTC)
     with frame(visit, title):
         page_head(title, crumbs=(("/", visit.say(overview.TITLE)), *crumbs), note=note)
@@ -55,6 +59,7 @@ async def _build(visit: Visit, title: str, note: str, plant: Plant, *, crumbs: S
             Words(visit.say(_EMPTY), "card muted", tag="p")
             return
         view = PlantView(visit, plant, whole=False, now=now)
+        await show_kpis(visit, node, next(iter(plant.values())).known.time_zone, now)
         await show_timelines(visit, list(plant.values()), now)
         trend = await power_trend(visit, plant)
         await view.refresh(await visit.domains.fleet.agents(visit.scope), now)

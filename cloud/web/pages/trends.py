@@ -14,6 +14,7 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.principal import Scope
+from cloud.production.schemas import Node
 from cloud.telemetry.schemas import ExportFormat, Latest
 from cloud.web import live
 from cloud.web.elements import Words, box, icon
@@ -23,7 +24,7 @@ from cloud.web.point_picker import PointPicker
 from cloud.web.spans import SpanFields
 from cloud.web.trend_chart import MOST_AXES
 from cloud.web.trend_panel import TrendPanel, axis_of
-from cloud.web.trend_view import MOST_SERIES, Compare, TrendView
+from cloud.web.trend_view import MOST_SERIES, Compare, Span, TrendView
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -39,9 +40,13 @@ LENGTHS = (
 COMPARED: Mapping[Compare, Text] = {
     "none": Text("Alone", "不对比"),
     "span": Text("Span before", "上一时段"),
+    "shift": Text("Shift before", "上一班次"),
     "day": Text("Day before", "前一天"),
     "week": Text("Week before", "上周"),
 }
+LONGEST_BETWEEN_SHIFTS = timedelta(days=14)
+"""A shift before is looked for so far back: over a long holiday."""
+
 VISIBLE_STEPS = 400
 """How many steps a reader can tell apart on the time axis; a shorter move of the present is not worth a redraw."""
 
@@ -68,6 +73,10 @@ _TWO_UNITS = Text(
 _NO_UNIT = Text("its values", "该数据点")
 _GONE = Text(
     "{count} of the points this address asks for are not there any more.", "该网址中有 {count} 个数据点已不存在。"
+)
+_NO_SHIFTS = Text(
+    "There is no shift before at this time: the shift calendar of this place has none.",
+    "该时间没有上一班次：所在位置的班次日历中没有对应班次。",
 )
 _NOW, _BACK, _ON, _WIDER = (
     Text("Up to now", "至当前"),
@@ -165,9 +174,23 @@ class _Trends:
         self._mark(now)
         self._empty.set_visibility(not view.series)
         self._picker.mark(view.series)
-        await self._panel.show(view, {one: self._known[one] for one in view.series}, now)
+        before = view.compared_span(now, self._visit.zone, await self._shifts(view, now))
+        if before is None and view.compare == "shift" and view.series:
+            self._say(self._visit.say(_NO_SHIFTS))
+        await self._panel.show(view, {one: self._known[one] for one in view.series}, before, now)
         if changed:
             self._client.run_javascript(f"history.replaceState({{}}, '', {json.dumps(view.address)})")
+
+    async def _shifts(self, view: TrendView, now: datetime) -> list[Span]:
+        """Return the shifts of the first curve's machine that tell which one came before, if that is asked for."""
+        if view.compare != "shift" or not view.series:
+            return []
+        machine = Node(kind="equipment", id=self._known[view.series[0]][0].known.id)
+        start, end = view.span(now)
+        shifts = await self._visit.domains.production.shifts_between(
+            self._visit.scope, machine, start - LONGEST_BETWEEN_SHIFTS, end
+        )
+        return [(shift.start, shift.end) for shift in shifts]
 
     async def extend(self, now: datetime) -> None:
         """Draw up to now, if the view does so and that moves it by a visible step."""

@@ -25,7 +25,7 @@ views = st.builds(
     series=st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=MOST_SERIES).map(tuple),
     length=st.integers(int(SHORTEST.total_seconds()), int(LONGEST.total_seconds())).map(lambda s: timedelta(seconds=s)),
     end=ends,
-    compare=st.sampled_from(["none", "span", "day", "week"]),
+    compare=st.sampled_from(["none", "span", "shift", "day", "week"]),
 )
 
 
@@ -80,6 +80,18 @@ def test_a_day_earlier_is_the_same_time_on_the_sites_clock() -> None:
     )
     before = TrendView((1,), timedelta(hours=2), end, "span").compared_span(NOON, BERLIN)
     assert before == (end - timedelta(hours=4), end - timedelta(hours=2))
+
+
+def test_the_shift_before_begins_where_the_calendar_says() -> None:
+    """Monday's early shift is compared with Saturday's late one; the time within the shift stays the same."""
+    hours = timedelta(hours=1)
+    saturday = (NOON - 42 * hours, NOON - 34 * hours)
+    monday = (NOON - 4 * hours, NOON + 4 * hours)
+    view = TrendView((1,), 2 * hours, NOON, "shift")
+    assert view.compared_span(NOON, BERLIN, [saturday, monday]) == (NOON - 40 * hours, NOON - 38 * hours)
+    assert view.compared_span(NOON, BERLIN, [monday]) is None
+    assert view.compared_span(NOON, BERLIN, [saturday]) is None  # between shifts
+    assert view.compared_span(NOON, BERLIN) is None
 
 
 def test_bad_readings_and_silences_are_gaps() -> None:
