@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cloud.production.kpi import INPUTS, KPIS, Kpi, completeness, missing
 from cloud.production.places import Machine
-from cloud.production.record import ShiftRecord
+from cloud.production.record import ShiftRecord, union
 from cloud.production.schemas import Granularity, KpiInput, KpiReport, KpiRow, KpiValue, LeftOut, Loss, Node
 from protocols.text import Text
 
@@ -20,7 +20,7 @@ ELEMENTS: Mapping[str, Text] = {
     "setup": Text("Setup", "调试换型"),
     "failure": Text("Failure", "故障"),
     "micro_stop": Text("Micro-stops", "短暂停机"),
-    "delay": Text("Idle without a reason", "待机（未说明原因）"),
+    "delay": Text("Idle", "待机"),
     "no_order": Text("No order", "无订单"),
     "maintenance": Text("Maintenance", "维护"),
     "planned_stop": Text("Planned stop", "计划停机"),
@@ -127,12 +127,12 @@ _PERIODS: Mapping[Granularity, Callable[[Question, Recorded], Period]] = {
 }
 
 
-def union(found: Sequence[Recorded]) -> dict[UUID, ShiftRecord]:
-    """Return, for each machine, the sum of its records."""
-    sums: dict[UUID, ShiftRecord] = {}
+def _by_machine(found: Sequence[Recorded]) -> dict[UUID, ShiftRecord]:
+    """Return, for each machine, the union of its records."""
+    grouped: dict[UUID, list[ShiftRecord]] = defaultdict(list)
     for one in found:
-        sums[one.equipment_id] = sums[one.equipment_id] + one.record if one.equipment_id in sums else one.record
-    return sums
+        grouped[one.equipment_id].append(one.record)
+    return {machine: union(records) for machine, records in grouped.items()}
 
 
 def _row(
@@ -142,9 +142,9 @@ def _row(
     reasons: Reasons,
     machine: Machine | None = None,
 ) -> KpiRow:
-    sums = union(found)
-    whole = total(list(sums.values()))
-    counted = total([record for record in sums.values() if record.total is not None])
+    sums = _by_machine(found)
+    whole = union(list(sums.values()))
+    counted = union([record for record in sums.values() if record.total is not None])
     times = asdict(whole.times) | {"planned_busy": whole.times.planned_busy}
     return KpiRow(
         first_day=period.first,
@@ -156,30 +156,40 @@ def _row(
         equipment_id=machine.id if machine else None,
         equipment=machine.name if machine else "",
         seconds={name: value / 1e6 for name, value in times.items() if name != "failures"},
-        produced=counted.total,
-        good=counted.good,
-        scrap=counted.scrap,
+        produced=_sum(counted.total, counted.late),
+        good=_sum(counted.good, counted.late_good),
+        scrap=_sum(counted.scrap, counted.late_scrap),
         in_breaks=whole.beside,
-        kpis={code: value_of(kpi, sums, names) for code, kpi in KPIS.items()},
+        in_silence=counted.late,
+        kpis=_values(sums, names),
         losses=_losses(whole, reasons),
     )
 
 
-def total(some: Sequence[ShiftRecord]) -> ShiftRecord:
-    """Return the sum of records; of none, an empty one."""
-    found: ShiftRecord | None = None
-    for record in some:
-        found = record if found is None else found + record
-    return found or ShiftRecord()
+def _sum(known: float | None, late: float) -> float | None:
+    # Shares of a piece are a means of computing; together they are whole again.
+    return None if known is None else round(known + late, 6)
 
 
-def value_of(kpi: Kpi, sums: Mapping[UUID, ShiftRecord], names: Mapping[UUID, str]) -> KpiValue:
-    """Return a KPI of the union of machines that have all it needs; the others are named with what they lack."""
-    lacking = {machine: reason for machine, record in sums.items() if (reason := missing(kpi, record))}
-    whole = total([record for machine, record in sums.items() if machine not in lacking])
+def _values(sums: Mapping[UUID, ShiftRecord], names: Mapping[UUID, str]) -> dict[str, KpiValue]:
+    """Return every KPI of the union of the machines that have all it needs; the others are named with what they lack."""
+    unions: dict[frozenset[UUID], ShiftRecord] = {}
+    found = {}
+    for code, kpi in KPIS.items():
+        lacking = {machine: reason for machine, record in sums.items() if (reason := missing(kpi, record))}
+        inside = frozenset(sums.keys() - lacking.keys())
+        if inside not in unions:
+            unions[inside] = union([record for machine, record in sums.items() if machine in inside])
+        found[code] = _value(kpi, unions[inside], lacking, names, none_left=bool(lacking) and not inside)
+    return found
+
+
+def _value(
+    kpi: Kpi, whole: ShiftRecord, lacking: Mapping[UUID, Text], names: Mapping[UUID, str], *, none_left: bool
+) -> KpiValue:
     figure = kpi.compute(whole)
     reason = figure.reason
-    if len(lacking) == len(sums) and lacking:
+    if none_left:
         figure, reason = figure._replace(value=None, warning=None), next(iter(lacking.values()))
     warning = figure.warning
     return KpiValue(

@@ -3,7 +3,8 @@
 Formulas after the ISO 22400-2 ontology (hsu-aut/IndustrialStandard-ODP-ISO22400-2) and OPC 40501-1 Annex C.2; how machine
 states become time elements is in `time_elements`. Three rules beyond the standard's text:
 
-* PBT is taken without the time in which the machine's state is not known; how much that is, `completeness` says.
+* PBT is taken without the time in which the machine's state is not known, and quantities without what was made in it; how
+  much that is, `completeness` says.
 * Pieces of several items are weighed by their PRI, since a bolt and a gearbox cannot be added: quality rate is
   PRI x GQ / (PRI x PQ), which for one item is GQ / PQ. So OEE = availability x effectiveness x quality rate
   = PRI x GQ / PBT holds for every set of machines and shifts.
@@ -37,10 +38,6 @@ _NO_FAILURE = Text("there was no failure", "期间没有发生故障")
 _RUN_TIME_TOO_LARGE = Text(
     "above 100 %: the planned run time per item (PRI) is too large; make it shorter in the settings",
     "超过 100 %：单件计划运行时间（PRI）设置过大，请在设置中调小",
-)
-_COUNTED_LATE = Text(
-    "some parts were counted after the machine had not been heard of: nobody knows when they were made",
-    "部分产量是在设备失联之后计入的，无法确定实际生产时间",
 )
 _COUNTERS_DISAGREE = Text(
     "the counters disagree: more good parts than parts; check what the points count",
@@ -123,7 +120,7 @@ def effectiveness(record: ShiftRecord) -> Figure:
     if record.unrated:
         return Figure(None, NO_RUN_TIME)
     figure = _ratio(record.ideal_total, record.times.producing, _DID_NOT_RUN)
-    return figure._replace(warning=_too_fast(record, figure.value))
+    return figure._replace(warning=_too_fast(figure.value))
 
 
 def quality_rate(record: ShiftRecord) -> Figure:
@@ -143,7 +140,7 @@ def oee_index(record: ShiftRecord) -> Figure:
     if (record.good or 0.0) > (record.total or 0.0):
         return Figure(None, _COUNTERS_DISAGREE)
     figure = _over_planned(record, record.ideal_good)
-    return figure._replace(warning=_too_fast(record, effectiveness(record).value))
+    return figure._replace(warning=_too_fast(effectiveness(record).value))
 
 
 def net_equipment_effectiveness(record: ShiftRecord) -> Figure:
@@ -232,7 +229,7 @@ KPIS: Mapping[str, Kpi] = MappingProxyType(
             Kpi("quality_rate", Text("Quality rate", "合格率"), "GQ / PQ", "C62", ("GQ", "PQ"),
                 ("count", "quality"), quality_rate),
             Kpi("nee", Text("Net equipment effectiveness", "设备净效率 NEE"),
-                "(APT + AUST) / PBT x effectiveness x quality rate", "C62", ("APT", "AUST", "PBT"),
+                "(APT + AUST) x PRI x GQ / (PBT x APT)", "C62", ("APT", "AUST", "PRI x GQ", "PBT"),
                 ("state", "count", "quality", "run_time"), net_equipment_effectiveness),
             Kpi("allocation_efficiency", Text("Allocation efficiency", "分配效率"), "AUBT / PBT", "C62",
                 ("AUBT", "PBT"), ("state",), allocation_efficiency),
@@ -289,7 +286,5 @@ def _ratio(top: float, bottom: float, reason: Text) -> Figure:
     return Figure(top / bottom) if bottom > 0 else Figure(None, reason)
 
 
-def _too_fast(record: ShiftRecord, speed: float | None) -> Text | None:
-    if speed is None or speed <= 1:
-        return None
-    return _COUNTED_LATE if record.late else _RUN_TIME_TOO_LARGE
+def _too_fast(speed: float | None) -> Text | None:
+    return _RUN_TIME_TOO_LARGE if speed is not None and speed > 1 else None

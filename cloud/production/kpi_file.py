@@ -30,6 +30,7 @@ _HEADINGS = (
     Text("Good", "良品"),
     Text("Scrap", "报废"),
     Text("Counted in breaks", "休息时段计数"),
+    Text("Made while the state was unknown", "状态未知时段产量"),
     Text("Completeness", "数据完整度"),
     *(kpi.name if not kpi.per else Text(f"{kpi.name.en} (1/h)", f"{kpi.name.zh} (1/h)") for kpi in KPIS.values()),
     Text("Remarks", "说明"),
@@ -50,7 +51,7 @@ def _rows(report: KpiReport, language: Language) -> Iterator[list[object]]:
             row.shift.to(language),
             row.equipment,
             *(row.seconds[name] for name in ("shift", "breaks", "planned_busy", *ELEMENTS)),
-            *(row.produced, row.good, row.scrap, row.in_breaks, row.kpis["availability"].completeness),
+            *(row.produced, row.good, row.scrap, row.in_breaks, row.in_silence, row.kpis["availability"].completeness),
             *(value.value for value in row.kpis.values()),
             _remarks(row, language),
         ]

@@ -159,7 +159,6 @@ class Observer:
             inspections=[(us(one.minute), one.first, one.first_good) for one in found],
             run_times=await self._run_times(),
             micro_stop=self.settings.micro_stop_s * 1_000_000,
-            hold=self.settings.hold_s * 1_000_000,
             sources=frozenset(self.sources.codes),
             problems=frozenset(self.sources.problems | problems),
         )

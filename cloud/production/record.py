@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from cloud.production.counts import Counted, Growth, RunTimes
 from cloud.production.schemas import Shift
-from cloud.production.state_log import Interval, Kind
+from cloud.production.state_log import MINUTE_US, Interval, Kind
 from cloud.production.time_elements import Marker, Piece, Spans, TimeElements, elements, overlap, pieces
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,9 +23,10 @@ class ShiftRecord:
 
     Attributes:
         times: microseconds per time element.
-        total, good, scrap: PQ, GQ, SQ, counted in planned time without breaks; None where the machine has no such source.
+        total, good, scrap: PQ, GQ, SQ, counted in planned time without breaks in which the machine's state was known; None
+            where the machine has no such source.
         beside: pieces counted in breaks.
-        late: of `total`, counted after a silence, so that nobody knows when they were made.
+        late, late_good, late_scrap: pieces of planned time in which the state was not known, see `_known`.
         ideal_total, ideal_good: PRI x PQ and PRI x GQ, microseconds.
         unrated: pieces without a PRI.
         inspected, passed_first: IP and GP, parts inspected for the first time and those that were good then.
@@ -38,6 +41,8 @@ class ShiftRecord:
     scrap: float | None = None
     beside: float = 0.0
     late: float = 0.0
+    late_good: float = 0.0
+    late_scrap: float = 0.0
     ideal_total: float = 0.0
     ideal_good: float = 0.0
     unrated: float = 0.0
@@ -48,26 +53,7 @@ class ShiftRecord:
     problems: frozenset[str] = frozenset()
 
     def __add__(self, other: ShiftRecord) -> ShiftRecord:
-        losses = dict(self.losses)
-        for key, (length, stops) in other.losses.items():
-            before = losses.get(key, (0, 0))
-            losses[key] = (before[0] + length, before[1] + stops)
-        return ShiftRecord(
-            times=self.times + other.times,
-            total=_sum(self.total, other.total),
-            good=_sum(self.good, other.good),
-            scrap=_sum(self.scrap, other.scrap),
-            beside=self.beside + other.beside,
-            late=self.late + other.late,
-            ideal_total=self.ideal_total + other.ideal_total,
-            ideal_good=self.ideal_good + other.ideal_good,
-            unrated=self.unrated + other.unrated,
-            inspected=self.inspected + other.inspected,
-            passed_first=self.passed_first + other.passed_first,
-            losses=losses,
-            sources=self.sources | other.sources,
-            problems=self.problems | other.problems,
-        )
+        return union([self, other])
 
     def dump(self) -> dict[str, Any]:
         """Return the record as JSON has it."""
@@ -76,9 +62,8 @@ class ShiftRecord:
     @classmethod
     def load(cls, body: Mapping[str, Any]) -> ShiftRecord:
         """Return what `dump` gave."""
-        known = {f.name: body[f.name] for f in fields(cls)}
         return cls(
-            **known
+            **dict(body)
             | {
                 "times": TimeElements(**body["times"]),
                 "losses": {key: tuple(value) for key, value in body["losses"].items()},
@@ -88,8 +73,36 @@ class ShiftRecord:
         )
 
 
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
+def union(some: Sequence[ShiftRecord]) -> ShiftRecord:
+    """Return the sum of records; of none, an empty one. A quantity that one of them does not have, the sum has not."""
+    if not some:
+        return ShiftRecord()
+    columns = dict(zip(vars(some[0]), zip(*(vars(record).values() for record in some), strict=True), strict=True))
+    losses: dict[str, tuple[int, int]] = {}
+    for record in some:
+        for key, (length, stops) in record.losses.items():
+            before = losses.get(key, (0, 0))
+            losses[key] = (before[0] + length, before[1] + stops)
+    return ShiftRecord(
+        times=TimeElements(*map(sum, zip(*(vars(record.times).values() for record in some), strict=True))),
+        total=_sum(columns["total"]),
+        good=_sum(columns["good"]),
+        scrap=_sum(columns["scrap"]),
+        **{name: sum(columns[name]) for name in _AMOUNTS},
+        losses=losses,
+        sources=frozenset().union(*columns["sources"]),
+        problems=frozenset().union(*columns["problems"]),
+    )
+
+
+def _sum(quantities: Sequence[float | None]) -> float | None:
+    known = [one for one in quantities if one is not None]
+    return sum(known) if len(known) == len(quantities) else None
+
+
+_AMOUNTS = (
+    "beside", "late", "late_good", "late_scrap", "ideal_total", "ideal_good", "unrated", "inspected", "passed_first",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,6 @@ class Observed:
     inspections: Sequence[tuple[int, int, int]]  # (minute, parts inspected for the first time, of these good)
     run_times: RunTimes
     micro_stop: int
-    hold: int
     sources: frozenset[str]
     problems: frozenset[str]
 
@@ -124,9 +136,11 @@ def records(observed: Observed, shifts: Sequence[Shift], now: int) -> list[tuple
 def _record(
     observed: Observed, found: Sequence[Piece], working: Spans, shift: tuple[int, int], before: Spans
 ) -> ShiftRecord:
-    inside = [piece for piece in found if piece.start < shift[1] and piece.end > shift[0]]
+    since = before[0][0] if before else shift[0]
+    near = [piece for piece in found if piece.start < shift[1] and piece.end > since]
+    inside = [piece for piece in near if piece.end > shift[0]]
     record = ShiftRecord(
-        times=elements(inside, working, shift, before), sources=observed.sources, problems=observed.problems
+        times=elements(near, working, shift, before), sources=observed.sources, problems=observed.problems
     )
     begun: set[tuple[str, int]] = set()
     for piece in inside:
@@ -142,13 +156,17 @@ def _record(
 
 
 def _count(record: ShiftRecord, observed: Observed, working: Spans, shift: tuple[int, int]) -> None:
-    total, good, scrap = (one and one.within(working) for one in observed.counted.quantities)
-    record.good, record.scrap = good and good.total, scrap and scrap.total
-    if total is not None and observed.counted.quantities[0] is not None:
-        record.total = total.total
-        record.beside = observed.counted.quantities[0].within([shift]).total - total.total
+    silences = [(part.start, part.end) for part in observed.log if part.kind is Kind.UNKNOWN]
+    counted = [one and one.within(working) for one in observed.counted.quantities]
+    known = [one and _known(one, silences, shift[0]) for one in counted]
+    total, good, _ = known
+    record.total, record.good, record.scrap = (one and one.total for one in known)
+    record.late, record.late_good, record.late_scrap = (
+        whole.total - some.total if whole and some else 0.0 for whole, some in zip(counted, known, strict=True)
+    )
+    if total is not None and observed.counted.quantities[0] is not None and counted[0] is not None:
+        record.beside = observed.counted.quantities[0].within([shift]).total - counted[0].total
         record.ideal_total, record.unrated = observed.run_times.weighed(total)
-        record.late = _late(total, observed)
     if good is not None:
         record.ideal_good, _ = observed.run_times.weighed(good)
     for minute, inspected, passed in observed.inspections:
@@ -157,15 +175,21 @@ def _count(record: ShiftRecord, observed: Observed, working: Spans, shift: tuple
             record.passed_first += passed
 
 
-def _late(counted: Growth, observed: Observed) -> float:
-    """Return how many pieces were counted over a time in which the machine's state was not known."""
-    silences = [part for part in observed.log if part.kind is Kind.UNKNOWN]
-    long = (counted.pieces > 0) & (counted.minute - counted.since >= observed.hold)
-    late = 0.0
-    for minute, quantity, since in zip(*(array[long].tolist() for array in counted), strict=True):
-        if any(part.start < minute and part.end > since for part in silences):
-            late += quantity
-    return late
+def _known(counted: Growth, silences: Spans, start: int) -> Growth:
+    """Return the part of `counted` that was made while the machine's state was known.
+
+    What a counter shows after a while was made evenly in it, as far as anybody knows; so the share of that while, since
+    the begin of the shift at the most, in which the state was known.
+    """
+    if not silences or not len(counted.minute):
+        return counted
+    edges = np.array(silences, np.int64).ravel()
+    lengths = np.diff(edges, prepend=edges[0])
+    lengths[::2] = 0  # from the end of a silence to the next one nothing is added
+    silent = np.cumsum(lengths)
+    since, until = np.maximum(counted.since, start), counted.minute + MINUTE_US
+    unknown = np.interp(until, edges, silent) - np.interp(since, edges, silent)
+    return counted._replace(pieces=counted.pieces * (1 - unknown / np.maximum(until - since, 1)))
 
 
 def _clipped(spans: Spans, until: int) -> Spans:

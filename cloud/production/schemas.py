@@ -241,10 +241,11 @@ class KpiRow(BaseModel):
     equipment_id: UUID | None = None
     equipment: str = ""
     seconds: dict[str, float] = Field(description="Per time element; `planned_busy` is the sum of those within it.")
-    produced: float | None
+    produced: float | None = Field(description="In planned time without breaks.")
     good: float | None
     scrap: float | None
     in_breaks: float = Field(description="Pieces counted in breaks; in no KPI.")
+    in_silence: float = Field(description="Of `produced`, made while the state was not known; in no KPI.")
     kpis: dict[str, KpiValue]
     losses: list[Loss]
 

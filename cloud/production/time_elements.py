@@ -21,7 +21,7 @@ its breaks and without planned stops. Intervals never overlap, so the elements a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -89,7 +89,7 @@ class TimeElements:
     failures: int = 0
 
     def __add__(self, other: TimeElements) -> TimeElements:
-        return TimeElements(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(TimeElements)))
+        return TimeElements(*map(sum, zip(vars(self).values(), vars(other).values(), strict=True)))
 
     @property
     def planned_busy(self) -> int:
@@ -151,7 +151,7 @@ def elements(found: Sequence[Piece], working: Spans, shift: tuple[int, int], bef
     """Return the time elements of a shift.
 
     Args:
-        found: as `pieces` gives them; they cover the shift.
+        found: as `pieces` gives them; they cover the shift and the one before.
         working: the shift without its breaks.
         shift: from its begin to its end, or to now while it lasts.
         before: the working times of the shift before: a failure that was there already is not counted again.

@@ -25,6 +25,10 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "equipment": '<circle cx="12" cy="12" r="3"/><path d="M12 3v3.5M12 17.5V21M3 12h3.5M17.5 12H21'
         'M5.6 5.6l2.5 2.5M15.9 15.9l2.5 2.5M5.6 18.4l2.5-2.5M15.9 8.1l2.5-2.5"/>',
         "inspection_station": '<path d="M4 8h4l2-3h4l2 3h4v11H4z"/><circle cx="12" cy="13" r="3.5"/>',
+        "oee": '<path d="M4 17a8.5 8.5 0 1 1 16 0"/><path d="M12 14l4-5M4 20h16"/>',
+        "stops": '<path d="M3 8h18M3 16h18M6 5v6M12 5v6M16 13v6M9 13v6"/>',
+        "calendar": '<rect x="3.5" y="5" width="17" height="15.5" rx="2"/><path d="M3.5 10h17M8 3v4M16 3v4"/>'
+        '<path d="M8 14h3M13 17h3"/>',
         "back": '<path d="M15 5l-7 7 7 7"/>',
         "next": '<path d="M9 5l7 7-7 7"/>',
         "more": '<path d="M5 12h.1M12 12h.1M19 12h.1" stroke-width="3"/>',

@@ -39,6 +39,8 @@ from cloud.web.pages import (
     inspections,
     join,
     login,
+    oee,
+    oee_settings,
     overview,
     people,
     person,
@@ -46,6 +48,7 @@ from cloud.web.pages import (
     plant_part,
     quality,
     renewal,
+    stops,
     trends,
 )
 from cloud.web.places import place_of
@@ -63,6 +66,9 @@ PAGES: dict[str, Build] = {
     "/equipment/{equipment_id}": equipment.build,
     "/energy": energy.build,
     "/energy/settings": energy_settings.build,
+    "/oee": oee.build,
+    "/oee/stops": stops.build,
+    "/oee/settings": oee_settings.build,
     "/trends": trends.build,
     "/boards": boards.build,
     "/quality": quality.build,

@@ -129,6 +129,7 @@ def deliver_factory(owner: httpx.Client, agents: httpx.Client, *, seed: int = 7)
     listed = owner.get("/api/v1/equipment").raise_for_status().json()
     factory.equipment = {each["name"]: each["id"] for each in listed}
     _place(owner, factory)
+    _plan_production(owner, factory)
     return factory
 
 
@@ -142,6 +143,29 @@ def _place(owner: httpx.Client, factory: Factory) -> None:
         if line:
             body = {"line_id": factory.lines[line]}
             owner.patch(f"/api/v1/equipment/{factory.equipment[name]}", json=body).raise_for_status()
+
+
+def _plan_production(owner: httpx.Client, factory: Factory) -> None:
+    """Say when work is planned and how fast machines are; hours of old days are heard of every fifteen minutes only."""
+    shifts = [
+        {"name_en": "Day", "name_zh": "白班", "start": "08:00", "end": "20:00", "breaks": [{"start": "12:00", "end": "12:30"}]},
+        {"name_en": "Night", "name_zh": "夜班", "start": "20:00", "end": "08:00", "breaks": [{"start": "00:00", "end": "00:30"}]},
+    ]  # fmt: skip
+    for site in factory.sites.values():
+        body = {
+            "site_id": site,
+            "valid_from": "2026-01-01",
+            "shifts": [{**one, "weekdays": [*range(1, 7)]} for one in shifts],
+        }
+        owner.put("/api/v1/production/calendars", json=body).raise_for_status()
+    for name, (kind, _, _) in MACHINES.items():
+        if name not in factory.equipment:
+            continue
+        machine = f"/api/v1/production/equipment/{factory.equipment[name]}"
+        owner.put(f"{machine}/settings", json={"hold_s": 1800}).raise_for_status()
+        if KINDS[kind].cycle_s:
+            rate = {"valid_from": "2026-01-01T00:00:00Z", "seconds": KINDS[kind].cycle_s}
+            owner.put(f"{machine}/run-times", json=rate).raise_for_status()
 
 
 def report_health(plant: Plant, site: str, *, buffered: int = 0) -> None:

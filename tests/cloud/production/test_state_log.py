@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from math import nan
 from uuid import UUID
@@ -70,7 +71,6 @@ def observed(
         [],
         run_times,
         micro_stop,
-        600 * S,
         frozenset(),
         frozenset(),
     )
@@ -192,6 +192,11 @@ def test_an_offline_machine_is_neither_running_nor_standing() -> None:
     assert half.times.unknown == 1800 * S
     assert completeness(half) == 0.5
     assert availability(half).value == 1
+    # What a counter shows after the silence was made evenly: the half of it that fell into the silence is in no figure.
+    shown = Growth(np.array([T0 + 60 * MINUTE_US]), np.array([61.0]), np.array([T0]))
+    late = replace(observed(log((1830, P), (1830, U), (1740, P))), counted=Counted(shown, shown))
+    record = only(late, shift(0, 90))
+    assert (record.total, record.late) == (30.5, 30.5)
     gone = only(observed(log((3600, U)), total={}, good={}), shift(0, 60))
     assert availability(gone).value is None
     assert oee_index(gone).value is None

@@ -1,0 +1,164 @@
+"""Stops: what was lost for which reason, each machine's day as a strip, and every stop a tap away from its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from nicegui import ui
+
+from cloud.core.principal import Scope
+from cloud.production.schemas import Node, Stop, StopReason
+from cloud.production.service import ELEMENTS
+from cloud.web.elements import Words, box
+from cloud.web.language import moment
+from cloud.web.layout import frame, page_head, show_message
+from cloud.web.node_choice import Chosen, choose, show_choice
+from cloud.web.pages.oee import length, show_bar
+from cloud.web.production_charts import COLOURS
+from cloud.web.stop_dialog import StopDialog
+from cloud.web.stop_timeline import hours, strip
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+TITLE = Text("Stops", "停机分析")
+PERIODS = ("today", "yesterday", "7", "30")
+SHOWN = 25
+"""Stops of the list."""
+
+_NO_SITE = Text("No site to show yet", "暂无可显示的工厂")
+_NO_SITE_WHY = Text(
+    "Connect a gateway with a machine first; its stops then appear here.", "请先接入网关与设备，停机将显示在此处。"
+)
+_TO_GATEWAYS = Text("Connect a gateway", "接入网关")
+_PARETO = Text("Time lost, by reason", "停机时间（按原因）")
+_DAY = Text("The day, machine by machine", "各设备当天时间线")
+_LIST = Text("Stops without a micro-stop, newest first", "停机列表（不含短暂停机，最新在前）")
+_TAP = Text("Tap a stop to say why.", "点击停机即可填写原因。")
+_NO_LOSS = Text("No time was lost in these days, or no shift was planned.", "所选日期没有停机损失，或没有计划班次。")
+_NO_STOPS = Text("No stop in planned time.", "计划时间内没有停机。")
+_NO_STATES = Text(
+    "No machine here tells its state yet. Map a point to “machine state”, or set a threshold in the OEE settings.",
+    "该范围内尚无设备提供状态。请将某点映射为“设备运行状态”，或在 OEE 设置中设置阈值。",
+)
+_OLDER = Text(
+    "The last {count} are shown; choose a day for older ones.", "仅显示最近 {count} 次；更早的请选择日期查看。"
+)
+_GIVE = Text("Give a reason", "填写原因")
+_ONGOING = Text("ongoing", "进行中")
+_STOPS = Text("{count} stops", "{count} 次")
+_BREAK = Text("Not planned", "非计划时间")
+_OF_DAY = Text("Shown is {day}.", "显示日期：{day}。")
+
+
+async def build(visit: Visit) -> None:
+    """Build the page of the node and days in its address."""
+    chosen = await choose(visit, period="today")
+    with frame(visit, visit.say(TITLE)):
+        if chosen is None:
+            show_message(visit.say(_NO_SITE), visit.say(_NO_SITE_WHY), ("/gateways", visit.say(_TO_GATEWAYS)))
+            return
+        production = visit.domains.production
+        report = await production.kpis(visit.scope, chosen.node, chosen.first, chosen.last)
+        reasons = await production.reasons.all(visit.scope)
+        with page_head(f"{visit.say(TITLE)} · {chosen.name}"):
+            show_choice(visit, chosen, "/oee/stops", PERIODS)
+        with box("card stack"):
+            Words(visit.say(_PARETO), tag="h2")
+            losses = report.total.losses if report.total else []
+            most = max((loss.seconds for loss in losses), default=1.0)
+            if not losses:
+                Words(visit.say(_NO_LOSS), "muted", tag="p")
+            for loss in losses[:12]:
+                count = visit.say(_STOPS, count=loss.stops)
+                show_bar(visit.say(loss.name), length(visit, loss.seconds), count, loss.seconds / most)
+        await _show_day(visit, chosen)
+        await _show_stops(visit, chosen, reasons)
+
+
+async def _show_day(visit: Visit, chosen: Chosen) -> None:
+    start = datetime(chosen.last.year, chosen.last.month, chosen.last.day, tzinfo=visit.zone)
+    day = (start, start + timedelta(days=1))
+    production = visit.domains.production
+    found = await production.timeline(visit.scope, chosen.node, *day)
+    names = {str(one.node.id): one.name for one in chosen.choices}
+    legend = {**ELEMENTS, "break": _BREAK}
+    with box("card stack"):
+        with box("card-head"):
+            Words(visit.say(_DAY), tag="h2")
+            if chosen.days > 1:
+                Words(visit.say(_OF_DAY, day=chosen.last.isoformat()), "muted small")
+        if not found:
+            Words(visit.say(_NO_STATES), "muted", tag="p")
+            return
+        for machine, spans in found.items():
+            shifts = await production.shifts_between(visit.scope, Node(kind="equipment", id=machine), *day)
+            with box("strip-row"):
+                Words(names.get(str(machine), ""), "name")
+                drawn = strip(spans, shifts, day, visit.zone, names=ELEMENTS, language=visit.language)
+                ui.html(drawn, sanitize=False, tag="div").classes("strip-box")
+        with box("strip-row"):
+            Words("", "name")
+            with box("strip-hours"):
+                for place, clock in hours(day, visit.zone):
+                    Words(clock, "muted small").style(f"left: {place:.2f}%")
+        with box("legend"):
+            for element, name in legend.items():
+                with box("line"):
+                    box("swatch").style(f"background: {COLOURS[element]}")
+                    Words(visit.say(name), "small muted")
+
+
+async def _show_stops(visit: Visit, chosen: Chosen, reasons: Sequence[StopReason]) -> None:
+    end = datetime(chosen.last.year, chosen.last.month, chosen.last.day, tzinfo=visit.zone) + timedelta(days=1)
+    days = min(chosen.days, 7)
+    page = await visit.domains.production.stops.page(
+        visit.scope, chosen.node, end - timedelta(days=days), end, limit=SHOWN, micro=False
+    )
+    may = visit.may(Scope.OPERATE)
+    dialog = StopDialog(visit, reasons) if may and page.items else None
+    names = _names(reasons)
+    with box("card stack"):
+        with box("card-head"):
+            Words(visit.say(_LIST), tag="h2")
+            if dialog:
+                Words(visit.say(_TAP), "muted small")
+        if not page.items:
+            Words(visit.say(_NO_STOPS), "muted", tag="p")
+        for stop in page.items:
+            _show_stop(visit, stop, names, dialog)
+        if page.next:
+            Words(visit.say(_OLDER, count=len(page.items)), "muted small", tag="p")
+
+
+def _names(reasons: Sequence[StopReason]) -> dict[str, Text]:
+    known = {one.id: one for one in reasons}
+    found = {}
+    for one in reasons:
+        parent = known.get(one.parent_id) if one.parent_id else None
+        found[str(one.id)] = Text(
+            f"{parent.name_en}: {one.name_en}" if parent else one.name_en,
+            f"{parent.name_zh}：{one.name_zh}" if parent else one.name_zh,
+        )
+    return found
+
+
+def _show_stop(visit: Visit, stop: Stop, names: dict[str, Text], dialog: StopDialog | None) -> None:
+    start = moment(stop.start, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+    until = visit.say(_ONGOING) if stop.ongoing else f"{stop.end.astimezone(visit.zone):%H:%M}"
+    when = f"{start} – {until}"
+    row = box("stop", "button", type="button") if dialog else box("stop")
+    if dialog:
+        row.on("click", lambda: dialog.open(stop, when))
+    with row:
+        box("swatch").style(f"background: {COLOURS[stop.element]}")
+        with box("stop-text"):
+            Words(stop.equipment, "name", tag="div")
+            Words(when + (f" · {stop.note}" if stop.note else ""), "muted small", tag="div")
+        Words(length(visit, stop.seconds), "num strong")
+        if stop.reason_id:
+            Words(visit.say(names.get(str(stop.reason_id), ELEMENTS[stop.element])), "reason-name")
+        elif dialog:
+            Words(f"{visit.say(ELEMENTS[stop.element])} · {visit.say(_GIVE)}", "reason-name link")
+        else:
+            Words(visit.say(ELEMENTS[stop.element]), "reason-name")
