@@ -39,6 +39,10 @@ from cloud.production import routes as production
 from cloud.production.service import Production, keep_up_to_date, note_readings
 from cloud.quality import routes as quality
 from cloud.quality.service import Quality, store_inspections
+from cloud.reports import routes as reports
+from cloud.reports.compose import Composer, Sources
+from cloud.reports.service import Reports
+from cloud.reports.tasks import keep_reporting
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry.cold_store import ColdStore
 from cloud.telemetry.ingest import Ingest
@@ -59,7 +63,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -80,6 +84,8 @@ def create_app(
             state.energy = Energy(db, state.identity, state.fleet, state.production)
             doors = Doors(state.fleet, state.telemetry, state.quality, state.notify)
             state.alarms = Alarms(db, listener, doors)
+            sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
+            state.reports = Reports(db, state.notify, Composer(sources))
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
@@ -88,6 +94,7 @@ def create_app(
                 asyncio.create_task(keep_sending(db, state.notify)),
                 asyncio.create_task(keep_metered(db, state.production)),
                 asyncio.create_task(keep_evaluated(db, listener, doors)),
+                asyncio.create_task(keep_reporting(db, state.reports)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
@@ -114,7 +121,7 @@ def create_app(
     app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy, alarms):
+    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy, alarms, reports):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

@@ -275,6 +275,11 @@ class Identity:
             trial=tenant["credit_code"] is None,
         )
 
+    async def company_name(self, scope: TenantScope) -> str:
+        """Return what the company is called."""
+        async with self._db.tenant(scope) as connection:
+            return str((await store.select_tenant(connection))["name"])
+
     async def set_language(self, principal: Principal, language: Language | None) -> None:
         """Remember the language the user reads; None follows the browser."""
         async with self._db.tenant(principal.scope) as connection:

@@ -38,6 +38,7 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "rule": '<path d="M4 18h16M4 12l5-5 4 4 7-7"/><path d="M4 15h16" stroke-dasharray="2 3"/>',
         "channel": '<path d="M4 5h16v11H9l-5 4z"/><path d="M8 9h8M8 12h5"/>',
         "board": '<rect x="3" y="4" width="18" height="12" rx="1.5"/><path d="M8 20h8M12 16v4M7 12l3-3 2.5 2 4-4"/>',
+        "report": '<path d="M6 3h9l4 4v14H6zM14 3v5h5M9.5 17v-3M12.5 17v-6M15.5 17v-4"/>',
         "people": '<circle cx="9" cy="8" r="3.5"/><path d="M2.5 20c.6-4 3-6 6.5-6s5.9 2 6.5 6"/><path d="M15.5 5a3.5 3.5 0 0 1 0 6.5M17.5 14.5c2.3.7 3.6 2.6 4 5.5"/>',
         "site": '<path d="M3 20V9l6 4V9l6 4V4h3l1 16z"/><path d="M7 16.5h.1M11.5 16.5h.1"/>',
         "line": '<rect x="2.5" y="14" width="19" height="5" rx="2.5"/><path d="M6 16.5h.1M12 16.5h.1M18 16.5h.1"/><path d="M5 14V9h5v5M13 14V6h6v8"/>',

@@ -21,7 +21,7 @@ from cloud.web.places import ALARMS, Place, at_hand, grouped, open_to, place_of
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
-SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy", "production", "alarms")
+SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy", "production", "alarms", "report")
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}

@@ -48,6 +48,7 @@ from cloud.web.pages import (
     plant_part,
     quality,
     renewal,
+    reports,
     stops,
     trends,
 )
@@ -78,6 +79,7 @@ PAGES: dict[str, Build] = {
     "/alarm-rules": alarm_rules.build,
     "/alarm-rules/{rule_id}": alarm_rules.build_one,
     "/channels": channels.build,
+    "/reports": reports.build,
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
     "/gateways": gateways.build,

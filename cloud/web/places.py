@@ -56,6 +56,7 @@ PLACES = (
     Place("/energy", "energy", Text("Energy", "能源"), PERFORMANCE),
     Place("/quality", "quality", Text("Quality", "质量"), PERFORMANCE, at_hand=True),
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE),
+    Place("/reports", "report", Text("Reports", "报告"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),

@@ -18,6 +18,7 @@ from cloud.identity.service import Identity
 from cloud.notify.service import Notify
 from cloud.production.service import Production
 from cloud.quality.service import Quality
+from cloud.reports.service import Reports
 from cloud.telemetry.service import Telemetry
 from cloud.web.language import COOKIE, language_of
 from protocols.text import Language, Text
@@ -35,12 +36,13 @@ class Domains:
     energy: Energy
     alarms: Alarms
     notify: Notify
+    reports: Reports
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
         """Return those of a running `app`."""
         state = app.state
-        names = ("identity", "fleet", "telemetry", "quality", "production", "energy", "alarms", "notify")
+        names = ("identity", "fleet", "telemetry", "quality", "production", "energy", "alarms", "notify", "reports")
         return cls(*(getattr(state, name) for name in names))
 
 

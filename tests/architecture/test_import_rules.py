@@ -57,7 +57,7 @@ BROKEN = {
         "import httpcore",
     ),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
-    "workbooks are written by point_sheet and cloud.telemetry.workbook": (
+    "workbooks are written by point_sheet, cloud.reports.workbook and cloud.telemetry.workbook": (
         "edge_agent/planted_book.py",
         "import openpyxl",
     ),
@@ -70,6 +70,7 @@ BROKEN = {
     "passwords and tokens are made by identity and fleet": ("cloud/web/planted_jwt.py", "import joserfc"),
     "public ids are made in the cloud": ("edge_agent/planted_id.py", "import uuid_utils"),
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),
+    "reportlab lives in cloud.reports.pdf": ("cloud/reports/planted.py", "import reportlab"),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
     "ONNX graphs are written in models.graph and models.vision.export": ("models/planted_onnx.py", "import onnx"),
     "pictures are opened by models.vision, inspection and enrolment": (
