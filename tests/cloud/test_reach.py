@@ -220,6 +220,9 @@ async def test_the_database_itself_gives_a_person_their_line_only(
                 """
             ).fetchall()
         ]
+    async with db.tenant(company.scope) as connection:  # a board that shows all of the plant
+        board = "INSERT INTO board (id, tenant_id, name, language, turn_s, code_hash, created_by)"
+        await connection.execute(f"{board} VALUES (%s, current_tenant(), 'all', 'en', 9, %s, 't')", [uuid4(), NO_ID])
     series, span = [int(b["series_id"])], (AT.replace(hour=0), AT.replace(hour=23))
     async with (
         person(company, db, "none", {a["line_id"]: "viewer"}) as viewer,
@@ -228,6 +231,7 @@ async def test_the_database_itself_gives_a_person_their_line_only(
         for table, column in tables:
             found = await (await connection.execute(f"SELECT DISTINCT {column}::text FROM {table}")).fetchall()  # noqa: S608
             assert {row[0] for row in found} <= {a["line_id"], a["equipment_id"], a["agent_id"], None}, table
+        assert await (await connection.execute("SELECT name FROM board")).fetchall() == []
         # Telemetry has no row-level security: it is reached through the person's series alone.
         assert await query.select_series(connection, series) == []
         assert await query.select_named_series(connection, series) == []
