@@ -4,8 +4,9 @@ CREATE TABLE report_schedule (
     tenant_id  uuid NOT NULL REFERENCES tenant,
     id         uuid NOT NULL,
     kind       text NOT NULL CHECK (kind IN ('shift', 'day', 'week', 'month')),
-    node_kind  text NOT NULL CHECK (node_kind IN ('site', 'line', 'equipment')),
-    node_id    uuid NOT NULL,
+    site_id      uuid,  -- what it is about: one of the three
+    line_id      uuid,
+    equipment_id uuid,
     language   text NOT NULL CHECK (language IN ('en', 'zh')),
     format     text NOT NULL CHECK (format IN ('pdf', 'xlsx')),
     channel_id uuid NOT NULL,
@@ -16,6 +17,10 @@ CREATE TABLE report_schedule (
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id),
+    CHECK (num_nonnulls(site_id, line_id, equipment_id) = 1),
+    FOREIGN KEY (tenant_id, site_id) REFERENCES site (tenant_id, id),
+    FOREIGN KEY (tenant_id, line_id) REFERENCES line (tenant_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, equipment_id) REFERENCES equipment (tenant_id, id),
     FOREIGN KEY (tenant_id, channel_id) REFERENCES notify_channel (tenant_id, id)
 );
 DO $$ BEGIN PERFORM protect_tenant_table('report_schedule', 'SELECT, INSERT, UPDATE, DELETE'); END $$;

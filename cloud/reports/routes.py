@@ -35,7 +35,7 @@ class Asked(BaseModel):
 
     node: NodeKind = Field(description="What `node_id` is.")
     node_id: UUID = Field(description="A site, a line or a piece of equipment.")
-    kind: Kind
+    period: Kind
     at: AwareDatetime | None = Field(
         None, description="An instant in the period; without it the last one that is over."
     )
@@ -50,7 +50,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 @router.get("/file", response_class=Response, responses={200: {"content": {PDF: _BINARY, XLSX: _BINARY}}})
 async def make_report(principal: Reader, reports: ReportsDoor, asked: AskedQuery) -> Response:
     """The report of a shift, day, week or month, as a PDF or an Excel workbook."""
-    document = await reports.document(principal.scope, Node(kind=asked.node, id=asked.node_id), asked.kind, asked.at)
+    document = await reports.document(principal.scope, Node(kind=asked.node, id=asked.node_id), asked.period, asked.at)
     file = printed(document, asked.format, asked.language)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
     return Response(file.content, media_type=file.media_type, headers=headers)

@@ -20,7 +20,7 @@ from cloud.core.errors import Conflict, Invalid, NotFound, Problem
 from cloud.core.principal import Principal, TenantScope
 from cloud.notify.schemas import Attachment, Channel, Notice
 from cloud.notify.service import Notify
-from cloud.production.schemas import Node
+from cloud.production.schemas import Node, NodeKind
 from cloud.reports import pdf, store, workbook
 from cloud.reports.compose import Composer
 from cloud.reports.periods import LONGEST, Clock
@@ -70,7 +70,7 @@ class Reports:
             raise Invalid(_NO_FILE)
         identity = uuid4()
         row = request.model_dump(exclude={"node"}) | {"id": identity, "created_by": principal.actor}
-        row |= {"node_kind": request.node.kind, "node_id": request.node.id}
+        row |= {f"{kind}_id": request.node.id if request.node.kind == kind else None for kind in _NODES}
         async with self._db.tenant(scope) as connection:
             if len(await store.select_schedules(connection)) >= MAX_SCHEDULES:
                 raise Conflict(_TOO_MANY)
@@ -100,6 +100,7 @@ class Reports:
         document = await self.document(principal.scope, schedule.node, schedule.kind)
         async with self._db.tenant(principal.scope) as connection:
             await self._tell(connection, schedule, document, f"report:{identity}:asked:{uuid4()}")
+            await audit.record(connection, principal.actor, "report.send", schedule.kind, schedule=str(identity))
 
     async def send_due(self, scope: TenantScope, now: datetime) -> None:
         """Send every schedule's last period that has been over for as long as the schedule waits, once.
@@ -142,6 +143,7 @@ class Reports:
         return found
 
 
+_NODES: tuple[NodeKind, ...] = ("site", "line", "equipment")
 _LANGUAGES: tuple[Language, Language] = ("en", "zh")
 _GONE = Text("What it is about has been removed.", "报告所涉及的对象已被删除。")
 
@@ -162,5 +164,5 @@ async def _one(connection: AsyncConnection, identity: UUID) -> Schedule:
 
 
 def _schedule(row: store.Row) -> Schedule:
-    kept = {name: value for name, value in row.items() if name not in ("node_kind", "node_id")}
-    return Schedule(node=Node(kind=row["node_kind"], id=row["node_id"]), **kept)
+    (node,) = (Node(kind=kind, id=row[f"{kind}_id"]) for kind in _NODES if row[f"{kind}_id"])
+    return Schedule(node=node, **{name: row[name] for name in Schedule.model_fields if name != "node"})

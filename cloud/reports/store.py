@@ -15,7 +15,7 @@ NoSuchChannel = ForeignKeyViolation
 """Raised by an insert that names a channel the tenant does not have."""
 
 _COLUMNS = """
-    id, kind, node_kind, node_id, language, format, channel_id, wait_min, told_until, reason_en, reason_zh, created_by,
+    id, kind, site_id, line_id, equipment_id, language, format, channel_id, wait_min, told_until, reason_en, reason_zh, created_by,
     created_at
 """
 
@@ -44,9 +44,9 @@ async def insert_schedule(connection: AsyncConnection, row: Row) -> None:
     await connection.execute(
         """
         INSERT INTO report_schedule
-            (tenant_id, id, kind, node_kind, node_id, language, format, channel_id, wait_min, told_until, created_by)
-        VALUES (current_tenant(), %(id)s, %(kind)s, %(node_kind)s, %(node_id)s, %(language)s, %(format)s,
-                %(channel_id)s, %(wait_min)s, now(), %(created_by)s)
+            (tenant_id, id, kind, site_id, line_id, equipment_id, language, format, channel_id, wait_min, told_until, created_by)
+        VALUES (current_tenant(), %(id)s, %(kind)s, %(site_id)s, %(line_id)s, %(equipment_id)s, %(language)s,
+                %(format)s, %(channel_id)s, %(wait_min)s, now(), %(created_by)s)
         """,
         row,
     )

@@ -38,6 +38,11 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/agents/{agent_id}/configuration": {"text": "[buffer]\nlimit_mb = 7\n"},
     "POST /api/v1/notify/channels": {"kind": "feishu", "name": "ours", "url": "https://example.com/hook"},
     "PUT /api/v1/notify/channels/{channel_id}": {"name": "renamed", "recipients": ["somebody@example.com"]},
+    "POST /api/v1/reports/schedules": {
+        "kind": "day",
+        "node": {"kind": "site", "id": "{site_id}"},
+        "channel_id": "{channel_id}",
+    },
     "POST /api/v1/alarms/rules": RULE,
     "PUT /api/v1/alarms/rules/{rule_id}": RULE | {"name": "renamed"},
     "POST /api/v1/alarms/rules/test": {"rule": RULE},
@@ -90,6 +95,7 @@ SAME = {
     "action": "read",
     "node": "site",
     "kind": "site",
+    "period": "day",
     "first_day": "2026-01-01",
     "last_day": "2026-01-02",
     "start": "2026-02-01T00:00:00Z",
@@ -179,6 +185,7 @@ async def _ids(company: Company) -> dict[str, str]:
         thing: (await get(f"/api/v1/energy/{thing}")).json()[0]["id"] for thing in ("meters", "tariffs", "factors")
     }
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
+    schedule = _filled(BODIES["POST /api/v1/reports/schedules"], {"site_id": site, "channel_id": channel_id})
     return {
         "line_id": line.json()["id"],
         "equipment_id": point["equipment_id"],
@@ -195,6 +202,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "exception_id": holiday.json()["id"],
         "channel_id": channel_id,
         "notice_id": str(notice.json()["id"]),
+        "schedule_id": (await company.http.post("/api/v1/reports/schedules", json=schedule)).json()["id"],
         "diagnostic_id": await _asked(company),
         "meter_id": energy["meters"],
         "tariff_id": energy["tariffs"],
@@ -274,6 +282,7 @@ async def _everything(company: Company) -> list[Any]:
         "alarms",
         "alarms/rules",
         "notify/channels",
+        "reports/schedules",
         "production/calendars",
         "production/calendar-exceptions",
         "production/stop-reasons",

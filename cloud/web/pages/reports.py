@@ -121,7 +121,7 @@ def _show_choice(visit: Visit, places: Mapping[str, str], place: str, kind: Kind
 
 
 def _show_files(visit: Visit, node: Node, kind: Kind, at: datetime | None) -> None:
-    asked: dict[str, object] = {"node": node.kind, "node_id": node.id, "kind": kind, "language": visit.language}
+    asked: dict[str, object] = {"node": node.kind, "node_id": node.id, "period": kind, "language": visit.language}
     asked |= {"at": at.isoformat()} if at else {}
     with box("line"):
         for suffix, name in (("pdf", _PDF), ("xlsx", _EXCEL)):

@@ -70,13 +70,13 @@ async def test_paper_and_workbook_say_what_the_api_says(company: Company, db: Da
     total = (await kpis(company, "equipment", machine, day))["total"]
     at = f"{day}T12:00:00+08:00"
     site = {"node": "site", "node_id": str(company.site_id), "at": at}
-    printed = await asked(company, kind="day", language="en", **site)
+    printed = await asked(company, period="day", language="en", **site)
     assert printed.status_code == 200, printed.text
     assert printed.headers["content-type"] == "application/pdf"
     text = text_of(printed.content)
     for word in ("Daily report", f"{100 * total['kpis']['oee']['value']:.1f} %", f"{total['good']:,.0f}", "press-1"):
         assert word in text
-    kept = await asked(company, kind="shift", format="xlsx", **site)
+    kept = await asked(company, period="shift", format="xlsx", **site)
     sheet = openpyxl.load_workbook(BytesIO(kept.content)).worksheets[0]
     figures = {row[1]: row[2] for row in sheet.iter_rows(values_only=True) if row[1]}
     assert figures["设备综合效率 OEE"] == pytest.approx(100 * total["kpis"]["oee"]["value"])
@@ -116,10 +116,10 @@ async def test_a_report_is_sent_once_when_its_day_is_over(company: Company, mail
 
 async def test_what_cannot_be_reported_is_said(company: Company, new_company: NewCompany) -> None:
     stranger = await new_company()
-    no_shift = await asked(company, kind="shift", node="site", node_id=str(company.site_id))
+    no_shift = await asked(company, period="shift", node="site", node_id=str(company.site_id))
     assert (no_shift.status_code, "shift calendar" in no_shift.json()["detail"]) == (422, True)
     for node in (str(stranger.site_id), str(uuid4())):
-        assert (await asked(company, kind="day", node="site", node_id=node)).status_code == 404
+        assert (await asked(company, period="day", node="site", node_id=node)).status_code == 404
     hook = {"kind": "webhook", "name": "hook", "url": "https://hooks.example.com/x"}
     channel = (await company.http.post("/api/v1/notify/channels", json=hook)).json()["id"]
     body = {"kind": "day", "node": {"kind": "site", "id": str(company.site_id)}, "channel_id": channel}
