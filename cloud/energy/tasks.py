@@ -18,7 +18,7 @@ from cloud.energy.store import days as store
 from cloud.energy.store.meters import adopt, place_unconfirmed, select_meter
 from cloud.energy.store.rows import Row
 from cloud.production.schemas import Node
-from cloud.production.service import Production
+from cloud.production.service import Production, changes_wait
 from cloud.telemetry.service import used_minutes
 from protocols.dictionary.units import conversion
 
@@ -83,6 +83,9 @@ async def _meter(connection: AsyncConnection, production: Production, scope: Ten
     meter = await select_meter(connection, meter_id)
     if not spans or meter is None or meter["series_id"] is None:
         return
+    if meter["equipment_id"] and await changes_wait(connection, meter["equipment_id"]):
+        # Production has still to look at the machine: what it did may change without a new reading.
+        await store.note(connection, meter_id, spans)
     for first, last in _merged([await _affected(connection, meter["series_id"], *span) for span in spans]):
         for begin in _days(first, last, _DAYS_AT_ONCE):
             count = min(_DAYS_AT_ONCE, (last - begin).days + 1)

@@ -9,6 +9,7 @@ counts = await production.counts(scope, equipment_id, start, end)     -> Counts:
 page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
 production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
 note_readings                                                         a follower of the roll-ups
+waiting = await changes_wait(connection, equipment_id)               -> bool: what it did may still change
 await keep_up_to_date(db, telemetry)                                  a task
 
 `node` is a `Node`: a site, a line or a piece of equipment; one of another tenant does not exist: NotFound. Records of
@@ -34,11 +35,12 @@ from cloud.production.record import ShiftRecord, us
 from cloud.production.schemas import Counts, Granularity, KpiReport, Node, Shift, StateSpan
 from cloud.production.stops import Stops
 from cloud.production.store import records as store
+from cloud.production.store.states import has_changes
 from cloud.production.tasks import keep_up_to_date, note_readings
 from cloud.telemetry.service import Telemetry
 from protocols.text import Text
 
-__all__ = ["ELEMENTS", "Production", "keep_up_to_date", "note_readings"]
+__all__ = ["ELEMENTS", "Production", "changes_wait", "keep_up_to_date", "note_readings"]
 
 
 class Production:
@@ -107,6 +109,11 @@ class Production:
             sources=sorted(observed.sources),
             problems=sorted(observed.problems),
         )
+
+
+async def changes_wait(connection: AsyncConnection, equipment_id: UUID) -> bool:
+    """Tell, within a transaction, whether readings of a machine are rolled up that its states do not yet show."""
+    return await has_changes(connection, equipment_id)
 
 
 async def _calendar(connection: AsyncConnection, node: Node) -> Calendar:

@@ -43,15 +43,33 @@ async def mark_dirty(connection: AsyncConnection, dirty: Sequence[tuple[int, dat
     """Note the meters among the (series, minute) pairs, and those of machines that have one, as to be computed anew."""
     await connection.execute(
         """
+        WITH changed AS (
+            SELECT series_id, min(minute) AS first, max(minute) AS last
+            FROM unnest(%s::int[], %s::timestamptz[]) AS d (series_id, minute) GROUP BY series_id
+        ), touched AS (
+            SELECT m.id, c.first, c.last FROM changed c JOIN energy_meter m ON m.series_id = c.series_id
+            WHERE m.tenant_id = current_tenant()
+            UNION ALL
+            SELECT m.id, c.first, c.last FROM changed c JOIN series s ON s.id = c.series_id
+            JOIN energy_meter m ON m.tenant_id = s.tenant_id AND m.equipment_id = s.equipment_id
+            WHERE s.tenant_id = current_tenant() AND m.series_id IS NOT NULL
+        )
         INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
-        SELECT m.tenant_id, m.id, min(d.minute), max(d.minute)
-        FROM unnest(%s::int[], %s::timestamptz[]) AS d (series_id, minute)
-        JOIN series s ON s.id = d.series_id AND s.tenant_id = current_tenant()
-        JOIN energy_meter m ON m.tenant_id = s.tenant_id
-            AND (m.series_id = s.id OR (m.equipment_id = s.equipment_id AND m.series_id IS NOT NULL))
-        GROUP BY m.tenant_id, m.id
+        SELECT current_tenant(), id, min(first), max(last) FROM touched GROUP BY id
         """,
         [[series for series, _ in dirty], [minute for _, minute in dirty]],
+    )
+
+
+async def note(connection: AsyncConnection, meter: UUID, spans: Sequence[tuple[datetime, datetime]]) -> None:
+    """Note spans of a meter as to be computed anew."""
+    await connection.execute(
+        """
+        INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
+        SELECT current_tenant(), %s, min(s.first), max(s.last)
+        FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS s (first, last)
+        """,
+        [meter, [first for first, _ in spans], [last for _, last in spans]],
     )
 
 

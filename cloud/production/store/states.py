@@ -86,6 +86,16 @@ async def take_changes(connection: AsyncConnection, limit: int) -> list[Change]:
     return [Change(*row) for row in await cursor.fetchall()]
 
 
+async def has_changes(connection: AsyncConnection, equipment: UUID) -> bool:
+    """Tell whether there are notes on a machine."""
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM production_change WHERE tenant_id = current_tenant() AND equipment_id = %s)",
+        [equipment],
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
 async def select_points(connection: AsyncConnection) -> list[tuple[UUID, int, str, str]]:
     """Return (equipment, series, name, property) of all current series of the tenant."""
     cursor = await connection.execute(
