@@ -158,11 +158,11 @@ class RuleForm:
             kinds = {kind: visit.say(text) for kind, text in alarm_words.RULE_KINDS.items()}
             usual = "state" if chosen in self.points and self._states(chosen) else "threshold"
             self._select("kind", _KIND, kinds, rule.condition.kind if rule else usual)
-            with box("fields") as by_value:
+            with box("rule-fields") as by_value:
                 names = {series: self._place_of(point) for series, point in self.points.items()}
                 self._select("series_id", _POINT, names, chosen if chosen in names else None, clear=True)
                 self._select("property", _ENTRY, self._entries(), rule.selection.property if rule else None, clear=True)
-            with box("fields") as where:
+            with box("rule-fields") as where:
                 classes = {one.equipment_class for one in self._plant.values()}
                 known = {code: visit.say(text) for code, text in equipment_classes().items() if code in classes}
                 of_class = rule.selection.equipment_class if rule else None
@@ -208,7 +208,7 @@ class RuleForm:
                 self._number("percent", _PERCENT, condition.get("percent", 5))
                 self._number("window_minutes", _MINUTES, condition.get("window_minutes", 60))
                 self._number("least_parts", _LEAST, condition.get("least_parts", 20))
-            with box("fields"):
+            with box("rule-fields"):
                 self._number("on_delay_s", _ON_DELAY, rule.on_delay_s if rule else 0)
                 self._number("off_delay_s", _OFF_DELAY, rule.off_delay_s if rule else 0)
                 priorities = {one: visit.say(alarm_words.PRIORITIES[one].text) for one in PRIORITIES}
@@ -224,7 +224,7 @@ class RuleForm:
             Words(visit.say(_WHO), tag="h2")
             if not self._channels:
                 Words(visit.say(_NO_CHANNELS), "muted", tag="p")
-            with box("fields"):
+            with box("rule-fields"):
                 self._select(
                     "channels",
                     _CHANNELS,
@@ -233,7 +233,7 @@ class RuleForm:
                     many=True,
                 )
                 self._fields["tell_return"] = ui.checkbox(visit.say(_RETURN), value=rule.tell_return if rule else False)
-            with box("fields"):
+            with box("rule-fields"):
                 self._number("after", _AFTER, step.after_minutes if step else None)
                 self._select(
                     "next", _NEXT, self._channels, _known(step.channels if step else (), self._channels), many=True
@@ -244,7 +244,7 @@ class RuleForm:
             self._fields["enabled"] = ui.switch(visit.say(_ON_OFF), value=rule.enabled if rule else True)
 
     def _group(self, kind: str) -> ui.element:
-        self._groups[kind] = box("fields")
+        self._groups[kind] = box("rule-fields")
         return self._groups[kind]
 
     def _show_kind(self) -> None:

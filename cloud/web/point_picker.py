@@ -46,7 +46,7 @@ class PointPicker:
             typed = box("", "input", type="search", placeholder=visit.say(_SEARCH), aria_label=visit.say(_SEARCH))
         typed.on("input", self._typed, js_handler="event => emit(event.target.value)")
         self._found = box("found")
-        self._tree = box("tree")
+        self._tree = box("picker-tree")
         with self._tree:
             self._grow()
 
@@ -65,12 +65,12 @@ class PointPicker:
     def _grow(self) -> None:
         ordered = sorted(self._plant.values(), key=lambda each: (each.where, each.place))
         for (site, line), members in groupby(ordered, key=lambda each: each.where):
-            Words(f"{site} › {line}" if line else site, "branch", tag="div")
+            Words(f"{site} › {line}" if line else site, "picker-branch", tag="div")
             for equipment in members:
                 self._branch(equipment)
 
     def _branch(self, equipment: Equipment) -> None:
-        with box("machine", "details") as details:
+        with box("picker-machine", "details") as details:
             with box("", "summary"):
                 icon(equipment.known.equipment_class)
                 Words(equipment.known.label)

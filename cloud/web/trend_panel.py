@@ -182,7 +182,7 @@ class TrendPanel:
         say, unit = self._visit.say, point.series.unit_symbol
         with box("", "tr"):
             with box("", "td"), box("curve-name"):
-                box("swatch").style(f"background: {COLOURS[place % len(COLOURS)]}")
+                box("curve-swatch").style(f"background: {COLOURS[place % len(COLOURS)]}")
                 with box("stack"):
                     Words(say(point.name) + (f" ({unit})" if unit else ""))
                     with box("link small", "a", href=f"/equipment/{equipment.known.id}"):
