@@ -57,7 +57,7 @@ _LOG, _NOTHING_TOLD = Text("What was told", "发送记录"), Text("Nothing has b
 _RETRY, _OLDER, _NEWEST = Text("Send again", "重新发送"), Text("Older", "更早"), Text("Newest", "最新")
 _HELP = {
     "dingtalk": Text(
-        "Group settings > Robots > Custom; choose signing (加签).", "群设置 > 机器人 > 自定义，安全设置选择“加签”。"
+        "Group settings > Robots > Custom; choose signing (jia qian).", "群设置 > 机器人 > 自定义，安全设置选择“加签”。"
     ),
     "wecom": Text("Group > Add a group robot; copy its webhook address.", "群聊 > 添加群机器人，复制 Webhook 地址。"),
     "feishu": Text(

@@ -159,7 +159,7 @@ def show_bar(name: str, amount: str, note: str, share: float) -> None:
             with box("line"):
                 Words(note, "muted small")
                 Words(amount, "num strong")
-        with box("meter"):
+        with box("loss-bar"):
             box("fill").style(f"width: {max(100 * share, 0.5):.1f}%")
 
 
