@@ -49,20 +49,20 @@ class MachineKind(NamedTuple):
 
 
 _STATE = ("MchState", "machine_state", "C62")
-_POWER, _ENERGY = ("Power", "active_power_total", "KWT"), ("Energy", "energy_active_import", "KWH")
+_POWER, _ENERGY = ("PkW", "active_power_total", "KWT"), ("EPI", "energy_active_import", "KWH")
 _FAULT = ("FltAct", "fault_active", "C62")
-_PARTS = (("GoodCnt", "part_count_good", "C62"), ("RejCnt", "part_count_reject", "C62"), ("Cycle", "cycle_time", "SEC"))
+_PARTS = (("GoodCnt", "part_count_good", "C62"), ("RejCnt", "part_count_reject", "C62"), ("CycT", "cycle_time", "SEC"))
 KINDS = {
     "injection_moulding": MachineKind("opcua", "demo-injection-moulder", 31, 6.5, 18, (
-        _STATE, _FAULT, _POWER, _ENERGY, *_PARTS, ("Melt", "melt_temperature", "CEL"), ("Mould", "mould_temperature", "CEL"))),
+        _STATE, _FAULT, _POWER, _ENERGY, *_PARTS, ("MeltT", "melt_temperature", "CEL"), ("MldT", "mould_temperature", "CEL"))),
     "cnc": MachineKind("opcua", "opc-40501-machine-tool", 11, 2.2, 95, (
-        _STATE, _FAULT, _POWER, _ENERGY, *_PARTS, ("Spindle", "spindle_speed", "RPM"))),
+        _STATE, _FAULT, _POWER, _ENERGY, *_PARTS, ("SpdRpm", "spindle_speed", "RPM"))),
     "conveyor": MachineKind("modbus", "", 2.4, 0.3, 18, (_STATE, _POWER, _ENERGY, *_PARTS)),
     "robot": MachineKind("opcua", "opc-40010-robot", 3.1, 0.8, 18, (_STATE, _FAULT, _POWER, _ENERGY)),
     "compressor": MachineKind("modbus", "demo-air-compressor", 34, 11, 0, (
-        ("Run", "compressor_running", "C62"), _POWER, _ENERGY, ("Pressure", "discharge_pressure", "BAR"))),
+        ("RunSt", "compressor_running", "C62"), _POWER, _ENERGY, ("DisP", "discharge_pressure", "BAR"))),
     "chiller": MachineKind("modbus", "carel-uc2se", 14, 3, 0, (
-        _POWER, _ENERGY, ("Supply", "chilled_water_supply_temperature", "CEL"))),
+        _POWER, _ENERGY, ("ChwT", "chilled_water_supply_temperature", "CEL"))),
     "energy_meter": MachineKind("modbus", "demo-energy-meter", 0, 0, 0, (
         _POWER, _ENERGY, ("PF", "power_factor_total", "C62"), ("U1", "voltage_l1_n", "VLT"))),
     "inspection_station": MachineKind("folder", "zoo/part-surface", 0, 0, 0, (
@@ -197,7 +197,7 @@ def _deliver_site(plant: Plant, site: str, now: int, random: np.random.Generator
         state = _states(name, minutes, random)
         values = _values(name, kind, state, random, total_kw=kilowatts)
         if kind != "energy_meter":
-            kilowatts = kilowatts + values["Power"]
+            kilowatts = kilowatts + values["PkW"]
         _deliver_machine(plant, name, KINDS[kind].points, minutes, state, values)
 
 
@@ -228,7 +228,7 @@ def _values(name: str, kind: str, state: Array, random: np.random.Generator, *, 
         works, data.works_kw * (1 + 0.05 * wear), np.where(state == IDLE, data.waits_kw, 0.2 * data.waits_kw)
     )
     power = total_kw if kind == "energy_meter" else np.maximum(power + random.normal(0, 0.03, len(state)) * power, 0)
-    values = {"MchState": state, "Power": power, "Energy": 20_000 + np.cumsum(power) / 60}
+    values = {"MchState": state, "PkW": power, "EPI": 20_000 + np.cumsum(power) / 60}
     values["FltAct"] = np.zeros(len(state))
     if name == FAULTY:
         values["FltAct"][-22:] = 1
@@ -236,12 +236,12 @@ def _values(name: str, kind: str, state: Array, random: np.random.Generator, *, 
         made = np.cumsum(np.where(works, 60 / data.cycle_s, 0.0))
         rejected = np.cumsum(np.where(works, 60 / data.cycle_s * (0.015 + 0.05 * wear), 0.0))
         values |= {"GoodCnt": np.floor(made - rejected), "RejCnt": np.floor(rejected)}
-        values["Cycle"] = about(data.cycle_s, 0.02 * data.cycle_s)
+        values["CycT"] = about(data.cycle_s, 0.02 * data.cycle_s)
     slow = np.sin(np.arange(len(state)) / 97)
     values |= {
-        "Melt": about(231, 0.4) + 1.2 * slow + 4 * wear, "Mould": about(62, 0.2) + slow, "Run": works.astype(float),
-        "Spindle": np.where(works, about(5200, 60), 0.0), "Pressure": about(7.1, 0.06) + 0.2 * slow,
-        "Supply": about(9.5, 0.1) + 0.4 * slow, "PF": 0.93 + 0.02 * slow, "U1": about(231, 0.8),
+        "MeltT": about(231, 0.4) + 1.2 * slow + 4 * wear, "MldT": about(62, 0.2) + slow, "RunSt": works.astype(float),
+        "SpdRpm": np.where(works, about(5200, 60), 0.0), "DisP": about(7.1, 0.06) + 0.2 * slow,
+        "ChwT": about(9.5, 0.1) + 0.4 * slow, "PF": 0.93 + 0.02 * slow, "U1": about(231, 0.8),
     }  # fmt: skip
     return values
 
