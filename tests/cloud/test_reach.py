@@ -220,6 +220,10 @@ async def test_the_database_itself_gives_a_person_their_line_only(
                 """
             ).fetchall()
         ]
+    channel = {"kind": "email", "name": "office", "recipients": [company.email]}
+    channel_id = (await company.http.post("/api/v1/notify/channels", json=channel)).json()["id"]
+    report = {"kind": "day", "node": {"kind": "line", "id": b["line_id"]}, "channel_id": channel_id}
+    assert (await company.http.post("/api/v1/reports/schedules", json=report)).status_code == 201
     async with db.tenant(company.scope) as connection:  # a board that shows all of the plant
         board = "INSERT INTO board (id, tenant_id, name, language, turn_s, code_hash, created_by)"
         await connection.execute(f"{board} VALUES (%s, current_tenant(), 'all', 'en', 9, %s, 't')", [uuid4(), NO_ID])
@@ -231,7 +235,8 @@ async def test_the_database_itself_gives_a_person_their_line_only(
         for table, column in tables:
             found = await (await connection.execute(f"SELECT DISTINCT {column}::text FROM {table}")).fetchall()  # noqa: S608
             assert {row[0] for row in found} <= {a["line_id"], a["equipment_id"], a["agent_id"], None}, table
-        assert await (await connection.execute("SELECT name FROM board")).fetchall() == []
+        for table in ("board", "report_schedule"):
+            assert await (await connection.execute(f"SELECT FROM {table}")).fetchall() == [], table
         # Telemetry has no row-level security: it is reached through the person's series alone.
         assert await query.select_series(connection, series) == []
         assert await query.select_named_series(connection, series) == []
