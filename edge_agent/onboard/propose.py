@@ -1,8 +1,8 @@
 """Proposes a dictionary entry for every point of a device, from what is written about the points alone.
 
-text -> concepts (propose_text, propose_concepts) -> entries that fit (propose_match) -> chance of being right
-(propose_confidence); what a technician confirmed before comes first (propose_memory). Needs no network, no model, no
-device.
+text -> concepts (propose_text, propose_concepts) -> how near each entry comes (propose_nearest, propose_signals) -> which
+is the likeliest (propose_rank) -> chance of being right (propose_confidence); what a technician confirmed before comes
+first (propose_memory). Needs no network, no device; what is fitted is a file of a few hundred kilobytes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import msgspec
 
 from edge_agent.onboard.point_list import PointList
 from edge_agent.onboard.propose_concepts import Described
-from edge_agent.onboard.propose_confidence import confidence, features, load_weights
+from edge_agent.onboard.propose_confidence import confidence, features, load_confidence
 from edge_agent.onboard.propose_context import Device, describe
 from edge_agent.onboard.propose_lexicon import load_lexicon
-from edge_agent.onboard.propose_match import Candidate, candidates, concept_name
+from edge_agent.onboard.propose_match import concept_name
 from edge_agent.onboard.propose_memory import Memory
+from edge_agent.onboard.propose_nearest import Nearest, left_over
+from edge_agent.onboard.propose_rank import Weights, load_weights, rank
+from edge_agent.onboard.propose_signals import Seen, see
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.errors import ConfigError
 from protocols.text import Text
 
-PROPOSED = 0.65
+PROPOSED = 0.6
 """Below this chance of being right nothing is proposed: a wrong mapping costs more than an empty one.
 
 Raising it from 0.6, lists at first sight went from 79.5 to 77.6 % found and from 6.5 to 4.7 % false on what has no entry.
@@ -36,6 +39,10 @@ NONE_MOST = 0.75
 """The confidence of "nothing fits" at most: leaving a point out always waits for a person's eye."""
 
 CONFIRMED = 0.99
+
+WORDS = frozenset({"w ", "h ", "b "})
+TELLING = 0.8
+"""Signals that are words a person can read, and the weight from which on one is worth showing."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -51,29 +58,25 @@ class _Answer(msgspec.Struct):
     property: str | None
 
 
-def propose(
-    found: PointList, memory: Memory | None = None, weights: Mapping[str, float] | None = None
-) -> dict[str, Proposal]:
+class Fitted(msgspec.Struct, frozen=True):
+    """What is fitted: the weights of the ranking and those of the confidence."""
+
+    ranking: Weights
+    confidence: Mapping[str, float]
+
+
+def propose(found: PointList, memory: Memory | None = None, fitted: Fitted | None = None) -> dict[str, Proposal]:
     """Return the proposal for every point of `found` by its address, in the order of the list.
 
-    `weights` replace the fitted ones (see propose_confidence). The same list gives the same answer whatever its order.
+    `fitted` replaces what this package comes with. The same list gives the same answer whichever way round it is.
     """
     device = describe(found)
-    options = [candidates(point, device) for point in device.points]
-    best_of_code: dict[str, float] = {}
-    for listed in options:
-        if listed:
-            best_of_code[listed[0].code] = max(best_of_code.get(listed[0].code, 0.0), listed[0].score)
-    chosen = weights or load_weights()
-    proposals = {}
+    fitted = fitted or Fitted(load_weights(), load_confidence())
     recalled = (memory or Memory()).recall(found)
-    for written, point, listed, (known, code) in zip(found.points, device.points, options, recalled, strict=True):
-        if known:
-            proposals[written.address] = _confirmed(code)
-            continue
-        chance = confidence(features(point, device, listed, best_of_code), chosen) if listed else 0.0
-        proposals[written.address] = _proposal(point, device, listed, chance)
-    return proposals
+    return {
+        written.address: _confirmed(code) if known else _proposal(seen, device, fitted)
+        for written, seen, (known, code) in zip(found.points, see(device), recalled, strict=True)
+    }
 
 
 def read_answers(path: Path) -> dict[str, str | None]:
@@ -102,19 +105,24 @@ def _confirmed(code: str | None) -> Proposal:
     )
 
 
-def _proposal(point: Described, device: Device, listed: Sequence[Candidate], chance: float) -> Proposal:
-    nearest = tuple(candidate.code for candidate in listed[:4])
-    if not listed:
-        return Proposal(None, NONE_MOST if not point.unknown else 0.6, _nothing(point), ())
-    best = listed[0]
+def _proposal(seen: Seen, device: Device, fitted: Fitted) -> Proposal:
+    if not seen.pairs:
+        return Proposal(None, NONE_MOST if not seen.point.unknown else 0.6, _nothing(seen.point), ())
+    ranked, none = rank(seen.signals, seen.pairs, fitted.ranking)
+    chance = confidence(features(seen, ranked, none), fitted.confidence)
+    best, codes = ranked[0].code, tuple(one.code for one in ranked[:4])
     if chance < PROPOSED:
-        return Proposal(None, round(min(NONE_MOST, 1.0 - chance), 3), _rejected(point, best), nearest)
-    return Proposal(best.code, round(chance, 3), _reason(point, device, best), nearest[1:])
+        return Proposal(None, round(min(NONE_MOST, 1.0 - chance), 3), _rejected(seen, best), codes)
+    return Proposal(best, round(chance, 3), _reason(seen, device, best, fitted.ranking), codes[1:])
 
 
-def _reason(point: Described, device: Device, best: Candidate) -> Text:
-    entry = load_dictionary()[best.code]
-    en, zh = [_says(best.explained).en], [_says(best.explained).zh]
+def _reason(seen: Seen, device: Device, code: str, weights: Weights) -> Text:
+    point, entry, found = seen.point, load_dictionary()[code], seen.near[code]
+    says = _says(found.explained)
+    en, zh = [says.en], [says.zh]
+    if words := _usual_words(seen, code, weights):
+        en.append(f"other makers write it so: {', '.join(words)}")
+        zh.append(f"其他厂家也这样写：{'、'.join(words)}")
     if point.unit_quantity and point.point.unit and entry.unit != "C62":
         en.append(f"unit {point.point.unit} agrees")
         zh.append(f"单位 {point.point.unit} 相符")
@@ -122,23 +130,32 @@ def _reason(point: Described, device: Device, best: Candidate) -> Text:
     if kind and entry.equipment_class in device.kinds:
         en.append(f"usual on: {kind.en.lower()}")
         zh.append(f"{kind.zh}常见参数")
-    unclear = _unclear(point, best)
+    unclear = _unclear(point, found)
     return Text("; ".join([*en, *filter(None, [unclear.en])]), "；".join([*zh, *filter(None, [unclear.zh])]))
 
 
-def _rejected(point: Described, best: Candidate) -> Text:
-    """Say what keeps the nearest entry from being proposed, the strongest ground alone."""
-    entry = load_dictionary()[best.code]
+def _usual_words(seen: Seen, code: str, weights: Weights) -> list[str]:
+    """Return words of the point that speak for the entry by themselves, where its concepts alone would not do."""
+    if not seen.near[code].amiss:
+        return []
+    words = {signal[2:]: weights.worth(signal, 1.0).get(code, 0.0) for signal in seen.signals if signal[:2] in WORDS}
+    telling = sorted(words, key=lambda word: (-words[word], word))
+    return [word for word in telling if words[word] >= TELLING][:2]
+
+
+def _rejected(seen: Seen, code: str) -> Text:
+    """Say what keeps the likeliest entry from being proposed, the strongest ground alone."""
+    point, found, entry = seen.point, seen.near[code], load_dictionary()[code]
     words = _unknown_words(point)
-    if best.left:
-        left = [Text(concept_name(concept, "en"), concept_name(concept, "zh")) for concept in best.left[:3]]
+    if left := left_over(point, found):
+        named = [Text(concept_name(concept, "en"), concept_name(concept, "zh")) for concept in left[:3]]
         why = Text(
-            f"{', '.join(text.en for text in left)} makes another thing of it",
-            f"“{'”“'.join(text.zh for text in left)}”说明它是另一个量",
+            f"{', '.join(text.en for text in named)} makes another thing of it",
+            f"“{'”“'.join(text.zh for text in named)}”说明它是另一个量",
         )
     elif words:
         why = Text(f"what {', '.join(words)} means is not known", f"不认识“{'”“'.join(words)}”")
-    elif "#writable" in point.flags and entry.aggregation in {"avg", "counter_delta"}:
+    elif "#writable" in point.flags and found.measured:
         why = Text("it may be written, which a measured value may not", "该点可写，而测量值应为只读")
     elif entry.data_type == "REAL_MEASURE" and not point.unit_quantity:
         why = Text("no unit bears it out", "没有单位可以佐证")
@@ -177,9 +194,9 @@ def _says(concepts: Sequence[str]) -> Text:
     )
 
 
-def _unclear(point: Described, best: Candidate) -> Text:
+def _unclear(point: Described, found: Nearest) -> Text:
     """Say what stays unexplained: concepts that the entry has not, words that nobody knows."""
-    words = _unknown_words(point)
-    en = [concept_name(concept, "en") for concept in best.left] + words
-    zh = [concept_name(concept, "zh") for concept in best.left] + words
+    words, left = _unknown_words(point), left_over(point, found)
+    en = [concept_name(concept, "en") for concept in left] + words
+    zh = [concept_name(concept, "zh") for concept in left] + words
     return Text("left over: " + ", ".join(en), "未能解释：" + "、".join(zh)) if en else Text("", "")

@@ -76,6 +76,15 @@ BOOLEAN = frozenset(
 )
 """Data types of two states, beside all that hold "bool"."""
 
+OTHER_CURRENT = frozenset(
+    {
+        *("voltage", "power", "energy", "frequency", "temperature", "pressure", "flow", "level", "speed", "position"),
+        *("version", "number", "name", "mode", "program", "tool", "time", "state", "order", "part", "fault", "alarm"),
+        *("count", "humidity", "torque", "override", "line", "code", "model", "up_time"),
+    }
+)
+"""Concepts beside which "current" means present."""
+
 DECISIVE = frozenset(
     {
         *("setpoint", "limit", "nominal", "demand", "delay", "offset", "hysteresis", "minimum", "ramp", "harmonic"),
@@ -126,7 +135,7 @@ class Described(msgspec.Struct, frozen=True):
 def described(point: Point, kinds: Sequence[str]) -> Described:
     """Return what `point` of a device of one of `kinds` (empty: unknown) is about."""
     path, name, remark, listed = _texts(point)
-    name, quantity = _without_unit(name, quantity_of(point.unit))
+    name, quantity = _without_unit(_without_tail(name, point.unit), quantity_of(point.unit))
     remark, quantity = _without_unit(remark, quantity)
     parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
@@ -156,7 +165,8 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(parse(text, quantity, kinds), 0.6, 0.5, 0.2)
     for text in remarked.brackets if len(remark.split()) < 6 else ():
         evidence.add(parse(text, quantity, kinds), 0.4, 0.1, 0.0)
-    spelled = set(parse(point.description, quantity, kinds).concepts) & {*PHASES}
+    told = parse(point.description, quantity, kinds)
+    spelled = told.concepts.union(*(parse(text, quantity, kinds).concepts for text in told.brackets)) & {*PHASES}
     if len(spelled) == 1 and not spelled & evidence.support.keys() and not evidence.support.keys() & {*PHASES, "total"}:
         evidence.add(Parsed(frozenset(spelled)), 0.6, 0.6, 0.0)
     if (
@@ -249,7 +259,7 @@ class _Evidence:
 _UNIT_AT_END = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,12})[)\]）】]\s*$")
 _EITHER = re.compile(
     r"(?i)(?<![a-z])(on|start|run|enable|open|fwd|forward|cw|auto|hand|man|manual|local|remote|ein|heating)\s*/\s*"
-    r"(off|stop|disable|close|rev|reverse|ccw|man|manual|auto|remote|local|aus|cooling)(?![a-z])"
+    r"(off|stop|disable|close|rev|reverse|ccw|man|manual|auto|remote|local|network|aus|cooling)(?![a-z])"
 )
 _CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
 """A list of what a state may be, "auto/manual/off"."""
@@ -262,6 +272,8 @@ _NUMBERED_ALARM = re.compile(
 )
 _INDEXED_ALARM = re.compile(r"(?i)(?:alarm|fault|warning|error)s?\[\d")
 _BIT = re.compile(r"(?i)\bbit\s?\d|第\s?\d+\s?位")
+_SENTENCE = re.compile(r"(?i)_(?:of|the|is|in|and|for|to)_")
+_SYMBOL = re.compile(r"\w{3,}")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
 
@@ -284,8 +296,12 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
         path = re.split(r"[./]", remark)
     if " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
         remark = ""
+    if _SYMBOL.fullmatch(remark) and remark in point.address and _says_something(parse(name, "", ())):
+        remark = ""  # the address once more
     if not name:
         name = path[-1] if path else ""
+    if _SENTENCE.search(name):
+        name = name.replace("_", " ")
     segments = [part for part in re.split(r"[./\\]|::", name) if part]
     if len(segments) == 1 and name.count("_") > 3 and not (name.islower() or name.isupper()):
         segments = name.split("_")
@@ -307,6 +323,12 @@ def _says_something(parsed: Parsed) -> bool:
 
 def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[a-z]{4})\.\s|[。;；\n]", text.strip(), maxsplit=1)[0]
+
+
+def _without_tail(name: str, unit: str) -> str:
+    """Return `name` without the unit that ends it, "current_l2_a" of amperes."""
+    head, parting, tail = name.rpartition("_")
+    return head if parting and head and unit and tail.casefold() == unit.casefold() else name
 
 
 def _without_unit(text: str, quantity: str) -> tuple[str, str]:
@@ -337,23 +359,7 @@ def _current_means_present(concepts: set[str], quantity: str) -> bool:
     """Tell "current tool" and "current speed" from an electric current."""
     if quantity == "electric_current":
         return False
-    other = {"voltage", "power", "energy", "frequency", "temperature", "pressure", "flow", "level", "speed", "position"}
-    other |= {
-        "version",
-        "number",
-        "name",
-        "mode",
-        "program",
-        "tool",
-        "time",
-        "state",
-        "order",
-        "part",
-        "fault",
-        "alarm",
-    }
-    other |= {"count", "humidity", "torque", "override", "line", "code", "model", "up_time"}
-    return bool(other & concepts) or quantity not in {"", "percent"}
+    return bool(OTHER_CURRENT & concepts) or quantity not in {"", "percent"}
 
 
 def _flags(point: Point, quantity: str, concepts: set[str], states: int) -> frozenset[str]:

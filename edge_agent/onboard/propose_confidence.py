@@ -1,8 +1,8 @@
 """Says how surely a proposal is right: the chance that a technician would accept it, from how it was found.
 
-A logistic model over a handful of features. Its weights are data (`propose_confidence.toml`), fitted by
-`python -m tests.benchmarks.mapping_fit` on point lists whose words were partly made unknown, so that a device in words
-nobody has seen gets the modest confidence it deserves.
+The ranking's own chances come from lists whose words the lexicon knows; on a list of a vendor nobody has seen they are too
+bold. This second, logistic model over a handful of features is fitted on how the ranking fared on vendors it was fitted
+without (`python -m tests.benchmarks.mapping_fit`, which writes `propose_confidence.toml`).
 """
 
 from __future__ import annotations
@@ -13,88 +13,72 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
-from edge_agent.onboard.propose_concepts import Described
-from edge_agent.onboard.propose_context import Device
-from edge_agent.onboard.propose_lexicon import load_lexicon
-from edge_agent.onboard.propose_match import Candidate
-from protocols.dictionary.entries import load_dictionary
+from edge_agent.onboard.propose_rank import Ranked
+from edge_agent.onboard.propose_signals import Seen
 
 FEATURES = (
     "one",
+    "odds",
+    "against_none",
+    "against_second",
     "unexplained",
-    "evidence",
-    "margin",
+    "amiss",
     "unknown_words",
-    "unit_agrees",
-    "unit_missing",
+    "unknown_state",
     "better_sibling",
-    "other_class",
-    "left_over",
-    "left_role",
-    "left_quantity",
-    "weak_reading",
-    "anywhere",
-    "written_measure",
-    "read_command",
     "one_concept",
     "bare",
-    "unknown_state",
+    "written_measure",
 )
 
-CAUTION = 0.5
-"""Taken from the log-odds: words of a vendor nobody has seen mislead more often than those the weights were fitted on.
+STATES = frozenset({"state", "command", "status_word"})
+"""Kinds of quantity whose points a single unknown word makes another thing: "drag state" is no machine state."""
 
-Lists at first sight were right in 93 % of what the weights alone called sure, and in 97 % of it in cross-validation.
-"""
+MOST_ODDS = 6.0
 
 Weights = Mapping[str, float]
 
 
 @lru_cache(maxsize=1)
-def load_weights() -> Weights:
+def load_confidence() -> Weights:
     """Return the fitted weight of each feature; read once per process."""
     text = files("edge_agent.onboard").joinpath("propose_confidence.toml").read_text(encoding="utf-8")
     weights: dict[str, float] = tomllib.loads(text)["weights"]
     return weights
 
 
-def features(
-    point: Described, device: Device, found: Sequence[Candidate], best_of_code: Mapping[str, float]
-) -> dict[str, float]:
-    """Return what the confidence in the first of `found` rests on, each feature about 0..1.
+def features(seen: Seen, ranked: Sequence[Ranked], none: float) -> dict[str, float]:
+    """Return what the confidence in the first of `ranked` rests on, each feature of the order of one.
 
-    `best_of_code`: the best score that any point of the device has for each entry.
+    `none`: the chance that no entry fits.
     """
-    best = found[0]
-    classes = load_lexicon().class_of
-    entry = load_dictionary()[best.code]
-    physical = entry.data_type == "REAL_MEASURE" and entry.unit != "C62"
+    point, best = seen.point, ranked[0]
+    found = seen.near[best.code]
+    second = ranked[1].chance if len(ranked) > 1 else 0.0
+    unknown = min(sum(point.unknown.values()), 3.0) / 3.0
     return {
         "one": 1.0,
-        "unexplained": 1.0 - best.score,
-        "evidence": min(best.evidence, 3.0) / 3.0,
-        "margin": best.score - (found[1].score if len(found) > 1 else 0.0),
-        "unknown_words": min(sum(point.unknown.values()), 3.0) / 3.0,
-        "unit_agrees": float(physical and bool(point.unit_quantity)),
-        "unit_missing": float(physical and not point.unit_quantity),
-        "better_sibling": best_of_code.get(best.code, best.score) - best.score,
-        "other_class": float(bool(device.kinds) and entry.equipment_class not in {"generic", "sensor", *device.kinds}),
-        "left_over": min(len(best.left), 3) / 3.0,
-        "left_role": float(any(classes[concept] == "role" for concept in best.left)),
-        "left_quantity": float(any(classes[concept] == "quantity" for concept in best.left)),
-        "weak_reading": 1.0 - best.preference,
-        "anywhere": float(best.anywhere),
-        "written_measure": float(
-            {"#writable", "#access"} <= point.flags and entry.aggregation in {"avg", "counter_delta"}
-        ),
-        "read_command": float("#writable" not in point.flags and entry.quantity_kind == "command"),
-        "unknown_state": float(entry.quantity_kind in {"state", "command"} and sum(point.unknown.values()) > 0.3),
-        "one_concept": float(len(best.explained) == 1),
+        "odds": _odds(best.chance, 1.0 - best.chance),
+        "against_none": _odds(best.chance, none),
+        "against_second": _odds(best.chance, second),
+        "unexplained": 1.0 - found.score,
+        "amiss": min(found.amiss, 2) / 2.0,
+        "unknown_words": unknown,
+        "unknown_state": unknown if found.quantity_kind in STATES else 0.0,
+        "better_sibling": max(0.0, seen.best_of.get(best.code, found.score) - found.score),
+        "one_concept": float(len(found.explained) == 1),
         "bare": float(not point.unit_quantity and not point.flags & {"#bool", "#text", "#writable"}),
+        "written_measure": float({"#writable", "#access"} <= point.flags and found.measured),
     }
 
 
 def confidence(of: Mapping[str, float], weights: Weights) -> float:
     """Return the chance that a proposal with these features is right, 0..1."""
-    z = sum(weights[name] * of[name] for name in FEATURES) - CAUTION
+    z = sum(weights[name] * of[name] for name in FEATURES)
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
+
+
+def _odds(one: float, other: float) -> float:
+    """Return the logarithm of `one` : `other` in units of MOST_ODDS, -1..1."""
+    logarithm = math.log(max(one, 1e-6) / max(other, 1e-6))
+    return max(-MOST_ODDS, min(MOST_ODDS, logarithm)) / MOST_ODDS

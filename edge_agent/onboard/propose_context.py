@@ -146,7 +146,7 @@ _NUMBERED = re.compile(
 )
 _FRONT = re.compile(r"[A-Za-z]+\d*_(?=[A-Za-z])")
 _CLAUSE = re.compile(r"[^,，;；。]+[,，;；。]?")
-_SERIES = re.compile(r"[\s_.#\-]*(?:\[(\d)\]|(?<![\d.])(\d)|(?<![A-Za-z])([A-Ca-c]))$")
+_SERIES = re.compile(r"[\s_.#\-]*(?:\[(\d)\]|(?<![\d.])(\d)|(?<![A-Za-z])([A-CR-Ta-cr-t]))$")
 
 
 def _without_tag(points: Sequence[Point]) -> Sequence[Point]:
@@ -217,7 +217,7 @@ def _beside_each_other(points: Sequence[Described], electrical: bool) -> list[De
             rows[name[: end.start()], point.point.unit].append(((end[1] or end[2] or end[3]).casefold(), index))
     told: dict[int, tuple[str, str]] = {}
     for row in rows.values():
-        if "".join(sorted(mark for mark, _ in row)) not in {"012", "123", "abc"}:
+        if "".join(sorted(mark for mark, _ in row)) not in {"012", "123", "abc", "rst"}:
             continue
         for phase, (_, index) in enumerate(sorted(row)):
             between = "line_to_line" in points[index].support

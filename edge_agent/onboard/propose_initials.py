@@ -19,6 +19,9 @@ FEWEST = 3
 """So many names of a list have to be initials for any to be read so."""
 
 LONGEST = 6
+CHANNELS = frozenset({"AI", "AO", "DI", "DO"})
+"""Kinds of a controller's channels: in front of initials they say where a signal comes in, not what it is."""
+
 _TOKEN = re.compile(r"(?<![A-Za-z])[A-Z]{1,9}(?![A-Za-z])")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -49,7 +52,7 @@ def _spelled(name: str, quantity: str) -> str:
     lexicon = load_lexicon()
     spelled = name
     for token in reversed(tokens):
-        concepts = _decoded(token[0], quantity)
+        concepts = () if token[0] in CHANNELS and len(tokens) > 1 else _decoded(token[0], quantity)
         if concepts is None:
             return ""
         spelled = spelled[: token.start()] + lexicon.mark(*concepts) + spelled[token.end() :]

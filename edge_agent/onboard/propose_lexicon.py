@@ -125,7 +125,7 @@ _COUNTED_UNIT = re.compile(r"[x×*]?\s*\d+(?:[.,]\d+)?\s*[x×*]?\s*([^\d\s/.].*)
 _ATOM = re.compile(
     r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[\u3007\u3400-\u4dbf\u4e00-\u9fff]|[\ue000-\uefff]|[À-ÿ]+"
 )
-_UNITS_INSIDE = re.compile(r"(?<![A-Z])([kMG])(Wh|W|VArh|VAr|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![A-Za-z])")
+_UNITS_INSIDE = re.compile(r"(?<![A-Z])([kKMG])(Wh|W|VARh|VAR|VArh|VAr|VAh|VA|varh|var|Varh|Var|Hz|Pa)(?![A-Za-z])")
 
 
 def atoms(text: str) -> tuple[str, ...]:

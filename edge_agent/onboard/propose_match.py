@@ -1,11 +1,7 @@
-"""Holds what a point is about against what the dictionary's entries are about.
+"""Knows what a point has to be about to be an entry of the dictionary, and what unit and data type forbid it to be.
 
-A reading of an entry (propose_entries.toml) fits a point when everything it asks for is there and nothing it rules out.
-How well it fits is the share of what the point says that the reading explains:
-
-    score = preference x explained / (explained + unexplained + unknown words)
-
-An entry whose unit or data type the point's contradict is no candidate at all.
+The readings of an entry (propose_entries.toml) each ask for some concepts and flags and rule others out. How near a point
+comes to one, `propose_nearest` says; an entry whose unit or data type the point's contradict is no candidate at all.
 """
 
 from __future__ import annotations
@@ -16,27 +12,11 @@ from importlib.resources import files
 
 import msgspec
 
-from edge_agent.onboard.propose_concepts import CLASS_WEIGHT, Described
+from edge_agent.onboard.propose_concepts import Described
 from edge_agent.onboard.propose_context import Device
 from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
-from protocols.dictionary.entries import Entry, load_dictionary
+from protocols.dictionary.entries import Entry
 from protocols.dictionary.units import load_units
-
-UNKNOWN_WORD = 0.45
-UNKNOWN_MOST = 1.4
-"""What a word counts that nothing explains, and all such words together at most."""
-
-PLACE = 0.3
-"""Share of its weight that a subject or an unknown word has where it may be the place of a measurement."""
-
-PRESENT = 0.1
-"""What a concept has to say to be there: a word far up the browse path asks for no entry."""
-
-SUPPORT = 0.5
-"""What a concept that may be there adds, as a part of one that must."""
-
-OTHER_CLASS = 0.88
-"""Preference of an entry of another equipment class than the device's."""
 
 PARTS = {"chiller": frozenset({"compressor", "pump"}), "injection_moulding": frozenset({"pump", "furnace"})}
 """Equipment that is a part of another kind."""
@@ -91,18 +71,6 @@ class Reading(msgspec.Struct, frozen=True):
     anywhere: bool
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """One entry that a point may be. `explained` and `left` are the concepts used and those left over."""
-
-    code: str
-    score: float
-    evidence: float
-    explained: tuple[str, ...]
-    left: tuple[str, ...]
-    preference: float = 1.0
-    anywhere: bool = False
-
-
 @lru_cache(maxsize=1)
 def load_readings() -> tuple[Reading, ...]:
     """Return the readings of all entries; read once per process."""
@@ -143,72 +111,10 @@ def _reading(code: str, line: str) -> Reading:
     )
 
 
-def candidates(point: Described, device: Device) -> list[Candidate]:
-    """Return the entries that `point` may be, the best first; ties by the order of the dictionary."""
-    dictionary = load_dictionary()
-    best: dict[str, Candidate] = {}
-    if "#date" in point.flags:
-        return []
-    usual = {"generic", "sensor", *device.kinds}.union(*(PARTS.get(kind, ()) for kind in device.kinds))
-    possible = {code for code, entry in dictionary.items() if _may_be(entry, point)}
-    for reading in load_readings():
-        found = _fit(reading, point, device) if reading.code in possible else None
-        if found is None:
-            continue
-        entry = dictionary[reading.code]
-        factor = 1.0 if entry.equipment_class in usual or not device.kinds else OTHER_CLASS
-        found = msgspec.structs.replace(found, score=round(found.score * factor, 6))
-        if reading.code not in best or (found.score, found.evidence) > (
-            best[reading.code].score,
-            best[reading.code].evidence,
-        ):
-            best[reading.code] = found
-    return sorted(best.values(), key=lambda found: (-found.score, -found.evidence))
-
-
-def _fit(reading: Reading, point: Described, device: Device) -> Candidate | None:
-    said, against, implied = point.support, point.against, point.implied
-    if reading.kinds and not reading.kinds & set(device.kinds):
-        return None
-    if reading.forbidden & said.keys() or not all(_holds(flag, point, device) for flag in reading.flags):
-        return None
-    used: set[str] = set()
-    for alternatives in reading.required:
-        here = {c for c in alternatives if said.get(c, 0.0) >= PRESENT} or alternatives & implied
-        if not here:
-            return None
-        used |= here
-    if not used & said.keys() and not reading.kinds:
-        return None
-    classes = load_lexicon().class_of
-    optional = reading.optional & said.keys()
-    evidence = sum(max(said.get(concept, 0.0), 0.3 if concept in implied else 0.0) for concept in used)
-    support = sum(SUPPORT * said[concept] for concept in optional)
-    against = {c: w * (PLACE if c in point.own else 1.0) for c, w in against.items()}
-    left = {c: w for c, w in against.items() if c not in used and c not in optional and c not in implied and w > 0}
-    unknown = min(UNKNOWN_WORD * sum(point.unknown.values()), UNKNOWN_MOST)
-    if reading.anywhere:
-        left = {c: w * (PLACE if classes[c] == "subject" else 1.0) for c, w in left.items()}
-        unknown *= PLACE
-    unexplained = sum(left.values()) + unknown
-    total = evidence + support + unexplained
-    if evidence <= 0.25:
-        return None
-    strong = sorted(left, key=lambda c: (-left[c], c))
-    return Candidate(
-        reading.code,
-        reading.preference * (evidence + support) / total,
-        evidence + support,
-        tuple(sorted((used | optional) & classes.keys())),
-        tuple(c for c in strong if left[c] >= 0.3 * CLASS_WEIGHT["quantity"]),
-        reading.preference,
-        reading.anywhere,
-    )
-
-
-def _holds(flag: str, point: Described, device: Device) -> bool:
+def holds(flag: str, point: Described, device: Device) -> bool:
+    """Return whether `point` of `device` has a flag of a reading: "#bool", "@cnc", "!#alone"."""
     if flag[0] == "!":
-        return not _holds(flag[1:], point, device)
+        return not holds(flag[1:], point, device)
     if flag == "#alone":
         return _alone(point)
     return flag[1:] in device.kinds if flag[0] == "@" else flag in point.flags
@@ -225,7 +131,7 @@ def _alone(point: Described) -> bool:
     return not named and sum(point.unknown.values()) < 0.3
 
 
-def _may_be(entry: Entry, point: Described) -> bool:
+def may_be(entry: Entry, point: Described) -> bool:
     """Return whether unit and data type allow the entry."""
     boolean, text = "#bool" in point.flags, "#text" in point.flags
     measured = entry.data_type == "REAL_MEASURE"
@@ -234,7 +140,7 @@ def _may_be(entry: Entry, point: Described) -> bool:
     strange = "#strange_unit" in point.flags and entry.unit != "C62"
     if measured and strange and entry.code not in ANY_UNIT | RATES:
         return False
-    if text and (measured or entry.quantity_kind in {"count", "command", "status_word"}):
+    if text and entry.quantity_kind in {"command", "status_word"}:
         return False
     return _unit_allows(entry, point)
 

@@ -22,6 +22,9 @@ _LINE_TO_LINE = [
         "l31",
         r"L3\s*[-_/~]?\s*L1|L1\s*[-_/~]\s*L3|L3-1|L31(?!\d)|L13(?!\d)|(?<![A-Za-z])(?:C-?A|A-?C)(?=\s*(?:相|线|间|ph|line))|(?<![A-Za-z])WU(?=\s*[相线])",
     ),
+    ("l12", r"(?i)phases?\s*#?\s*RS(?![a-z0-9])"),
+    ("l23", r"(?i)phases?\s*#?\s*ST(?![a-z0-9])"),
+    ("l31", r"(?i)phases?\s*#?\s*(?:TR|RT)(?![a-z0-9])"),
     ("l12", r"(?i)(?:phases?|lines?|ph)\s*[1a]\s*(?:to|and|-)\s*(?:phase|line|ph)?\s*[2b](?![a-z0-9])"),
     ("l23", r"(?i)(?:phases?|lines?|ph)\s*[2b]\s*(?:to|and|-)\s*(?:phase|line|ph)?\s*[3c](?![a-z0-9])"),
     (
@@ -32,7 +35,7 @@ _LINE_TO_LINE = [
 _ONE_PHASE = [
     (
         phase,
-        rf"L{n}(?:\s*[-_/]?\s*N(?![a-z]))?(?!\d)|(?<![A-Za-z])[{names}]\s*-?\s*相(?!对)|相\s*[{names}](?![A-Za-z])|(?i:(?:phase|ph)[\s_-]*[{n}{abc}](?![a-z0-9])|(?<![a-z0-9])[{abc}][\s_-]?phase|(?<![a-z0-9])line {n}(?!\d))",
+        rf"L{n}(?:\s*[-_/]?\s*N(?![a-z]))?(?!\d)|(?<![A-Za-z])[{names}]\s*-?\s*相(?!对)|相\s*[{names}](?![A-Za-z])|(?i:(?:phase|ph)[\s_#-]*[{n}{abc}](?![a-z0-9])|(?<![a-z0-9])[{abc}][\s_-]?phase|(?<![a-z0-9])line {n}(?!\d))",
     )
     for phase, n, names, abc in (("l1", "1", "ARUar", "ar"), ("l2", "2", "BSVbs", "bs"), ("l3", "3", "CTWct", "ct"))
 ]

@@ -71,6 +71,7 @@ _ITALIAN_OF = re.compile(r"(?<=[a-z]{3}) di (?=[a-z]{4})(?!stat|input|chan|word|
 """The Italian "of", which no digital input is."""
 
 _JOINT = re.compile(r"(?<![A-Za-z])[JAj][1-7](?!\d)")
+_SIGN_IN_BRACKETS = re.compile(r"\(([+-])\)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
@@ -79,8 +80,14 @@ _STATES = re.compile(
 _CODED_STATE = re.compile(r"[^\W\d_]+\s?0x[0-9a-f]{1,4}(?![0-9a-f])", re.IGNORECASE)
 
 
+LOOKS_LATIN = str.maketrans("АВСЕНКМОРТХЗасеорху", "ABCEHKMOPTX3aceopxy")
+_MIXED = re.compile(r"\w*(?:[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z0-9])\w*")
+"""Cyrillic letters that look like Latin ones, and words in which both stand: the keyboard was on the other layout."""
+
+
 def plain_letters(text: str) -> str:
     """Return `text` in compatibility form (full width made half) and without accents on Latin letters."""
+    text = _MIXED.sub(lambda found: found[0].translate(LOOKS_LATIN), text)
     parted = normalize("NFKD", text.replace("ß", "ss"))
     return normalize("NFKC", "".join(letter for letter in parted if not "\u0300" <= letter <= "\u036f"))
 
@@ -104,6 +111,7 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
         clean = _GLUED_AXIS.sub(_axis_apart, clean)
     clean = _TYPE_IN_FRONT.sub("", _CODE_IN_BRACKETS.sub(" ", clean).replace("_", " "))
     clean = _PREPOSITION.sub(" ", _ITALIAN_OF.sub(" ", _CAMEL.sub(" ", clean)))
+    clean = _SIGN_IN_BRACKETS.sub(r"\1", clean)
     brackets = tuple(found.strip("()[]{}【】<> ") for found in _BRACKET.findall(clean))
     outside = _BRACKET.sub(" ", clean)
     if not outside.strip():

@@ -10,6 +10,7 @@ SHORTEST_SKELETON = 3
 """Letters that a word cut short ("accum") and a word without its vowels ("rdy") have at least."""
 
 VOWELS = frozenset("aeiou")
+SOUND_ALIKE = (VOWELS | {"y"}, frozenset("ckq"), frozenset("sz"), frozenset("fv"))
 
 
 class Vocabulary:
@@ -104,9 +105,20 @@ def _nearest(word: str, known: frozenset[str]) -> tuple[str, ...]:
         (gap, other)
         for other in known
         if other[0] == word[0] and other.endswith(last) and abs(len(other) - len(word)) <= allowed and len(other) > 4
+        if len(other) != len(word) or len(word) > 7 or sorted(other) == sorted(word)
         if (gap := _edits(word, other, allowed)) <= allowed
     )
     return (alike[0][1],) if alike else ()
+
+
+def _swap(letter: str, opposite: str, most: int) -> int:
+    """Return what writing `letter` for `opposite` costs: 1 for letters that sound alike, too much for any other.
+
+    "Invertor" and "indikator" are misspelled; "laser" is no lager, "change" no charge and "warming" no warning.
+    """
+    if letter == opposite:
+        return 0
+    return 1 if any(letter in alike and opposite in alike for alike in SOUND_ALIKE) else most + 1
 
 
 def _edits(one: str, other: str, most: int) -> int:
@@ -116,7 +128,7 @@ def _edits(one: str, other: str, most: int) -> int:
     for i, letter in enumerate(one, 1):
         following = [i]
         for j, opposite in enumerate(other, 1):
-            cost = min(row[j] + 1, following[j - 1] + 1, row[j - 1] + (letter != opposite))
+            cost = min(row[j] + 1, following[j - 1] + 1, row[j - 1] + _swap(letter, opposite, most))
             if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == opposite:
                 cost = min(cost, before[j - 2] + 1)
             following.append(cost)

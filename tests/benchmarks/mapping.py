@@ -25,10 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_agent.onboard.point_list import Point, PointList
-from edge_agent.onboard.propose import SURE, propose
+from edge_agent.onboard.propose import SURE, Fitted, propose
 from edge_agent.onboard.propose_lexicon import atoms
 from protocols.dictionary.entries import load_dictionary
-from tests.benchmarks.mapping_lists import Labelled, device_maps, labelled_lists
+from tests.benchmarks.mapping_lists import OPEN, Labelled, device_maps, labelled_lists
+from tests.benchmarks.mapping_masked import masked, vendors_of_spellings
 
 Mapped = Mapping[str, tuple[str | None, float]]
 
@@ -45,23 +46,21 @@ class Figures(msgspec.Struct, frozen=True):
     nones: int
 
 
-def cross_validated(
-    judged: Sequence[Labelled], others: Sequence[Labelled] = (), copies: int | None = None
-) -> list[tuple[Labelled, Mapped]]:
-    """Map each device of `judged` with the confidence fitted on all other vendors' devices, `others` among them."""
-    from tests.benchmarks.mapping_fit import COPIES, fit, rows_of
+def cross_validated(lists: Sequence[Labelled]) -> list[tuple[Labelled, Mapped, Mapped]]:
+    """Map each device with what was fitted on other vendors' devices alone: as it is, and as at first sight (masked)."""
+    from tests.benchmarks.mapping_fit import examples, fitted_without, fold_of
 
-    rows = [(labelled.vendor, rows_of(labelled, copies or COPIES)) for labelled in (*judged, *others)]
-    weights = {
-        vendor: fit([row for other, some in rows if other != vendor for row in some])
-        for vendor in {labelled.vendor for labelled in judged}
-    }
-    return [(labelled, ours(labelled.points, weights[labelled.vendor])) for labelled in judged]
+    parts = fitted_without(examples(lists))
+    vendors = vendors_of_spellings(lists)
+    return [
+        (one, ours(one.points, fitted), ours(masked(one, vendors), fitted))
+        for one in lists
+        for fitted in (parts[fold_of(one.vendor)],)
+    ]
 
 
-def ours(points: PointList, weights: Mapping[str, float] | None = None) -> Mapped:
-    proposals = propose(points, weights=weights)
-    return {address: (found.property, found.confidence) for address, found in proposals.items()}
+def ours(points: PointList, fitted: Fitted | None = None) -> Mapped:
+    return {address: (one.property, one.confidence) for address, one in propose(points, fitted=fitted).items()}
 
 
 def naive(points: PointList) -> Mapped:
@@ -99,8 +98,8 @@ def figures(mapped: Sequence[tuple[Labelled, Mapped]]) -> Figures:
 
 
 def main() -> int:
-    maps, development, recalled = device_maps(), labelled_lists("development"), labelled_lists("recalled")
-    sealed, unseen = labelled_lists("sealed"), labelled_lists("unseen")
+    known = {"device maps": device_maps(), **{f"{name} lists": labelled_lists(name) for name in OPEN}}
+    fresh = labelled_lists("fresh")
     console = Console()
     table = Table("set", "points", "top-1", "sure", "sure and right", "false on none", box=None, header_style="bold")
 
@@ -114,21 +113,19 @@ def main() -> int:
             f"{one.false_mapping:.1%}" if one.nones else "-",
         )
 
-    known = {"device maps": maps, "development lists": development, "recalled lists": recalled, "sealed lists": sealed}
-    everything = [labelled for lists in known.values() for labelled in lists]
-    mapped_of = {id(labelled): mapped for labelled, mapped in cross_validated(everything)}
-    shown = {
-        f"{name}, confidence cross-validated by vendor": [(labelled, mapped_of[id(labelled)]) for labelled in lists]
-        for name, lists in known.items()
-    }
-    shown["unseen lists"] = [(labelled, ours(labelled.points)) for labelled in unseen]
-    shown["peer on the unseen lists: overlap of words"] = [(labelled, naive(labelled.points)) for labelled in unseen]
+    validated = cross_validated([one for lists in known.values() for one in lists])
+    of_list = {id(one): mapped for one, mapped, _ in validated}
+    shown = {name: [(one, of_list[id(one)]) for one in lists] for name, lists in known.items()}
+    shown["all of these"] = [(one, mapped) for one, mapped, _ in validated]
+    shown["all of these, words masked"] = [(one, mapped) for one, _, mapped in validated]
+    shown["fresh lists"] = [(one, ours(one.points)) for one in fresh]
+    shown["peer on the fresh lists"] = [(one, naive(one.points)) for one in fresh]
     for name, mapped in shown.items():
         if mapped:
             row(name, figures(mapped))
     row("bar", Figures(0.85, 0.95, 0.0, 0.05, 0, 1, 1))
     console.print(table)
-    judged = figures(shown["unseen lists"])
+    judged = figures(shown["fresh lists"])
     return 0 if judged.top1 >= 0.85 and judged.sure_right >= 0.95 and judged.false_mapping <= 0.05 else 1
 
 

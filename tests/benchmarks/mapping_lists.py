@@ -1,7 +1,8 @@
 """Labelled point lists: what each point of a device is, for measuring and fitting `propose`.
 
 Facts in few words (name, unit, type, access), each list with its source in `lists/<set>_sources.csv`:
-`development`, `recalled` and `sealed` (opened after its judgement) are what the lexicon was enlarged with; `unseen` judges.
+`development`, `recalled`, `sealed` and `unseen` (both opened after they had judged) are what the lexicon was enlarged with and
+what is fitted on; `fresh` judges.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.onboard.point_list import Point, PointList, read_point_list
+from protocols.dictionary.entries import load_dictionary
+from protocols.dictionary.units import load_units
 
 DEVICE_MAPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "device-maps"
 LISTS = Path(__file__).parent / "lists"
+
+
+OPEN = ("development", "recalled", "sealed", "unseen")
+"""The sets of lists that the mapper was tuned on, beside the device maps."""
 
 
 class _Gold(msgspec.Struct):
@@ -57,6 +64,25 @@ def labelled_lists(name: str) -> list[Labelled]:
             rows.setdefault(row["list"], []).append(row)
     with (LISTS / f"{name}_sources.csv").open(encoding="utf-8", newline="") as file:
         return [_labelled(about, rows[about["list"]]) for about in csv.DictReader(file)]
+
+
+def all_lists() -> list[Labelled]:
+    """Return all that the mapper is fitted on: the device maps and the open sets."""
+    return [*device_maps(), *(one for name in OPEN for one in labelled_lists(name))]
+
+
+def dictionary_names() -> list[Labelled]:
+    """Return what the dictionary itself calls its entries, each name a list of one point, by no vendor."""
+    types = {"REAL_MEASURE": "float", "INTEGER_COUNT": "uint16", "STRING": "string", "BOOLEAN": "bool"}
+    found = []
+    for code, entry in load_dictionary().items():
+        unit = "" if entry.unit == "C62" else load_units()[entry.unit].symbol
+        kind = "" if entry.equipment_class == "generic" else entry.equipment_class
+        access = "rw" if entry.quantity_kind == "command" or "setpoint" in code else "r"
+        for name in (code, entry.name.en, entry.name.zh):
+            point = Point("1", name, "", unit, types[entry.data_type], None, access)
+            found.append(Labelled("", PointList([point], kind=kind), {"1": code}))
+    return found
 
 
 def _labelled(about: Mapping[str, str], rows: list[dict[str, str]]) -> Labelled:

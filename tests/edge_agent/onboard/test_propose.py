@@ -21,10 +21,9 @@ from edge_agent.onboard.propose_lexicon import CLASSES, atoms, load_lexicon
 from edge_agent.onboard.propose_match import load_readings
 from edge_agent.onboard.propose_memory import Memory, load_memory, save_memory
 from protocols.dictionary.entries import load_dictionary
-from protocols.dictionary.units import load_units
 from protocols.errors import ConfigError
-from tests.benchmarks.mapping import Figures, cross_validated, figures, naive
-from tests.benchmarks.mapping_lists import DEVICE_MAPS, Labelled, device_maps, labelled_lists
+from tests.benchmarks.mapping import Figures, figures
+from tests.benchmarks.mapping_lists import Labelled, dictionary_names, labelled_lists
 from tests.edge_agent.onboard.unseen_devices import unseen_devices
 
 HERE = Path(__file__).parent
@@ -291,18 +290,6 @@ def test_point_lists_as_integrators_write_them(name: str) -> None:
     assert found.false_mapping == 0
 
 
-@pytest.mark.skipif(not DEVICE_MAPS.exists(), reason="the development set (../shared/data/device-maps) is not here")
-def test_device_maps_cross_validated_by_vendor() -> None:
-    devices = device_maps()
-    found = figures(cross_validated(devices, copies=1))
-    assert found.top1 >= 0.94
-    assert found.sure_right >= 0.97
-    assert found.false_mapping <= 0.05
-    peer = figures([(labelled, naive(labelled.points)) for labelled in devices])
-    assert peer.top1 < found.top1
-    assert peer.false_mapping > found.false_mapping
-
-
 @pytest.mark.parametrize("name", ["development", "recalled"])
 def test_lists_the_lexicon_was_enlarged_with(name: str) -> None:
     found = judged(labelled_lists(name))
@@ -349,16 +336,7 @@ def test_how_a_name_is_set_makes_little_difference(written: Callable[[str], str]
 
 
 def test_entries_are_found_by_their_own_names() -> None:
-    types = {"REAL_MEASURE": "float", "INTEGER_COUNT": "uint16", "STRING": "string", "BOOLEAN": "bool"}
-    units = load_units()
-    missed = []
-    for code, entry in load_dictionary().items():
-        unit = "" if entry.unit == "C62" else units[entry.unit].symbol
-        kind = "" if entry.equipment_class == "generic" else entry.equipment_class
-        access = "rw" if entry.quantity_kind == "command" or "setpoint" in code else "r"
-        missed += [
-            name
-            for name in (code, entry.name.en, entry.name.zh)
-            if one(name, unit, kind=kind, datatype=types[entry.data_type], access=access) != code
-        ]
+    missed = [
+        one.points.points[0].name for one in dictionary_names() if propose(one.points)["1"].property != one.gold["1"]
+    ]
     assert len(missed) <= 4
