@@ -85,6 +85,7 @@ class _Compiled(msgspec.Struct, frozen=True):
 
     reading: Reading
     required: tuple[int, ...]
+    any_required: int
     optional: int
     forbidden: int
     flags: int
@@ -105,13 +106,12 @@ def nearest_readings(point: Described, device: Device) -> dict[str, Nearest]:
     kinds = frozenset(device.kinds)
     best: dict[str, tuple[float, Nearest]] = {}
     for code, readings in table.items():
-        if not may_be(dictionary[code], point):
+        told = [one for one in readings if one.any_required & (said | implied)]
+        if not told or not may_be(dictionary[code], point):
             continue
-        for one in readings:
+        for one in told:
             here = [group & said or group & implied for group in one.required]
-            lacking = sum(1 for bits in here if not bits)
-            if lacking == len(here) and not (one.kinds and not lacking):
-                continue
+            lacking = here.count(0)
             ruled_out = (one.forbidden & mentioned).bit_count()
             not_holding = (one.flags & ~held).bit_count() + bool(one.kinds and not one.reading.kinds & kinds)
             if lacking + ruled_out + not_holding > AMISS_MOST:
@@ -179,6 +179,7 @@ def _compiled() -> tuple[Mapping[str, tuple[_Compiled, ...]], tuple[str, ...], M
             _Compiled(
                 reading,
                 tuple(_bits(places, group) for group in reading.required),
+                _bits(places, (concept for group in reading.required for concept in group)),
                 _bits(places, reading.optional),
                 _bits(places, reading.forbidden),
                 sum(1 << flags.index(flag) for flag in reading.flags),
