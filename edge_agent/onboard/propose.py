@@ -2,7 +2,7 @@
 
 text -> concepts (propose_text, propose_concepts) -> how near each entry comes (propose_nearest, propose_signals) -> which
 is the likeliest (propose_rank) -> chance of being right (propose_confidence); what a technician confirmed before comes
-first (propose_memory). Needs no network, no device; what is fitted is a file of a few hundred kilobytes.
+first (propose_memory). Needs no network, no device; what is fitted is a file of some sixty kilobytes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,18 @@ What went wrong on the 821 unseen points, by kind, is why ranking and confidence
 A dozen of these labels may be disputed: digital inputs named DI-1#... are labelled by their signal, solid material in a
 bunker is no liquid level, the highest cell voltage is a cell voltage.
 
-FRESH_FIGURES
+How a new vendor fares the fresh lists say: 37 devices, 963 points, by a third labeller who never saw the mapper, judged once,
+by these figures and no point, with nothing tuned after. The rules alone, as they were before, stand beside:
+
+    fitted    82.0 % found, 93.2 % right when sure, 67 % sure, 13.3 % false on none
+    rules     78.0 %        92.8 %                  62 %       12.8 %
+    peer      44.0 %        90.0 %                  19 %       39.9 %
+
+So the bar is met by no figure there: a fifth of what a new vendor writes waits for a person, and what has no entry is given
+one more often than cross-validation says. These lists are harder in what has none than the unseen ones (peer: 39.9 % false
+against 23.6 %). Six of their makers (Arburg, Siemens, Schneider, 斯菲尔, 虹润, 广州数控) have another device among the recalled
+lists. Whoever tunes with the fresh lists in sight has to find others.
+
 The peer is naive: the entry whose name shares the most words.
 """
 
