@@ -149,7 +149,8 @@ def _usual_words(seen: Seen, code: str, weights: Weights) -> list[str]:
 def _rejected(seen: Seen, code: str) -> Text:
     """Say what keeps the likeliest entry from being proposed, the strongest ground alone."""
     point, found, entry = seen.point, seen.near[code], load_dictionary()[code]
-    if _general(point):
+    written = "#writable" in point.flags and found.measured
+    if _general(point) and not written:
         return _nothing(point)
     words = _unknown_words(point)
     if left := left_over(point, found):
@@ -160,7 +161,7 @@ def _rejected(seen: Seen, code: str) -> Text:
         )
     elif words:
         why = Text(f"what {', '.join(words)} means is not known", f"不认识“{'”“'.join(words)}”")
-    elif "#writable" in point.flags and found.measured:
+    elif written:
         why = Text("it may be written, which a measured value may not", "该点可写，而测量值应为只读")
     elif entry.data_type == "REAL_MEASURE" and not point.unit_quantity:
         why = Text("no unit bears it out", "没有单位可以佐证")

@@ -9,12 +9,12 @@ entry" has weights of its own only. Chances are the softmax of the utilities. Th
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
-import zstandard
 
 NONE = "none"
 """Stands in the place of an entry where none fits."""
@@ -74,11 +74,11 @@ def rank(
 
 def pack(weights: Weights) -> bytes:
     """Return `weights` as the content of a file."""
-    return zstandard.compress(msgspec.msgpack.encode(weights), 19)
+    return zlib.compress(msgspec.msgpack.encode(weights), 9)
 
 
 @lru_cache(maxsize=1)
 def load_weights() -> Weights:
     """Return the fitted weights of this package; read once per process."""
     packed = files("edge_agent.onboard").joinpath("propose_rank.bin").read_bytes()
-    return msgspec.msgpack.decode(zstandard.decompress(packed), type=Weights)
+    return msgspec.msgpack.decode(zlib.decompress(packed), type=Weights)
