@@ -43,7 +43,7 @@ _RULES = [(phase, re.compile(pattern)) for phase, pattern in (*_LINE_TO_LINE, *_
 
 _SIGN = re.compile(
     r"(?<![A-Za-z0-9])(?!(?:ist|cost)(?![a-z]))(pf|cos|u|v|i|p|q|s|e)_?(?:(l?12|ab|rs)|(l?23|bc|st)|(l?31|ca|ac(?=n)|tr)|(l?1|a|r)n?|(l?2|b)n?|(l?3|c|t)n?|(dc|pv)\d?|(bat)|(bus)|(sum|tot|total|ges)\d?|(ln)|(ll))(?![A-Za-z0-9])",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # a dotless ı is no current
 )
 _SIGN_MEANS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "u": ("electric_voltage", ("voltage",)),
