@@ -99,10 +99,12 @@ def _evidence(
 ) -> Evidence:
     own = {meter.id for meter in meters}
     by_month: dict[date, tuple[float, float]] = {}
-    for meter_id, month, used, read_s, _ in totals:
+    for meter_id, month, used, read_s, days in totals:
         if meter_id in own:
+            # A counter tells the energy of a silence, too; a power does not.
+            told_s = read_s if account.forest.meters[meter_id].basis == "power" else days * _DAY_S
             before = by_month.get(month, (0.0, 0.0))
-            by_month[month] = (before[0] + used, before[1] + read_s / len(own))
+            by_month[month] = (before[0] + used, before[1] + told_s / len(own))
     months = []
     for month, (energy, covered) in sorted(by_month.items()):
         good, availability = made.get(month, (None, None))

@@ -27,8 +27,8 @@ def load_chart(curve: LoadCurve, language: Language, *, limit: tuple[str, float]
         {
             "name": (names[band] if band else unpriced)[0],
             "type": "bar",
-            "stack": "load",
             "barWidth": "101%",
+            "barGap": "-100%",  # each instant has one bar only; stacks would be by number, not by time
             "large": False,
             "itemStyle": {"color": (names[band] if band else unpriced)[1]},
             "data": [
