@@ -109,7 +109,7 @@ def _judged(row: Example, ranking: Weights) -> Judged | None:
     return features(row.seen, ranked, none), ranked[0].code == row.gold, row.weight
 
 
-def fit_ranking(rows: Sequence[Example]) -> Weights:
+def fit_ranking(rows: Sequence[Example], steps: int = STEPS) -> Weights:
     """Return the weights under which the labels of `rows` are likeliest; points without their entry near say nothing."""
     rows = [row for row in rows if row.seen.pairs and (row.gold == NONE or row.gold in row.seen.pairs)]
     entries = (NONE, *load_dictionary().keys())
@@ -129,7 +129,7 @@ def fit_ranking(rows: Sequence[Example]) -> Weights:
         gradient = np.concatenate([np.bincount(of_key, table.strengths * spread, minlength=own), table.pairs.T @ slope])
         return 0.5 * float(prior @ weights**2) - likelihood, gradient + prior * weights
 
-    weights = minimum(cost, np.zeros(own + len(PAIR_SIGNALS)), STEPS)
+    weights = minimum(cost, np.zeros(own + len(PAIR_SIGNALS)), steps)
     return _packed(entries, list(signals), keys, weights)
 
 

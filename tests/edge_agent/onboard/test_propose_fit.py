@@ -23,7 +23,7 @@ from tests.benchmarks.minimum import minimum
 def test_vendors_are_served_by_what_others_taught() -> None:
     devices = device_maps()
     others, asked = devices[::2], [one for one in devices[1::2] if one.vendor not in {o.vendor for o in devices[::2]}]
-    fitted = Fitted(fit_ranking(examples(others)), load_confidence())
+    fitted = Fitted(fit_ranking(examples(others), steps=25), load_confidence())
     mapped = [
         (one, {a: (p.property, p.confidence) for a, p in propose(one.points, fitted=fitted).items()}) for one in asked
     ]
