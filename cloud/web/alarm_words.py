@@ -28,6 +28,9 @@ STATES: Mapping[State, Mark] = MappingProxyType(
         "closed": Mark(Text("Over", "已结束"), "good"),
     }
 )
+SET_ALARM = Text("Set an alarm", "设置报警")
+"""What leads from a point to a new rule on it."""
+
 SHELVED = Mark(Text("Shelved", "已搁置"), "off")
 SUPPRESSED = Mark(Text("Suppressed", "已抑制"), "off")
 

@@ -35,12 +35,22 @@ _ROLLED = {"avg": _MEAN, "last": _LAST, "counter_delta": _INCREASE, "sum": _SUM,
 class History:
     """A chart card's contents: which point, the curve, what it was made from.
 
-    `trends`, where given, is a link that is kept leading to the same curve among the trends.
+    `trends`, where given, is a link that is kept leading to the same curve among the trends; `alarm` one that leads to a new
+    alarm rule on the point.
     """
 
-    def __init__(self, visit: Visit, *, tall: bool = True, of: str = "", trends: ui.element | None = None) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        *,
+        tall: bool = True,
+        of: str = "",
+        trends: ui.element | None = None,
+        alarm: ui.element | None = None,
+    ) -> None:
         self._visit = visit
         self._trends = trends
+        self._alarm = alarm
         self._point: Point | None = None
         self._length = timedelta(minutes=10)
         self._drawn = datetime.min.replace(tzinfo=UTC)
@@ -72,6 +82,8 @@ class History:
         visit, series = self._visit, self._point.series
         if self._trends:
             self._trends.props["href"] = TrendView((series.series_id,), self._length).address
+        if self._alarm:
+            self._alarm.props["href"] = f"/alarm-rules/new?series_id={series.series_id}"
         unit = f" {series.unit_symbol}" if series.unit_symbol else ""
         self._drawn = end = datetime.now(UTC)
         start = end - self._length

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from nicegui import events, ui
 
+from cloud.core.principal import Scope
 from cloud.telemetry.schemas import History
 from cloud.web import trend_chart
+from cloud.web.alarm_words import SET_ALARM
 from cloud.web.charts import wall_clock_ms
 from cloud.web.elements import Words, box, icon
 from cloud.web.language import NOTHING, number
@@ -187,6 +189,9 @@ class TrendPanel:
                     Words(say(point.name) + (f" ({unit})" if unit else ""))
                     with box("link small", "a", href=f"/equipment/{equipment.known.id}"):
                         Words(equipment.known.label)
+                    if self._visit.may(Scope.ENGINEER):
+                        with box("link small", "a", href=f"/alarm-rules/new?series_id={point.id}"):
+                            Words(say(SET_ALARM))
             words = point.series.values
             for column, value in zip(_COLUMNS[1:-1], counted[:-1], strict=True):
                 if not words:

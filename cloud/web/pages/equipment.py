@@ -14,6 +14,7 @@ from cloud.production.schemas import Node
 from cloud.quality.service import Filter
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
+from cloud.web.alarm_words import SET_ALARM
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.gallery import Gallery
 from cloud.web.history import History
@@ -165,8 +166,12 @@ async def _history_card(visit: Visit, points: Sequence[Point]) -> History:
                 choices = box("choices")
                 with box("link", "a") as trends:
                     Words(visit.say(_TRENDS))
+                alarm = None
+                if visit.may(Scope.ENGINEER):
+                    with box("link", "a") as alarm:
+                        Words(visit.say(SET_ALARM))
         with head:
-            history = History(visit, trends=trends)
+            history = History(visit, trends=trends, alarm=alarm)
         history.place()
     buttons: dict[Span, ui.element] = {}
 
