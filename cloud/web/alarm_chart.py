@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cloud.alarms.schemas import BackTestResult, Statistics
-from cloud.web.charts import GRID, INK, LINE, MUTED, Sample, line_chart
+from cloud.web.charts import GRID, INK, LINE, MUTED, Sample, line_chart, wall_clock_ms
 
 _ALARM = "#ab2419"
-
-
-def wall_clock_ms(time: datetime, zone: ZoneInfo) -> float:
-    """Return the site's wall clock as if it were UTC, in milliseconds: ECharts knows no other zone than the browser's."""
-    return time.astimezone(zone).replace(tzinfo=UTC).timestamp() * 1000
 
 
 def bars(figures: Statistics, zone: ZoneInfo, name: str) -> dict[str, Any]:
