@@ -161,7 +161,7 @@ def _value(field: FieldInfo, cell: str) -> Any:
     """Return what a cell of any other field says: text, a number, or JSON where the field holds more than one thing."""
     if cell == "" or (cell in EMPTY and field.annotation is not str):
         return None
-    if cell.startswith(("[", "{")):
+    if field.annotation is not str and cell.startswith(("[", "{")):
         try:
             return json.loads(cell)
         except ValueError as error:
