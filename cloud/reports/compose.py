@@ -151,7 +151,7 @@ class Composer:
                 Column(_USED, summary.unit),
                 Column(_COST, summary.currency),
                 Column(Text("Idle", "待机能耗"), summary.unit),
-                Column(_PER_PART, f"{summary.unit}/件", 3),
+                Column(_PER_PART, f"{summary.unit}/pcs", 3),
             ]
             rows = [
                 (one.name, one.energy.value, one.cost.value, one.idle.value, one.specific.value)
