@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -31,6 +33,7 @@ from cloud.core.principal import TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
+from cloud.identity import passwords
 from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity
 from cloud.notify.settings import NotifySettings
@@ -49,30 +52,48 @@ def roles_alone() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """A running server."""
+    """A running server.
+
+    `migrated` is a database of it to make others from, where that may be copied: nobody but us is connected to it.
+    """
 
     owner_dsn: str
+    copies: bool
+    migrated: str | None = None
 
-    def empty(self) -> str:
-        """Create a database without any table and return its owner's DSN."""
+    def empty(self, like: str = "template1") -> str:
+        """Create a database without any table, or one like another, and return its owner's DSN."""
         name = f"t_{uuid4().hex}"
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         return make_conninfo(self.owner_dsn, dbname=name)
 
     def fresh(self) -> str:
         """Create a migrated database and return its owner's DSN."""
+        if self.migrated:
+            return self.empty(like=self.migrated)
         dsn = self.empty()
         with roles_alone():
             prepare(dsn, SECRETS.database_password)
-        return dsn
+        if not self.copies:
+            return dsn
+        self.migrated = str(conninfo_to_dict(dsn)["dbname"])
+        return self.fresh()
 
     def drop(self, dsn: str) -> None:
         """Drop a database made by `fresh`."""
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{conninfo_to_dict(dsn)["dbname"]}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Let a hash cost a thousandth: argon2 is meant to be slow, and every test founds companies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +102,7 @@ def embedded_cluster() -> Iterator[Cluster]:
     with TemporaryDirectory(prefix="sunmao-test-") as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
         try:
-            yield Cluster(server.start())
+            yield Cluster(server.start(), copies=True)
         finally:
             server.stop()
 
@@ -92,7 +113,8 @@ def timescale_cluster() -> Cluster:
     started = subprocess.run([TIMESCALE, "start"], capture_output=True, text=True, check=False)
     if started.returncode:
         pytest.skip(f"NO TIMESCALEDB: {started.stderr.strip()}")
-    return Cluster(subprocess.run([TIMESCALE, "dsn"], capture_output=True, text=True, check=True).stdout.strip())
+    dsn = subprocess.run([TIMESCALE, "dsn"], capture_output=True, text=True, check=True).stdout.strip()
+    return Cluster(dsn, copies=False)  # its own workers are connected to every database
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
