@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cloud.energy.carriers import CARRIERS
 from cloud.energy.schemas import CarrierCode, Factor, FactorKind
+from protocols.text import Text
 
 _GRID = Path(__file__).with_name("grid_factors.csv")
 _COAL_MJ_PER_KG = 29.3076
@@ -29,11 +30,17 @@ def built_in() -> tuple[Factor, ...]:
     """Return the factors that come with the product; read once per process."""
     with _GRID.open(encoding="utf-8", newline="") as file:
         grid = [
-            _factor("electricity", "co2", date(int(row["year"]), 1, 1), float(row["kg_co2_per_kwh"]), row["source"])
+            _factor(
+                "electricity",
+                "co2",
+                date(int(row["year"]), 1, 1),
+                float(row["kg_co2_per_kwh"]),
+                Text(row["source_en"], row["source_zh"]),
+            )
             for row in csv.DictReader(file)
         ]
     heat = [
-        _factor(carrier, "coal", date(2000, 1, 1), 3.6 / _COAL_MJ_PER_KG, _DEFINED)
+        _factor(carrier, "coal", date(2000, 1, 1), 3.6 / _COAL_MJ_PER_KG, Text(_DEFINED, _DEFINED))
         for carrier in ("electricity", "heat")
     ]
     return (*grid, *heat)
@@ -54,8 +61,16 @@ def factor_on(own: Sequence[Factor], carrier: CarrierCode, kind: FactorKind, day
     return None
 
 
-def _factor(carrier: CarrierCode, kind: FactorKind, valid_from: date, value: float, source: str) -> Factor:
+def _factor(carrier: CarrierCode, kind: FactorKind, valid_from: date, value: float, source: Text) -> Factor:
     unit = f"{UNITS[kind]}/{CARRIERS[carrier].symbol}"
     return Factor(
-        id=None, site_id=None, carrier=carrier, kind=kind, valid_from=valid_from, value=value, unit=unit, source=source
+        id=None,
+        site_id=None,
+        carrier=carrier,
+        kind=kind,
+        valid_from=valid_from,
+        value=value,
+        unit=unit,
+        source=source.zh,
+        source_en=source.en,
     )

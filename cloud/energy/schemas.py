@@ -158,6 +158,7 @@ class Factor(BaseModel):
     value: float
     unit: str
     source: str
+    source_en: str = Field("", description="The source in English, where it is known; `source` is as it was entered.")
 
 
 class UsageRow(BaseModel):

@@ -86,7 +86,10 @@ def show_figures(visit: Visit, summary: Summary) -> None:
     if summary.co2_factor:
         factor_in_use = summary.co2_factor
         words = visit.say(
-            _FACTOR, value=f"{factor_in_use.value:g}", unit=factor_in_use.unit, source=factor_in_use.source
+            _FACTOR,
+            value=f"{factor_in_use.value:g}",
+            unit=factor_in_use.unit,
+            source=visit.say(Text(factor_in_use.source_en or factor_in_use.source, factor_in_use.source)),
         )
         Words(words, "muted small source", tag="p")
 

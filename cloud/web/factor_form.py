@@ -64,7 +64,7 @@ class FactorForm:
                             Words(visit.say(CARRIERS[factor.carrier]), "nowrap", tag="td")
                             Words(f"{factor.value:.4g} {factor.unit}", "value", tag="td")
                             Words(str(factor.valid_from), "value", tag="td")
-                            Words(factor.source, "muted", tag="td")
+                            Words(visit.say(Text(factor.source_en or factor.source, factor.source)), "muted", tag="td")
                             with box("nowrap", "td"):
                                 if factor.id:
                                     self._show_own(factor.id)

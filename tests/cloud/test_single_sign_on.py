@@ -16,6 +16,8 @@ import uvicorn
 from joserfc.jwk import RSAKey
 
 from cloud.app import create_app
+from cloud.core.limits import RateLimit
+from cloud.identity import single_sign_on
 from cloud.identity.oidc_settings import OidcSettings, load_oidc
 from protocols.errors import ConfigError
 from tests.cloud.conftest import PASSWORD, SECRETS, Company, NewCompany
@@ -33,17 +35,20 @@ def cloud_url(app_dsn: str, provider: OidcProvider) -> Iterator[str]:
     """A cloud whose operator has set the provider."""
     settings = OidcSettings(provider.issuer, CLIENT_ID, CLIENT_SECRET, name="Works")
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(app_dsn, SECRETS, oidc=settings), log_level="warning"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
-    thread.start()
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    try:
-        httpx.get(f"{url}/readyz", timeout=20).raise_for_status()
-        yield url
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with pytest.MonkeyPatch.context() as patch:
+        # all tests come from one address, and more often than people do
+        patch.setattr(single_sign_on, "RateLimit", lambda burst, period_s: RateLimit(burst * 100, period_s))
+        server = uvicorn.Server(uvicorn.Config(create_app(app_dsn, SECRETS, oidc=settings), log_level="warning"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            httpx.get(f"{url}/readyz", timeout=20).raise_for_status()
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join()
+            listening.close()
 
 
 def person(email: str, **claims: Any) -> dict[str, Any]:

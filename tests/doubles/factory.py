@@ -7,8 +7,10 @@ The last day has a value in two minutes, the days before one in thirty, and ever
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx
@@ -130,7 +132,27 @@ def deliver_factory(owner: httpx.Client, agents: httpx.Client, *, seed: int = 7)
     factory.equipment = {each["name"]: each["id"] for each in listed}
     _place(owner, factory)
     _plan_production(owner, factory)
+    _await_roll_ups(owner, factory)
     return factory
+
+
+def _await_roll_ups(owner: httpx.Client, factory: Factory) -> None:
+    """Wait until the days behind the machines are rolled up: pages that show a week have nothing to show before."""
+    end = datetime.now(UTC)
+    waiting = {
+        point["series_id"]
+        for point in owner.get("/api/v1/points").raise_for_status().json()
+        if point["property"] == "active_power_total"
+    }
+    deadline = time.monotonic() + 120
+    while waiting and time.monotonic() < deadline:
+        for series in list(waiting):
+            query = {"series_id": series, "start": (end - timedelta(days=8)).isoformat(), "end": end.isoformat()}
+            answer = owner.get("/api/v1/history", params={**query, "resolution": "1h"}).raise_for_status()
+            if len(answer.json()["curves"][0]["samples"]) > 24:
+                waiting.remove(series)
+        time.sleep(0.2)
+    assert not waiting, "the cloud has not rolled the factory's readings up"
 
 
 def _place(owner: httpx.Client, factory: Factory) -> None:

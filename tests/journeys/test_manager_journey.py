@@ -75,7 +75,7 @@ def test_from_log_in_to_the_defect(open_browser, ours, delivered, language: str,
     expect(row.locator(".unit")).to_have_text("°C")
     expect(row.locator(".quality")).to_have_text(words["good"])
     row.click()
-    expect(page.locator("h2").first).to_have_text(f"{words['melt']} (°C)")
+    expect(page.locator("h2").filter(has_text=f"{words['melt']} (°C)")).to_be_visible()
     expect(row).to_have_class(re.compile("here"))
     page.wait_for_function(CURVE_IS_DRAWN)
     made_from = page.locator(".card-head .muted")
