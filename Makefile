@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/python -P -m deploy.demo.demo
 
 test: setup
-	@$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/faults
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/faults
 	@$(BIN)/python -m pytest tests/faults # what it kills and fills is no company for others
 
 check: setup

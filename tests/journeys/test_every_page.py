@@ -1,13 +1,14 @@
 """Every page, as every reader may see it: both languages, a desk's and a phone's screen, a real browser.
 
 What each page must not do is checked here once for all of them: complain on the console, ask another host, run over the
-side of a phone, show a word of the other language. Pictures of all of them, and how long they took to paint, are left in
-`.pages/` to be looked at.
+side of a phone, show a word of the other language. How long they took to paint is left in `.pages/`, and with SUNMAO_PICTURES=1
+in the environment pictures of all of them, to be looked at.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from tests.journeys.test_translation import check, lines, other_language
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
 OUT = Path(__file__).parents[2] / ".pages"
+PICTURES = bool(os.environ.get("SUNMAO_PICTURES"))
 
 
 def an_alarm(company: Company, factory: Factory) -> str:
@@ -121,11 +123,14 @@ def test_every_page(open_browser, works: Company, factory: Factory, language: st
             check([without(line, factory.names) for line in lines(page)], foreign, language)
         except AssertionError as error:
             faults.append(f"{name}: {error}")
+    OUT.mkdir(exist_ok=True)
     (OUT / f"first-paint-{language}.json").write_text(json.dumps(painted, indent=1))
     assert faults == []
 
 
 def picture(page: Page, name: str) -> None:
+    if not PICTURES:
+        return
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / f"{name}.png", full_page=True, animations="disabled")
 

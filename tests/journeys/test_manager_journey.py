@@ -50,8 +50,7 @@ CURVE_IS_DRAWN = """() => {
 """Pixels of the curve's own colour are on the chart."""
 
 
-@pytest.mark.parametrize("screen", ["desktop", "phone"])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("language", "screen"), [("en", "desktop"), ("zh", "phone")])
 def test_from_log_in_to_the_defect(open_browser, ours, delivered, language: str, screen: str) -> None:
     words = WORDS[language]
     delivered.plant.report_health()

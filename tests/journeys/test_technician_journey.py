@@ -65,7 +65,7 @@ def rows(page: Page, mark: str) -> Locator:
     return page.locator(".point").filter(has=page.locator(".mark").get_by_text(mark, exact=True))
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", ["zh"])  # what is said in English, test_technician_pages sees
 def test_three_machines_in_twelve_taps(workshop: Workshop, phone: Page, language: str, record_property) -> None:
     words, page, thumb = WORDS[language], phone, Thumb(phone)
     page.goto("/")
