@@ -24,6 +24,16 @@ from protocols.text import Language, Text
 SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy", "production", "alarms", "report")
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
+CONNECTED = """<script>
+const asking = setInterval(() => {
+    if (!window.did_handshake) return;
+    clearInterval(asking);
+    setTimeout(() => document.documentElement.classList.add("connected"), 20);
+}, 10);
+</script>"""
+"""Says when a page is one that answers. NiceGUI holds back each event before that with a timer of its own, so that a click
+could overtake what was typed before it: no button takes one until then."""
+
 QUASAR_LANGUAGES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
 
 
@@ -39,6 +49,7 @@ def prepare(title: str, language: Language) -> None:
     page.language = QUASAR_LANGUAGES[language]  # type: ignore[assignment]
     client.page = page
     client.title = f"{title} · Sunmao"
+    ui.add_head_html(CONNECTED)
     for sheet in SHEETS:
         ui.add_head_html(f'<link rel="stylesheet" href="/look/{sheet}.css?v={version("sunmao-iiot")}">')
 

@@ -63,7 +63,7 @@ class Cluster:
     copies: bool
     migrated: str | None = None
 
-    def empty(self, like: str = "template1") -> str:
+    def empty(self, like: str = "template0") -> str:
         """Create a database without any table, or one like another, and return its owner's DSN."""
         name = f"t_{uuid4().hex}"
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:

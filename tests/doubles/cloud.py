@@ -67,7 +67,7 @@ class CloudDouble:
     def readings(self) -> list[tuple[m.PointRef, int, float, int]]:
         """Every stored numeric reading: point, source time, value, quality."""
         rows = []
-        for batch in self.ledger.values():
+        for batch in list(self.ledger.values()):  # deliveries go on in the thread that serves
             if (c := batch.columns) is not None:
                 columns = zip(
                     np.frombuffer(c.point, "<u4"),

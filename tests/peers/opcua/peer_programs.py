@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -44,10 +45,10 @@ def node_modules() -> Path:
         pytest.skip("NOT TESTED against node-opcua: node and npm are not installed")
     wanted = (HERE / "package.json").read_text(encoding="utf-8")
     folder = INSTALLED / "opcua"
-    if not _installed(folder, wanted):
-        (folder / "package.json").write_text(wanted, encoding="utf-8")
-        arguments = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        _install("node-opcua", [npm, "install", *arguments], folder, wanted)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text(wanted, encoding="utf-8")
+    arguments = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
+    _install("node-opcua", [npm, "install", *arguments], folder, wanted)
     return folder / "node_modules"
 
 
@@ -57,34 +58,23 @@ def o6_packages() -> Path:
     if uv is None:
         pytest.skip("NOT TESTED against open62541: uv is not installed")
     folder = INSTALLED / "o6"
-    if not _installed(folder, O6):
-        command = [
-            uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            sys.executable,
-            "--no-deps",
-            "--target",
-            str(folder),
-            O6,
-        ]
-        _install("open62541", command, folder, O6)
+    arguments = ["--quiet", "--python", sys.executable, "--no-deps", "--target", str(folder)]
+    _install("open62541", [uv, "pip", "install", *arguments, O6], folder, O6)
     return folder
 
 
-def _installed(folder: Path, wanted: str) -> bool:
-    mark = folder / "installed"
-    folder.mkdir(parents=True, exist_ok=True)
-    return mark.exists() and mark.read_text(encoding="utf-8") == wanted
-
-
 def _install(name: str, command: Sequence[str], folder: Path, wanted: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"NOT TESTED against {name}: it cannot be installed: {done.stderr[-300:]}")
-    (folder / "installed").write_text(wanted, encoding="utf-8")
+    """Run `command` in `folder` unless `wanted` is there; several test processes may ask at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    installed = folder / "installed"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
+            return
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"NOT TESTED against {name}: it cannot be installed: {done.stderr[-300:]}")
+        installed.write_text(wanted, encoding="utf-8")
 
 
 @asynccontextmanager
