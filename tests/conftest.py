@@ -1,10 +1,11 @@
-"""In which order the suite runs where several workers share it."""
+"""In which order the suite runs, and what of it stays together, where several workers share it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 LONG = (
     "journeys",
@@ -14,6 +15,17 @@ LONG = (
     "test_many_processes.py",
 )
 """Files, or folders of them, that take a minute and more: begun last, one of them would run alone in the end."""
+
+
+class Together(LoadFileScheduling):
+    """Gives a file to one worker, and all journeys to one: they share a running cloud and a factory in it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/journeys" if nodeid.startswith("tests/journeys/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

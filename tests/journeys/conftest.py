@@ -144,7 +144,7 @@ def factory(cloud: str, works: Company) -> Iterator[Factory]:
 def browser() -> Iterator[Browser]:
     # Playwright keeps an event loop running in this thread while it is open; tests of other rooms bring their own.
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"CHROMIUM IS MISSING: no page has been tested (apt install chromium puts it at {CHROMIUM})")
+        pytest.skip("CHROMIUM IS MISSING: no page has been tested (apt install chromium-headless-shell)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
