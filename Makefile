@@ -8,6 +8,7 @@ step = @echo "· $(if $(ZH),$(2),$(1))"
 
 .PHONY: setup demo test check bench bench-full faults fmt docs images
 .NOTPARALLEL:
+unexport PYTHONDONTWRITEBYTECODE # compiling the platform anew costs every process a second
 
 setup: $(STAMP)
 

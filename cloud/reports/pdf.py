@@ -26,8 +26,6 @@ from reportlab.platypus import Table as Grid
 from cloud.reports.schemas import Bars, Document, Figure, Section, Table, Tone, change, heading, number, shown
 from protocols.text import Language, Text
 
-MEDIA_TYPE = "application/pdf"
-
 _CHINESE, _LATIN = "STSong-Light", "Helvetica"
 _INK, _MUTED, _LINE, _GROUND = HexColor("#16202c"), HexColor("#5b6876"), HexColor("#d6dde4"), HexColor("#f4f6f8")
 _TONES: dict[Tone, Any] = {

@@ -11,10 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cloud.core.access import Engineer, Reader
 from cloud.production.schemas import Node, NodeKind
-from cloud.reports.pdf import MEDIA_TYPE as PDF
-from cloud.reports.schemas import Format, Kind, Schedule, ScheduleRequest
+from cloud.reports.schemas import MEDIA_TYPES, Format, Kind, Schedule, ScheduleRequest
 from cloud.reports.service import Reports, printed
-from cloud.reports.workbook import MEDIA_TYPE as XLSX
 from protocols.text import Language
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
@@ -47,7 +45,9 @@ AskedQuery = Annotated[Asked, Query()]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-@router.get("/file", response_class=Response, responses={200: {"content": {PDF: _BINARY, XLSX: _BINARY}}})
+@router.get(
+    "/file", response_class=Response, responses={200: {"content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)}}
+)
 async def make_report(principal: Reader, reports: ReportsDoor, asked: AskedQuery) -> Response:
     """The report of a shift, day, week or month, as a PDF or an Excel workbook."""
     document = await reports.document(principal.scope, Node(kind=asked.node, id=asked.node_id), asked.period, asked.at)

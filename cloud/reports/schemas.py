@@ -19,6 +19,10 @@ from protocols.text import Language, Text
 
 Kind = Literal["shift", "day", "week", "month"]
 Format = Literal["pdf", "xlsx"]
+MEDIA_TYPES: dict[Format, str] = {
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 class Period(NamedTuple):

@@ -21,15 +21,14 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.notify.schemas import Attachment, Channel, Notice
 from cloud.notify.service import Notify
 from cloud.production.schemas import Node, NodeKind
-from cloud.reports import pdf, store, workbook
+from cloud.reports import store
 from cloud.reports.compose import Composer
 from cloud.reports.periods import LONGEST, Clock
-from cloud.reports.schemas import Document, Format, Kind, ReportFile, Schedule, ScheduleRequest
+from cloud.reports.schemas import MEDIA_TYPES, Document, Format, Kind, ReportFile, Schedule, ScheduleRequest
 from protocols.text import Language, Text
 
 MAX_SCHEDULES = 100
 
-_PRINTERS = {"pdf": (pdf.pdf, pdf.MEDIA_TYPE), "xlsx": (workbook.workbook, workbook.MEDIA_TYPE)}
 _NO_PERIOD = Text(
     "No shift is planned at this time; choose another one, or enter a shift calendar.",
     "该时间没有排班；请选择其他时间，或先录入班次日历。",
@@ -150,10 +149,13 @@ _GONE = Text("What it is about has been removed.", "报告所涉及的对象已�
 
 def printed(document: Document, format: Format, language: Language) -> ReportFile:
     """Return `document` in a file."""
-    make, media_type = _PRINTERS[format]
+    if format == "pdf":
+        from cloud.reports.pdf import pdf as make  # noqa: PLC0415 - a second, and a start need not wait for it
+    else:
+        from cloud.reports.workbook import workbook as make  # noqa: PLC0415
     name = f"{document.title.to(language)} {document.place} {document.period.to(language)}"
     safe = "".join(letter if letter.isalnum() or letter in " -_.,·" else "-" for letter in name)
-    return ReportFile(f"{safe[:120]}.{format}", media_type, make(document, language))
+    return ReportFile(f"{safe[:120]}.{format}", MEDIA_TYPES[format], make(document, language))
 
 
 async def _one(connection: AsyncConnection, identity: UUID) -> Schedule:

@@ -15,8 +15,6 @@ from cloud.reports.schemas import Cell as Content
 from cloud.reports.schemas import Column, Document, Figure, Section, heading, shown
 from protocols.text import Language, Text
 
-MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
 _BOLD = Font(bold=True)
 _FIGURES = Text("Figures", "指标")
 _COLUMNS = (

@@ -18,7 +18,7 @@ Readings are rolled up every two seconds, so a chart made from roll-ups may lack
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -50,7 +50,6 @@ from cloud.telemetry.schemas import (
 )
 from cloud.telemetry.store import query as store
 from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
-from cloud.telemetry.workbook import workbook_table
 from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, Receipt
 
@@ -62,6 +61,13 @@ HEARTBEAT_S = 5.0
 _SPACING_S = 0.2
 _DELAY_HOURS = 2
 _ALL = 2**40
+
+
+def workbook_table(rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a small table, headings first, as a workbook of one sheet."""
+    from cloud.telemetry.workbook import table  # noqa: PLC0415 - openpyxl takes a third of a second to load
+
+    return table(rows)
 
 
 class Telemetry:

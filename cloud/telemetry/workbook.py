@@ -72,7 +72,7 @@ def _text_cell(cell: object) -> object:
     return cell
 
 
-def workbook_table(rows: Iterable[Sequence[object]]) -> bytes:
+def table(rows: Iterable[Sequence[object]]) -> bytes:
     """Return a small table, headings first, as a workbook of one sheet."""
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet()

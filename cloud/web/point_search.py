@@ -7,8 +7,6 @@ from collections.abc import Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from pypinyin import Style, lazy_pinyin
-
 K = TypeVar("K", bound=Hashable)
 
 
@@ -18,6 +16,8 @@ def forms(text: str) -> tuple[str, ...]:
     plain = folded(text)
     if plain.isascii():
         return (plain,)
+    from pypinyin import Style, lazy_pinyin  # noqa: PLC0415 - its dictionary takes a second to load
+
     return (plain, "".join(lazy_pinyin(plain)), "".join(lazy_pinyin(plain, style=Style.FIRST_LETTER)))
 
 
