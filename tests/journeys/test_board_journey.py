@@ -23,7 +23,7 @@ def test_a_screen_on_the_wall(open_browser, works: Company, factory: Factory) ->
         report_health(factory.plants[site], site)
     desk = open_browser("en", company=works)
     desk.goto("/boards")
-    desk.get_by_label("Name").fill("Above the gate")
+    desk.get_by_label("Name").fill("苏州工厂")
     desk.get_by_label("Shows").select_option(label="苏州工厂 › 注塑线")
     desk.get_by_role("button", name="Make the board").click()
     code = desk.locator(".code").inner_text()

@@ -47,5 +47,6 @@ def test_a_stop_is_given_its_reason_with_two_taps_on_a_phone(open_browser, works
     begin = stop.locator(".small").inner_text()
     stop.click()
     page.locator(".reason", has_text="缺料").click()
-    expect(page.locator("button.stop", has_text=begin)).to_contain_text("等待：缺料")
+    given = page.locator("button.stop").filter(has=page.get_by_text(begin, exact=True))
+    expect(given).to_contain_text("等待：缺料")
     expect(page.locator(".loss", has_text="等待：缺料")).to_have_count(1)
