@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI, Response
 
@@ -51,6 +52,17 @@ from cloud.telemetry.retention import keep_enforced
 from cloud.telemetry.service import Telemetry
 from cloud.telemetry.tasks import keep_rolled_up
 from cloud.web.mount import mount
+
+
+class _Described(FastAPI):
+    """Describes itself when somebody asks: that takes two seconds, which a start need not wait for."""
+
+    def openapi(self) -> dict[str, Any]:
+        before = self.openapi_schema
+        schema = super().openapi()
+        if schema is not before:
+            document(schema)
+        return schema
 
 
 def create_app(
@@ -106,7 +118,7 @@ def create_app(
                     with suppress(asyncio.CancelledError):
                         await task
 
-    app = FastAPI(
+    app = _Described(
         title="Sunmao",
         version="1",
         lifespan=running,
@@ -141,5 +153,4 @@ def create_app(
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     mount(app)
-    document(app.openapi())
     return app

@@ -54,13 +54,9 @@ def roles_alone() -> Iterator[None]:
 
 @dataclass
 class Cluster:
-    """A running server.
-
-    `migrated` is a database of it to make others from, where that may be copied: nobody but us is connected to it.
-    """
+    """A running server; `migrated` is a database of it to copy others from."""
 
     owner_dsn: str
-    copies: bool
     migrated: str | None = None
 
     def empty(self, like: str = "template0") -> str:
@@ -72,15 +68,21 @@ class Cluster:
 
     def fresh(self) -> str:
         """Create a migrated database and return its owner's DSN."""
-        if self.migrated:
-            return self.empty(like=self.migrated)
-        dsn = self.empty()
-        with roles_alone():
-            prepare(dsn, SECRETS.database_password)
-        if not self.copies:
-            return dsn
-        self.migrated = str(conninfo_to_dict(dsn)["dbname"])
-        return self.fresh()
+        if self.migrated is None:
+            dsn = self.empty()
+            with roles_alone():
+                prepare(dsn, SECRETS.database_password)
+            self.migrated = str(conninfo_to_dict(dsn)["dbname"])
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                # TimescaleDB's own workers would stay connected, and what somebody is connected to cannot be copied.
+                if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone():
+                    connection.execute("SELECT _timescaledb_functions.stop_background_workers()")
+            with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
+                connection.execute(f'ALTER DATABASE "{self.migrated}" ALLOW_CONNECTIONS false')
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [self.migrated]
+                )
+        return self.empty(like=self.migrated)
 
     def drop(self, dsn: str) -> None:
         """Drop a database made by `fresh`."""
@@ -102,19 +104,22 @@ def embedded_cluster() -> Iterator[Cluster]:
     with TemporaryDirectory(prefix="sunmao-test-") as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
         try:
-            yield Cluster(server.start(), copies=True)
+            yield Cluster(server.start())
         finally:
             server.stop()
 
 
 @pytest.fixture(scope="session")
-def timescale_cluster() -> Cluster:
+def timescale_cluster() -> Iterator[Cluster]:
     """Debian's TimescaleDB, shared with whoever else uses it; skipped with a reason where it cannot be had."""
     started = subprocess.run([TIMESCALE, "start"], capture_output=True, text=True, check=False)
     if started.returncode:
         pytest.skip(f"NO TIMESCALEDB: {started.stderr.strip()}")
     dsn = subprocess.run([TIMESCALE, "dsn"], capture_output=True, text=True, check=True).stdout.strip()
-    return Cluster(dsn, copies=False)  # its own workers are connected to every database
+    cluster = Cluster(dsn)
+    yield cluster
+    if cluster.migrated:
+        cluster.drop(make_conninfo(dsn, dbname=cluster.migrated))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
