@@ -9,12 +9,17 @@ from cloud.web.icons import svg
 from cloud.web.words import Mark
 from protocols.text import Language
 
+_KEEPS_TYPED = "event => { element.props.value = event.target.value }"
+"""Whenever anything on a page changes, Vue sets a field's value anew: to what was typed, not to what stood there first."""
+
 
 def box(classes: str = "", tag: str = "div", **attributes: str) -> ui.element:
     """Return an element to be filled in a `with` block. `attributes` are HTML attributes, values taken literally."""
     element = ui.element(tag).classes(classes)
     for name, value in attributes.items():
         element.props[name.strip("_").replace("_", "-")] = value
+    if tag in {"input", "textarea"} and "value" in attributes:
+        element.on("input", js_handler=_KEEPS_TYPED)
     return element
 
 
