@@ -2,6 +2,7 @@
 
 alarms = Alarms(db, listener, doors)                            app.state.alarms in a running cloud
 page = await alarms.page(scope, Filter(is_open=True), limit=50)         -> AlarmPage, newest first
+worst = await alarms.worst(scope, limit=5, equipment=machines)           -> list[Alarm], open, the most urgent first
 counts = await alarms.counts(scope)                                     -> Counts; the badge in the frame
 one = await alarms.alarm(scope, alarm_id)                               -> AlarmDetail; raises NotFound
 await alarms.acknowledge(principal, alarm_id, "comment")                also resets one that latches; -> Alarm
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,6 +100,12 @@ class Alarms:
             shelved=sum(row["n"] for row in rows if row["shelved"]),
             suppressed=sum(row["n"] for row in rows if row["suppressed"]),
         )
+
+    async def worst(self, scope: TenantScope, *, limit: int, equipment: Collection[UUID] | None = None) -> list[Alarm]:
+        """Return at most `limit` open alarms, neither shelved nor suppressed, the most urgent first; of some `equipment`, or all."""
+        async with self._db.tenant(scope) as connection:
+            chosen = None if equipment is None else list(equipment)
+            return [Alarm(**row) for row in await store.select_worst(connection, chosen, limit)]
 
     async def alarm(self, scope: TenantScope, alarm: UUID) -> AlarmDetail:
         """Return one alarm with all that happened to it; raises NotFound."""

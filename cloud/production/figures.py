@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -63,6 +63,29 @@ class Question:
     first: date
     last: date
     granularity: Granularity
+
+
+class Made(NamedTuple):
+    """What was made, in pieces; None where a machine that makes parts does not count it. `quality_rate` is the KPI's."""
+
+    produced: float | None
+    good: float | None
+    scrap: float | None
+    in_silence: float
+    quality_rate: float | None
+
+
+def made(records: Collection[ShiftRecord]) -> Made:
+    """Return what machines made together, each with one of `records`; those that count nothing are left aside."""
+    counted = union([record for record in records if record.total is not None])
+    rated = union([record for record in records if missing(KPIS["quality_rate"], record) is None])
+    return Made(
+        produced=_sum(counted.total, counted.late),
+        good=_sum(counted.good, counted.late_good),
+        scrap=_sum(counted.scrap, counted.late_scrap),
+        in_silence=counted.late,
+        quality_rate=KPIS["quality_rate"].compute(rated).value,
+    )
 
 
 def report(question: Question, machines: Sequence[Machine], found: Sequence[Recorded], reasons: Reasons) -> KpiReport:
@@ -144,7 +167,7 @@ def _row(
 ) -> KpiRow:
     sums = _by_machine(found)
     whole = union(list(sums.values()))
-    counted = union([record for record in sums.values() if record.total is not None])
+    pieces = made(sums.values())
     times = asdict(whole.times) | {"planned_busy": whole.times.planned_busy}
     return KpiRow(
         first_day=period.first,
@@ -156,11 +179,11 @@ def _row(
         equipment_id=machine.id if machine else None,
         equipment=machine.name if machine else "",
         seconds={name: value / 1e6 for name, value in times.items() if name != "failures"},
-        produced=_sum(counted.total, counted.late),
-        good=_sum(counted.good, counted.late_good),
-        scrap=_sum(counted.scrap, counted.late_scrap),
+        produced=pieces.produced,
+        good=pieces.good,
+        scrap=pieces.scrap,
         in_breaks=whole.beside,
-        in_silence=counted.late,
+        in_silence=pieces.in_silence,
         kpis=_values(sums, names),
         losses=_losses(whole, reasons),
     )

@@ -163,6 +163,13 @@ class Observer:
             problems=frozenset(self.sources.problems | problems),
         )
 
+    async def counted(self, start: datetime, end: datetime) -> ShiftRecord:
+        """Return what was counted in the whole minutes of [start, end), whatever was planned; a record of nothing else."""
+        counted, problems = await self._counted(start, end, await outcomes(self._connection, self._id, start, end))
+        span = [(us(start), us(end))]
+        total, good, scrap = (one and one.within(span).total for one in counted.quantities)
+        return ShiftRecord(total=total, good=good, scrap=scrap, problems=frozenset(self.sources.problems | problems))
+
     async def _counted(self, start: datetime, end: datetime, found: Sequence[Outcomes]) -> tuple[Counted, set[str]]:
         """Return what was counted: by the counters, by inspections where there is no counter; and what is missing."""
         counters: dict[str, Growth] = {

@@ -6,6 +6,7 @@ shifts = await production.shifts_of_days(scope, node, first, last)    -> list[Sh
 report = await production.kpis(scope, node, first, last, "shift")     -> KpiReport: rows, total, machines
 spans = await production.timeline(scope, node, start, end)            -> {equipment id: list[StateSpan]}: what each did
 counts = await production.counts(scope, equipment_id, start, end)     -> Counts: produced, good, scrap
+made = await production.made_today(scope, machines, now)               -> Made: produced, good, scrap, quality_rate
 page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
 production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
 note_readings                                                         a follower of the roll-ups
@@ -18,7 +19,8 @@ shifts are made anew every 15 seconds where something has touched them, and up t
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Collection
+from datetime import date, datetime
 from uuid import UUID
 
 from cloud.core.db import AsyncConnection, Database
@@ -26,21 +28,22 @@ from cloud.core.errors import NotFound
 from cloud.core.principal import TenantScope
 from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
-from cloud.production.figures import ELEMENTS, Question, Recorded, report
+from cloud.production.figures import ELEMENTS, Made, Question, Recorded, report
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
 from cloud.production.places import place_of
 from cloud.production.reasons import StopReasons, words
-from cloud.production.record import ShiftRecord, us
+from cloud.production.record import ShiftRecord
 from cloud.production.schemas import Counts, Granularity, KpiReport, Node, Shift, StateSpan
 from cloud.production.stops import Stops
 from cloud.production.store import records as store
 from cloud.production.store.states import has_changes
 from cloud.production.tasks import keep_up_to_date, note_readings
+from cloud.production.today import made_today
 from cloud.telemetry.service import Telemetry
 from protocols.text import Text
 
-__all__ = ["ELEMENTS", "Production", "changes_wait", "keep_up_to_date", "note_readings"]
+__all__ = ["ELEMENTS", "Made", "Production", "changes_wait", "keep_up_to_date", "note_readings"]
 
 
 class Production:
@@ -96,19 +99,25 @@ class Production:
             if equipment_id not in known.machines:
                 raise NotFound
             observer = Observer(connection, self._telemetry, known, equipment_id)
-            observed = await observer.observed(start, end, datetime.now(UTC))
-        span = [(us(start), us(end))]
-        produced, good, scrap = (one and one.within(span).total for one in observed.counted.quantities)
+            counted = await observer.counted(start, end)
         return Counts(
             equipment_id=equipment_id,
             start=start,
             end=end,
-            produced=produced,
-            good=good,
-            scrap=scrap,
-            sources=sorted(observed.sources),
-            problems=sorted(observed.problems),
+            produced=counted.total,
+            good=counted.good,
+            scrap=counted.scrap,
+            sources=sorted(observer.sources.codes),
+            problems=sorted(counted.problems),
         )
+
+    async def made_today(self, scope: TenantScope, machines: Collection[UUID], now: datetime) -> Made:
+        """Return what `machines` have made together on their sites' present day, counted as the OEE of the day counts it.
+
+        Where no shift calendar holds, all that was counted since midnight of the site. Unknown machines are left aside.
+        """
+        async with self._db.tenant(scope) as connection:
+            return await made_today(connection, self._telemetry, machines, now)
 
 
 async def changes_wait(connection: AsyncConnection, equipment_id: UUID) -> bool:

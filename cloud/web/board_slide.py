@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cloud.web.elements import MarkView, Words, box
-from cloud.web.figures import SLOW_EVERY, made_today
+from cloud.web.figures import SLOW_EVERY
 from cloud.web.highlights import METER_CLASS, POWER, SUPPORTING
 from cloud.web.language import NOTHING, number
 from cloud.web.plant import Equipment, total
@@ -66,11 +66,11 @@ class BoardSlide:
             card.refresh()
         if now >= self._due:
             self._due = now + SLOW_EVERY
-            made = await made_today(self._visit, self._machines, now)
+            machines = [each.known.id for each in self._machines]
+            made = await self._visit.domains.production.made_today(self._visit.scope, machines, now)
             self._good.show(number(made.good, whole=True))
-            self._reject.show(NOTHING if made.good is None else number(made.reject, whole=True))
-            parts = (made.good or 0) + made.reject
-            self._yield.show(f"{100 * (made.good or 0) / parts:.1f}" if parts else NOTHING)
+            self._reject.show(number(made.scrap, whole=True))
+            self._yield.show(NOTHING if made.quality_rate is None else f"{100 * made.quality_rate:.1f}")
 
 
 class _Card:

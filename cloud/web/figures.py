@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cloud.energy.schemas import Window
 from cloud.production.schemas import Node
 from cloud.web.elements import Words, box
-from cloud.web.highlights import METER_CLASS, PARTS_GOOD, PARTS_REJECT, POWER
+from cloud.web.highlights import METER_CLASS, POWER
 from cloud.web.language import NOTHING, number
 from cloud.web.places import open_to
 from cloud.web.plant import Equipment, total
@@ -33,13 +33,6 @@ _PARTS = Text("Good parts today", "今日良品")
 _REJECTED = Text("{count} rejected · yield {share} %", "不良 {count} 件 · 良率 {share}%")
 _INSPECTED = Text("Inspected, last 24 h", "近 24 小时检测")
 _FOUND = Text("{reject} rejected · {review} to review", "不合格 {reject} 件 · 待复核 {review} 件")
-
-
-class Made(NamedTuple):
-    """Parts counted over a stretch of time; None where nothing counts them."""
-
-    good: float | None
-    reject: float
 
 
 class _Shown(NamedTuple):
@@ -96,11 +89,11 @@ class Figures:
     async def show_day(self, machines: Collection[Equipment], now: datetime) -> None:
         """Show what was used, made and found."""
         visit = self._visit
-        made = await made_today(visit, machines, now)
+        made = await visit.domains.production.made_today(visit.scope, [each.known.id for each in machines], now)
         self._parts.value.show(number(made.good, whole=True))
-        if made.good is not None and made.good + made.reject > 0:
-            share = f"{100 * made.good / (made.good + made.reject):.1f}"
-            self._parts.note.show(visit.say(_REJECTED, count=number(made.reject, whole=True), share=share))
+        if made.quality_rate is not None:
+            share = f"{100 * made.quality_rate:.1f}"
+            self._parts.note.show(visit.say(_REJECTED, count=number(made.scrap, whole=True), share=share))
         energy, cost = await self._used_today(now)
         self._energy.value.show(number(energy))
         self._energy.note.show(
@@ -133,22 +126,3 @@ class Figures:
 def midnight(now: datetime, zone: ZoneInfo) -> datetime:
     """Return the begin of the day on the clock of `zone`."""
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-
-
-async def made_today(visit: Visit, machines: Collection[Equipment], now: datetime) -> Made:
-    """Return what the counters of `machines` have grown by since midnight; from the hourly roll-up, which is seconds behind."""
-    counters = {
-        point.id: point.code
-        for each in machines
-        for point in each.points.values()
-        if point.code in (PARTS_GOOD, PARTS_REJECT)
-    }
-    if not counters:
-        return Made(None, 0.0)
-    answer = await visit.domains.telemetry.history(
-        visit.scope, list(counters), midnight(now, visit.zone), now + timedelta(seconds=1), 24, resolution="1h"
-    )
-    grown = {PARTS_GOOD: 0.0, PARTS_REJECT: 0.0}
-    for curve in answer.curves:
-        grown[counters[curve.series_id]] += sum(s.value for s in curve.samples if isinstance(s.value, float | int))
-    return Made(grown[PARTS_GOOD] if PARTS_GOOD in counters.values() else None, grown[PARTS_REJECT])

@@ -37,7 +37,7 @@ ANY_MACHINE = (
     *("process_temperature", "gauge_pressure", "operating_hours_total"),
 )
 POWER = "active_power_total"
-PARTS_TOTAL, PARTS_GOOD, PARTS_REJECT = "part_count_total", "part_count_good", "part_count_reject"
+PARTS_TOTAL, PARTS_GOOD = "part_count_total", "part_count_good"
 METER_CLASS = "energy_meter"
 SUPPORTING = frozenset({METER_CLASS, "inspection_station", "sensor", "generic", ""})
 """Classes of equipment that make nothing themselves; a plant's page shows them after its machines."""

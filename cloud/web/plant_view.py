@@ -10,6 +10,7 @@ from uuid import UUID
 from cloud.fleet.schemas import Agent
 from cloud.production.schemas import Node
 from cloud.telemetry.schemas import Latest
+from cloud.web.alarm_card import AlarmCard
 from cloud.web.attention import Attention, concerns
 from cloud.web.elements import Words, box, icon
 from cloud.web.figures import Figures
@@ -46,7 +47,9 @@ class PlantView:
         nodes = [Node(kind="line", id=line)] if line else [Node(kind="site", id=site) for site in sites]
         stations = [each.known.id for each in plant.values() if each.known.equipment_class == STATION]
         self._figures = Figures(visit, nodes, None if whole else stations)
-        self._attention = Attention(visit)
+        with box("columns even"):
+            self._attention = Attention(visit)
+            self.alarms = AlarmCard(visit, None if whole else list(plant))
         small = len(plant) > ROOMY
         for (site, of_line), machines in _grouped(plant.values()):
             if headed:

@@ -10,6 +10,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from cloud.alarms.schemas import PRIORITIES
+
 Row = dict[str, Any]
 
 _STATE = """
@@ -69,6 +71,23 @@ async def select_alarms(connection: AsyncConnection, alarms: Collection[UUID]) -
 async def select_open(connection: AsyncConnection) -> list[Row]:
     """Return all open alarms, noticed last first."""
     return await _all(connection, _ALARM + " AND a.closed_at IS NULL ORDER BY a.noticed_at DESC, a.id DESC", None)
+
+
+async def select_worst(connection: AsyncConnection, equipment: list[UUID] | None, limit: int) -> list[Row]:
+    """Return at most `limit` open alarms that people are told, of some `equipment` or all: what nobody has seen first, then
+    by priority, causes before what follows from them, then the newest.
+    """
+    return await _all(
+        connection,
+        _ALARM
+        + """
+            AND a.closed_at IS NULL AND NOT a.suppressed AND (t.shelved_until IS NULL OR t.shelved_until <= now())
+            AND (%(equipment)s::uuid[] IS NULL OR a.equipment_id = ANY(%(equipment)s))
+        ORDER BY a.acknowledged_at IS NOT NULL OR a.returned_at IS NOT NULL, array_position(%(priorities)s, a.priority),
+            a.first_out IS NOT NULL, a.raised_at DESC, a.id DESC LIMIT %(limit)s
+        """,
+        {"equipment": equipment, "priorities": list(PRIORITIES), "limit": limit},
+    )
 
 
 async def select_standing(connection: AsyncConnection, hours: int, limit: int) -> list[Row]:

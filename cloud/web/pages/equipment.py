@@ -14,6 +14,7 @@ from cloud.production.schemas import Node
 from cloud.quality.service import Filter
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
+from cloud.web.alarm_card import AlarmCard
 from cloud.web.alarm_words import SET_ALARM
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.gallery import Gallery
@@ -87,6 +88,7 @@ async def build(visit: Visit) -> None:
         notice.refresh(equipment)
         if not equipment.points:
             Words(visit.say(_NO_POINTS), "card muted", tag="p")
+        await AlarmCard(visit, [identity]).fill()
         if state_point(equipment):
             await show_kpis(visit, Node(kind="equipment", id=identity), known.time_zone, now)
             await show_timelines(visit, [equipment], now)

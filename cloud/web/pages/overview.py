@@ -44,6 +44,7 @@ async def build(visit: Visit) -> None:
             with box("columns"):
                 trend = await power_trend(visit, plant)
                 gallery = await _latest_inspections(visit)
+            await view.alarms.fill()
             await view.refresh(await visit.domains.fleet.agents(visit.scope), now)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:

@@ -62,6 +62,7 @@ async def _build(
         await show_kpis(visit, node, next(iter(plant.values())).known.time_zone, now)
         await show_timelines(visit, list(plant.values()), now)
         trend = await power_trend(visit, plant)
+        await view.alarms.fill()
         await view.refresh(await visit.domains.fleet.agents(visit.scope), now)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:

@@ -165,6 +165,16 @@ async def test_what_follows_within_a_minute_is_a_consequence_and_is_told_if_it_i
     assert (first.level, first.consequences) == ("high", 2)
     assert found["lesser"].first_out == found["graver"].first_out == first.id
     assert sorted(told.notice.data["priority"] for told in await plant.told()) == ["critical", "high"]
+    await plant.alarms.acknowledge(plant.principal, found["graver"].id)
+    urgent = await plant.alarms.worst(plant.scope, limit=3)
+    assert [alarm.id for alarm in urgent] == [first.id, found["lesser"].id, found["graver"].id], (
+        "what nobody has seen first"
+    )
+    await plant.alarms.shelve(plant.principal, first.id, minutes=30, reason="sensor is being changed")
+    assert first.equipment_id is not None
+    (shown,) = await plant.alarms.worst(plant.scope, limit=1, equipment=[first.equipment_id])
+    assert shown.id == found["lesser"].id
+    assert await plant.alarms.worst(plant.scope, limit=1, equipment=[]) == []
 
 
 async def test_shelved_is_not_told_until_the_shelf_ends_and_what_nobody_acknowledges_is_escalated(

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import openpyxl
@@ -17,7 +17,7 @@ import pytest
 from cloud.core.db import Database
 from cloud.core.listen import Listener
 from cloud.core.metrics import Metrics
-from cloud.production.service import note_readings
+from cloud.production.service import Production, note_readings
 from cloud.production.tasks import bring_up_to_date
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.service import Telemetry
@@ -159,6 +159,20 @@ async def test_a_day_of_a_machine_is_the_same_on_the_api_and_in_the_files(
     assert row["kpis"]["oee"]["completeness"] == pytest.approx(known / 660)
     assert set(row["kpis"]["oee"]["sources"]) == {"machine_state", "part_count_total", "part_count_good"}
     assert value["time_to_restore"] == 30 * 60
+    # What pages and boards say was made on that day, and - without a calendar - since midnight, is the same count.
+    production = Production(db, Telemetry(db, Listener(db.dsn), Ingest(db, (), Metrics())))
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZONE)
+    machines = [UUID(machine), uuid4()]
+    made = await production.made_today(company.scope, machines, midnight + timedelta(hours=23))
+    assert (made.produced, made.good) == (row["produced"], row["good"])
+    assert made.quality_rate == value["quality_rate"]
+    assert (await production.made_today(company.scope, machines, midnight + timedelta(days=30))).good is None
+    (version,) = (await company.http.get("/api/v1/production/calendars")).json()
+    await company.http.delete(f"/api/v1/production/calendars/{version['id']}")
+    counted = await production.made_today(company.scope, machines, midnight + timedelta(hours=20))
+    assert (counted.produced, counted.good) == (made.produced, made.good)
+    assert (await company.http.put("/api/v1/production/calendars", json=calendar(company, EVERY_DAY))).is_success
+    await settle(db, owner_dsn)
     # A node of one machine, a table for a spreadsheet: to the last digit the same.
     site = await kpis(company, "site", str(company.site_id), day)
     assert {code: found["value"] for code, found in site["total"]["kpis"].items()} == value
