@@ -25,6 +25,7 @@ BENCHMARKS = (
     "chart",
     "export",
     "overview",
+    "paint",
     "alarms",
 )
 OUT = Path(".bench")
