@@ -72,12 +72,13 @@ class Figures:
 
     async def refresh(self, machines: Collection[Equipment], now: datetime) -> None:
         """Show how `machines` fare now, and - less often - over the day."""
-        self._show_moment(machines)
+        self.show_moment(machines)
         if now >= self._due:
             self._due = now + SLOW_EVERY
             await self.show_day(machines, now)
 
-    def _show_moment(self, machines: Collection[Equipment]) -> None:
+    def show_moment(self, machines: Collection[Equipment]) -> None:
+        """Show how `machines` fare now."""
         say = self._visit.say
         self._running.value.show(str(sum(each.mark == RUNNING for each in machines)))
         self._running.note.show(say(_OF, count=len(machines)))

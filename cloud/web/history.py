@@ -68,6 +68,11 @@ class History:
         """Put the chart here."""
         self._chart = ui.echart({}).classes(self._classes)
 
+    def choose(self, point: Point | None, length: timedelta | None) -> None:
+        """Say what to draw; `extend` draws it."""
+        self._point = point or self._point
+        self._length = length or self._length
+
     async def extend(self) -> None:
         """Draw the curve up to now if that moves it by a visible step."""
         if datetime.now(UTC) - self._drawn >= self._length / VISIBLE_STEPS:
@@ -75,8 +80,7 @@ class History:
 
     async def show(self, *, point: Point | None = None, length: timedelta | None = None) -> None:
         """Draw the curve up to now; of another point or over another length, where given."""
-        self._point = point or self._point
-        self._length = length or self._length
+        self.choose(point, length)
         if self._point is None:
             return
         visit, series = self._visit, self._point.series

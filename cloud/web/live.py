@@ -38,6 +38,20 @@ def follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]] 
     client.on_delete(task.cancel)
 
 
+def fill_in(visit: Visit, fill: Callable[[], Awaitable[None]]) -> None:
+    """Run `fill` here as soon as the page being built stands in the browser: what takes long holds no first words up."""
+    client = ui.context.client
+    place = ui.element().classes("contents")
+
+    async def run() -> None:
+        await client.connected()
+        with place:
+            await fill()
+
+    task = background_tasks.create(run(), name=f"filling {visit.here}", context=client)
+    client.on_delete(task.cancel)
+
+
 async def _follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]]) -> None:
     await ui.context.client.connected()
     failing = False

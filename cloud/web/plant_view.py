@@ -71,7 +71,12 @@ class PlantView:
                 self._running.append((Words("", "muted small num"), working))
 
     async def refresh(self, agents: Sequence[Agent], now: datetime) -> None:
-        """Show the plant as it is now, with the gateways `agents` that serve it."""
+        """Show the plant as it is now, with the gateways `agents` that serve it, and what it did over the day."""
+        self.show_moment(agents, now)
+        await self._figures.refresh(list(self._plant.values()), now)
+
+    def show_moment(self, agents: Sequence[Agent], now: datetime) -> None:
+        """Show the plant as it is now, but nothing that has to be asked for."""
         machines = self._plant.values()
         for identity, tile in self._tiles.items():
             tile.refresh(self._plant[identity], now)
@@ -80,7 +85,7 @@ class PlantView:
             words.show(self._visit.say(_RUN, running=running, count=len(members)))
         serving = {each.known.agent_id for each in machines}
         self._attention.refresh(concerns(machines, [agent for agent in agents if agent.id in serving], now))
-        await self._figures.refresh(list(machines), now)
+        self._figures.show_moment(machines)
 
     async def follow(self, values: Collection[Latest], now: datetime) -> bool:
         """Take newer `values` and bring the page up to date; False where the plant itself is another than was drawn."""

@@ -24,7 +24,13 @@ from tests.benchmarks.overview import MACHINES, fill, wait_for_roll_ups
 
 LIMIT_MS = 1000.0
 WARM_UP, OPENED = 2, 7
-AROUND_THE_CLOCK = {"name_en": "All day", "name_zh": "全天", "weekdays": [1, 2, 3, 4, 5, 6, 7], "start": "00:00", "end": "00:00"}
+AROUND_THE_CLOCK = {
+    "name_en": "All day",
+    "name_zh": "全天",
+    "weekdays": [1, 2, 3, 4, 5, 6, 7],
+    "start": "00:00",
+    "end": "00:00",
+}
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint').length > 0"
 TIMES = """() => {
     const page = performance.getEntriesByType('navigation')[0];

@@ -42,10 +42,10 @@ async def build(visit: Visit) -> None:
         else:
             view = PlantView(visit, plant, whole=True, now=now)
             with box("columns"):
-                trend = await power_trend(visit, plant)
+                trend = power_trend(visit, plant)
                 gallery = await _latest_inspections(visit)
             await view.alarms.fill()
-            await view.refresh(await visit.domains.fleet.agents(visit.scope), now)
+            view.show_moment(await visit.domains.fleet.agents(visit.scope), now)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:
         if not plant:
@@ -62,8 +62,8 @@ async def build(visit: Visit) -> None:
     live.follow(visit, refresh)
 
 
-async def power_trend(visit: Visit, plant: Plant) -> History:
-    """Chart the power at the meter, or of the first equipment that reports any."""
+def power_trend(visit: Visit, plant: Plant) -> History:
+    """Chart the power at the meter, or of the first equipment that reports any; it is drawn when it is first extended."""
     metered = sorted(plant.values(), key=lambda each: each.known.equipment_class != METER_CLASS)
     drawn = [(each, point) for each in metered for point in each.points.values() if point.code == POWER]
     with box("card filled"):
@@ -72,7 +72,7 @@ async def power_trend(visit: Visit, plant: Plant) -> History:
                 visit, tall=False, of=visit.say(_LAST_HOUR, name=drawn[0][0].known.label) if drawn else ""
             )
         history.place()
-    await history.show(point=drawn[0][1] if drawn else None, length=TREND)
+    history.choose(drawn[0][1] if drawn else None, TREND)
     return history
 
 

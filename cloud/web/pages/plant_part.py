@@ -59,11 +59,12 @@ async def _build(
             Words(visit.say(_EMPTY), "card muted", tag="p")
             return
         view = PlantView(visit, plant, whole=False, now=now)
-        await show_kpis(visit, node, next(iter(plant.values())).known.time_zone, now)
-        await show_timelines(visit, list(plant.values()), now)
-        trend = await power_trend(visit, plant)
+        zone = next(iter(plant.values())).known.time_zone
+        live.fill_in(visit, lambda: show_kpis(visit, node, zone, now))
+        live.fill_in(visit, lambda: show_timelines(visit, list(plant.values()), now))
+        trend = power_trend(visit, plant)
         await view.alarms.fill()
-        await view.refresh(await visit.domains.fleet.agents(visit.scope), now)
+        view.show_moment(await visit.domains.fleet.agents(visit.scope), now)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:
         if not await view.follow(values, now):
