@@ -172,12 +172,15 @@ class Notify:
             await audit.record(connection, principal.actor, "channel.test", channel["name"], channel=str(identity))
             (newest,) = await store.select_deliveries(connection, identity, None, 1)
         patience = time.monotonic() + _TEST_PATIENCE_S
-        while (state := await self._delivery(principal.scope, identity, newest["id"])).attempts == 0:
+        while True:
+            outcome = await self._delivery(principal.scope, identity, newest["id"])
+            if outcome.state != "waiting" or outcome.reason_en:
+                break
             if not await self.send_next(principal.scope, identity):
                 if time.monotonic() > patience:
                     break  # the rate is used up: the log will tell
                 await asyncio.sleep(0.1)  # another process is at it
-        return state
+        return outcome
 
     async def deliveries(
         self, scope: TenantScope, channel: UUID | None = None, before: int | None = None
