@@ -1,8 +1,7 @@
-"""The overview of fifty machines: 95th percentile in ms of the page as the server sends it, its data asked and drawn.
+"""The overview of fifty machines: 95th percentile in ms of its data as the API answers it; printed beside it, the page's.
 
 A real cloud has a day of fifty machines in five lines, a value a minute of eight points each, and has rolled it up; then the
-page is asked for over HTTP, warm. The limit, 150 ms, is that of the page's data alone; the ratio is limit / ours, so more is
-better, as everywhere.
+data and the page built of them are asked for over HTTP, warm. The ratio is limit / ours, so more is better, as everywhere.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ POINTS = (
     ("GoodCnt", "part_count_good", "C62"), ("RejCnt", "part_count_reject", "C62"), ("Cycle", "cycle_time", "SEC"),
     ("Melt", "melt_temperature", "CEL"), ("Mould", "mould_temperature", "CEL"),
 )  # fmt: skip
+DATA = [f"/api/v1/{name}" for name in ("equipment", "points", "latest", "agents", "inspections?limit=6")]
 ROLLED_UP_WITHIN_S = 900
 
 
@@ -94,17 +94,17 @@ def wait_for_roll_ups(platform: Platform) -> None:
         time.sleep(1)
 
 
-def page_ms(platform: Platform) -> list[float]:
-    """Return how long the whole page took, over HTTP."""
+def answer_ms(platform: Platform, paths: Sequence[str]) -> list[float]:
+    """Return how long it took to ask for all `paths` one after the other, over HTTP, signed in."""
     taken = []
     with httpx.Client(base_url=platform.url, timeout=60) as browser:
         browser.post("/login", data={"email": EMAIL, "password": PASSWORD, "next": "/"})
         for turn in range(-WARM_UP, ASKED):
             began = time.perf_counter()
-            answer = browser.get("/")
+            answers = [browser.get(path) for path in paths]
             elapsed = (time.perf_counter() - began) * 1000
-            assert answer.status_code == 200
-            assert "press-49" in answer.text
+            assert {answer.status_code for answer in answers} == {200}
+            assert any("press-49" in answer.text for answer in answers)
             if turn >= 0:
                 taken.append(elapsed)
     return taken
@@ -121,7 +121,8 @@ def measure() -> Comparison:
         platform.create_tenant()
         fill(platform)
         wait_for_roll_ups(platform)
-        page = page_ms(platform)
+        data, page = answer_ms(platform, DATA), answer_ms(platform, ["/"])
+    print(f"data: p50 {statistics.median(data):.0f} ms, p95 {p95(data):.0f} ms", file=sys.stderr)
     print(f"whole page: p50 {statistics.median(page):.0f} ms, p95 {p95(page):.0f} ms", file=sys.stderr)
-    what = f"the limit for the data of the overview of {MACHINES} machines (ours: the whole page)"
-    return Comparison("overview", what, "ms p95", round(p95(page), 1), LIMIT_MS, round(LIMIT_MS / p95(page), 3))
+    what = f"the limit for the data of the overview of {MACHINES} machines"
+    return Comparison("overview", what, "ms p95", round(p95(data), 1), LIMIT_MS, round(LIMIT_MS / p95(data), 3))
