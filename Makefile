@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 ZH := $(findstring zh,$(or $(LC_ALL),$(LC_MESSAGES),$(LANG)))
 step = @echo "· $(if $(ZH),$(2),$(1))"
 
-.PHONY: setup demo test check bench bench-full faults fmt docs images
+.PHONY: setup demo test check bench bench-full bench-models faults fmt docs images
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE # compiling the platform anew costs every process a second
 
@@ -41,6 +41,9 @@ bench: setup
 bench-full: bench # 103,680,000 points take about 12 GB of disk and half an hour more
 	@SUNMAO_BENCH_POINTS=103680000 $(BIN)/python -P -m tests.benchmarks.run chart
 	@$(BIN)/python -P -m tests.benchmarks.ingest_soak 10
+
+bench-models: setup # fits and judges on real sets, part-disjoint
+	@$(BIN)/python -P -m tests.benchmarks.magnetic_tile
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run

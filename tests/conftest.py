@@ -10,6 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 
 LONG = (
     "journeys",
+    "models",
     "test_serve_killed.py",
     "test_api_fuzzed.py",
     "test_remote_configuration.py",
@@ -18,11 +19,15 @@ LONG = (
 """Files, or folders of them, that take a minute and more: begun last, one of them would run alone in the end."""
 
 
+TOGETHER = ("tests/journeys/", "tests/models/")
+"""Folders that go to one worker: their files share a cloud with a factory in it, and a fitted model."""
+
+
 class Together(LoadFileScheduling):
-    """Gives a file to one worker, and all journeys to one: they share a running cloud and a factory in it."""
+    """Gives a file to one worker, and some folders."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/journeys" if nodeid.startswith("tests/journeys/") else super()._split_scope(nodeid)
+        return next(filter(nodeid.startswith, TOGETHER), super()._split_scope(nodeid))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

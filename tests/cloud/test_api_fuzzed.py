@@ -58,6 +58,8 @@ def cluster(embedded_cluster: Cluster) -> Cluster:
     return embedded_cluster
 
 
+# Hypothesis takes it for a strategy's doing when the cloud, in a thread beside it, draws a random number.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.timeout(3600 if "SUNMAO_FUZZ_EXAMPLES" in os.environ else 300)
 async def test_no_operation_fails_whatever_it_is_asked(company: Company) -> None:
     known = await _ids(company)
