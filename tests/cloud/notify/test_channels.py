@@ -74,7 +74,7 @@ Items = list[dict[str, Any]]
 
 async def log(company: Company, until: Callable[[Items], bool]) -> Items:
     """Return the log of deliveries once it is as wanted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             items: Items = (await company.http.get("/api/v1/notify/deliveries")).json()["items"]
             if until(items):
@@ -153,7 +153,7 @@ async def test_what_fails_is_tried_again_as_the_same_message_until_it_is_given_u
         with psycopg.connect(owner_dsn) as connection:
             connection.execute("UPDATE notify_channel SET next_at = '-infinity' WHERE id = %s", [channel["id"]])
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(receiver.posts) < 3:
             due_now()
             await asyncio.sleep(0.02)
