@@ -19,11 +19,12 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import psycopg
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from protocols.errors import ConfigError, Malformed, Refused, SunmaoError, Unreachable
 from protocols.text import Language, Text
@@ -154,6 +155,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(psycopg.DataError, _data)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
+    app.add_exception_handler(ClientDisconnect, _caller_gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -276,6 +278,10 @@ async def _database_away(request: Request, error: Exception) -> JSONResponse:
     return _answer(
         request, 503, "unreachable", Text("Not available now", "暂不可用"), detail, headers={"Retry-After": "5"}
     )
+
+
+async def _caller_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=HTTPStatus.BAD_REQUEST)  # to nobody: the link broke before the whole request was here
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

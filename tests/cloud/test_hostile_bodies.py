@@ -8,7 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 import zstandard
+from fastapi import FastAPI, Request
+from starlette.types import Message
 
+from cloud.core import errors
+from cloud.core.body import read_message
 from protocols.uplink.codec import MAX_BATCH_BYTES, encode
 from protocols.uplink.messages import Batch, Delivery, DeviceReport, Frame, Health, Inspection
 from tests.cloud.conftest import Company
@@ -139,3 +143,24 @@ async def test_an_inspection_without_a_station_is_refused_by_number(company: Com
     async with company.agent() as agent:
         receipt = await agent.deliver(Frame(7, encode(Batch(inspections=[inspection]))))
     assert (receipt.stored, [verdict.seq for verdict in receipt.refused]) == ([], [7])
+
+
+async def test_a_caller_that_goes_away_in_the_middle_is_no_fault_of_ours() -> None:
+    app, answers = FastAPI(), []
+    errors.install(app)
+
+    @app.post("/")
+    async def take(request: Request) -> None:
+        await read_message(request, Health)
+
+    arrives = iter([{"type": "http.request", "body": b"\x8a", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Message:
+        return next(arrives)
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
+    await app(scope, receive, send)  # what is unexpected is raised again, for the server to log
+    assert answers[0]["status"] == 400
