@@ -94,7 +94,7 @@ def create_app(
             state.production = Production(db, state.telemetry)
             state.notify = Notify(db, secrets, notify_settings or NotifySettings())
             state.energy = Energy(db, state.identity, state.fleet, state.production)
-            doors = Doors(state.fleet, state.telemetry, state.quality, state.notify)
+            doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
             state.alarms = Alarms(db, listener, doors)
             sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
             state.reports = Reports(db, state.notify, Composer(sources))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.raising import moment
-from cloud.alarms.schemas import AgentHealth, BackTestResult, Occurrence, RejectRate, RuleRequest
+from cloud.alarms.schemas import AgentHealth, BackTestResult, KpiLimit, Occurrence, RejectRate, RuleRequest
 from cloud.alarms.sources import Plant, Source, track_of
 from cloud.alarms.track import AnyTrack, StaleTrack, Transition, steps
 from cloud.core.db import Database
@@ -29,7 +29,7 @@ async def back_test(
     db: Database, telemetry: Telemetry, scope: TenantScope, *, rule: RuleRequest, plant: Plant, days: int
 ) -> BackTestResult:
     """Return what `rule` would have done in the last `days` days; raises Invalid for kinds that are not on stored values."""
-    if isinstance(rule.condition, AgentHealth | RejectRate):
+    if isinstance(rule.condition, AgentHealth | RejectRate | KpiLimit):
         raise Invalid(
             Text("Only rules on values can be tried on what is stored.", "只有针对数据点的规则可以用历史数据试算。")
         )

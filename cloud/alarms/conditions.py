@@ -10,6 +10,7 @@ from cloud.alarms.schemas import (
     AgentHealth,
     BadQuality,
     InState,
+    KpiLimit,
     Level,
     Rate,
     RejectRate,
@@ -205,6 +206,8 @@ def judge_of(rule: RuleRequest) -> Judge:
             made = LimitJudge(Threshold(low=limit))
         case RejectRate(percent=percent):
             made = LimitJudge(Threshold(high=percent))
+        case KpiLimit(high=high, low=low, deadband=deadband):
+            made = LimitJudge(Threshold(high=high, low=low, deadband=deadband))
         case Stale():
             raise TypeError("a source that goes silent is a StaleTrack")
         case Threshold() as condition:

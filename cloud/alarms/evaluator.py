@@ -19,8 +19,8 @@ from uuid import UUID
 
 from cloud.alarms.raising import Raising, moment
 from cloud.alarms.restoring import prime, restore, row_of
-from cloud.alarms.schemas import AgentHealth, RejectRate
-from cloud.alarms.sources import Plan, Plant, Watch, measured, rule_of
+from cloud.alarms.schemas import AgentHealth, KpiLimit, RejectRate
+from cloud.alarms.sources import Plan, Plant, Watch, figure_of, measured, rule_of
 from cloud.alarms.store import alarms as alarm_store
 from cloud.alarms.store import rules as store
 from cloud.alarms.track import Track, Transition, steps
@@ -29,6 +29,7 @@ from cloud.core.listen import announce
 from cloud.core.principal import TenantScope
 from cloud.fleet.service import Fleet
 from cloud.notify.service import Notify
+from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.telemetry.service import Readings, Telemetry, groups
 
@@ -58,6 +59,7 @@ class Doors(NamedTuple):
     fleet: Fleet
     telemetry: Telemetry
     quality: Quality
+    production: Production
     notify: Notify
 
 
@@ -209,7 +211,7 @@ class Evaluator:
         return agent is not None and agent.last_seen is not None and agent.last_seen > now - _ALIVE
 
     async def _ask_others(self, plan: Plan, now: datetime) -> dict[tuple[UUID, str], float]:
-        """Return the present values of what is no series: agents and shares of rejected parts."""
+        """Return the present values of what is no series: agents, shares of rejected parts and KPIs."""
         if now - self._others_asked < _OTHERS_EVERY:
             return {}
         self._others_asked = now
@@ -226,6 +228,23 @@ class Evaluator:
                 found = await self._doors.quality.summary(self._scope, start, now, source.equipment_id)
                 if found.total >= condition.least_parts:
                     values[watch.key] = 100 * found.reject / found.total
+        return values | await self._figures(plan, now)
+
+    async def _figures(self, plan: Plan, now: datetime) -> dict[tuple[UUID, str], float]:
+        """Return the KPIs that are watched, of the machines of which enough is known."""
+        watched: dict[bool, list[tuple[KpiLimit, UUID, Watch]]] = {}
+        for watch in plan.others:
+            condition, machine = watch.rule.condition, watch.source.equipment_id
+            if isinstance(condition, KpiLimit) and machine:
+                watched.setdefault(condition.period == "running_shift", []).append((condition, machine, watch))
+        values: dict[tuple[UUID, str], float] = {}
+        for running, those in watched.items():
+            machines = {machine for _, machine, _ in those}
+            found = await self._doors.production.shift_figures(self._scope, machines, now, running=running)
+            for condition, machine, watch in those:
+                value = figure_of(condition, found[machine]) if machine in found else None
+                if value is not None:
+                    values[watch.key] = value
         return values
 
     def _take_others(

@@ -8,7 +8,7 @@ from cloud.alarms.backtest import back_test
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.default_rules import default_rules
 from cloud.alarms.evaluator import Doors
-from cloud.alarms.schemas import AgentHealth, BackTestResult, RejectRate, Rule, RuleRequest
+from cloud.alarms.schemas import AgentHealth, BackTestResult, KpiLimit, RejectRate, Rule, RuleRequest
 from cloud.alarms.sources import Plant, rule_of
 from cloud.alarms.store import alarms as alarm_store
 from cloud.alarms.store import rules as store
@@ -168,7 +168,7 @@ class Rules:
             missing = Text("one of the channels", "某个通知渠道")
         if missing:
             raise Invalid(Text(f"There is no {missing.en}.", f"不存在：{missing.zh}。"))
-        if isinstance(request.condition, AgentHealth | RejectRate) and wanted.series_id is not None:
+        if isinstance(request.condition, AgentHealth | RejectRate | KpiLimit) and wanted.series_id is not None:
             raise Invalid(Text("This kind of rule watches no series.", "该类规则不针对数据点。"))
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from cloud.alarms.message import check_template
+from cloud.production.service import KPIS
 from protocols.text import Language
 
 Priority = Literal["critical", "high", "medium", "low"]
@@ -103,8 +104,37 @@ class RejectRate(_Body):
     least_parts: int = Field(20, ge=1, le=100_000, description="With fewer parts nothing is said.")
 
 
+def _is_kpi(code: str) -> str:
+    if code not in KPIS:
+        raise ValueError(f"no such KPI; there are {', '.join(KPIS)}")
+    return code
+
+
+class KpiLimit(_Body):
+    """A KPI of a machine's shift (ISO 22400-2) beyond a limit: of the last shift that is over, or of the one that lasts.
+
+    Limits are in percent for ratios, in minutes for times, else per hour. Where too little is known nothing is said.
+    """
+
+    kind: Literal["kpi"] = "kpi"
+    kpi: Annotated[str, AfterValidator(_is_kpi)] = Field("oee", description="Code of the KPI, as in the KPIs' answer.")
+    period: Literal["last_shift", "running_shift"] = "last_shift"
+    high: _Finite | None = None
+    low: _Finite | None = None
+    deadband: Annotated[_Finite, Field(ge=0)] = 0.0
+    least_minutes: int = Field(60, ge=1, le=24 * 60, description="With less planned busy time nothing is said.")
+    least_completeness: float = Field(
+        0.8, ge=0, le=1, description="Nor where the state was known in a smaller share of it."
+    )
+
+    @model_validator(mode="after")
+    def _limited(self) -> KpiLimit:
+        Threshold(high=self.high, low=self.low)
+        return self
+
+
 Condition = Annotated[
-    Threshold | Rate | InState | Stale | BadQuality | AgentHealth | RejectRate, Field(discriminator="kind")
+    Threshold | Rate | InState | Stale | BadQuality | AgentHealth | RejectRate | KpiLimit, Field(discriminator="kind")
 ]
 
 
@@ -149,7 +179,7 @@ class RuleRequest(_Body):
     @model_validator(mode="after")
     def _fits(self) -> RuleRequest:
         wanted, kind = self.selection, self.condition.kind
-        if kind not in ("agent", "reject_rate") and (wanted.series_id is None) == (wanted.property is None):
+        if kind not in ("agent", "reject_rate", "kpi") and (wanted.series_id is None) == (wanted.property is None):
             raise ValueError("a rule on values needs series_id or property, and not both")
         waits = [step.after_minutes for step in self.escalation]
         if waits != sorted(set(waits)):

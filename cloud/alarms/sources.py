@@ -11,9 +11,10 @@ from uuid import UUID
 
 from cloud.alarms.conditions import judge_of
 from cloud.alarms.message import USUAL, fill, shown_number
-from cloud.alarms.schemas import AgentHealth, Level, RejectRate, Rule, RuleRequest, Selection, Stale
+from cloud.alarms.schemas import AgentHealth, KpiLimit, Level, RejectRate, Rule, RuleRequest, Selection, Stale
 from cloud.alarms.track import AnyTrack, StaleTrack, Track
 from cloud.fleet.schemas import Agent, Equipment
+from cloud.production.service import KPIS, ShiftFigures
 from cloud.telemetry.schemas import Point
 from protocols.text import Text
 
@@ -65,7 +66,7 @@ class Watch:
         """Return what people are told."""
         condition, source = self.rule.condition, self.source
         kind = condition.measure if isinstance(condition, AgentHealth) else condition.kind
-        usual = USUAL[level if kind == "threshold" else kind]
+        usual = USUAL[level if kind in ("threshold", "kpi") else kind]
         limit = self.track.limit(level)
         filled = {
             **{"equipment": source.label, "path": source.path, "unit": source.unit, "rule": self.rule.name},
@@ -110,6 +111,22 @@ def measured(agent: Agent, measure: str, now: datetime) -> float:
     return math.nan if value is None else float(value)
 
 
+def figure_of(condition: KpiLimit, found: ShiftFigures) -> float | None:
+    """Return the KPI that a rule looks at, in the unit of its limits; None where too little is known."""
+    if found.planned_busy_s < condition.least_minutes * 60 or found.completeness < condition.least_completeness:
+        return None
+    value = found.values.get(condition.kpi)
+    return None if value is None else value * _kpi_unit(condition.kpi)[1]
+
+
+def _kpi_unit(code: str) -> tuple[str, float]:
+    """Return the unit in which people are told a KPI, and what a value of `KPIS` is multiplied by for it."""
+    kpi = KPIS[code]
+    if kpi.unit == "SEC":
+        return "min", 1 / 60
+    return ("/h", 1.0) if kpi.per else ("%", 100.0)
+
+
 class Plant:
     """All that rules can watch at a tenant."""
 
@@ -144,13 +161,26 @@ class Plant:
                     if one.equipment_class == STATION_CLASS and _stands(one, wanted):
                         key, zone = f"equipment:{one.id}", one.time_zone
                         yield Source(key, one.path, one.label, one.path, _PARTS, zone, "%", equipment_id=one.id)
+            case KpiLimit(kpi=code, period=period):
+                name, shift = KPIS[code].name, _SHIFTS[period]
+                point = Text(f"{name.en} of {shift.en}", f"{shift.zh}{name.zh}")
+                for one in self.equipment.values():
+                    if _stands(one, wanted):
+                        key, unit = f"equipment:{one.id}", _kpi_unit(code)[0]
+                        yield Source(
+                            key, one.path, one.label, one.path, point, one.time_zone, unit, equipment_id=one.id
+                        )
             case _:
-                for point in self.points:
-                    one = self.equipment[point.equipment_id]
-                    if _is(point, wanted) and _stands(one, wanted):
-                        yield source_of(point, one)
+                for each in self.points:
+                    one = self.equipment[each.equipment_id]
+                    if _is(each, wanted) and _stands(one, wanted):
+                        yield source_of(each, one)
 
 
+_SHIFTS = {
+    "last_shift": Text("the last shift", "上一班次"),
+    "running_shift": Text("this shift", "本班次"),
+}
 _AGENT, _PARTS = Text("Gateway", "网关"), Text("Inspected parts", "检测件")
 
 

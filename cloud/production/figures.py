@@ -88,6 +88,31 @@ def made(records: Collection[ShiftRecord]) -> Made:
     )
 
 
+class ShiftFigures(NamedTuple):
+    """KPIs of a machine in one shift: `values` by the codes of `KPIS`, without those it lacks something for.
+
+    `planned_busy_s`: how much planned busy time there was so far; `completeness` says in what share of it the state was known.
+    """
+
+    start: datetime
+    shift: Text
+    planned_busy_s: float
+    completeness: float
+    values: Mapping[str, float]
+
+
+def shift_figures(start: datetime, shift: Text, record: ShiftRecord) -> ShiftFigures:
+    """Return what can be said of the shift that `record` is of."""
+    computed = {code: kpi.compute(record).value for code, kpi in KPIS.items() if missing(kpi, record) is None}
+    return ShiftFigures(
+        start=start,
+        shift=shift,
+        planned_busy_s=record.times.planned_busy / 1e6,
+        completeness=completeness(record) or 0.0,
+        values={code: value for code, value in computed.items() if value is not None},
+    )
+
+
 def report(question: Question, machines: Sequence[Machine], found: Sequence[Recorded], reasons: Reasons) -> KpiReport:
     """Return the figures that `question` asks for, made of the records `found` of `machines`."""
     period = _PERIODS[question.granularity]

@@ -6,6 +6,7 @@ shifts = await production.shifts_of_days(scope, node, first, last)    -> list[Sh
 report = await production.kpis(scope, node, first, last, "shift")     -> KpiReport: rows, total, machines
 spans = await production.timeline(scope, node, start, end)            -> {equipment id: list[StateSpan]}: what each did
 counts = await production.counts(scope, equipment_id, start, end)     -> Counts: produced, good, scrap
+figures = await production.shift_figures(scope, machines, now, running=True)  -> {equipment id: ShiftFigures} of one shift
 made = await production.made_today(scope, machines, now)               -> Made: produced, good, scrap, quality_rate
 page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
 production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
@@ -28,7 +29,8 @@ from cloud.core.errors import NotFound
 from cloud.core.principal import TenantScope
 from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
-from cloud.production.figures import ELEMENTS, Made, Question, Recorded, report
+from cloud.production.figures import ELEMENTS, Made, Question, Recorded, ShiftFigures, report, shift_figures
+from cloud.production.kpi import KPIS
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
 from cloud.production.places import place_of
@@ -43,7 +45,7 @@ from cloud.production.today import made_today
 from cloud.telemetry.service import Telemetry
 from protocols.text import Text
 
-__all__ = ["ELEMENTS", "Made", "Production", "changes_wait", "keep_up_to_date", "note_readings"]
+__all__ = ["ELEMENTS", "KPIS", "Made", "Production", "ShiftFigures", "changes_wait", "keep_up_to_date", "note_readings"]
 
 
 class Production:
@@ -85,6 +87,17 @@ class Production:
             for equipment, row in rows
         ]
         return report(Question(node, first, last, granularity), place.machines, found, reasons)
+
+    async def shift_figures(
+        self, scope: TenantScope, machines: Collection[UUID], now: datetime, *, running: bool
+    ) -> dict[UUID, ShiftFigures]:
+        """Return the KPIs of each machine's shift that lasts, or of its last one that is over; without machines that have none."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_of_shift(connection, list(machines), now, running=running)
+        return {
+            machine: shift_figures(row.start, Text(row.name_en, row.name_zh), ShiftRecord.load(row.body))
+            for machine, row in rows
+        }
 
     async def timeline(
         self, scope: TenantScope, node: Node, start: datetime, end: datetime

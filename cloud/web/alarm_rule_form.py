@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cloud.alarms.schemas import PRIORITIES, Rule, RuleRequest
 from cloud.fleet.schemas import Equipment
 from cloud.notify.schemas import Channel
+from cloud.production.service import KPIS
 from cloud.telemetry.schemas import Point
 from cloud.web import alarm_words
 from cloud.web.elements import Words, box
@@ -49,6 +50,14 @@ _PERCENT, _MINUTES = (
     Text("of the last (min)", "统计时长 (min)"),
 )
 _LEAST = Text("if there were at least so many parts", "且件数不少于")
+_KPI, _OF = Text("KPI", "指标"), Text("of", "统计范围")
+_SHIFTS = {
+    "last_shift": Text("the last shift, once it is over", "上一班次（结束后）"),
+    "running_shift": Text("the shift that lasts", "当前班次"),
+}
+_KPI_LOW = Text("Too low below (%; min for times)", "偏低 <（%；时间类为分钟）")
+_KPI_HIGH = Text("Too high above (%; min for times)", "偏高 >（%；时间类为分钟）")
+_LEAST_MINUTES = Text("after so much planned time (min)", "计划时间不少于 (min)")
 _PRIORITY = Text("Priority", "优先级")
 _ON_DELAY, _OFF_DELAY = Text("holds for (s)", "持续时间 (s)"), Text("normal for (s)", "恢复确认时间 (s)")
 _LATCHING = Text("Stays until somebody resets it", "锁存，须人工复位")
@@ -142,8 +151,9 @@ class RuleForm:
             "agent": ("measure", "limit"),
             "reject_rate": ("percent", "window_minutes", "least_parts"),
         }
-        given = {name: value[name] for name in names.get(self.kind, ()) if value[name] not in (None, "")}
-        for whole in ("window_s", "seconds", "window_minutes", "least_parts"):
+        fields = {name: name for name in names.get(self.kind, ())} | (_KPI_FIELDS if self.kind == "kpi" else {})
+        given = {name: value[field] for name, field in fields.items() if value[field] not in (None, "")}
+        for whole in ("window_s", "seconds", "window_minutes", "least_parts", "least_minutes"):
             if whole in given:
                 given[whole] = int(given[whole])
         return {"kind": self.kind, **given}
@@ -208,6 +218,15 @@ class RuleForm:
                 self._number("percent", _PERCENT, condition.get("percent", 5))
                 self._number("window_minutes", _MINUTES, condition.get("window_minutes", 60))
                 self._number("least_parts", _LEAST, condition.get("least_parts", 20))
+            with self._group("kpi"):
+                kpis = {code: visit.say(kpi.name) for code, kpi in KPIS.items()}
+                self._select("kpi", _KPI, kpis, condition.get("kpi", "oee"))
+                periods = {name: visit.say(text) for name, text in _SHIFTS.items()}
+                self._select("period", _OF, periods, condition.get("period", "last_shift"))
+                of_kpi = condition if self.kind == "kpi" else {}
+                self._number("kpi_low", _KPI_LOW, of_kpi.get("low", None if of_kpi else 60))
+                self._number("kpi_high", _KPI_HIGH, of_kpi.get("high"))
+                self._number("least_minutes", _LEAST_MINUTES, condition.get("least_minutes", 60))
             with box("rule-fields"):
                 self._number("on_delay_s", _ON_DELAY, rule.on_delay_s if rule else 0)
                 self._number("off_delay_s", _OFF_DELAY, rule.off_delay_s if rule else 0)
@@ -315,6 +334,9 @@ class RuleForm:
         )
 
 
+_KPI_FIELDS = {"kpi": "kpi", "period": "period", "low": "kpi_low", "high": "kpi_high"} | {
+    "least_minutes": "least_minutes"
+}
 _FAULTS_ZH = {
     "give at least one limit": "请至少填写一个限值",
     "the limits must be in the order low_low < low < high < high_high": "限值须由低到高依次排列",

@@ -38,6 +38,27 @@ def folder() -> Iterator[Path]:
         yield Path(name) / "data"
 
 
+@pytest.fixture(scope="module")
+def founded() -> Iterator[Path]:
+    """Where a cloud keeps what it knows: of company T, which a@example.com opens with "a long password"."""
+
+    async def found(data: str) -> None:
+        await _json("tenant", "create", "--name", "T", "--data", data)
+        words = ("--email", "a@example.com", "--password-stdin", "--data", data)
+        await _json("user", "create", *words, stdin=b"a long password\n")
+
+    with TemporaryDirectory(prefix="sunmao-test-") as name:
+        asyncio.run(found(f"{name}/data"))
+        yield Path(name) / "data"
+
+
+@pytest.fixture
+def company(folder: Path, founded: Path) -> Path:
+    """A folder with company T in it, for one test."""
+    subprocess.run(["cp", "-a", founded, folder], check=True)
+    return folder
+
+
 async def _cloud(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from cloud.cli import main; main()", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
@@ -66,11 +87,9 @@ async def _serve(*arguments: str, stderr: int | None = None) -> tuple[Process, s
     return process, json.loads(line)["url"]
 
 
-@pytest.mark.timeout(400)  # nine starts of a cloud, which take their time where much else runs
-async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(folder: Path) -> None:
-    data = ("--data", str(folder))
-    await _json("tenant", "create", "--name", "T", *data)
-    await _json("user", "create", "--email", "a@example.com", "--password-stdin", *data, stdin=b"a long password\n")
+@pytest.mark.timeout(400)  # many starts of a cloud, which take their time where much else runs
+async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(company: Path) -> None:
+    data = ("--data", str(company))
     code = (await _json("code", "create", *data))["code"]
     process, url = await _serve("--port", "0", *data)
     port = url.rsplit(":", 1)[1]
@@ -151,13 +170,11 @@ async def test_a_user_made_on_the_command_line_can_sign_in_and_nothing_secret_is
     assert stat.S_IMODE(os.stat(folder / "secrets.json").st_mode) == 0o600
 
 
-async def test_who_follows_a_stream_does_not_keep_the_cloud_from_stopping(folder: Path) -> None:
-    data = ("--data", str(folder))
-    await _json("tenant", "create", "--name", "T", *data)
-    made = await _json("user", "create", "--email", "a@example.com", "--generate", *data)
+async def test_who_follows_a_stream_does_not_keep_the_cloud_from_stopping(company: Path) -> None:
+    data = ("--data", str(company))
     process, url = await _serve("--port", "0", *data, stderr=PIPE)
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60) as http:
-        session = await http.post("/sessions", json={"email": made["email"], "password": made["password"]})
+        session = await http.post("/sessions", json={"email": "a@example.com", "password": "a long password"})
         headers = {"Authorization": f"Bearer {session.json()['token']}"}
         async with http.stream("GET", "/changes", headers=headers) as stream:
             lines = stream.aiter_lines()
@@ -266,17 +283,15 @@ def test_the_embedded_server_starts_under_a_locale_that_is_not_installed(
     assert os.environ["LC_ALL"] == "zh_XX.UTF-8"
 
 
-async def test_the_audit_log_is_proved_on_the_command_line_and_an_edited_row_is_named(folder: Path) -> None:
-    data = ("--data", str(folder))
-    await _json("tenant", "create", "--name", "T", *data)
-    await _json("user", "create", "--email", "a@example.com", "--generate", *data)
+async def test_the_audit_log_is_proved_on_the_command_line_and_an_edited_row_is_named(company: Path) -> None:
+    data = ("--data", str(company))
     whole = await _json("audit", "verify", *data)
     assert whole["logs"] == [{"tenant": "T", "entries": 3, "row": None, "fault": ""}]
     status, anchors = await _cloud("audit", "anchor", *data)
     assert status == 0
-    kept = folder / "anchors"
+    kept = company / "anchors"
     kept.write_text(anchors)
-    server = EmbeddedPostgres(folder / "postgres")
+    server = EmbeddedPostgres(company / "postgres")
     try:
         with psycopg.connect(server.start()) as owner:
             owner.execute("UPDATE audit SET subject = 'b@example.com' WHERE seq = 3")

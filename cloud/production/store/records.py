@@ -62,6 +62,23 @@ async def select(
     return [(row[0], Stored(*row[1:])) for row in await cursor.fetchall()]
 
 
+async def select_of_shift(
+    connection: AsyncConnection, equipment: Sequence[UUID], now: datetime, *, running: bool
+) -> list[tuple[UUID, Stored]]:
+    """Return the record of each machine's shift that lasts, or else of its last one that is over, if any."""
+    cursor = await connection.execute(
+        """
+        SELECT e.id, r.start, r.until, r.shift_end, r.day, r.name_en, r.name_zh, r.body
+        FROM unnest(%(equipment)s::uuid[]) e (id) CROSS JOIN LATERAL (
+            SELECT * FROM shift_record s WHERE s.equipment_id = e.id AND s.tenant_id = current_tenant()
+                AND s.start <= %(now)s AND (s.shift_end > %(now)s) = %(running)s ORDER BY s.start DESC LIMIT 1
+        ) r
+        """,
+        {"equipment": list(equipment), "now": now, "running": running},
+    )
+    return [(row[0], Stored(*row[1:])) for row in await cursor.fetchall()]
+
+
 async def select_unfinished(connection: AsyncConnection) -> dict[UUID, datetime]:
     """Return, for every machine that has records, the begin of its last one."""
     cursor = await connection.execute(

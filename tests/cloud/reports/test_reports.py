@@ -52,7 +52,7 @@ def reports(db: Database, notify_settings: NotifySettings) -> Reports:
     telemetry = Telemetry(db, Listener(db.dsn), Ingest(db, (), Metrics()))
     identity, fleet, production = Identity(db, SECRETS), Fleet(db, SECRETS), Production(db, telemetry)
     energy, notify = Energy(db, identity, fleet, production), Notify(db, SECRETS, notify_settings)
-    alarms = Alarms(db, Listener(db.dsn), Doors(fleet, telemetry, Quality(db), notify))
+    alarms = Alarms(db, Listener(db.dsn), Doors(fleet, telemetry, Quality(db), production, notify))
     return Reports(db, notify, Composer(Sources(identity, fleet, production, energy, alarms)))
 
 
