@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -43,6 +45,8 @@ _MACHINES = Text("Machine by machine", "各设备")
 _LOST_FOR = Text("What time was lost for", "时间损失原因")
 _ALL_STOPS = Text("Stops and reasons", "停机与原因")
 _NOT_IN = Text("Not in the OEE", "未计入 OEE")
+_AND_MORE = Text(" and {count} more", " 等，另有 {count} 台")
+_NAMED = 6
 _MORE_KPIS = Text("More figures (ISO 22400-2)", "更多指标（ISO 22400-2）")
 _COMPLETE = Text("{share} % of the time known", "{share} % 的时间状态已知")
 _PRODUCED, _GOOD, _SCRAP = Text("Produced", "产量"), Text("Good", "良品"), Text("Scrap", "报废")
@@ -165,37 +169,34 @@ def show_bar(name: str, amount: str, note: str, share: float) -> None:
 
 def _show_machines(visit: Visit, chosen: Chosen, report: KpiReport) -> None:
     codes = ("oee", "availability", "effectiveness", "quality_rate")
+    heads = [*(report.machines[0].kpis[code].name for code in codes), _GOOD]
+    rows = sorted(report.machines, key=lambda row: (row.kpis["oee"].value is None, row.kpis["oee"].value or 0))
     with box("card"):
         Words(visit.say(_MACHINES), tag="h2")
-        with box("scroll"), box("points still figures-table", "table"):
-            with box("", "thead"), box("", "tr"):
-                Words(visit.say(_MACHINE), tag="th")
-                for code in codes:
-                    Words(visit.say(report.machines[0].kpis[code].name), "value", tag="th")
-                Words(visit.say(_GOOD), "value", tag="th")
-                Words(visit.say(_TOP_LOSS), tag="th")
-            with box("", "tbody"):
-                for row in sorted(
-                    report.machines, key=lambda row: (row.kpis["oee"].value is None, row.kpis["oee"].value or 0)
-                ):
-                    with box("", "tr"):
-                        with (
-                            box("name", "td"),
-                            box("link", "a", href=f"/oee?{_machine_query(chosen, row.equipment_id)}"),
-                        ):
-                            Words(row.equipment)
-                        for code in codes:
-                            value = row.kpis[code]
-                            words = Words(percent(value.value), "value", tag="td")
-                            if value.value is None:
-                                words.props["title"] = visit.say(value.reason)
-                        Words(number(row.good, whole=True), "value", tag="td")
-                        loss = next((one for one in row.losses if one.element != "unknown"), None)
-                        Words(
-                            f"{visit.say(loss.name)} · {length(visit, loss.seconds)}" if loss else NOTHING,
-                            "loss-name",
-                            tag="td",
-                        )
+        # One piece of markup: an element of its own for each cell of fifty machines takes the server a second.
+        ui.html(
+            f'<table class="points still figures-table"><thead><tr><th>{escape(visit.say(_MACHINE))}</th>'
+            f"{''.join(_cell(visit.say(head), tag='th') for head in heads)}<th>{escape(visit.say(_TOP_LOSS))}</th></tr></thead>"
+            f"<tbody>{''.join(_machine(visit, chosen, row, codes) for row in rows)}</tbody></table>",
+            sanitize=False,
+        ).classes("scroll")
+
+
+def _machine(visit: Visit, chosen: Chosen, row: KpiRow, codes: Sequence[str]) -> str:
+    values = [row.kpis[code] for code in codes]
+    cells = [_cell(percent(one.value), "" if one.value is not None else visit.say(one.reason)) for one in values]
+    loss = next((one for one in row.losses if one.element != "unknown"), None)
+    lost = f"{visit.say(loss.name)} · {length(visit, loss.seconds)}" if loss else NOTHING
+    return (
+        f'<tr><td class="name"><a class="link" href="/oee?{escape(_machine_query(chosen, row.equipment_id))}">'
+        f"<span>{escape(row.equipment)}</span></a></td>{''.join(cells)}{_cell(number(row.good, whole=True))}"
+        f'<td class="loss-name">{escape(lost)}</td></tr>'
+    )
+
+
+def _cell(text: str, why: str = "", *, tag: str = "td") -> str:
+    title = f' title="{escape(why)}"' if why else ""
+    return f'<{tag} class="value"{title}>{escape(text)}</{tag}>'
 
 
 def _machine_query(chosen: Chosen, machine: UUID | None) -> str:
@@ -210,8 +211,12 @@ def _show_left_out(visit: Visit, row: KpiRow) -> None:
         icon("warn")
         with box("stack"):
             Words(visit.say(_NOT_IN), "strong", tag="div")
+            by_reason: dict[Text, list[str]] = {}
             for one in left_out:
-                Words(f"{one.equipment}: {visit.say(Text(one.reason_en, one.reason_zh))}", tag="div")
+                by_reason.setdefault(Text(one.reason_en, one.reason_zh), []).append(one.equipment)
+            for reason, names in by_reason.items():
+                more = visit.say(_AND_MORE, count=len(names) - _NAMED) if len(names) > _NAMED else ""
+                Words(f"{', '.join(names[:_NAMED])}{more}: {visit.say(reason)}", tag="div")
             if visit.may(Scope.ENGINEER):
                 with box("link", "a", href="/oee/settings"):
                     Words(visit.say(_TO_SETTINGS))
