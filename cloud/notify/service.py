@@ -27,6 +27,7 @@ from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.sealed import Seal
 from cloud.core.settings import Secrets
 from cloud.notify import formats, mail, outbound, store
 from cloud.notify.formats import FORMATS, MERGED, PER_MINUTE, Letter
@@ -40,7 +41,6 @@ from cloud.notify.schemas import (
     NewChannel,
     Notice,
 )
-from cloud.notify.sealed import Seal
 from cloud.notify.settings import NotifySettings
 from protocols.errors import Refused, SunmaoError, Unreachable
 from protocols.text import Text
@@ -57,6 +57,11 @@ _KEPT_DAYS = 90
 
 _log = logging.getLogger(__name__)
 
+_LOST = (
+    Text("the channel's address was stored under other secrets", "该渠道的地址由其他密钥加密"),
+    Text("enter its address and key again", "请重新填写地址与密钥"),
+)
+
 _TEST = Notice(
     title_en="Test message",
     title_zh="测试消息",
@@ -72,7 +77,7 @@ class Notify:
 
     def __init__(self, db: Database, secrets: Secrets, settings: NotifySettings) -> None:
         self._db = db
-        self._seal = Seal(secrets.lookup_key)
+        self._seal = Seal(secrets.lookup_key, "notify channel", _LOST)
         self._settings = settings
         self._tests = RateLimit(burst=10, period_s=10)
 
