@@ -51,6 +51,9 @@ from cloud.telemetry.retained import Retained
 from cloud.telemetry.retention import keep_enforced
 from cloud.telemetry.service import Telemetry
 from cloud.telemetry.tasks import keep_rolled_up
+from cloud.training import routes as training
+from cloud.training.service import Training
+from cloud.training.tasks import keep_fitting
 from cloud.web.mount import mount
 
 
@@ -75,7 +78,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -98,6 +101,7 @@ def create_app(
             state.alarms = Alarms(db, listener, doors)
             sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
             state.reports = Reports(db, state.notify, Composer(sources))
+            state.training = Training(db, secrets)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
@@ -107,6 +111,7 @@ def create_app(
                 asyncio.create_task(keep_metered(db, state.production)),
                 asyncio.create_task(keep_evaluated(db, listener, doors)),
                 asyncio.create_task(keep_reporting(db, state.reports)),
+                asyncio.create_task(keep_fitting(db, state.training)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
@@ -130,10 +135,22 @@ def create_app(
     app.state.api_rate = RateLimit(API_BURST, API_PERIOD_S)
     app.add_middleware(Idempotency, secret=secrets.lookup_key)
     app.add_middleware(RateHeaders)
-    app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES})
+    app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES, **training.UPLOADS})
     app.add_middleware(RememberAddress)
     errors.install(app)
-    for domain in (identity, fleet, dictionary, telemetry, quality, notify, production, energy, alarms, reports):
+    for domain in (
+        identity,
+        fleet,
+        dictionary,
+        telemetry,
+        quality,
+        notify,
+        production,
+        energy,
+        alarms,
+        reports,
+        training,
+    ):
         app.include_router(domain.router)
 
     @app.get("/healthz", openapi_extra=PUBLIC, tags=["operation"])

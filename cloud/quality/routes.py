@@ -79,6 +79,14 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datet
     return start, end
 
 
+@router.get("/uncertain")
+async def list_uncertain(
+    principal: Reader, quality: QualityDoor, equipment_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 20
+) -> list[Inspection]:
+    """A station's latest parts that nobody has judged: those to review first, then the nearest to one of the limits."""
+    return await quality.uncertain(principal.scope, equipment_id, limit)
+
+
 @router.get("/{inspection_id}")
 async def get_inspection(principal: Reader, quality: QualityDoor, inspection_id: UUID) -> Inspection:
     """One inspection."""
@@ -110,3 +118,9 @@ async def judge_inspection(
 ) -> Inspection:
     """Say what an inspected part really is. The last word counts; every word is in the audit log."""
     return await quality.judge(principal, inspection_id, body.judgement, body.defect)
+
+
+@router.delete("/{inspection_id}/judgement")
+async def withdraw_judgement(principal: Operator, quality: QualityDoor, inspection_id: UUID) -> Inspection:
+    """Take an operator's word back, as if nobody had said anything; the audit log keeps both."""
+    return await quality.withdraw(principal, inspection_id)

@@ -7,6 +7,9 @@ one = await quality.inspection(scope, id)                       -> Inspection; r
 picture = await quality.image(scope, id, "heatmap")             -> Picture; raises NotFound
 summary = await quality.summary(scope, start, end)              -> Summary per verdict and hour
 one = await quality.judge(principal, id, "defect", "scratch")   the operator's word; raises NotFound
+one = await quality.withdraw(principal, id)                     takes the word back; raises NotFound
+items = await quality.uncertain(scope, equipment_id, 20)        unjudged ones, those the model is least sure of first
+parts = await judged_parts(connection, equipment_id, 2000)      -> list[JudgedPart], what a model is fitted and judged by
 minutes = await outcomes(connection, equipment_id, start, end)  -> list[Outcomes], for domains that compute from them
 defects = await quality.defects(scope, start, end)              -> Defects: how many parts had which defect
 """
@@ -52,6 +55,8 @@ MAX_IMAGE_BYTES = 4 * 1024 * 1024
 MEDIA_TYPES: dict[PictureKind, str] = {"picture": "image/jpeg", "heatmap": "image/png"}
 
 _MAX_TEXT = 200
+_UNCERTAIN_AMONG = 500
+"""Whose turn it is for a person's word is chosen among so many of the latest."""
 _MOST_NAMES = 12
 
 
@@ -67,6 +72,37 @@ async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, 
         _check(inspection)
     equipment = await fleet.equipment_of(connection, agent, {inspection.device for inspection in batch.inspections})
     await store.insert(connection, agent.agent_id, equipment, batch.inspections, MAX_IMAGE_BYTES)
+
+
+class JudgedPart(NamedTuple):
+    """A part that an operator had a word on and whose picture is stored; `digest` is its SHA-256 in hex, if asked for."""
+
+    inspection_id: UUID
+    part: str
+    judgement: Judgement
+    defect: str | None
+    judged_at: datetime
+    digest: str | None
+
+
+async def judged_parts(
+    connection: AsyncConnection, equipment_id: UUID, most: int, *, digests: bool = False
+) -> list[JudgedPart]:
+    """Return the latest parts judged at a station, at most `most`, oldest first, within the caller's transaction.
+
+    A part that the station could not name is one of its own.
+    """
+    return [
+        JudgedPart(
+            row["id"], row["part"] or str(row["id"]), row["judgement"], row["defect"], row["judged_at"], row["digest"]
+        )
+        for row in await store.select_judged(connection, equipment_id, most, digests=digests)
+    ]
+
+
+async def picture_content(connection: AsyncConnection, identity: UUID) -> bytes | None:
+    """Return the picture of an inspection within the caller's transaction; None if it is not stored."""
+    return await store.select_image(connection, identity, "picture")
 
 
 class Outcomes(NamedTuple):
@@ -188,6 +224,20 @@ class Quality:
                 connection, principal.actor, "inspection.judge", str(identity), judgement=judgement, defect=named
             )
         return await self.inspection(principal.scope, identity)
+
+    async def withdraw(self, principal: Principal, identity: UUID) -> Inspection:
+        """Take the operator's word on a part back, as if nobody had said anything; raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            if not await store.clear_judgement(connection, identity):
+                raise NotFound
+            await audit.record(connection, principal.actor, "inspection.withdraw", str(identity))
+        return await self.inspection(principal.scope, identity)
+
+    async def uncertain(self, scope: TenantScope, equipment_id: UUID, limit: int) -> list[Inspection]:
+        """Return unjudged parts of a station with a picture: those to review first, then the nearest to a limit."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_uncertain(connection, equipment_id, _UNCERTAIN_AMONG, limit)
+        return [Inspection(**row) for row in rows]
 
 
 _FIELD = {"pass": "passed"}

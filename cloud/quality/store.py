@@ -235,3 +235,60 @@ async def set_judgement(
         [judgement, judged_by, defect, identity],
     )
     return cursor.rowcount == 1
+
+
+async def clear_judgement(connection: AsyncConnection, identity: UUID) -> bool:
+    """Take the operator's word back; False if the tenant has no such inspection."""
+    cursor = await connection.execute(
+        """
+        UPDATE inspection SET judgement = NULL, judged_by = NULL, judged_at = NULL, defect = NULL
+        WHERE tenant_id = current_tenant() AND id = %s
+        """,
+        [identity],
+    )
+    return cursor.rowcount == 1
+
+
+async def select_judged(
+    connection: AsyncConnection, equipment: UUID, most: int, *, digests: bool
+) -> list[dict[str, Any]]:
+    """Return the latest judged inspections of a station whose picture is stored, oldest first; its SHA-256 if asked for."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT * FROM (
+                SELECT i.id, i.part, i.judgement, i.defect, i.judged_at, i.ts,
+                    CASE WHEN %s THEN encode(sha256(p.content), 'hex') END AS digest
+                FROM inspection i
+                JOIN inspection_image p ON p.tenant_id = i.tenant_id AND p.inspection_id = i.id
+                    AND p.kind = 'picture' AND p.content IS NOT NULL
+                WHERE i.tenant_id = current_tenant() AND i.equipment_id = %s AND i.judgement IS NOT NULL
+                ORDER BY i.ts DESC, i.id DESC LIMIT %s) latest
+            ORDER BY ts, id
+            """,
+            [digests, equipment, most],
+        )
+        return await cursor.fetchall()
+
+
+async def select_uncertain(
+    connection: AsyncConnection, equipment: UUID, among: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return those of the latest `among` unjudged inspections that the model is least sure of, those to review first.
+
+    How sure it is follows from the nearer limit, in widths of the span between the limits.
+    """
+    query = f"""
+        SELECT * FROM (
+            SELECT {_COLUMNS} FROM inspection
+            WHERE tenant_id = current_tenant() AND equipment_id = %(equipment)s AND judgement IS NULL
+            ORDER BY ts DESC, id DESC LIMIT %(among)s) latest
+        WHERE picture
+        ORDER BY verdict <> 'review',
+            least(abs(score - review_limit), abs(score - reject_limit)) / greatest(reject_limit - review_limit, 1e-9),
+            time DESC, id DESC
+        LIMIT %(limit)s
+    """  # noqa: S608 - a constant of this module
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {"equipment": equipment, "among": among, "limit": limit})
+        return await cursor.fetchall()

@@ -70,6 +70,10 @@ BROKEN = {
     "passwords and tokens are made by identity and fleet": ("cloud/web/planted_jwt.py", "import joserfc"),
     "public ids are made in the cloud": ("edge_agent/planted_id.py", "import uuid_utils"),
     "the process is measured in cloud.core": ("cloud/fleet/planted_metrics.py", "import prometheus_client"),
+    "the cloud fits and runs models in a child only": (
+        "cloud/quality/planted_fit.py",
+        "from models.vision import fit",
+    ),
     "reportlab lives in cloud.reports.pdf": ("cloud/reports/planted.py", "import reportlab"),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
     "ONNX graphs are written in models.graph and models.vision.export": ("models/planted_onnx.py", "import onnx"),

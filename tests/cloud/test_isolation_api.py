@@ -50,6 +50,11 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/alarms/{alarm_id}/shelf": {"reason": "sensor"},
     "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
+    "POST /api/v1/training/sets": {"name": "ours"},
+    "PATCH /api/v1/training/sets/{set_id}": {"keep_days": 7},
+    "POST /api/v1/training/pictures": None,
+    "POST /api/v1/training/trials": None,
+    "PATCH /api/v1/training/sets/{set_id}/pictures/{digest}": {"kind": "good"},
     "POST /api/v1/production/stop-reasons": {
         "parent_id": "{reason_id}",
         "name_en": "n",
@@ -101,6 +106,7 @@ SAME = {
     "start": "2026-02-01T00:00:00Z",
     "end": "2026-02-03T00:00:00Z",
     "day": "2026-02-02",
+    "digest": "0" * 64,
 }
 """What paths and queries take that belongs to nobody."""
 # Ends the very session the walk uses.
@@ -210,6 +216,9 @@ async def _ids(company: Company) -> dict[str, str]:
         "rule_id": rule.json()["id"],
         "alarm_id": alarm["id"],
         "inspection_id": "01999999-0000-7000-8000-000000000000",
+        "set_id": (await company.http.post("/api/v1/training/sets", json={"name": "theirs-alone"})).json()["id"],
+        "fit_id": "01999999-0000-7000-8000-000000000000",  # what a fit made is kept from others in training/test_training
+        "version_id": "01999999-0000-7000-8000-000000000000",
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
 
@@ -259,7 +268,14 @@ async def test_anothers_ids_answer_like_missing_ones(new_company: NewCompany) ->
             )
             answers.append(answer)
             assert answer.status_code < 500, (method, path, answer.text)
-            for secret in ("4225.125", "theirs alone", theirs.email, str(theirs.scope.tenant_id), "workshop-1"):
+            for secret in (
+                "4225.125",
+                "theirs alone",
+                "theirs-alone",
+                theirs.email,
+                str(theirs.scope.tenant_id),
+                "workshop-1",
+            ):
                 assert secret not in answer.text, (method, path, answer.text)
         assert answers[0].status_code == answers[1].status_code or method == "POST", (method, path, answers)
         if "{" in path:
@@ -297,6 +313,7 @@ async def _everything(company: Company) -> list[Any]:
         "me",
         "energy/tariffs",
         "energy/factors",
+        "training/sets",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

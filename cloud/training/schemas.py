@@ -1,0 +1,197 @@
+"""What the training domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PictureKind = Literal["good", "defect", "unknown"]
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+Comparison = Literal["first", "better", "same", "mixed", "worse"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Words = Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SetRequest(BaseModel):
+    """A new set of pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = Field(description="What the models fitted from it are called: lower-case letters, digits, dashes.")
+    equipment_id: UUID | None = Field(
+        None, description="The inspection station; what operators judge there joins the set."
+    )
+    keep_days: int | None = Field(
+        None, ge=1, le=3650, description="Uploaded pictures go after so many days; never if null."
+    )
+
+
+class SetChange(BaseModel):
+    """What may be changed of a set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    equipment_id: UUID | None = None
+    keep_days: int | None = Field(None, ge=1, le=3650)
+
+
+class Counts(BaseModel):
+    """What a fit would use now, of uploaded pictures and of parts that operators judged at the station.
+
+    Attributes:
+        learn: good pictures that a fit learns from; `needed` is how many it takes.
+        held_good, held_defect: pictures that never enter a fit and judge its result. A good part is held back by a hash of
+            its name, so it stays held back in every later fit; a defective one always is.
+        judged: pictures among these that come from operators' words at the station.
+        unknown: pictures nobody has said anything of; not used.
+        new: pictures judged at the station since the last version was fitted.
+    """
+
+    learn: int = 0
+    needed: int
+    held_good: int = 0
+    held_defect: int = 0
+    judged: int = 0
+    unknown: int = 0
+    new: int = 0
+
+
+class PictureSet(BaseModel):
+    """A set of pictures of one product as one camera sees it."""
+
+    id: UUID
+    name: str
+    equipment_id: UUID | None
+    keep_days: int | None
+    created_by: str
+    created_at: datetime
+    good: int
+    defect: int
+    unknown: int
+    bytes: int
+
+
+class Picture(BaseModel):
+    """An uploaded picture. `held_back`: it never enters a fit."""
+
+    digest: Digest
+    kind: PictureKind
+    defect: str | None
+    part: str
+    width: int
+    height: int
+    size: int
+    added_by: str
+    added_at: datetime
+    held_back: bool
+
+
+class PictureChange(BaseModel):
+    """What is said of an uploaded picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: PictureKind
+    defect: Words = ""
+    part: Words | None = None
+
+    @model_validator(mode="after")
+    def _only_of_defects(self) -> PictureChange:
+        if self.defect.strip() and self.kind != "defect":
+            raise ValueError("only a defect has a kind of defect / 只有缺陷图片才能填写缺陷类型")
+        return self
+
+
+class UploadQuery(BaseModel):
+    """Which set a picture is put into, and what it shows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set_id: UUID
+    kind: PictureKind = "good"
+    defect: Words = ""
+    part: Words = Field(
+        "", description="Pictures of one part share its name; without one a picture is a part of its own."
+    )
+
+
+class Fit(BaseModel):
+    """A fit that waits, runs or has ended. `stage` is read, learn, check or judge; `done` of `total` pictures of it."""
+
+    id: UUID
+    set_id: UUID
+    state: State
+    stage: str
+    done: int
+    total: int
+    seconds: float = Field(description="Since it began, or how long it took.")
+    reason_en: str
+    reason_zh: str
+    requested_by: str
+    requested_at: datetime
+
+
+class Share(BaseModel):
+    """A share with its 95 % interval (Wilson) and the number of pictures it rests on."""
+
+    value: float
+    low: float
+    high: float
+    pictures: int
+
+
+class Figures(BaseModel):
+    """What a version does with the held-back pictures; null where there are none of the kind.
+
+    Attributes:
+        false_review, false_reject: share of good pictures that at least go to review, or are rejected.
+        found: share of defective pictures that at least go to review.
+        auroc: probability that a defective picture scores above a good one.
+    """
+
+    good_parts: int
+    bad_parts: int
+    false_review: Share | None
+    false_reject: Share | None
+    found: Share | None
+    auroc: float | None
+
+
+class Version(BaseModel):
+    """A fitted and signed model. `before` is its parent, judged by the same pictures as it was."""
+
+    id: UUID
+    set_id: UUID
+    parent_id: UUID | None
+    name: str
+    number: int
+    digest: str = Field(description="SHA-256 of checksums.txt: the bundle's identity.")
+    signer: str = Field(description="The public key to list under `trust` at the box.")
+    card: dict[str, Any]
+    after: Figures
+    before: Figures | None
+    comparison: Comparison
+    created_by: str
+    created_at: datetime
+
+
+class Trial(BaseModel):
+    """What a version says of one picture; score and limits in standard deviations of good parts."""
+
+    verdict: Literal["pass", "review", "reject"]
+    score: float
+    review_limit: float
+    reject_limit: float
+    heatmap: str = Field(description="Where it looked unusual: a grey PNG in base64, brighter is more unusual.")
+
+
+class PublicKey(BaseModel):
+    """The key that vouches for this company's models, as configurations list it under `trust`."""
+
+    public_key: str
+    created_at: datetime

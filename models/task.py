@@ -1,0 +1,61 @@
+"""What a child is asked to do with pictures and a model, as `task.json`; see `models.task_child`. Needs msgspec only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Stage = Literal["read", "learn", "check", "judge"]
+"""Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged."""
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A picture by its file in the folder, and the part it shows."""
+
+    file: str
+    part: str
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the child may use: bytes of address space, seconds of CPU time."""
+
+    memory: int = 3 * 1024**3
+    cpu_s: int = 900
+
+
+class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True):
+    """Learn from `learn`, then judge the new model - and the one in use - by pictures of parts it never learnt from.
+
+    Attributes:
+        recipe: the fields of `models.vision.recipe.Recipe`; `name` is needed.
+        learn: pictures of good parts.
+        held_good, held_bad: pictures of good and of defective parts that are only judged.
+        before: whether `before.toml` and `before.onnx`, a model to compare with, are in the folder.
+    """
+
+    recipe: dict[str, str | int | float]
+    learn: list[Shown]
+    held_good: list[Shown] = []
+    held_bad: list[Shown] = []
+    before: bool = False
+    limits: Limits = Limits()
+
+
+class LookTask(msgspec.Struct, frozen=True, tag="look", forbid_unknown_fields=True):
+    """Show what the model in `before.toml` and `before.onnx` says of one picture."""
+
+    picture: str
+    limits: Limits = Limits(cpu_s=30)
+
+
+Task = FitTask | LookTask
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """A model's word on one picture; score and limits in standard deviations of good parts."""
+
+    verdict: str
+    score: float
+    review_limit: float
+    reject_limit: float
