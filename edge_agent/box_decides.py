@@ -1,4 +1,4 @@
-"""What is decided at the box and by nobody from afar: what may be written to a machine, and whose models may run."""
+"""What is decided at the box and by nobody from afar: what may be written to a machine, by whom or what, and whose models may run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from protocols.text import Text
 
 
 def check_from_afar(config: Config, in_force: Config) -> None:
-    """Raise ConfigError if `config`, wanted from afar, opens a machine or trusts a key that `in_force` does not.
+    """Raise ConfigError if `config`, wanted from afar, opens a machine, lets a station write to one or trusts a key that `in_force` does not.
 
     A point that may be written stays exactly as it is, its device's connection included: under its name a person at the
     box would otherwise write elsewhere. Taking a permission away is allowed.
@@ -29,6 +29,7 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                     Text("leave its write rule out, or change it at the box", "请去掉 write，或在本机上修改"),
                     key=f"device[{number}].point",
                 )
+    outputs = {station.device: station.output for station in in_force.inspections}
     trusted = {key for station in in_force.inspections for key in station.trust}
     for number, station in enumerate(config.inspections, 1):
         if not trusted.issuperset(station.trust):
@@ -39,4 +40,13 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                 ),
                 Text("add the key at the box", "请在本机上添加该公钥"),
                 key=f"inspection[{number}].trust",
+            )
+        if station.output is not None and station.output != outputs.get(station.device):
+            raise ConfigError(
+                Text(
+                    f"{station.device} would write to {station.output.device}, and that is decided at the box only",
+                    f"{station.device} 将写入 {station.output.device}，只能在本机上设定",
+                ),
+                Text("leave the output out, or change it at the box", "请去掉 output，或在本机上修改"),
+                key=f"inspection[{number}].output",
             )

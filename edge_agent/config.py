@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from edge_agent.config_tables import AgentConfig, BufferConfig, CloudConfig, InspectionConfig, Name, Table
+from edge_agent.config_inspection import InspectionConfig, check_inspections
+from edge_agent.config_tables import AgentConfig, BufferConfig, CloudConfig, Name, Table
 from edge_agent.outlets.config import OutletConfig, read_outlets
 from protocols.catalogue import driver_class
 from protocols.dictionary.entries import load_dictionary
@@ -148,6 +149,7 @@ def parse_config(text: str, path: Path) -> Config:
         outlets=read_outlets(tables["outlet"], named, folder),
     )
     _check_names(config)
+    check_inspections(inspections, devices, agent.allow_writes)
     return config
 
 

@@ -1,9 +1,7 @@
-"""The plain tables of the agent's configuration: who it is, where its readings go, how much it keeps, what it inspects."""
+"""The plain tables of the agent's configuration: who it is, where its readings go, how much it keeps."""
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -99,27 +97,3 @@ class BufferConfig(Table):
     group_s: float = Field(
         0.25, ge=0.01, le=1, description="Longest time in seconds that readings wait to be committed together."
     )
-
-
-class InspectionConfig(Table):
-    """[[inspection]]: a folder of pictures judged by a signed model bundle."""
-
-    device: Name = Field(description="Name of the inspection station; one equipment in the cloud.")
-    folder: RelativePath = Field(description="Folder in which the camera leaves its pictures.")
-    bundle: RelativePath = Field(description="Folder of the signed model bundle.")
-    trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
-    keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
-
-    @field_validator("trust")
-    @classmethod
-    def _keys(cls, trust: list[str]) -> list[str]:
-        for key in trust:
-            try:
-                size = len(b64decode(key, validate=True))
-            except binascii.Error:
-                size = 0
-            if size != 32:
-                raise ValueError(
-                    Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
-                )
-        return trust

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
 from edge_agent.config import Config, DeviceConfig, InspectionConfig
-from edge_agent.normalise import Normaliser
+from edge_agent.normalise import Mark, Normaliser
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.sink import Sink
 from edge_agent.supervise import supervise
 from protocols.errors import ConfigError
+from protocols.reading import Reading
 from protocols.text import Text
-from protocols.uplink.messages import DeviceReport
+from protocols.uplink.messages import DeviceReport, PointRef
 
 
 class Part(Protocol):
@@ -27,6 +28,17 @@ class Part(Protocol):
 
     def report(self) -> DeviceReport:
         """Return the device as it is now."""
+
+
+class TriggeredPart(Part, Protocol):
+    """A part that acts on what another device says."""
+
+    @property
+    def triggered_by(self) -> str | None:
+        """The device whose live readings it wants, if any."""
+
+    def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
+        """Take live readings of that device; neither blocks nor fails."""
 
 
 class Changes(NamedTuple):
@@ -51,7 +63,7 @@ class Changes(NamedTuple):
 @dataclass
 class _Running:
     settings: DeviceConfig | InspectionConfig
-    part: Part
+    part: Collector | TriggeredPart
     task: asyncio.Task[None]
     failures: int = 0
 
@@ -68,6 +80,8 @@ class Parts:
         self._buffer = buffer
         self._outlets = outlets
         self._running: dict[str, _Running] = {}
+        self._config: Config | None = None
+        self._listening: dict[str, list[TriggeredPart]] = {}
 
     async def __aenter__(self) -> Parts:
         return self
@@ -84,13 +98,15 @@ class Parts:
         changes = self.compared(config)
         fresh = [*changes.added, *changes.changed]
         made = {
-            name: station(settings, self._outlets)
+            name: station(settings, self._outlets, self._in_force)
             for name in fresh
             if isinstance(settings := wanted[name], InspectionConfig)
         }
         outlets = self._outlets.compared(config.outlets)
         made_outlets = self._outlets.made(config.outlets, outlets)
         await self._stop([*changes.removed, *changes.changed])
+        self._config = config
+        self._listening = {}
         for name in (*changes.removed, *changes.changed):
             self._outlets.forget(name)
         await self._outlets.become(config.outlets, made_outlets)
@@ -101,6 +117,9 @@ class Parts:
             part = made[name] if isinstance(settings, InspectionConfig) else await self._collector(settings)
             self._start(name, settings, part)
         self._running = {name: self._running[name] for name in wanted}
+        for running in self._running.values():
+            if not isinstance(running.part, Collector) and (device := running.part.triggered_by):
+                self._listening.setdefault(device, []).append(running.part)
         return Changes(*(parts + ways_out for parts, ways_out in zip(changes, outlets, strict=True)))
 
     def compared(self, config: Config) -> Changes:
@@ -129,9 +148,23 @@ class Parts:
     async def _collector(self, device: DeviceConfig) -> Collector:
         buffer = self._buffer
         normalise = Normaliser(device, await buffer.marks(device.name))
-        return Collector(device, normalise, self._outlets.add_readings, buffer.announce)
 
-    def _start(self, name: str, settings: DeviceConfig | InspectionConfig, part: Part) -> None:
+        def add(rows: Sequence[tuple[PointRef, Reading]], marks: Sequence[tuple[PointRef, Mark]]) -> None:
+            self._outlets.add_readings(rows, marks)
+            # History comes without marks, with times of the device's own (see `Outlets.add_readings`), and triggers nothing.
+            if (parts := self._listening.get(device.name)) and (
+                marks or not any(reading.source_time != reading.arrival_time for _, reading in rows)
+            ):
+                for part in parts:
+                    part.heard(rows)
+
+        return Collector(device, normalise, add, buffer.announce)
+
+    def _in_force(self) -> Config:
+        assert self._config is not None  # noqa: S101 - what asks is started by `become`
+        return self._config
+
+    def _start(self, name: str, settings: DeviceConfig | InspectionConfig, part: Collector | TriggeredPart) -> None:
         def failed() -> None:
             running.failures += 1
 
@@ -149,8 +182,11 @@ def _wanted(config: Config) -> dict[str, DeviceConfig | InspectionConfig]:
     return {device.name: device for device in config.devices} | {each.device: each for each in config.inspections}
 
 
-def station(inspection: InspectionConfig, sink: Sink) -> Part:
-    """Return the inspection station of `inspection`; raises ConfigError if the inference parts are not installed."""
+def station(inspection: InspectionConfig, sink: Sink, config: Callable[[], Config]) -> TriggeredPart:
+    """Return the inspection station of `inspection`; raises ConfigError if the inference parts are not installed.
+
+    `config` returns the configuration in force.
+    """
     try:
         from edge_agent.inspect.station import Station  # noqa: PLC0415 - onnxruntime is needed only where it is used
     except ModuleNotFoundError as error:
@@ -161,4 +197,4 @@ def station(inspection: InspectionConfig, sink: Sink) -> Part:
             Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
             key="inspection",
         ) from error
-    return Station(inspection, sink)
+    return Station(inspection, sink, config)

@@ -4,7 +4,8 @@
     pictures/done/<id>-cap-17.jpg  judged; the last `keep` stay
     pictures/bad/<id>-cap-17.jpg   not a picture that can be judged; a person looks at these
 
-Polled, because neither network shares nor FTP servers tell of changes.
+Polled, because neither network shares nor FTP servers tell of changes. What the agent fetches from a camera itself is
+`put` here, too, so that it outlives a crash like any other picture.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class PictureFolder:
         self.folder = folder
         self._keep = keep
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._whole: dict[str, tuple[int, int]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures that were `put` here are not moved yet."""
+        return len(self._whole)
 
     def prepare(self) -> None:
         """Create the folders; raises OSError."""
@@ -71,10 +78,34 @@ class PictureFolder:
                 mark = (status.st_size, status.st_mtime_ns)
                 before = self._seen.get(entry.name)
                 seen[entry.name] = before if before and before[0] == mark else (mark, now)
-                if before and before[0] == mark:
+                if self._whole.get(entry.name) == mark:
+                    settled.append(Picture(Path(entry.path), *mark, PATIENCE_S))
+                elif before and before[0] == mark:
                     settled.append(Picture(Path(entry.path), *mark, now - before[1]))
         self._seen = seen
         return sorted(settled, key=lambda picture: (picture.taken_ns, picture.path.name))[:most]
+
+    def put(self, content: bytes, part: str, taken_ns: int) -> None:
+        """Leave a picture of `part`, which is known to be whole and so waits for no second look; raises OSError.
+
+        A part of which a picture waits already gets "~2" and so on behind its name.
+        """
+        stem = (
+            "".join(c if c.isprintable() and c not in "/." else "_" for c in part)
+            .encode()[:200]
+            .decode(errors="ignore")
+        )
+        suffix = ".png" if content.startswith(b"\x89PNG") else ".jpg"
+        name, number = f"{stem}{suffix}", 1
+        while (self.folder / name).exists():
+            number += 1
+            name = f"{stem}~{number}{suffix}"
+        hidden = self.folder / f".{name}"
+        hidden.write_bytes(content)
+        os.utime(hidden, ns=(taken_ns, taken_ns))
+        status = hidden.stat()
+        self._whole[name] = (status.st_size, status.st_mtime_ns)
+        hidden.replace(self.folder / name)
 
     def read(self, picture: Picture) -> bytes:
         """Return the file's bytes, one more than `MAX_BYTES` at most.
@@ -101,6 +132,8 @@ class PictureFolder:
 
     def _move(self, picture: Picture, to: str, identifier: str) -> None:
         """Move the picture, unless the camera has put another in its place, which waits to be judged itself."""
+        if self._whole.get(picture.path.name) == (picture.size, picture.taken_ns):
+            del self._whole[picture.path.name]
         if not _is(picture, picture.path.lstat()):
             return
         name = f"{identifier}-{picture.part}{picture.path.suffix}"

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_agent.config import InspectionConfig
+from edge_agent.config import Config, InspectionConfig
+from edge_agent.inspect.capture import Capture
+from edge_agent.inspect.output import Output
+from edge_agent.inspect.punctuality import Punctuality
 from edge_agent.inspect.runtime import Judgement, judge, load_detector
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
 from models.verdict import VERDICTS
 from models.vision.detector import Detector
-from protocols.reading import GOOD, Reading, now_us, plausible_time
+from protocols.reading import GOOD, UNCERTAIN, Reading, now_us, plausible_time
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, Inspection, PointRef
 
@@ -41,30 +47,64 @@ class _SetAside(NamedTuple):
 
 
 class Station:
-    """Runs one [[inspection]] of the configuration."""
+    """Runs one [[inspection]] of the configuration.
 
-    def __init__(self, config: InspectionConfig, sink: Sink) -> None:
-        self._config = config
+    Args:
+        inspection: what to run.
+        sink: takes inspections, readings and events.
+        config: returns the configuration in force, by which an output writes.
+    """
+
+    def __init__(self, inspection: InspectionConfig, sink: Sink, config: Callable[[], Config]) -> None:
+        self._config = inspection
         self._sink = sink
-        self._folder = PictureFolder(config.folder, config.keep)
+        self._folder = PictureFolder(inspection.folder, inspection.keep)
         self._points = [
-            PointRef(config.device, "verdict", "inspection_verdict", "C62"),
-            PointRef(config.device, "score", "inspection_score", "C62"),
-            PointRef(config.device, "latency", "inspection_latency", "SEC"),
+            PointRef(inspection.device, "verdict", "inspection_verdict", "C62"),
+            PointRef(inspection.device, "score", "inspection_score", "C62"),
+            PointRef(inspection.device, "latency", "inspection_latency", "SEC"),
         ]
+        self._arrived = asyncio.Event()
+        self._punctuality = Punctuality(inspection.device, sink.announce)
+        self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
+        self._capture: Capture | None = None
+        if inspection.camera and inspection.trigger:
+            self._points.append(PointRef(inspection.device, "response", "inspection_response", "SEC"))
+            self._capture = Capture(
+                inspection.camera, inspection.trigger, self._folder, self._arrived.set, self._missing
+            )
         self._model = ""
         self._state = "waiting"
         self._since = now_us()
         self._reason = Text("", "")
 
+    @property
+    def triggered_by(self) -> str | None:
+        """The device whose live readings are to be given to `heard`."""
+        return self._config.trigger.device if self._config.trigger else None
+
+    def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
+        """Look for triggers in the live readings of the device that triggers."""
+        if self._capture is not None:
+            self._capture.heard(rows)
+
     async def run(self) -> None:
-        """Inspect until cancelled. A refused model or an unusable folder is announced once and tried again."""
+        """Inspect until cancelled, and write the outputs beside it."""
+        output = asyncio.create_task(self._output.run()) if self._output else None
+        try:
+            await self._run()
+        finally:
+            if output:
+                await _ended(output)
+
+    async def _run(self) -> None:
+        """Inspect for ever. A refused model or an unusable folder is announced once and tried again."""
         while True:
             stamp = await asyncio.to_thread(_stamp, self._config.bundle)
             try:
                 detector = await asyncio.to_thread(load_detector, self._config.bundle, self._config.trust)
                 await asyncio.to_thread(self._folder.prepare)
-                await self._inspect(detector)
+                await self._serve(detector)
             except ModelError as error:
                 self._set_state("down", "model_refused", Text(error.en, error.zh))
                 # A trial run is costly, and a refused bundle stays refused until somebody replaces it.
@@ -89,14 +129,35 @@ class Station:
             unmapped=0,
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
+            counters=self._counters(),
         )
 
-    async def _inspect(self, detector: Detector) -> None:
-        """Judge what arrives, for ever; raises OSError if the folder cannot be used."""
+    def _counters(self) -> dict[str, int]:
+        counted = Counter(self._punctuality.counted)
+        for part in (self._capture, self._output):
+            counted += part.counted if part else Counter()
+        return dict(counted)
+
+    async def _serve(self, detector: Detector) -> None:
+        """Judge what arrives, and beside it take pictures, for ever; raises OSError if the folder cannot be used."""
         self._model = f"{detector.card.name} {detector.card.version}"
+        if self._capture is None:
+            await self._inspect(detector, None)
+            return
+        taking = asyncio.create_task(self._capture.run())
+        try:
+            await self._inspect(detector, taking)
+        finally:
+            await _ended(taking)
+
+    async def _inspect(self, detector: Detector, taking: asyncio.Task[None] | None) -> None:
         while True:
+            self._arrived.clear()
             pictures = await asyncio.to_thread(self._folder.arrived, GROUP)
-            self._set_state("up", "inspecting", Text("", ""))
+            if taking is not None and taking.done():
+                taking.result()
+            trouble = self._capture and self._capture.trouble
+            self._set_state(*(("down", "camera_down", trouble) if trouble else ("up", "inspecting", Text("", ""))))
             outcomes = [await asyncio.to_thread(self._judge, detector, picture) for picture in pictures]
             settled = [outcome for outcome in outcomes if outcome is not None]
             for outcome in settled:
@@ -112,7 +173,8 @@ class Station:
                 await self._sink.flush()
                 await asyncio.to_thread(self._move, settled)
             if len(settled) < GROUP:
-                await asyncio.sleep(POLL_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), POLL_S)
 
     def _judge(self, detector: Detector, picture: Picture) -> _Judged | _SetAside | None:
         """Return what came of the picture; None if it is gone, or unreadable but perhaps still being written."""
@@ -153,12 +215,36 @@ class Station:
             picture=judged.judgement.picture,
             heatmap=judged.judgement.heatmap,
         )
-        values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6)
+        after_s = (arrived - judged.picture.taken_ns // 1000) / 1e6
+        late = self._settle(inspection, after_s)
+        values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, after_s)
+        qualities = (UNCERTAIN if late else GOOD, GOOD, GOOD, GOOD)
         readings = [
-            (point, Reading(point.name, value, GOOD, time, arrived))
-            for point, value in zip(self._points, values, strict=True)
+            (point, Reading(point.name, value, quality, time, arrived))
+            for point, value, quality in zip(self._points, values, qualities, strict=False)
         ]
         self._sink.add_inspection(inspection, readings)
+
+    def _settle(self, inspection: Inspection, after_s: float) -> bool:
+        """Do what the verdict calls for, `after_s` seconds after the part came, and return whether that is too late."""
+        trigger = self._config.trigger
+        if trigger is not None and after_s > trigger.deadline_s:
+            self._punctuality.late(inspection.part, after_s, trigger.deadline_s)
+            # By now another part lies where this one would be rejected.
+            self._safe(f"{inspection.part} judged too late")
+            return True
+        self._punctuality.in_time()
+        if self._output and inspection.verdict == "reject":
+            self._output.reject(inspection.part)
+        return False
+
+    def _missing(self, part: str, why: Text) -> None:
+        self._punctuality.missing(part, why)
+        self._safe(f"{part} not inspected")
+
+    def _safe(self, why: str) -> None:
+        if self._output:
+            self._output.safe(why)
 
     def _move(self, settled: list[_Judged | _SetAside]) -> None:
         for outcome in settled:
@@ -173,11 +259,19 @@ class Station:
             return
         if state == "down":
             self._sink.announce(self._config.device, kind, reason)
+            self._safe(kind)
         elif self._state == "down":
             self._sink.announce(self._config.device, kind, Text("inspecting again", "检测已恢复"))
         if state != self._state:
             self._since = now_us()
         self._state, self._reason = state, reason
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """End `task`; what it failed of was told or is told by who waits for it."""
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task
 
 
 def _stamp(folder: Path) -> list[tuple[str, int, int]]:

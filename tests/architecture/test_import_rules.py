@@ -50,7 +50,10 @@ BROKEN = {
     "pinyin is spelled in cloud.web.point_search": ("cloud/web/planted_pinyin.py", "import pypinyin"),
     "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
-    "the agent's way out is edge_agent.cloud_link": ("edge_agent/inspect/planted_http.py", "import httpx"),
+    "the agent's ways out over HTTP are edge_agent.cloud_link and its cameras": (
+        "edge_agent/inspect/planted_http.py",
+        "import httpx",
+    ),
     "OpenID Connect lives in cloud.identity.single_sign_on": ("cloud/fleet/planted_oidc.py", "import authlib"),
     "addresses that tenants name are asked by cloud.notify.outbound": (
         "cloud/fleet/planted_post.py",

@@ -14,7 +14,9 @@ from protocols.errors import ConfigError
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
 
 
-def config(*, address: int = 0, host: str = "127.0.0.1", write: str = "", keys: list[str] = KEYS[:1]) -> Config:
+def config(
+    *, address: int = 0, host: str = "127.0.0.1", write: str = "", keys: list[str] = KEYS[:1], output: str = ""
+) -> Config:
     return parse_config(
         f"""
 [agent]
@@ -38,11 +40,13 @@ device = "camera"
 folder = "pictures"
 bundle = "bundle"
 trust = {keys}
+{output}
 """,
         Path("agent.toml"),
     )
 
 
+EJECTS = '[inspection.output]\ndevice = "press"\npoint = "pressure"\nreject = 1'
 TO_TEN = "write = { min = 0, max = 10 }"
 IN_FORCE = config(write=TO_TEN)
 
@@ -64,8 +68,9 @@ def test_what_opens_nothing_is_taken(wanted: Config) -> None:
         (config(write=TO_TEN, address=7), IN_FORCE, "device[1].point"),
         (config(write=TO_TEN, host="127.0.0.2"), IN_FORCE, "device[1].point"),
         (config(write=TO_TEN, keys=KEYS), IN_FORCE, "inspection[1].trust"),
+        (config(write=TO_TEN, output=EJECTS), IN_FORCE, "inspection[1].output"),
     ],
-    ids=["opened", "wider", "another register", "another machine", "another key"],
+    ids=["opened", "wider", "another register", "another machine", "another key", "a station that writes"],
 )
 def test_what_opens_something_is_refused(wanted: Config, in_force: Config, key: str) -> None:
     with pytest.raises(ConfigError) as refused:

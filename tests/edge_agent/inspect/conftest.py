@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from edge_agent.buffer import Buffer
-from edge_agent.config import InspectionConfig
+from edge_agent.config import InspectionConfig, parse_config
 from edge_agent.inspect.station import Station
 from models.bundle import write_bundle
 from models.signing import public_key
@@ -101,7 +101,8 @@ async def start_bench(tmp_path: Path, small_bundle: SignedBundle, open_buffer: O
         folder.mkdir(exist_ok=True)
         buffer = await open_buffer()
         config = InspectionConfig(device="camera-1", folder=folder, bundle=bundle.folder, trust=bundle.trust, keep=keep)
-        station = Station(config, buffer)
+        whole = parse_config('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"', tmp_path / "agent.toml")
+        station = Station(config, buffer, lambda: whole)
         tasks.append(asyncio.create_task(station.run()))
         return Bench(station, buffer, folder, bundle)
 

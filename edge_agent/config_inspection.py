@@ -1,0 +1,187 @@
+"""[[inspection]]: what is inspected, by which model, when a picture is taken and what a rejected part sets off."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from edge_agent.config_tables import Name, RelativePath, Table
+from protocols.driver import PointConfig
+from protocols.errors import ConfigError, SunmaoError
+from protocols.text import Text
+from protocols.validation import no_such
+
+
+class CameraConfig(Table):
+    """[inspection.camera]: a camera that hands out its present picture at an address."""
+
+    url: str = Field(
+        description="Address of the camera's snapshot, http:// or https://; it answers with a JPEG or PNG."
+    )
+    user: str | None = Field(None, min_length=1, description="User name at the camera, if it asks for one.")
+    password: SecretStr | None = Field(None, description="Password of that user.")
+    auth: Literal["digest", "basic"] = Field("digest", description="How the camera checks them.")
+    timeout_s: float = Field(2.0, ge=0.05, le=60, description="Longest wait for a picture in seconds.")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
+        except ValueError:
+            usable = False
+        if not usable or "@" in parts.netloc:
+            raise ValueError(
+                Text(
+                    f"'{url}' is not an address like http://192.168.1.20/snapshot.jpg; user and password are keys of their own",
+                    f"“{url}”不是形如 http://192.168.1.20/snapshot.jpg 的地址；用户名和密码请写在各自的键中",
+                )
+            )
+        return url
+
+
+class TriggerConfig(Table):
+    """[inspection.trigger]: when a picture is taken - by a point that this agent collects, or by the clock."""
+
+    device: str | None = Field(
+        None, description="Device whose point triggers; without it pictures are taken by the clock."
+    )
+    point: str | None = Field(None, description="Point that triggers.")
+    on: Literal["rise", "change"] = Field(
+        "rise",
+        description='"rise": from false or 0 to anything else; "change": any other value, as of a counter of parts.',
+    )
+    part_point: str | None = Field(
+        None, description="Point of the same device that holds the part's identifier; else the time names the part."
+    )
+    period_s: float | None = Field(None, ge=0.05, le=86400, description="Seconds between pictures taken by the clock.")
+    deadline_s: float = Field(
+        1.0, ge=0.05, le=60, description="Seconds from the trigger to the verdict; a later one is marked as late."
+    )
+    waiting: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="Most pictures that wait for their verdict; a trigger beyond is dropped, counted.",
+    )
+
+    @model_validator(mode="after")
+    def _by_point_or_clock(self) -> TriggerConfig:
+        if (self.device is None) != (self.point is None) or (self.point is None) == (self.period_s is None):
+            raise ConfigError(
+                Text("needs either device and point, or period_s", "须给出 device 和 point，或者 period_s"),
+                Text(
+                    'write e.g. device = "press-1", point = "part_present"',
+                    '例如 device = "press-1", point = "part_present"',
+                ),
+                key="point",
+            )
+        if self.part_point is not None and self.device is None:
+            raise ConfigError(
+                Text("part_point belongs to a device that triggers", "part_point 须与触发设备一起使用"),
+                Text("add device and point, or remove part_point", "请添加 device 和 point，或删除 part_point"),
+                key="part_point",
+            )
+        return self
+
+
+class OutputConfig(Table):
+    """[inspection.output]: the point that is written when a part is rejected; off where there is no such table."""
+
+    device: str = Field(description="Device that is written to.")
+    point: str = Field(description="Its point, which needs a write rule of its own; the agent needs allow_writes.")
+    reject: bool | int | float | str = Field(description="Value written for each part that is rejected.")
+    safe: bool | int | float | str | None = Field(
+        None, description="Value written when a verdict is late or missing and when the station stops judging."
+    )
+
+
+class InspectionConfig(Table):
+    """[[inspection]]: a folder of pictures judged by a signed model bundle."""
+
+    device: Name = Field(description="Name of the inspection station; one equipment in the cloud.")
+    folder: RelativePath = Field(description="Folder in which the camera leaves its pictures.")
+    bundle: RelativePath = Field(description="Folder of the signed model bundle.")
+    trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
+    keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
+    camera: CameraConfig | None = Field(None, description="Camera to fetch pictures from, into the folder.")
+    trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
+    output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")
+
+    @field_validator("trust")
+    @classmethod
+    def _keys(cls, trust: list[str]) -> list[str]:
+        for key in trust:
+            try:
+                size = len(b64decode(key, validate=True))
+            except binascii.Error:
+                size = 0
+            if size != 32:
+                raise ValueError(
+                    Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
+                )
+        return trust
+
+    @model_validator(mode="after")
+    def _camera_with_trigger(self) -> InspectionConfig:
+        if (self.camera is None) != (self.trigger is None):
+            raise ConfigError(
+                Text("a camera needs a trigger, and a trigger a camera", "camera 与 trigger 须同时给出"),
+                Text("add the table that is missing, or remove both", "请补上缺少的表，或两者都删除"),
+                key="camera",
+            )
+        return self
+
+
+class _Device(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def points(self) -> Sequence[PointConfig]: ...
+
+    def point(self, name: str) -> PointConfig: ...
+
+
+def check_inspections(inspections: Sequence[InspectionConfig], devices: Sequence[_Device], allow_writes: bool) -> None:
+    """Raise ConfigError naming the key where a station's trigger or output is no point of `devices`, or not writable."""
+    by_name = {device.name: device for device in devices}
+
+    def find(device: str, point: str, key: str, name: str) -> PointConfig:
+        try:
+            if device not in by_name:
+                name = "device"
+                raise no_such("device", "设备", device, list(by_name))
+            return by_name[device].point(point)
+        except ConfigError as error:
+            raise ConfigError(error.what, error.mend, key=f"{key}.{name}") from error
+
+    for number, inspection in enumerate(inspections, 1):
+        key = f"inspection[{number}]"
+        if (trigger := inspection.trigger) and trigger.device and trigger.point:
+            find(trigger.device, trigger.point, f"{key}.trigger", "point")
+            if trigger.part_point:
+                find(trigger.device, trigger.part_point, f"{key}.trigger", "part_point")
+        if output := inspection.output:
+            point = find(output.device, output.point, f"{key}.output", "point")
+            if not allow_writes:
+                raise ConfigError(
+                    Text("this agent may not write to devices", "本代理不允许写入设备"),
+                    Text(
+                        "set agent.allow_writes = true, or remove the output",
+                        "请设置 agent.allow_writes = true，或删除 output",
+                    ),
+                    key=f"{key}.output",
+                )
+            for name, value in (("reject", output.reject), ("safe", output.safe)):
+                try:
+                    if value is not None:
+                        point.check_write(value)
+                except SunmaoError as error:
+                    raise ConfigError(error.what, error.mend, key=f"{key}.output.{name}") from error
