@@ -80,13 +80,13 @@ class TriggerConfig(Table):
                     'write e.g. device = "press-1", point = "part_present"',
                     '例如 device = "press-1", point = "part_present"',
                 ),
-                key="point",
+                key="trigger.point",
             )
         if self.part_point is not None and self.device is None:
             raise ConfigError(
                 Text("part_point belongs to a device that triggers", "part_point 须与触发设备一起使用"),
                 Text("add device and point, or remove part_point", "请添加 device 和 point，或删除 part_point"),
-                key="part_point",
+                key="trigger.part_point",
             )
         return self
 

@@ -156,8 +156,10 @@ class Station:
             pictures = await asyncio.to_thread(self._folder.arrived, GROUP)
             if taking is not None and taking.done():
                 taking.result()
-            trouble = self._capture and self._capture.trouble
-            self._set_state(*(("down", "camera_down", trouble) if trouble else ("up", "inspecting", Text("", ""))))
+            if self._capture and (trouble := self._capture.trouble):
+                self._set_state("down", "camera_down", trouble)
+            else:
+                self._set_state("up", "inspecting", Text("", ""))
             outcomes = [await asyncio.to_thread(self._judge, detector, picture) for picture in pictures]
             settled = [outcome for outcome in outcomes if outcome is not None]
             for outcome in settled:
