@@ -69,7 +69,7 @@ class Station:
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
         self._capture: Capture | None = None
         if inspection.camera and inspection.trigger:
-            self._points.append(PointRef(inspection.device, "response", "inspection_response", "SEC"))
+            self._points.append(PointRef(inspection.device, "response", "", "SEC"))
             self._capture = Capture(
                 inspection.camera, inspection.trigger, self._folder, self._arrived.set, self._missing
             )
@@ -126,7 +126,7 @@ class Station:
             state=self._state,
             since=self._since,
             points=len(self._points),
-            unmapped=0,
+            unmapped=sum(not point.property for point in self._points),
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
             counters=self._counters(),
