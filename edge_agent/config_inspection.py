@@ -110,6 +110,12 @@ class InspectionConfig(Table):
     bundle: RelativePath = Field(description="Folder of the signed model bundle.")
     trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
     keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
+    drift_parts: int = Field(
+        200,
+        ge=50,
+        le=5000,
+        description="Parts, as of a shift, that are compared with the first 200 that passed, for drift.",
+    )
     camera: CameraConfig | None = Field(None, description="Camera to fetch pictures from, into the folder.")
     trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
     output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")

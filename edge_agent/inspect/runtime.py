@@ -11,6 +11,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from models.bundle import read_bundle
+from models.drift import Signs, signs_of
 from models.trial import try_bundle
 from models.vision.detector import Detector, Finding, heatmap_png
 from models.vision.pictures import decode, fit_to
@@ -22,10 +23,11 @@ EVIDENCE_BYTES = 60_000
 
 
 class Judgement(NamedTuple):
-    """A finding, the time it took from the picture's bytes to the verdict, and the pictures that show it."""
+    """A finding, the time it took from the picture's bytes to the verdict, what drift shows in, and pictures as evidence."""
 
     finding: Finding
     latency_us: int
+    signs: Signs
     picture: bytes
     heatmap: bytes
 
@@ -41,10 +43,15 @@ def judge(detector: Detector, content: bytes, name: str) -> Judgement:
     """Return the judgement on a JPEG or PNG file; raises InputError naming `name` if it is no picture."""
     begin = time.perf_counter_ns()
     picture = decode(content, name)
-    finding = detector.inspect(fit_to(picture, detector.side))
+    grey = fit_to(picture, detector.side)
+    finding = detector.inspect(grey)
     latency_us = (time.perf_counter_ns() - begin) // 1000
     return Judgement(
-        finding, latency_us, evidence_jpeg(picture), heatmap_png(finding, _within(picture.size, HEATMAP_SIDE))
+        finding,
+        latency_us,
+        signs_of(grey),
+        evidence_jpeg(picture),
+        heatmap_png(finding, _within(picture.size, HEATMAP_SIDE)),
     )
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from edge_agent.config import Config, InspectionConfig
 from edge_agent.inspect.capture import Capture
+from edge_agent.inspect.drift_watch import DriftWatch
 from edge_agent.inspect.output import Output
 from edge_agent.inspect.punctuality import Punctuality
 from edge_agent.inspect.runtime import Judgement, judge, load_detector
@@ -64,6 +65,8 @@ class Station:
             PointRef(inspection.device, "score", "inspection_score", "C62"),
             PointRef(inspection.device, "latency", "inspection_latency", "SEC"),
         ]
+        self._whole = config
+        self._drift: DriftWatch | None = None
         self._arrived = asyncio.Event()
         self._punctuality = Punctuality(inspection.device, sink.announce)
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
@@ -133,7 +136,7 @@ class Station:
         )
 
     def _counters(self) -> dict[str, int]:
-        counted = Counter(self._punctuality.counted)
+        counted = self._punctuality.counted + Counter(self._drift.counters() if self._drift else {})
         for part in (self._capture, self._output):
             counted += part.counted if part else Counter()
         return dict(counted)
@@ -141,6 +144,9 @@ class Station:
     async def _serve(self, detector: Detector) -> None:
         """Judge what arrives, and beside it take pictures, for ever; raises OSError if the folder cannot be used."""
         self._model = f"{detector.card.name} {detector.card.version}"
+        self._drift = await asyncio.to_thread(
+            DriftWatch, self._config, detector, self._whole().agent.state_dir, self._sink.announce
+        )
         if self._capture is None:
             await self._inspect(detector, None)
             return
@@ -174,6 +180,8 @@ class Station:
             if settled:
                 await self._sink.flush()
                 await asyncio.to_thread(self._move, settled)
+                if self._drift:
+                    await asyncio.to_thread(self._drift.keep)
             if len(settled) < GROUP:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._arrived.wait(), POLL_S)
@@ -226,6 +234,10 @@ class Station:
             for point, value, quality in zip(self._points, values, qualities, strict=False)
         ]
         self._sink.add_inspection(inspection, readings)
+        if self._drift and (
+            measured := self._drift.add(finding.score, judged.judgement.signs, finding.verdict, time, arrived)
+        ):
+            self._sink.add_readings(measured)
 
     def _settle(self, inspection: Inspection, after_s: float) -> bool:
         """Do what the verdict calls for, `after_s` seconds after the part came, and return whether that is too late."""

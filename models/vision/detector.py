@@ -35,6 +35,7 @@ class Detector:
             name = bundle.card.name
             raise InputError("task", f"{name} does not inspect pictures", f"{name} 不是图片检测模型")
         self.card = bundle.card
+        self.digest = bundle.digest
         self.side = bundle.card.input[0].shape[0]
         self._session = open_session(bundle.onnx)
 

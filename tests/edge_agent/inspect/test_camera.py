@@ -200,7 +200,7 @@ async def test_a_counted_part_is_photographed_judged_and_thrown_out(line: Line) 
         inspections, _, qualities = await line.held()
         assert [(one.part, one.verdict) for one in inspections] == [("101", "pass"), ("102", "reject")]
         assert qualities == {name: {int(GOOD)} for name in ("verdict", "score", "latency", "response")}
-        assert line.counters() == {"triggers": 2, "writes": 1}
+        assert line.counters() == {"triggers": 2, "writes": 1, "drift_reference": 1}
         records = [json.loads(row) for row in (line.folder / "state" / AUDIT).read_text().splitlines()]
         assert [(one["point"], one["wanted"], one.get("outcome")) for one in records] == [
             ("ejector", True, None),

@@ -1,0 +1,113 @@
+"""Watches for drift at one station, over restarts; says what has changed by its name, and what to do about it."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.atomic_file import write_file
+from edge_agent.config_inspection import InspectionConfig
+from edge_agent.events import Announce
+from models.drift import REFERENCE, Cause, Comparison, Drift, Signs, Watch
+from models.vision.detector import Detector
+from protocols.reading import GOOD, Reading
+from protocols.text import Text
+from protocols.uplink.messages import PointRef
+
+KEEP_EVERY = 20
+"""Parts after which what is known is written down: so many a power cut may cost."""
+
+_log = logging.getLogger("sunmao.edge")
+
+
+class DriftWatch:
+    """The watch of one station for one model.
+
+    Args:
+        inspection: the station's configuration.
+        detector: the model in use; what was learnt with another is forgotten.
+        state_dir: where what is known is kept.
+        announce: told when a cause is found, changes or is gone.
+    """
+
+    def __init__(self, inspection: InspectionConfig, detector: Detector, state_dir: Path, announce: Announce) -> None:
+        station, parts = inspection.device, inspection.drift_parts
+        self._station = station
+        self._card = detector.card
+        self._announce = announce
+        self._path = state_dir / f"drift-{sha256(station.encode()).hexdigest()[:16]}.msgpack"
+        self._drift = Drift(_kept(self._path, detector.digest, parts) or Watch(detector.digest, parts))
+        self._since_kept = 0
+        self._points = {
+            name: PointRef(station, f"drift_{name}", "", "C62") for name in ("score", "brightness", "sharpness")
+        }
+
+    @property
+    def cause(self) -> Cause | None:
+        """What has changed, at present."""
+        return self._drift.watch.cause
+
+    def counters(self) -> dict[str, int]:
+        """Return how many parts of the reference there are while it is not whole."""
+        known = len(self._drift.watch.score)
+        return {"drift_reference": known} if known < REFERENCE else {}
+
+    def add(self, score: float, signs: Signs, verdict: str, time: int, arrived: int) -> list[tuple[PointRef, Reading]]:
+        """Take the next part; return what a comparison measured, when one was due: stability indices, unmapped."""
+        before = self.cause
+        self._since_kept += 1
+        comparison = self._drift.add(score, signs, verdict, self._card.reject.wanted)
+        if comparison is None:
+            return []
+        self._tell(before, comparison)
+        return [
+            (point, Reading(point.name, comparison.psi[name], GOOD, time, arrived))
+            for name, point in self._points.items()
+        ]
+
+    def keep(self) -> None:
+        """Write down what is known, if enough has been added; touches the disk."""
+        if self._since_kept < KEEP_EVERY:
+            return
+        try:
+            write_file(self._path, msgspec.msgpack.encode(self._drift.watch))
+            self._since_kept = 0
+        except OSError as error:
+            # The disk is watched elsewhere; here the watch goes on in memory.
+            _log.warning("%s: %s", self._path, error.strerror)
+
+    def _tell(self, before: Cause | None, found: Comparison) -> None:
+        if found.cause == before:
+            return
+        psi = ", ".join(f"{name} {value:.2f}" for name, value in found.psi.items())
+        low, high = (f"{share:.1%}" for share in found.rejects)
+        shown = Text(f"(PSI: {psi}; rejects {low} to {high})", f"(PSI：{psi}；不合格率 {low} 至 {high})")
+        if found.cause == "lighting":
+            text = Text(
+                f"pictures have another brightness or sharpness {shown.en}", f"图片亮度或清晰度发生变化{shown.zh}"
+            )
+            self._announce(self._station, "drift_lighting", text)
+        elif found.cause == "variant":
+            text = Text(f"parts look unlike those before {shown.en}", f"工件外观与此前不同{shown.zh}")
+            self._announce(self._station, "drift_variant", text)
+        elif found.cause == "model":
+            text = Text(
+                f"scores have risen although the pictures are as bright, sharp and alike as before {shown.en}",
+                f"图片亮度、清晰度和外观未变，但分值升高{shown.zh}",
+            )
+            self._announce(self._station, "drift_model", text)
+        else:
+            text = Text(f"parts are as they were {shown.en}", f"工件恢复如常{shown.zh}")
+            self._announce(self._station, "drift_over", text)
+
+
+def _kept(path: Path, model: str, parts: int) -> Watch | None:
+    """Return what was kept for this model; None if there is nothing, or nothing that can be used."""
+    try:
+        watch = msgspec.msgpack.decode(path.read_bytes(), type=Watch)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return watch if (watch.model, watch.parts) == (model, parts) else None
