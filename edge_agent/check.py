@@ -26,7 +26,7 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
         async for finding in check_device(device):
             yield finding
     for inspection in config.inspections:
-        yield await asyncio.to_thread(_inspection, inspection)
+        yield await asyncio.to_thread(_inspection, inspection, config.agent.state_dir)
     async for finding in check_cloud(config.cloud, config.agent.state_dir):
         yield finding
     async for finding in check_outlets(config):
@@ -41,7 +41,7 @@ def steps(config: Config) -> int:
     return len(config.devices) + len(config.inspections) + len(config.outlets) + 12
 
 
-def _inspection(inspection: InspectionConfig) -> Finding:
+def _inspection(inspection: InspectionConfig, state_dir: Path) -> Finding:
     try:
         from edge_agent.inspect.runtime import load_detector  # noqa: PLC0415 - onnxruntime only where it is used
     except ModuleNotFoundError as error:
@@ -52,7 +52,7 @@ def _inspection(inspection: InspectionConfig) -> Finding:
             Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
         )
     try:
-        card = load_detector(inspection.bundle, inspection.trust).card
+        detector, chosen = load_detector(inspection.bundle, inspection.trust, state_dir)
     except ModelError as error:
         mend = Text("fit, sign or copy the bundle again", "请重新训练、签名或复制模型包")
         return Finding(inspection.device, "wrong", Text(error.en, error.zh), mend)
@@ -63,5 +63,6 @@ def _inspection(inspection: InspectionConfig) -> Finding:
             Text(f"{inspection.folder} cannot be written", f"{inspection.folder} 无法写入"),
             Text("make the folder writable for this user", "请为当前用户开放该文件夹的写权限"),
         )
-    found = f"{card.name} {card.version}"
-    return Finding(inspection.device, "ok", Text(f"{found} passes its trial run", f"{found} 试运行通过"))
+    found, way = f"{detector.card.name} {detector.card.version}", chosen.sentence()
+    passes = Text(f"{found} passes its trial run; {way.en}", f"{found} 试运行通过；{way.zh}")
+    return Finding(inspection.device, "ok", passes)

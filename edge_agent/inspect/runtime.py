@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from edge_agent.inspect.probe import Probe, probe
 from models.bundle import read_bundle
 from models.drift import Signs, signs_of
+from models.session import Way
 from models.trial import try_bundle
 from models.vision.detector import Detector, Finding, heatmap_png
 from models.vision.pictures import decode, fit_to
@@ -32,11 +34,22 @@ class Judgement(NamedTuple):
     heatmap: bytes
 
 
-def load_detector(folder: Path, trust: Sequence[str]) -> Detector:
-    """Return the model in `folder`; raises ModelError unless it is signed, unaltered, allowed and survives its trial run."""
+class Loaded(NamedTuple):
+    """A model that may run here, and the way of running it that was measured to be best."""
+
+    detector: Detector
+    chosen: Probe
+
+
+def load_detector(folder: Path, trust: Sequence[str], state_dir: Path) -> Loaded:
+    """Return the model in `folder`; raises ModelError unless it is signed, unaltered, allowed and survives its trial run.
+
+    How it runs best is measured when it is used for the first time, and kept in `state_dir`.
+    """
     bundle = read_bundle(folder, trust)
     try_bundle(bundle)
-    return Detector(bundle)
+    chosen = probe(bundle, state_dir)
+    return Loaded(Detector(bundle, Way(chosen.provider, chosen.threads)), chosen)
 
 
 def judge(detector: Detector, content: bytes, name: str) -> Judgement:

@@ -105,7 +105,9 @@ class Station:
         while True:
             stamp = await asyncio.to_thread(_stamp, self._config.bundle)
             try:
-                detector = await asyncio.to_thread(load_detector, self._config.bundle, self._config.trust)
+                detector, _ = await asyncio.to_thread(
+                    load_detector, self._config.bundle, self._config.trust, self._whole().agent.state_dir
+                )
                 await asyncio.to_thread(self._folder.prepare)
                 await self._serve(detector)
             except ModelError as error:

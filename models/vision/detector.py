@@ -11,7 +11,7 @@ from PIL import Image
 
 from models.bundle import Bundle
 from models.errors import InputError
-from models.session import open_session
+from models.session import Way, open_session
 from models.verdict import VERDICTS, Verdict
 from models.vision.pictures import Grey
 
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 class Detector:
     """A verified bundle, ready to run."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, way: Way = Way()) -> None:  # noqa: B008 - it cannot change
         """Open the model; raises InputError if it is not for pictures, BundleRefused if the runtime cannot open it."""
         if bundle.card.task != "inspect":
             name = bundle.card.name
@@ -37,7 +37,7 @@ class Detector:
         self.card = bundle.card
         self.digest = bundle.digest
         self.side = bundle.card.input[0].shape[0]
-        self._session = open_session(bundle.onnx)
+        self._session = open_session(bundle.onnx, way)
 
     def inspect(self, grey: Grey) -> Finding:
         """Return the finding on a picture of side x side pixels (see `pictures.fit_to`).

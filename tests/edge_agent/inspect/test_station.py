@@ -261,10 +261,10 @@ def test_evidence_is_small_and_keeps_its_shape(size: tuple[int, int]) -> None:
             assert picture.width / picture.height == pytest.approx(size[0] / size[1], rel=0.1)
 
 
-def test_the_box_needs_no_onnx_package(small_bundle: SignedBundle) -> None:
+def test_the_box_needs_no_onnx_package(small_bundle: SignedBundle, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['onnx'] = None; from pathlib import Path; from edge_agent.inspect.runtime import *; "
     )
-    code += "print(load_detector(Path(sys.argv[1]), sys.argv[2:]).card.name)"
-    command = [sys.executable, "-c", code, str(small_bundle.folder), *small_bundle.trust]
+    code += "print(load_detector(Path(sys.argv[1]), sys.argv[3:], Path(sys.argv[2])).detector.card.name)"
+    command = [sys.executable, "-c", code, str(small_bundle.folder), str(tmp_path), *small_bundle.trust]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "ramp\n"
