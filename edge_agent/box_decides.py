@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.config import Config
+from edge_agent.config import Config, InspectionConfig
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -29,7 +29,7 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                     Text("leave its write rule out, or change it at the box", "请去掉 write，或在本机上修改"),
                     key=f"device[{number}].point",
                 )
-    outputs = {station.device: station.output for station in in_force.inspections}
+    stations = {station.device: _decides(station) for station in in_force.inspections}
     trusted = {key for station in in_force.inspections for key in station.trust}
     for number, station in enumerate(config.inspections, 1):
         if not trusted.issuperset(station.trust):
@@ -41,12 +41,17 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                 Text("add the key at the box", "请在本机上添加该公钥"),
                 key=f"inspection[{number}].trust",
             )
-        if station.output is not None and station.output != outputs.get(station.device):
+        if station.output is not None and _decides(station) != stations.get(station.device):
             raise ConfigError(
                 Text(
-                    f"{station.device} would write to {station.output.device}, and that is decided at the box only",
-                    f"{station.device} 将写入 {station.output.device}，只能在本机上设定",
+                    f"{station.device} writes to {station.output.device}; what, and by which pictures, is decided at the box only",
+                    f"{station.device} 会写入 {station.output.device}；写什么、依据哪些图片，只能在本机上设定",
                 ),
-                Text("leave the output out, or change it at the box", "请去掉 output，或在本机上修改"),
+                Text("leave the output out, or change the station at the box", "请去掉 output，或在本机上修改该工位"),
                 key=f"inspection[{number}].output",
             )
+
+
+def _decides(station: InspectionConfig) -> tuple[object, ...]:
+    """Return what a station's writes depend on besides its model, whose key the box trusts."""
+    return station.output, station.camera, station.trigger, station.folder

@@ -106,7 +106,6 @@ class Parts:
         made_outlets = self._outlets.made(config.outlets, outlets)
         await self._stop([*changes.removed, *changes.changed])
         self._config = config
-        self._listening = {}
         for name in (*changes.removed, *changes.changed):
             self._outlets.forget(name)
         await self._outlets.become(config.outlets, made_outlets)
@@ -117,9 +116,11 @@ class Parts:
             part = made[name] if isinstance(settings, InspectionConfig) else await self._collector(settings)
             self._start(name, settings, part)
         self._running = {name: self._running[name] for name in wanted}
+        listening: dict[str, list[TriggeredPart]] = {}
         for running in self._running.values():
             if not isinstance(running.part, Collector) and (device := running.part.triggered_by):
-                self._listening.setdefault(device, []).append(running.part)
+                listening.setdefault(device, []).append(running.part)
+        self._listening = listening
         return Changes(*(parts + ways_out for parts, ways_out in zip(changes, outlets, strict=True)))
 
     def compared(self, config: Config) -> Changes:

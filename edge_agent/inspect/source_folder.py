@@ -82,6 +82,8 @@ class PictureFolder:
                     settled.append(Picture(Path(entry.path), *mark, PATIENCE_S))
                 elif before and before[0] == mark:
                     settled.append(Picture(Path(entry.path), *mark, now - before[1]))
+        for name in self._seen.keys() - seen.keys():
+            self._whole.pop(name, None)  # somebody took it away
         self._seen = seen
         return sorted(settled, key=lambda picture: (picture.taken_ns, picture.path.name))[:most]
 

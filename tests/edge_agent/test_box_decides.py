@@ -46,6 +46,7 @@ trust = {keys}
     )
 
 
+CLOCK = '[inspection.camera]\nurl = "http://127.0.0.2/"\n[inspection.trigger]\nperiod_s = 1.0\n'
 EJECTS = '[inspection.output]\ndevice = "press"\npoint = "pressure"\nreject = 1'
 TO_TEN = "write = { min = 0, max = 10 }"
 IN_FORCE = config(write=TO_TEN)
@@ -69,8 +70,17 @@ def test_what_opens_nothing_is_taken(wanted: Config) -> None:
         (config(write=TO_TEN, host="127.0.0.2"), IN_FORCE, "device[1].point"),
         (config(write=TO_TEN, keys=KEYS), IN_FORCE, "inspection[1].trust"),
         (config(write=TO_TEN, output=EJECTS), IN_FORCE, "inspection[1].output"),
+        (config(write=TO_TEN, output=CLOCK + EJECTS), config(write=TO_TEN, output=EJECTS), "inspection[1].output"),
     ],
-    ids=["opened", "wider", "another register", "another machine", "another key", "a station that writes"],
+    ids=[
+        "opened",
+        "wider",
+        "another register",
+        "another machine",
+        "another key",
+        "a station that writes",
+        "by other pictures",
+    ],
 )
 def test_what_opens_something_is_refused(wanted: Config, in_force: Config, key: str) -> None:
     with pytest.raises(ConfigError) as refused:
