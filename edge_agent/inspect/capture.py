@@ -77,7 +77,10 @@ class Capture:
         """Look for triggers in the live readings of the device that triggers."""
         for part in self._point.heard(rows):
             self._trigger(part)
-        self.counted["passed"] = self._point.passed
+        if unseen := self._point.passed - self.counted["passed"]:
+            self.counted["passed"] += unseen
+            why = Text("they went by between two readings of the counter", "在计数器两次读取之间通过")
+            self._dropped(f"+{unseen}", why)
 
     async def _by_the_point(self, camera: SnapshotCamera) -> None:
         while True:

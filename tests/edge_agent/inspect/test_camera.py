@@ -207,6 +207,11 @@ async def test_a_counted_part_is_photographed_judged_and_thrown_out(line: Line) 
             ("ejector", True, "written"),
         ]
         assert records[0]["reason"] == "camera-1: 102 rejected"
+        line.camera.mood = "good"
+        line.count += 2
+        line.part(105)
+        await until(lambda: line.counters().get("passed") == 2)
+        await until(lambda: line.bank.get_coils(3) == [False])  # nobody knows of them; the next may be good
 
 
 async def test_a_late_verdict_says_so_and_throws_out_nobody(line: Line) -> None:
