@@ -185,8 +185,10 @@ class Station:
                 if self._drift:
                     await asyncio.to_thread(self._drift.keep)
             if len(settled) < GROUP:
+                # Not `wait_for`, which in Python 3.11 can lose a cancellation that comes with the event.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._arrived.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):
+                        await self._arrived.wait()
 
     def _judge(self, detector: Detector, picture: Picture) -> _Judged | _SetAside | None:
         """Return what came of the picture; None if it is gone, or unreadable but perhaps still being written."""
@@ -284,10 +286,12 @@ class Station:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """End `task`; what it failed of was told or is told by who waits for it."""
-    task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
+    """End `task`, again where a library lost the cancellation; what it failed of is told by who waits for it."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.5)
+    if not task.cancelled():
+        task.exception()
 
 
 def _stamp(folder: Path) -> list[tuple[str, int, int]]:
