@@ -27,6 +27,20 @@ class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Shape
 
 
+class MemberCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of several ways of looking that a model joins.
+
+    Attributes:
+        name: which.
+        found: probability that a picture with a planted defect scores above a good one, by a member that saw neither's part.
+        kept: whether it counts; one that finds hardly more than chance does not.
+    """
+
+    name: str
+    found: float
+    kept: bool
+
+
 class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the model was learnt from.
 
@@ -35,6 +49,7 @@ class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         samples: pictures, or rows of series.
         groups: parts that the pictures show, or blocks of rows: what is never both learnt from and judged by.
         data: SHA-256 over all pictures in order of their names, or over the series.
+        parts: which rule told which pictures show one part; "likeness" where nobody said so.
         parity: largest difference between the definition and the graph over `parity_samples`.
     """
 
@@ -45,6 +60,8 @@ class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: dict[str, str | int | float]
     parity: float
     parity_samples: int
+    parts: str = ""
+    members: list[MemberCard] = []
 
 
 class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,9 +17,18 @@ from models.series_cli import fit_series, judge_series
 
 if TYPE_CHECKING:
     from models.vision.detector import Detector, Finding
-    from models.vision.pictures import Grey, Sample
+    from models.vision.parts import Parts
+    from models.vision.pictures import Grey
 
 _T = TypeVar("_T")
+
+PartNames = Annotated[
+    str,
+    typer.Option(
+        "--parts",
+        help="Regular expression that finds the part in a picture's name. 从图片文件名中提取工件编号的正则表达式。",
+    ),
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +53,7 @@ def fit_vision(
         typer.Option("--zoo", help="Fit this recipe of the zoo on generated pictures. 使用模型库配方与生成的图片。"),
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="TOML file of a recipe. 配方文件。")] = None,
+    part_names: PartNames = "",
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model; the folder's otherwise. 模型名称。")
     ] = None,
@@ -54,7 +64,7 @@ def fit_vision(
     from models.bundle import write_bundle
     from models.signing import load_key
     from models.vision.fit import fit
-    from models.vision.pictures import list_samples
+    from models.vision.parts import Parts
     from models.vision.recipe import Recipe, load_recipe, with_name
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
 
@@ -66,12 +76,11 @@ def fit_vision(
         if zoo is not None:
             chosen = zoo_recipe(zoo)
             greys = list(progress(zoo_pictures(), PICTURES, say(language, "pictures", "生成图片"), as_json))
-            parts = [str(part) for part in range(PICTURES)]
+            parts = Parts("listed", [str(part) for part in range(PICTURES)])
         else:
             assert pictures is not None  # noqa: S101 - one of the two is given, as checked above
-            samples = list_samples(pictures)
             chosen = load_recipe(recipe) if recipe else with_name(Recipe("unnamed"), name or pictures.resolve().name)
-            greys, parts = _read(samples, chosen.size, language, as_json), [sample.part for sample in samples]
+            greys, parts = _read_parts(pictures, chosen.size, part_names, language, as_json)
         if name:
             chosen = with_name(chosen, name)
         with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
@@ -89,6 +98,7 @@ def recalibrate(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
     version: Annotated[str, typer.Option("--version", help="Version of the new bundle. 新版本号。")],
+    part_names: PartNames = "",
     key: Key,
     trust: Trust,
     as_json: Json = False,
@@ -97,16 +107,14 @@ def recalibrate(
     """Set new limits from confirmed good parts; what was learnt stays. 用确认的良品重新标定判定限。"""
     from models.bundle import read_bundle, write_bundle
     from models.signing import load_key
-    from models.vision.pictures import list_samples
     from models.vision.recalibrate import recalibrate as recalibrated
 
     language = choose_language(lang)
     with explained(language, as_json):
         signing_key = load_key(key)
         found = read_bundle(bundle, trust)
-        samples = list_samples(good)
-        greys = _read(samples, found.card.input[0].shape[0], language, as_json)
-        release = recalibrated(found, greys, [sample.part for sample in samples], version)
+        greys, parts = _read_parts(good, found.card.input[0].shape[0], part_names, language, as_json)
+        release = recalibrated(found, greys, parts, version)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
 
@@ -135,7 +143,7 @@ def evaluate(
     """Judge a model on pictures, or readings, it never saw. 用模型未见过的图片或数据评估。"""
     from models.bundle import read_bundle
     from models.evaluate import evaluate as judge
-    from models.vision.pictures import list_samples
+    from models.vision.pictures import list_pictures
 
     language = choose_language(lang)
     with explained(language, as_json):
@@ -147,7 +155,7 @@ def evaluate(
                 "usage", "give either --good and --bad, or --series", "请给出 --good 与 --bad，或者 --series"
             )
         detector = _detector(bundle, trust)
-        greys = {folder: _read(list_samples(folder), detector.side, language, as_json) for folder in (good, bad)}
+        greys = {folder: _read(list_pictures(folder), detector.side, language, as_json) for folder in (good, bad)}
         found = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
         result = judge(greys[good], greys[bad], found[good], found[bad])
     shares = [
@@ -265,10 +273,20 @@ def _detector(folder: Path, trust: Sequence[str]) -> Detector:
     return Detector(read_bundle(folder, trust))
 
 
-def _read(samples: Sequence[Sample], side: int, language: Language, quiet: bool) -> list[Grey]:
+def _read(paths: Sequence[Path], side: int, language: Language, quiet: bool) -> list[Grey]:
     from models.vision.pictures import read_greys
 
-    return list(progress(read_greys(samples, side), len(samples), say(language, "pictures", "读取图片"), quiet))
+    return list(progress(read_greys(paths, side), len(paths), say(language, "pictures", "读取图片"), quiet))
+
+
+def _read_parts(folder: Path, side: int, pattern: str, language: Language, quiet: bool) -> tuple[list[Grey], Parts]:
+    from models.vision.parts import alike_parts, told_parts
+    from models.vision.pictures import list_pictures
+
+    paths = list_pictures(folder)
+    told = told_parts(folder, paths, pattern)
+    greys = _read(paths, side, language, quiet)
+    return greys, told or alike_parts(greys)
 
 
 def _inspect_all(detector: Detector, greys: Sequence[Grey], language: Language, quiet: bool) -> list[Finding]:

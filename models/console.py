@@ -16,7 +16,7 @@ from models.errors import BundleRefused, Language, ModelError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from models.card import LimitCard
+    from models.card import Card, LimitCard
     from models.release import Release
 
 _T = TypeVar("_T")
@@ -86,12 +86,40 @@ def answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language
     rows = [
         (say(language, "model", "模型"), f"{card.name} {card.version}"),
         (say(language, "fitted on samples / groups", "训练样本 / 分组"), f"{card.fit.samples} / {card.fit.groups}"),
+        *_learnt_rows(card, language),
         (say(language, "review limit", "复核限"), _limit_text(card.review, language)),
         (say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
         (say(language, "bundle", "模型包"), str(out)),
         (say(language, "trust", "信任公钥"), public),
     ]
     answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
+
+
+def _learnt_rows(card: Card, language: Language) -> list[tuple[str, str]]:
+    """Return what a picture model's card says of parts and members; nothing of a model of sensors."""
+    rows = []
+    if card.fit.parts:
+        en, zh = _RULES[card.fit.parts]
+        rows.append((say(language, "parts told by", "工件划分依据"), say(language, en, zh)))
+    for member in card.fit.members:
+        en, zh = _MEMBERS[member.name]
+        left_out = "" if member.kept else say(language, ", left out", "，未采用")
+        found = say(language, "finds planted defects", "植入缺陷检出")
+        rows.append((say(language, en, zh), f"{found}: AUROC {member.found:.3f}{left_out}"))
+    return rows
+
+
+_RULES = {
+    "listed": ("parts.csv", "parts.csv"),
+    "pattern": ("--parts", "--parts"),
+    "folders": ("subfolders", "子文件夹"),
+    "names": ("names up to the last underscore", "文件名最后一个下划线之前的部分"),
+    "likeness": (
+        "likeness alone: limits may be too tight; say which pictures show one part by subfolders, parts.csv or --parts",
+        "仅凭相似度：判定限可能偏严；请用子文件夹、parts.csv 或 --parts 说明哪些图片属于同一工件",
+    ),
+}
+_MEMBERS = {"usual": ("what is usual", "与常态的偏离"), "taught": ("what defects look like", "与缺陷的相似")}
 
 
 def _limit_text(limit: LimitCard, language: Language) -> str:

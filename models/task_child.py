@@ -63,6 +63,7 @@ def _fit(task: FitTask, folder: Path) -> None:
     from models.card import format_card
     from models.judged import judge
     from models.vision.fit import fit
+    from models.vision.parts import Parts
     from models.vision.recipe import Recipe
 
     recipe = msgspec.convert(task.recipe, Recipe)
@@ -76,7 +77,7 @@ def _fit(task: FitTask, folder: Path) -> None:
         if done == count:
             _progress("check", 0, 1)
 
-    release = fit(learn, [shown.part for shown in task.learn], recipe, learning)
+    release = fit(learn, Parts("listed", [shown.part for shown in task.learn]), recipe, learning)
     (folder / "card.toml").write_bytes(format_card(release.card))
     (folder / "model.onnx").write_bytes(release.onnx)
     _progress("judge", 0, 1)

@@ -16,9 +16,7 @@ from models.card import LimitCard
 from models.conformal import conformal_quantile, wilson_interval
 from models.vision.export import Calibration
 from models.vision.features import Doubles
-
-MAD_TO_SIGMA = 1.4826
-"""Median absolute deviation to standard deviation, for a normal distribution."""
+from models.vision.members import standard
 
 
 class Limits(NamedTuple):
@@ -42,11 +40,10 @@ def part_folds(parts: Sequence[str], folds: int) -> Iterator[npt.NDArray[np.bool
 
 def calibrate(raw: Doubles, parts: Sequence[str], review_rate: float, reject_rate: float) -> Limits:
     """Return the limits from held-out raw scores of good pictures and the parts they show."""
-    loc = float(np.median(raw))
-    scale = max(MAD_TO_SIGMA * float(np.median(np.abs(raw - loc))), 1e-6)
-    standard = (raw - loc) / scale
-    review = _limit(standard, parts, review_rate)
-    reject = _limit(standard, parts, reject_rate)
+    loc, scale = map(float, standard(raw))
+    scores = (raw - loc) / scale
+    review = _limit(scores, parts, review_rate)
+    reject = _limit(scores, parts, reject_rate)
     return Limits(Calibration(loc, scale, review.value, reject.value), review, reject)
 
 

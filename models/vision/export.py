@@ -13,8 +13,10 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from models.graph import Graph, Signature
 from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
-from models.vision.gaussian import FLOOR, SMOOTHING, CellGaussians
+from models.vision.gaussian import FLOOR, SMOOTHING
+from models.vision.members import Members
 from models.vision.recipe import Recipe
+from models.vision.taught import BOUND
 
 
 class Calibration(NamedTuple):
@@ -33,19 +35,12 @@ def feature_model(recipe: Recipe) -> bytes:
     return _serialise(graph, recipe, {"features": (TensorProto.FLOAT, (recipe.grid**2, dimensions(recipe)))})
 
 
-def inspection_model(recipe: Recipe, cells: CellGaussians, calibration: Calibration) -> bytes:
+def inspection_model(recipe: Recipe, members: Members, calibration: Calibration) -> bytes:
     """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject) and limits."""
     graph = Graph()
     grid = recipe.grid
-    centred = graph.node("Sub", _features(graph, recipe), graph.constant("means", cells.means))
-    column = graph.node("Reshape", centred, graph.shape("column", grid**2, dimensions(recipe), 1))
-    white = graph.node("MatMul", graph.constant("whitening", cells.whitening), column)
-    squared = graph.node("ReduceSumSquare", white, axes=[1, 2], keepdims=0)
-    plane = graph.node("Reshape", squared, graph.shape("plane", 1, 1, grid, grid))
-    unusual = graph.node("Log", graph.node("Add", plane, graph.constant("floor", FLOOR)))
-    padded = graph.node("Pad", unusual, graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1), mode="edge")
-    smooth = graph.node("Conv", padded, graph.constant("smoothing", SMOOTHING[None, None]))
-    shifted = graph.node("Sub", smooth, graph.constant("loc", calibration.loc))
+    raw = _raw_map(graph, recipe, members)
+    shifted = graph.node("Sub", raw, graph.constant("loc", calibration.loc))
     standard = graph.node("Div", shifted, graph.constant("scale", calibration.scale))
     graph.node("Reshape", standard, graph.shape("map", grid, grid), name="heatmap")
     line = graph.node("Reshape", standard, graph.shape("line", -1))
@@ -65,6 +60,55 @@ def inspection_model(recipe: Recipe, cells: CellGaussians, calibration: Calibrat
             "limits_used": (TensorProto.FLOAT, (2,)),
         },
     )
+
+
+def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
+    """Add the nodes that compute `members.unusualness`; returns the name of the (1, 1, grid, grid) raw map."""
+    cells = recipe.grid**2
+    graph.shape("column", cells, dimensions(recipe), 1)
+    graph.shape("row", cells, dimensions(recipe))
+    graph.shape("plane", 1, 1, recipe.grid, recipe.grid)
+    graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1)
+    graph.constant("floor", FLOOR)
+    graph.constant("one", 1)
+    graph.constant("bound", BOUND)
+    graph.constant("smoothing", SMOOTHING[None, None])
+    absolute = _features(graph, recipe)
+    relative = graph.node("Sub", absolute, graph.node("ReduceMean", absolute, axes=[0], keepdims=1))
+    taught = members.taught.weights.reshape(2, -1)
+    odds, usual = "", ""
+    for name, features, gaussians, weights in (
+        ("relative", relative, members.usual.relative, taught[0]),
+        ("absolute", absolute, members.usual.absolute, taught[1]),
+    ):
+        centred = graph.node("Sub", features, graph.constant(f"{name}_means", gaussians.means))
+        column = graph.node("Reshape", centred, "column")
+        white = graph.node("MatMul", graph.constant(f"{name}_whitening", gaussians.whitening), column)
+        white = graph.node("Reshape", white, "row")
+        squared = graph.node("Mul", white, white)
+        total = graph.node("ReduceSum", squared, graph.shape(f"{name}_dimensions", 1), keepdims=1)
+        distance = graph.node("Log", graph.node("Add", total, "floor"))
+        around = _smooth(graph, graph.node("Reshape", distance, "plane"))
+        usual = usual or around
+        bounded = graph.node("Mul", graph.node("Tanh", graph.node("Div", white, "bound")), "bound")
+        sizes = graph.node("Log", graph.node("Add", squared, "one"))
+        there = graph.node("Reshape", around, graph.shape(f"{name}_cells", cells, 1))
+        seen = graph.node("Concat", bounded, sizes, distance, there, axis=1)
+        part = graph.node("MatMul", seen, graph.constant(f"{name}_weights", weights[:, None]))
+        odds = graph.node("Add", odds, part) if odds else part
+    odds = graph.node("Add", odds, graph.constant("bias", members.taught.bias))
+    maps = [usual, _smooth(graph, graph.node("Reshape", odds, "plane"))]
+    planes = graph.node("Concat", *maps, axis=1)
+    shape = (1, len(maps), 1, 1)
+    loc, scale, weight = (part.reshape(shape) for part in members.combination)
+    shifted = graph.node("Sub", planes, graph.constant("members_loc", loc))
+    standard = graph.node("Div", shifted, graph.constant("members_scale", scale))
+    weighed = graph.node("Mul", standard, graph.constant("members_weight", weight))
+    return graph.node("ReduceSum", weighed, graph.shape("members", 1), keepdims=1)
+
+
+def _smooth(graph: Graph, plane: str) -> str:
+    return graph.node("Conv", graph.node("Pad", plane, "border", mode="edge"), "smoothing")
 
 
 def calibration_of(onnx: bytes) -> Calibration:

@@ -1,4 +1,4 @@
-"""From pictures of good parts to a released model: features, Gaussians, limits, graph, parity gate, card."""
+"""From pictures of good parts to a released model: features, planted defects, members, limits, graph, parity gate, card."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
 from models.session import open_session
-from models.vision.calibrate import Limits, calibrate, part_folds
+from models.vision.calibrate import Limits, calibrate
 from models.vision.export import Calibration, feature_model, inspection_model
-from models.vision.features import Doubles, Floats, dimensions, features
-from models.vision.gaussian import CellGaussians, fit_cells, unusualness
+from models.vision.features import Floats, dimensions, features
+from models.vision.learn import Planted, learn
+from models.vision.members import Members, unusualness
+from models.vision.parts import Parts
 from models.vision.pictures import Grey, fingerprint
+from models.vision.planted import plant
 from models.vision.recipe import Recipe, check
 
-FAMILY = "gabor-padim"
+FAMILY = "gabor-usual-taught"
 MIN_PICTURES = 20
 PARITY_PICTURES = 30
 PARITY_LIMIT = 1e-4
@@ -29,25 +32,25 @@ Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
 
 
-def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: Progress | None = None) -> Release:
-    """Return the model learnt from `greys` (size x size, uint8), where parts[i] names the part that greys[i] shows.
+def fit(greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress | None = None) -> Release:
+    """Return the model learnt from `greys` (size x size, uint8), which show `parts`.
 
     The same pictures and recipe give the same bytes on the same machine. Raises InputError if there are fewer than
-    `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `gaussian` define.
+    `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `members` define.
     """
     check(recipe, recipe.name)
-    if len(greys) < MIN_PICTURES or len(set(parts)) < 2:
+    if len(greys) < MIN_PICTURES or len(set(parts.names)) < 2:
         raise InputError(
             "no_pictures",
-            f"{len(greys)} pictures of {len(set(parts))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
-            f"只有 {len(set(parts))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
+            f"{len(greys)} pictures of {len(set(parts.names))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
+            f"只有 {len(set(parts.names))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
-    table = _feature_table(greys, recipe, progress)
-    limits = calibrate(_held_out_scores(table, parts, recipe), parts, recipe.review_rate, recipe.reject_rate)
-    cells = fit_cells(table, recipe.shrink)
-    onnx = inspection_model(recipe, cells, limits.calibration)
+    table, planted = _feature_tables(greys, recipe, progress)
+    learnt = learn(table, planted, parts.names, recipe)
+    limits = calibrate(learnt.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
+    onnx = inspection_model(recipe, learnt.members, limits.calibration)
     tested = _parity_pictures(greys)
-    parity = parity_gap(onnx, tested, recipe, cells, limits.calibration)
+    parity = parity_gap(onnx, tested, recipe, learnt.members, limits.calibration)
     if not parity <= PARITY_LIMIT:
         raise InputError(
             "parity",
@@ -57,23 +60,23 @@ def fit(greys: Sequence[Grey], parts: Sequence[str], recipe: Recipe, progress: P
     fitted = FitCard(
         family=FAMILY,
         samples=len(greys),
-        groups=len(set(parts)),
+        groups=len(set(parts.names)),
         data=fingerprint(greys),
         recipe={key: value for key, value in msgspec.to_builtins(recipe).items() if key not in {"name", "version"}},
         parity=parity,
         parity_samples=len(tested),
+        parts=parts.rule,
+        members=learnt.evidence,
     )
     return Release(_card(recipe, limits, fitted), onnx)
 
 
-def parity_gap(
-    onnx: bytes, greys: Sequence[Grey], recipe: Recipe, cells: CellGaussians, calibration: Calibration
-) -> float:
+def parity_gap(onnx: bytes, greys: Sequence[Grey], recipe: Recipe, members: Members, calibration: Calibration) -> float:
     """Return the largest difference of score and heat map between the graph and numpy over `greys`."""
     session = open_session(onnx)
     gap = 0.0
     for grey in greys:
-        raw, maps = unusualness(features(grey, recipe)[None], cells, recipe)
+        raw, maps = unusualness(features(grey, recipe)[None], members, recipe)
         score, heatmap = session.run(["score", "heatmap"], {"picture": grey})
         for found, defined in ((score, raw), (heatmap, maps[0])):
             expected = (defined - calibration.loc) / calibration.scale
@@ -81,23 +84,26 @@ def parity_gap(
     return gap
 
 
-def _feature_table(greys: Sequence[Grey], recipe: Recipe, progress: Progress | None) -> Floats:
-    """Return the features of all pictures, computed by the same nodes that the released graph holds."""
+def _feature_tables(greys: Sequence[Grey], recipe: Recipe, progress: Progress | None) -> tuple[Floats, Planted]:
+    """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds."""
     session = open_session(feature_model(recipe))
-    table = np.empty((len(greys), recipe.grid**2, dimensions(recipe)), dtype=np.float32)
+    random = np.random.default_rng(0)
+    each = -(-recipe.planted // len(greys))
+    shape = (recipe.grid**2, dimensions(recipe))
+    table = np.empty((len(greys), *shape), dtype=np.float32)
+    planted = np.empty((len(greys) * each, *shape), dtype=np.float32)
+    changed = np.empty((len(planted), recipe.grid**2), dtype=np.float32)
+    source = np.repeat(np.arange(len(greys)), each)
+    cell = recipe.size // recipe.grid
     for index, grey in enumerate(greys):
         (table[index],) = session.run(["features"], {"picture": grey})
+        for place in np.flatnonzero(source == index):
+            picture, mask = plant(grey, greys[int(random.integers(len(greys)))], random)
+            (planted[place],) = session.run(["features"], {"picture": picture})
+            changed[place] = mask.reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel()
         if progress:
             progress(index + 1, len(greys))
-    return table
-
-
-def _held_out_scores(table: Floats, parts: Sequence[str], recipe: Recipe) -> Doubles:
-    """Return each picture's raw score under Gaussians fitted without its part."""
-    scores = np.empty(len(table))
-    for held_out in part_folds(parts, recipe.folds):
-        scores[held_out], _ = unusualness(table[held_out], fit_cells(table[~held_out], recipe.shrink), recipe)
-    return scores
+    return table, Planted(planted, changed, source)
 
 
 def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:

@@ -1,4 +1,4 @@
-"""PaDiM: one Gaussian of good features per cell of the grid, and how unusual a picture's cells are under them.
+"""PaDiM: one Gaussian of good features per cell of the grid.
 
 After Defard et al., "PaDiM: a patch distribution modeling framework" (2021), with each cell's covariance shrunk towards
 the one of all cells. A few dozen pictures cannot fill a covariance of fifty features; the shared one can.
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.vision.features import Doubles, Floats
-from models.vision.recipe import Recipe
 
 FLOOR = 1.0
 """Added to a squared distance before its logarithm, so that a perfect match is 0."""
@@ -36,7 +35,7 @@ class CellGaussians(NamedTuple):
     whitening: Floats
 
 
-def fit_cells(features: Floats, shrink: float) -> CellGaussians:
+def fit_cells(features: npt.NDArray[np.floating], shrink: float) -> CellGaussians:
     """Return the Gaussians of `features`, shape (pictures, cells, dimensions).
 
     A cell's covariance is (1 - shrink) * its own + shrink * the mean over all cells + `RIDGE`.
@@ -50,14 +49,21 @@ def fit_cells(features: Floats, shrink: float) -> CellGaussians:
     return CellGaussians(means.astype(np.float32), whitening.astype(np.float32))
 
 
-def unusualness(features: npt.NDArray[np.floating], cells: CellGaussians, recipe: Recipe) -> tuple[Doubles, Doubles]:
-    """Return the raw scores (pictures,) and raw maps (pictures, grid, grid) of `features` (pictures, cells, dimensions)."""
+def whitened(features: npt.NDArray[np.floating], cells: CellGaussians) -> Doubles:
+    """Return `features` (pictures, cells, dimensions) in standard deviations, independent of each other under `cells`."""
     centred = (features.astype(np.float64) - cells.means).transpose(1, 2, 0)
-    white = cells.whitening.astype(np.float64) @ centred
-    squared = (white**2).sum(axis=1).T.reshape(-1, recipe.grid, recipe.grid)
-    padded = np.pad(np.log(squared + FLOOR), ((0, 0), (1, 1), (1, 1)), mode="edge")
-    maps = np.zeros_like(squared)
-    for (row, column), weight in np.ndenumerate(SMOOTHING):
-        maps += weight * padded[:, row : row + recipe.grid, column : column + recipe.grid]
-    most = np.sort(maps.reshape(len(maps), -1), axis=1)[:, -recipe.top :]
-    return most.mean(axis=1), maps
+    white: Doubles = (cells.whitening.astype(np.float64) @ centred).transpose(2, 0, 1)
+    return white
+
+
+def smooth(maps: Doubles) -> Doubles:
+    """Return `maps` (pictures, grid, grid) smoothed over neighbouring cells, edges repeated."""
+    grid = maps.shape[-1]
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    return sum(
+        (
+            weight * padded[:, row : row + grid, column : column + grid]
+            for (row, column), weight in np.ndenumerate(SMOOTHING)
+        ),
+        np.zeros_like(maps),
+    )

@@ -14,10 +14,11 @@ from models.vision.calibrate import calibrate
 from models.vision.detector import Detector
 from models.vision.export import calibration_of, with_calibration
 from models.vision.fit import MIN_PICTURES
+from models.vision.parts import Parts
 from models.vision.pictures import Grey
 
 
-def recalibrate(bundle: Bundle, greys: Sequence[Grey], parts: Sequence[str], version: str) -> Release:
+def recalibrate(bundle: Bundle, greys: Sequence[Grey], parts: Parts, version: str) -> Release:
     """Return `bundle` as `version` with limits from `greys`, good pictures the model was not fitted on.
 
     Raises InputError if there are fewer than `MIN_PICTURES`, or if `version` is the bundle's own: the limits of a version
@@ -36,6 +37,6 @@ def recalibrate(bundle: Bundle, greys: Sequence[Grey], parts: Sequence[str], ver
     used = calibration_of(bundle.onnx)
     detector = Detector(bundle)
     raw = np.array([detector.inspect(grey).score for grey in greys]) * used.scale + used.loc
-    limits = calibrate(raw, parts, bundle.card.review.wanted, bundle.card.reject.wanted)
+    limits = calibrate(raw, parts.names, bundle.card.review.wanted, bundle.card.reject.wanted)
     card = msgspec.structs.replace(bundle.card, version=version, review=limits.review, reject=limits.reject)
     return Release(card, with_calibration(bundle.onnx, limits.calibration))

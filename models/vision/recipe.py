@@ -24,6 +24,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         grid: side of the grid of cells; each cell gets its own Gaussian, and the heat map has this many cells a side.
         shrink: share of the position-free covariance in each cell's covariance, 0..1.
         top: number of most unusual cells whose mean is the score.
+        planted: number of pictures with planted defects that the model learns from; at least one is made of every good one.
         folds: number of part-disjoint folds for calibration.
         review_rate: wanted share of good parts sent to review or rejected.
         reject_rate: wanted share of good parts rejected.
@@ -37,7 +38,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kernel: int = 9
     grid: int = 16
     shrink: float = 0.5
-    top: int = 4
+    top: int = 2
+    planted: int = 400
     folds: int = 5
     review_rate: float = 0.05
     reject_rate: float = 0.01
@@ -69,6 +71,7 @@ def check(recipe: Recipe, where: str) -> Recipe:
         and coarsest << (recipe.scales - 1) == recipe.size
         and coarsest > recipe.kernel // 2,
         "top must be between 1 and the number of cells": 1 <= recipe.top <= recipe.grid**2,
+        "planted must be between 1 and 20000": 1 <= recipe.planted <= 20_000,
         "shrink must lie above 0 and at most 1": 0 < recipe.shrink <= 1,
         "folds must be between 2 and 20": 2 <= recipe.folds <= 20,
         "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,

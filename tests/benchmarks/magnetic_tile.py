@@ -25,6 +25,7 @@ from models.evaluate import Evaluation, evaluate
 from models.signing import create_key, load_key, public_key
 from models.vision.detector import Detector
 from models.vision.fit import fit
+from models.vision.parts import Parts
 from models.vision.pictures import Grey, decode, fit_to
 from models.vision.recipe import Recipe
 
@@ -67,7 +68,7 @@ def judge(tiles: list[Tile], seed: int, key: Ed25519PrivateKey, folder: Path) ->
     train = [tile for tile in tiles if not tile.defective and tile.tile not in held_out]
     unseen = [tile.grey for tile in tiles if not tile.defective and tile.tile in held_out]
     bad = [tile.grey for tile in tiles if tile.defective]
-    release = fit([tile.grey for tile in train], [tile.tile for tile in train], RECIPE)
+    release = fit([tile.grey for tile in train], Parts("listed", [tile.tile for tile in train]), RECIPE)
     write_bundle(folder, release.card, release.onnx, key)
     detector = Detector(read_bundle(folder, [public_key(key)]))
     return evaluate(unseen, bad, [detector.inspect(g) for g in unseen], [detector.inspect(g) for g in bad])

@@ -11,6 +11,7 @@ from models.bundle import write_bundle
 from models.release import Release
 from models.signing import create_key, load_key, public_key
 from models.vision.fit import fit
+from models.vision.parts import Parts
 from models.vision.pictures import Grey
 from models.vision.zoo import zoo_pictures, zoo_recipe
 
@@ -40,7 +41,9 @@ def good_pictures() -> list[Grey]:
 @pytest.fixture(scope="session")
 def release(good_pictures: list[Grey]) -> Release:
     """The zoo's part-surface, fitted as the command fits it."""
-    return fit(good_pictures, [str(part) for part in range(len(good_pictures))], zoo_recipe("part-surface"))
+    return fit(
+        good_pictures, Parts("listed", [str(part) for part in range(len(good_pictures))]), zoo_recipe("part-surface")
+    )
 
 
 @pytest.fixture(scope="session")

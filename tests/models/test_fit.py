@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -17,11 +18,17 @@ from models.session import open_session
 from models.vision.export import feature_model
 from models.vision.features import features
 from models.vision.fit import PARITY_LIMIT, PARITY_PICTURES, fit
+from models.vision.parts import Parts
 from models.vision.pictures import Grey
+from models.vision.planted import plant
 from models.vision.recipe import Recipe, load_recipe
 from models.vision.zoo import zoo_names, zoo_recipe
 
-SMALL = Recipe("small", size=64, scales=2, grid=8, top=2)
+SMALL = Recipe("small", size=64, scales=2, grid=8, planted=60)
+
+
+def parts(names: Iterable[object]) -> Parts:
+    return Parts("listed", [str(name) for name in names])
 
 
 def small_pictures(count: int, seed: int = 0) -> list[Grey]:
@@ -31,8 +38,8 @@ def small_pictures(count: int, seed: int = 0) -> list[Grey]:
 
 
 def test_two_fits_give_the_same_bytes() -> None:
-    greys, parts = small_pictures(40), [str(n // 2) for n in range(40)]
-    assert fit(greys, parts, SMALL) == fit(greys, parts, SMALL)
+    greys, shown = small_pictures(40), parts(n // 2 for n in range(40))
+    assert fit(greys, shown, SMALL) == fit(greys, shown, SMALL)
 
 
 def test_the_zoo_is_released(release: Release) -> None:
@@ -62,14 +69,35 @@ def test_exposure_does_not_count() -> None:
     assert np.abs(features(picture, SMALL) - features(darker, SMALL)).mean() < 0.05
 
 
-@pytest.mark.parametrize(("count", "parts"), [(19, 19), (30, 1)])
-def test_too_little_material_is_refused(count: int, parts: int) -> None:
+@pytest.mark.parametrize(("count", "of_parts"), [(19, 19), (30, 1)])
+def test_too_little_material_is_refused(count: int, of_parts: int) -> None:
     with pytest.raises(InputError, match="too few"):
-        fit(small_pictures(count), [str(n % parts) for n in range(count)], SMALL)
+        fit(small_pictures(count), parts(n % of_parts for n in range(count)), SMALL)
+
+
+def test_planted_defects_are_where_the_mask_says() -> None:
+    picture, other = small_pictures(2)
+    random = np.random.default_rng(1)
+    seen = 0.0
+    for _ in range(60):
+        flawed, mask = plant(picture, other, random)
+        assert (flawed[mask == 0].astype(int) - picture[mask == 0]).std() < picture.std() / 4
+        seen += mask.mean() > 0
+    assert seen > 50
+
+
+def test_a_member_that_finds_nothing_is_left_out() -> None:
+    """Noise without end: no planted defect can be told from it by what is usual, and the card says what counts."""
+    noise = np.random.default_rng(3)
+    greys = [noise.integers(0, 256, (64, 64), dtype=np.uint8) for _ in range(24)]
+    evidence = fit(greys, parts(range(24)), SMALL).card.fit.members
+    best = max(member.found for member in evidence)
+    assert [member.kept for member in evidence] == [member.found >= min(0.6, best) for member in evidence]
+    assert any(member.kept for member in evidence)
 
 
 def test_few_parts_make_limits_provisional() -> None:
-    card = fit(small_pictures(30), [str(n // 2) for n in range(30)], SMALL).card
+    card = fit(small_pictures(30), parts(n // 2 for n in range(30)), SMALL).card
     assert card.review.provisional
     assert card.reject.provisional
     assert card.reject.high > 0.1  # 15 parts say little about a share of 1 %
@@ -79,7 +107,7 @@ def test_a_wrong_graph_is_not_released(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate is what stands between a change to one of the two definitions and a factory."""
     monkeypatch.setattr("models.vision.features.ENERGY_FLOOR", 0.06)
     with pytest.raises(InputError) as caught:
-        fit(small_pictures(30), [str(n) for n in range(30)], SMALL)
+        fit(small_pictures(30), parts(range(30)), SMALL)
     assert caught.value.reason == "parity"
 
 

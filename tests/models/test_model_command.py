@@ -81,6 +81,8 @@ def test_evaluate_puts_brightness_beside_it(fitted: Path, trust: list[str], tmp_
 
 
 def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('name = "caps"\nsize = 64\nscales = 2\ngrid = 8\nplanted = 20')
     folders, listed = tmp_path / "folders", tmp_path / "listed"
     rows = ["picture,part"]
     for number, grey in enumerate(good_pictures[:20]):
@@ -90,8 +92,9 @@ def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Pat
     (listed / "parts.csv").write_text("\n".join(rows))
     for folder in (folders, listed):
         out = tmp_path / f"{folder.name}-bundle"
-        result = run("fit", "vision", folder, "--out", out, "--key", key_file, "--json")
-        assert json.loads(result.stdout)["card"]["fit"]["groups"] == 5
+        result = run("fit", "vision", folder, "--recipe", recipe, "--out", out, "--key", key_file, "--json")
+        found = json.loads(result.stdout)["card"]["fit"]
+        assert (found["groups"], found["parts"]) == (5, folder.name)
     (listed / "parts.csv").write_text(rows[0])
     result = run("fit", "vision", listed, "--out", tmp_path / "x", "--key", key_file, "--lang", "en")
     assert result.exit_code == 2

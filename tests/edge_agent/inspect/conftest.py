@@ -19,6 +19,7 @@ from edge_agent.inspect.station import Station
 from models.bundle import write_bundle
 from models.signing import public_key
 from models.vision.fit import fit
+from models.vision.parts import Parts
 from models.vision.pictures import Grey
 from models.vision.recipe import Recipe
 from protocols.uplink.codec import decode
@@ -52,7 +53,9 @@ def drop(folder: Path, name: str, seed: int, flawed: bool = False) -> None:
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> SignedBundle:
     greys = [small_picture(1000 + number) for number in range(120)]
-    release = fit(greys, [str(n) for n in range(120)], Recipe("ramp", size=SIDE, scales=2, grid=8, top=2))
+    release = fit(
+        greys, Parts("listed", [str(n) for n in range(120)]), Recipe("ramp", size=SIDE, scales=2, grid=8, planted=120)
+    )
     key = Ed25519PrivateKey.generate()
     folder = tmp_path_factory.mktemp("bundles") / "ramp"
     write_bundle(folder, release.card, release.onnx, key)

@@ -1,0 +1,108 @@
+"""From features of good pictures, and of the same with planted defects, to members and the scores limits are made from.
+
+Whatever is judged was not learnt from: the Gaussians and the classifier that score a picture here were fitted without its
+part. The released ones are fitted on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.card import MemberCard
+from models.evaluate import auroc
+from models.vision.calibrate import part_folds
+from models.vision.features import Doubles, Floats
+from models.vision.gaussian import fit_cells
+from models.vision.members import MEMBERS, Combination, Members, Seen, Usual, combine, member_maps, relative, score, see
+from models.vision.members import standard as standard_of
+from models.vision.recipe import Recipe
+from models.vision.taught import Taught, teach
+
+CHANGED = 0.03
+"""A cell is an example of a defect if so large a share of its pixels has changed."""
+
+GOOD_ROWS = 20_000
+"""So many cells of good pictures teach; more change nothing and take time."""
+
+USELESS = 0.6
+"""A member is left out that finds planted defects with a lower AUROC than this, unless none does better."""
+
+
+class Planted(NamedTuple):
+    """Good pictures with defects planted.
+
+    Attributes:
+        features: (planted, cells, dimensions).
+        changed: (planted, cells), the share of the cell's pixels that changed.
+        source: (planted,), the index of the good picture each was made from.
+    """
+
+    features: Floats
+    changed: Floats
+    source: npt.NDArray[np.int64]
+
+
+class Learnt(NamedTuple):
+    """Members, the raw score of each good picture by members that never saw its part, and what speaks for each member."""
+
+    members: Members
+    held_out: Doubles
+    evidence: list[MemberCard]
+
+
+def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe) -> Learnt:
+    """Return what is learnt of `good` (pictures, cells, dimensions), where parts[i] names the part that good[i] shows."""
+    grid, random = recipe.grid, np.random.default_rng(0)
+    folds = [(fold, fold[planted.source]) for fold in part_folds(parts, recipe.folds)]
+    seen, seen_planted = _seen(good, recipe, planted, folds)
+    example = planted.changed > CHANGED
+
+    def taught_by(of_good: npt.NDArray[np.bool_], of_planted: npt.NDArray[np.bool_]) -> Taught:
+        rows = seen.inputs[of_good].reshape(-1, seen.inputs.shape[-1])
+        if len(rows) > GOOD_ROWS:
+            rows = rows[random.choice(len(rows), GOOD_ROWS, replace=False)]
+        return teach(rows, seen_planted.inputs[of_planted][example[of_planted]])
+
+    maps = np.empty((len(MEMBERS), len(good), grid, grid))
+    maps_planted = np.empty((len(MEMBERS), len(planted.source), grid, grid))
+    for fold, theirs in folds:
+        taught = taught_by(~fold, ~theirs)
+        maps[:, fold] = member_maps(_only(seen, fold), taught, grid)
+        maps_planted[:, theirs] = member_maps(_only(seen_planted, theirs), taught, grid)
+    scores = score(maps, recipe.top)
+    found = [auroc(*pair) for pair in zip(scores, score(maps_planted, recipe.top), strict=True)]
+    kept = np.array([one >= min(USELESS, max(found)) for one in found])
+    combination = Combination(*(part.astype(np.float32) for part in (*standard_of(scores), kept / kept.sum())))
+    everything = np.ones(len(good), bool), np.ones(len(planted.source), bool)
+    members = Members(_usual(good, recipe), taught_by(*everything), combination)
+    evidence = [MemberCard(*row) for row in zip(MEMBERS, map(float, found), map(bool, kept), strict=True)]
+    return Learnt(members, score(combine(maps, combination), recipe.top), evidence)
+
+
+def _usual(good: Floats, recipe: Recipe) -> Usual:
+    return Usual(fit_cells(relative(good), recipe.shrink), fit_cells(good, recipe.shrink))
+
+
+def _seen(
+    good: Floats, recipe: Recipe, planted: Planted, folds: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
+) -> tuple[Seen, Seen]:
+    """Return what the members see of good and of planted pictures, by Gaussians that never saw their parts."""
+    width = 2 * (2 * good.shape[-1] + 2)
+    both = tuple(
+        Seen(np.empty((count, recipe.grid**2)), np.empty((count, recipe.grid**2, width), np.float32))
+        for count in (len(good), len(planted.source))
+    )
+    for fold in folds:
+        usual = _usual(good[~fold[0]], recipe)
+        for filled, features, part in zip(both, (good, planted.features), fold, strict=True):
+            found = see(features[part], usual, recipe.grid)
+            filled.distance[part], filled.inputs[part] = found.distance, found.inputs
+    return both[0], both[1]
+
+
+def _only(seen: Seen, part: npt.NDArray[np.bool_]) -> Seen:
+    return Seen(seen.distance[part], seen.inputs[part])
