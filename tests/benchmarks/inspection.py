@@ -36,7 +36,7 @@ from models.session import Way, open_session
 from models.signing import public_key
 from models.vision.detector import Detector
 from models.vision.fit import fit
-from models.vision.parts import Parts
+from models.vision.parts import Parts as PicturedParts
 from models.vision.pictures import Grey
 from models.vision.recipe import Recipe
 
@@ -149,7 +149,11 @@ def main() -> int:
         folder = Path(place)
         recipe = Recipe("bench")
         key = Ed25519PrivateKey.generate()
-        release = fit([part(seed, recipe.size) for seed in range(60)], Parts("listed", [str(n) for n in range(60)]), recipe)
+        release = fit(
+            [part(seed, recipe.size) for seed in range(60)],
+            PicturedParts("listed", [str(n) for n in range(60)]),
+            recipe,
+        )
         write_bundle(folder / "bundle", release.card, release.onnx, key)
         bundle = read_bundle(folder / "bundle", [public_key(key)])
         chosen = probe(bundle, folder)
