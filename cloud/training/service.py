@@ -194,6 +194,8 @@ class Training:
         async with self._db.tenant(principal.scope) as connection:
             if not await store.update_picture(connection, set_id, digest, kind=change.kind, defect=defect, part=part):
                 raise NotFound
+            after = {"kind": change.kind, "defect": defect, "part": part}
+            await audit.record(connection, principal.actor, "training.judge", digest, set=str(set_id), after=after)
             return await _picture(connection, set_id, digest)
 
     async def remove_picture(self, principal: Principal, set_id: UUID, digest: str) -> None:
@@ -201,6 +203,7 @@ class Training:
         async with self._db.tenant(principal.scope) as connection:
             if not await store.delete_picture(connection, set_id, digest):
                 raise NotFound
+            await audit.record(connection, principal.actor, "training.discard", digest, set=str(set_id))
 
     async def content(self, scope: TenantScope, set_id: UUID, digest: str, *, small: bool = False) -> bytes:
         """Return a picture as it was uploaded, or its small copy."""

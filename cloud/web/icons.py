@@ -29,6 +29,8 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "stops": '<path d="M3 8h18M3 16h18M6 5v6M12 5v6M16 13v6M9 13v6"/>',
         "calendar": '<rect x="3.5" y="5" width="17" height="15.5" rx="2"/><path d="M3.5 10h17M8 3v4M16 3v4"/>'
         '<path d="M8 14h3M13 17h3"/>',
+        "judge": '<path d="M8 11V5.5a1.8 1.8 0 0 1 3.6 0V10h5.6c1.6 0 2.6 1.3 2.3 2.8l-1 5c-.3 1.4-1.3 2.2-2.7 2.2H8zM4 11h4v9H4z"/>',
+        "training": '<path d="M4 4h6v6H4zM4 14h6v6H4z"/><path d="M13 7h3a4 4 0 0 1 4 4v6M17 14l3 3 3-3"/>',
         "back": '<path d="M15 5l-7 7 7 7"/>',
         "next": '<path d="M9 5l7 7-7 7"/>',
         "more": '<path d="M5 12h.1M12 12h.1M19 12h.1" stroke-width="3"/>',

@@ -21,7 +21,19 @@ from cloud.web.places import ALARMS, Place, at_hand, grouped, open_to, place_of
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
-SHEETS = ("theme", "frame", "plant", "trends", "board", "company", "energy", "production", "alarms", "report")
+SHEETS = (
+    "theme",
+    "frame",
+    "plant",
+    "trends",
+    "board",
+    "company",
+    "energy",
+    "production",
+    "alarms",
+    "report",
+    "training",
+)
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 
 CONNECTED = """<script>

@@ -38,6 +38,7 @@ from cloud.web.pages import (
     inspection,
     inspections,
     join,
+    judge,
     login,
     oee,
     oee_settings,
@@ -50,6 +51,8 @@ from cloud.web.pages import (
     renewal,
     reports,
     stops,
+    training,
+    training_set,
     trends,
 )
 from cloud.web.places import place_of
@@ -82,6 +85,9 @@ PAGES: dict[str, Build] = {
     "/reports": reports.build,
     "/inspections": inspections.build,
     "/inspections/{inspection_id}": inspection.build,
+    "/judge": judge.build,
+    "/training": training.build,
+    "/training/{set_id}": training_set.build,
     "/gateways": gateways.build,
     "/gateways/{agent_id}/configuration": configuration.build,
     "/gateways/{agent_id}/diagnostics": diagnostics.build,

@@ -20,6 +20,7 @@ from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.reports.service import Reports
 from cloud.telemetry.service import Telemetry
+from cloud.training.service import Training
 from cloud.web.language import COOKIE, language_of
 from protocols.text import Language, Text
 
@@ -37,12 +38,24 @@ class Domains:
     alarms: Alarms
     notify: Notify
     reports: Reports
+    training: Training
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
         """Return those of a running `app`."""
         state = app.state
-        names = ("identity", "fleet", "telemetry", "quality", "production", "energy", "alarms", "notify", "reports")
+        names = (
+            "identity",
+            "fleet",
+            "telemetry",
+            "quality",
+            "production",
+            "energy",
+            "alarms",
+            "notify",
+            "reports",
+            "training",
+        )
         return cls(*(getattr(state, name) for name in names))
 
 

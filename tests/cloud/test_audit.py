@@ -27,6 +27,8 @@ from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
+from tests.cloud.training.pictures import part, png
+from tests.cloud.training.test_training import GOOD, ended, upload
 from tests.doubles.agent import AgentDouble
 
 CONFIGURATION = "[buffer]\nlimit_mb = 42\n"
@@ -39,6 +41,8 @@ NO_ACT = {
     "POST /api/v1/uplink/diagnostics": "gives what was recorded when it was asked",
     "POST /api/v1/uplink/diagnostics/answer": "kept with its question",
     "POST /api/v1/alarms/rules/test": "reads what is stored, and leaves nothing behind",
+    "POST /api/v1/training/pictures": "a picture, kept with who added it",
+    "POST /api/v1/training/trials": "judges a picture, and keeps nothing",
     "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
     "POST /api/v1/agents/token": "an enrolled agent renews its token every 15 minutes",
 }
@@ -67,17 +71,20 @@ async def test_every_operation_that_changes_something_writes_an_entry(company: C
         stopped = "INSERT INTO state_hour VALUES (%(equipment_id)s, current_tenant(), %(at)s, '{0}', '{4}')"
         await connection.execute(stopped, ids)
     async with company.agent("inspector") as agent:
-        part = Inspection(
+        seen = Inspection(
             *(ids["inspection_id"], "camera-1", 1_770_000_000_000_000, "p-1", "pass", 0.1, 0.5, 0.9, "m", "1", 1),
             picture=b"",
             heatmap=b"",
         )
-        await agent.deliver(Frame(1, encode(Batch(inspections=[part]))))
+        await agent.deliver(Frame(1, encode(Batch(inspections=[seen]))))
         await agent.configured(CONFIGURATION)
         ids["agent_id"] = agent.agent_id
+        for number in range(GOOD):
+            ids["digest"] = (await upload(company, ids["set_id"], png(number), part=part(number))).json()["digest"]
         walked = sorted(
             operations(await _document(company)),
-            key=lambda one: (f"{one[0]} {one[1]}" == LAST, one[0] == "DELETE", one[1]),
+            # Deletions last, and of what is within something before the thing itself.
+            key=lambda one: (f"{one[0]} {one[1]}" == LAST, one[0] == "DELETE" and 99 - one[1].count("/"), one[1]),
         )
         left = dict(NO_ACT)
         for method, path, _ in walked:
@@ -108,6 +115,11 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> h
                 "code": made["code"],
             }
             return await company.http.post(path, json=joining)
+        case "POST /api/v1/training/fits/{fit_id}/cancel":
+            fits = f"/api/v1/training/sets/{ids['set_id']}/fits"
+            ids["fit_id"] = (await company.http.post(fits)).json()["id"]
+        case "POST /api/v1/training/sets/{set_id}/fits":  # once the one that was cancelled has ended
+            await ended(company, {"id": ids["fit_id"]})
     if name == "PUT /api/v1/energy/meters/{meter_id}":  # of the virtual one that was just made
         meters = (await company.http.get("/api/v1/energy/meters")).json()
         ids["part_id"] = ids["meter_id"]

@@ -167,8 +167,8 @@ class Watch:
         page.on("request", lambda request: self._request(request.url))
 
     def _console(self, kind: str, text: str) -> None:
-        # A browser reports a page's own status 404 on the console; pages that are not there are asked for on purpose.
-        if kind in {"error", "warning"} and "status of 404" not in text:
+        # A browser reports an answer's own status on the console; what is not there, or no picture, is asked on purpose.
+        if kind in {"error", "warning"} and not re.search("status of (404|422)", text):
             self.faults.append(f"console {kind}: {text}")
 
     def _request(self, url: str) -> None:

@@ -29,6 +29,12 @@ OUT = Path(__file__).parents[2] / ".pages"
 PICTURES = bool(os.environ.get("SUNMAO_PICTURES"))
 
 
+def a_picture_set(company: Company) -> str:
+    address = "/api/v1/training/sets"
+    sets = company.client.get(address).json() or [company.client.post(address, json={"name": "bottle-cap"}).json()]
+    return str(sets[0]["id"])
+
+
 def an_alarm(company: Company, factory: Factory) -> str:
     """Return the id of an alarm of the company; its rule is made on first use."""
     every = {"kind": "reject_rate", "percent": 0, "window_minutes": 1440, "least_parts": 1}
@@ -66,6 +72,7 @@ DETAILS: Details = {
     "alarms-history": lambda _, __: "/alarms?view=history",
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",
+    "training-set": lambda company, _: f"/training/{a_picture_set(company)}",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
 """Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""

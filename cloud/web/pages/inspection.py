@@ -16,12 +16,11 @@ from cloud.web.gallery import NO_PICTURE, score_scale
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import inspections
+from cloud.web.plate import show_plate
 from cloud.web.visit import Visit
 from cloud.web.words import JUDGEMENTS, VERDICTS
 from protocols.text import Text
 
-_HEAT = Text("Heat map", "热力图")
-_USUAL, _UNUSUAL = Text("usual", "正常"), Text("unusual", "异常")
 _SCORE = Text("How unusual is this part?", "该工件有多异常？")
 _EXPLAIN = {
     "pass": Text(
@@ -58,15 +57,6 @@ _OTHER = Text("another defect", "其他缺陷")
 _NAME_IT = Text("Save", "保存")
 _ONLY_ADMIN = Text("Only an operator can judge parts.", "只有操作员及以上角色可以判定。")
 
-_HEAT_FILTER = """
-<svg width="0" height="0" aria-hidden="true" style="position:absolute"><filter id="heat" color-interpolation-filters="sRGB">
-<feColorMatrix values="1 0 0 0 0  1 0 0 0 0  1 0 0 0 0  1.6 0 0 0 -0.12"/>
-<feComponentTransfer><feFuncR type="table" tableValues="0.16 0.64 0.93 0.99"/>
-<feFuncG type="table" tableValues="0.04 0.15 0.42 0.93"/><feFuncB type="table" tableValues="0.37 0.42 0.14 0.45"/></feComponentTransfer>
-</filter></svg>
-"""
-"""Colours the grey heat map from transparent over violet and orange to yellow, all in the browser."""
-
 
 async def build(visit: Visit) -> None:
     """Build the page; raises NotFound."""
@@ -98,24 +88,8 @@ def _plate(visit: Visit, item: Inspection) -> None:
         with box("no-picture"):
             Words(visit.say(_OVERSIZE if "picture" in item.oversize else NO_PICTURE))
         return
-    with box("plate") as plate:
-        box("", "img", src=f"/api/v1/inspections/{item.id}/picture", alt=item.part)
-        if item.heatmap:
-            ui.html(_HEAT_FILTER, sanitize=False)
-            box("heat", "img", src=f"/api/v1/inspections/{item.id}/heatmap", alt=visit.say(_HEAT))
-    if not item.heatmap:
-        return
-    with box("plate-controls"):
-        with box("line", "label"):
-            Words(visit.say(_HEAT))
-            slider = box("", "input", type="range", min="0", max="100", value="75", aria_label=visit.say(_HEAT))
-        with box("line"):
-            Words(visit.say(_USUAL))
-            box("ramp")
-            Words(visit.say(_UNUSUAL))
-    slider.on(
-        "input", js_handler=f"event => getHtmlElement({plate.id}).style.setProperty('--heat', event.target.value / 100)"
-    )
+    address = f"/api/v1/inspections/{item.id}"
+    show_plate(visit, f"{address}/picture", f"{address}/heatmap" if item.heatmap else "", item.part)
 
 
 async def _judgement(visit: Visit, item: Inspection) -> None:

@@ -1,0 +1,208 @@
+"""One picture set, step by step: its pictures, the fit, the versions that came out, and what one says of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from cloud.core.errors import NotFound
+from cloud.core.principal import Principal, Scope
+from cloud.training.schemas import Counts, Picture, PictureChange, PictureKind, PictureSet, Version
+from cloud.web.elements import Words, box
+from cloud.web.fit_progress import FitProgress
+from cloud.web.forms import attempt, button
+from cloud.web.layout import frame, page_head
+from cloud.web.pages import training
+from cloud.web.picture_upload import KINDS, show_upload
+from cloud.web.plate import show_plate
+from cloud.web.trial_view import TrialView
+from cloud.web.version_card import show_version
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+THUMBS = 60
+
+_PICTURES, _FIT = Text("1 · Pictures", "1 · 图片"), Text("2 · Train", "2 · 训练")
+_TRY, _TAKE = Text("3 · Try it", "3 · 试用"), Text("4 · Take it to the box", "4 · 部署到网关")
+_VERSIONS = Text("Versions", "版本")
+_USED = Text(
+    "{learn} good pictures to learn from (at least {needed}); held back to judge the result: {good} good, {bad} defective."
+    " {judged} of them are operators' words at the station.",
+    "用于学习的良品图片 {learn} 张(至少 {needed} 张)；留作评估：良品 {good} 张，缺陷 {bad} 张。其中 {judged} 张来自工位上的人工判定。",
+)
+_HELD_IS = Text(
+    "One good part in six and every defective one are never learnt from, in no fit: so the figures of two versions can be"
+    " compared.",
+    "每六个良品工件中有一个、以及全部缺陷工件始终不参与训练，因此各版本的指标可以相互比较。",
+)
+_NO_DEFECTS = Text(
+    "Without a picture of a defective part nobody can say how many are found; two or three help already.",
+    "没有缺陷图片就无法评估检出率；两三张即可有所帮助。",
+)
+_MORE = Text("The latest {shown} of {all} pictures.", "显示最新 {shown} 张，共 {all} 张。")
+_HELD = Text("held back", "留作评估")
+_PART = Text("Part {part}", "工件 {part}")
+_REMOVE, _CLOSE = Text("Remove", "删除"), Text("Close", "关闭")
+_DOWNLOAD = Text("Download the model", "下载模型")
+_UNPACK = Text(
+    "Unpack it beside agent.toml at the box and name it in the station's table. The box takes it up at once, and only with"
+    " this company's key among those it trusts. To go back, name the version before.",
+    "在网关上解压到 agent.toml 旁，并在工位配置中填写以下内容。网关会立即启用；仅当信任列表中含有本企业公钥时才会接受。如需回退，填写上一版本即可。",
+)
+
+
+async def build(visit: Visit) -> None:
+    """Build the page; raises NotFound."""
+    try:
+        identity = UUID(visit.request.path_params["set_id"])
+    except ValueError as error:
+        raise NotFound from error
+    found = await visit.domains.training.picture_set(visit.scope, identity)
+    stations = await training.stations_of(visit)
+    with frame(visit, found.name):
+        page_head(
+            found.name,
+            back=("/training", visit.say(training.TITLE)),
+            note=stations.get(str(found.equipment_id), ""),
+        )
+        await _SetPage(visit, found).show()
+
+
+class _SetPage:
+    def __init__(self, visit: Visit, found: PictureSet) -> None:
+        self._visit, self._id = visit, found.id
+        say = visit.say
+        may_fit = visit.may(Scope.ENGINEER)
+        with box("card stack wide"):
+            Words(say(_PICTURES), tag="h2")
+            if visit.may(Scope.OPERATE):
+                show_upload(visit, found.id, self.show)
+            self._picked = box("stack wide")
+            self._thumbs = box("stack")
+        with box("card stack wide"):
+            Words(say(_FIT), tag="h2")
+            self._used = box("stack")
+            self._progress = FitProgress(visit, found.id, self.show, may_fit=may_fit)
+        self._tried = box("card stack wide")
+        self._versions = box("stack wide")
+
+    async def show(self) -> None:
+        """Bring all but the forms up to date."""
+        doors, scope = self._visit.domains.training, self._visit.scope
+        pictures = await doors.pictures(scope, self._id)
+        versions = await doors.versions(scope, self._id)
+        self._show_thumbs(pictures)
+        self._show_use(await doors.counts(scope, self._id))
+        await self._progress.show(again=bool(versions))
+        self._tried.clear()
+        self._tried.set_visibility(bool(versions))
+        if versions:
+            with self._tried:
+                Words(self._visit.say(_TRY), tag="h2")
+                self._trial = TrialView(self._visit, versions)
+        self._show_versions(versions)
+
+    def _show_use(self, counts: Counts) -> None:
+        say = self._visit.say
+        self._used.clear()
+        with self._used:
+            used = say(
+                _USED,
+                learn=counts.learn,
+                needed=counts.needed,
+                good=counts.held_good,
+                bad=counts.held_defect,
+                judged=counts.judged,
+            )
+            Words(used, "num", tag="p")
+            Words(say(_HELD_IS), "muted small", tag="p")
+            if not counts.held_defect:
+                Words(say(_NO_DEFECTS), "muted small", tag="p")
+
+    def _show_thumbs(self, pictures: list[Picture]) -> None:
+        say = self._visit.say
+        self._thumbs.clear()
+        with self._thumbs:
+            with box("thumbs"):
+                for each in pictures[:THUMBS]:
+                    with box(f"thumb {each.kind}", "button", type="button", title=each.part) as thumb:
+                        address = f"{_address(self._id, each.digest)}/thumbnail"
+                        box("", "img", src=address, alt=each.part, loading="lazy")
+                        if each.held_back:
+                            Words(say(_HELD), "held")
+                    thumb.on("click", lambda _, each=each: self._pick(each))
+            if len(pictures) > THUMBS:
+                Words(say(_MORE, shown=THUMBS, all=len(pictures)), "muted small")
+
+    def _pick(self, picture: Picture) -> None:
+        """Show one picture large, with what may be said of it."""
+        say, may = self._visit.say, self._visit.may(Scope.OPERATE)
+        self._picked.clear()
+        with self._picked, box("judge"):
+            with box():
+                show_plate(self._visit, f"{_address(self._id, picture.digest)}/content", "", picture.part)
+            with box("stack wide"):
+                Words(say(_PART, part=picture.part), "strong", tag="div")
+                if picture.defect:
+                    Words(picture.defect, "defect-name")
+                if may:
+                    with box("choices"):
+                        for kind, words in KINDS.items():
+                            with box("here" if kind == picture.kind else "", "button", type="button") as choice:
+                                Words(say(words))
+                            choice.on("click", lambda _, kind=kind: self._say(picture, kind))
+                with box("line"):
+                    if may:
+                        button(say(_REMOVE), lambda: self._remove(picture), "button quiet")
+                    button(say(_CLOSE), self._close, "button quiet")
+                answer = box("stack")
+        self._answer = answer
+
+    async def _close(self) -> None:
+        self._picked.clear()
+
+    async def _say(self, picture: Picture, kind: PictureKind) -> None:
+        change = PictureChange(kind=kind, defect=(picture.defect or "") if kind == "defect" else "")
+        doors = self._visit.domains.training
+
+        async def act(principal: Principal) -> None:
+            self._pick(await doors.change_picture(principal, self._id, picture.digest, change))
+
+        await self._then_show(act)
+
+    async def _remove(self, picture: Picture) -> None:
+        async def act(principal: Principal) -> None:
+            await self._visit.domains.training.remove_picture(principal, self._id, picture.digest)
+            self._picked.clear()
+
+        await self._then_show(act)
+
+    async def _then_show(self, act: Callable[[Principal], Awaitable[None]]) -> None:
+        if await attempt(self._visit, self._answer, Scope.OPERATE, act):
+            await self.show()
+
+    def _show_versions(self, versions: list[Version]) -> None:
+        say = self._visit.say
+        self._versions.clear()
+        if not versions:
+            return
+        with self._versions:
+            with box("card stack wide"):
+                Words(say(_TAKE), tag="h2")
+                Words(say(_UNPACK), "muted", tag="p")
+                Words(configuration_of(versions[0]), "command", tag="div")
+            Words(say(_VERSIONS), tag="h2")
+            for each in versions:
+                with box("card stack wide version"):
+                    show_version(self._visit, each)
+                    with box("line"), box("button quiet", "a", href=f"/api/v1/training/versions/{each.id}/bundle"):
+                        Words(say(_DOWNLOAD))
+
+
+def configuration_of(version: Version) -> str:
+    """Return the keys of a station's table in agent.toml that make a box run `version`."""
+    return f'bundle = "{version.name}-{version.number}"\ntrust = ["{version.signer}"]'
+
+
+def _address(set_id: UUID, digest: str) -> str:
+    return f"/api/v1/training/sets/{set_id}/pictures/{digest}"

@@ -1,0 +1,73 @@
+"""A fitted model as people decide on it: what it does with parts it never saw, beside the version before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cloud.training.schemas import Comparison, Figures, Share, Version
+from cloud.web.elements import MarkView, Words, box
+from cloud.web.language import NOTHING
+from cloud.web.visit import Visit
+from cloud.web.words import Mark
+from protocols.text import Text
+
+COMPARISONS: dict[Comparison, Mark] = {
+    "first": Mark(Text("First version", "首个版本"), "idle"),
+    "better": Mark(Text("Better than the one before", "优于上一版本"), "good"),
+    "same": Mark(Text("Not better than the one before", "不优于上一版本"), "off"),
+    "mixed": Mark(Text("Better in one, worse in another", "有升有降"), "warn"),
+    "worse": Mark(Text("Worse than the one before", "不如上一版本"), "bad"),
+}
+_VERSION = Text("Version {number}", "版本 {number}")
+_LEARNT = Text("learnt from {samples} pictures of {groups} parts", "由 {groups} 个工件的 {samples} 张图片训练")
+_JUDGED_BY = Text(
+    "Judged by parts it never learnt from: {good} good and {bad} defective ones. The brackets are 95 % intervals.",
+    "由未参与训练的工件评估：良品 {good} 个，缺陷品 {bad} 个。括号内为 95% 置信区间。",
+)
+_PROVISIONAL = Text(
+    "The limits are provisional: with so few parts, how often a good one is sent to review is not certain yet. More good"
+    " parts make them firm.",
+    "界限为暂定值：工件数量较少，良品送复核的比例尚不确定；增加良品图片后可确定。",
+)
+_FIGURE, _THIS, _BEFORE = Text("Figure", "指标"), Text("This version", "本版本"), Text("Before", "上一版本")
+_FOUND = Text("Defective parts found", "缺陷检出率")
+_REVIEW = Text("Good parts sent to review", "良品误送复核率")
+_REJECT = Text("Good parts rejected", "良品误判率")
+_AUROC = Text("Separation (AUROC, 0.5 to 1)", "区分度(AUROC，0.5～1)")
+
+_ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
+    (_FOUND, lambda figures: _share(figures.found)),
+    (_REVIEW, lambda figures: _share(figures.false_review)),
+    (_REJECT, lambda figures: _share(figures.false_reject)),
+    (_AUROC, lambda figures: NOTHING if figures.auroc is None else f"{figures.auroc:.3f}"),
+)
+
+
+def show_version(visit: Visit, version: Version) -> None:
+    """Draw a version: its name, the verdict on it, its figures."""
+    say, fit = visit.say, version.card["fit"]
+    with box("line spread"):
+        with box("line"):
+            Words(say(_VERSION, number=version.number), "strong")
+            MarkView(COMPARISONS[version.comparison], visit.language)
+        Words(say(_LEARNT, samples=fit["samples"], groups=fit["groups"]), "muted small")
+    with box("version-figures", "table"):
+        with box("", "thead"), box("", "tr"):
+            for name in (_FIGURE, _THIS, *((_BEFORE,) if version.before else ())):
+                Words(say(name), tag="th")
+        with box("", "tbody"):
+            for name, figure in _ROWS:
+                with box("", "tr"):
+                    Words(say(name), tag="td")
+                    Words(figure(version.after), "num strong", tag="td")
+                    if version.before:
+                        Words(figure(version.before), "num muted", tag="td")
+    Words(say(_JUDGED_BY, good=version.after.good_parts, bad=version.after.bad_parts), "muted small", tag="p")
+    if version.card["review"]["provisional"]:
+        Words(say(_PROVISIONAL), "notice warn small", tag="p")
+
+
+def _share(share: Share | None) -> str:
+    if share is None:
+        return NOTHING
+    return f"{share.value * 100:.1f} % ({share.low * 100:.0f}–{share.high * 100:.0f} %)"
