@@ -30,17 +30,20 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                     key=f"device[{number}].point",
                 )
     stations = {station.device: _decides(station) for station in in_force.inspections}
-    trusted = {key for station in in_force.inspections for key in station.trust}
-    for number, station in enumerate(config.inspections, 1):
-        if not trusted.issuperset(station.trust):
+    trusted = {key for judging in in_force.judging for key in judging.trust}
+    keys = [f"inspection[{number}]" for number, _ in enumerate(config.inspections, 1)]
+    keys += [f"machine_health[{number}]" for number, _ in enumerate(config.machine_health, 1)]
+    for key, judging in zip(keys, config.judging, strict=True):
+        if not trusted.issuperset(judging.trust):
             raise ConfigError(
                 Text(
-                    f"{station.device} would trust a model key that this box does not",
-                    f"{station.device} 将信任本机未信任的模型公钥",
+                    f"{judging.device} would trust a model key that this box does not",
+                    f"{judging.device} 将信任本机未信任的模型公钥",
                 ),
                 Text("add the key at the box", "请在本机上添加该公钥"),
-                key=f"inspection[{number}].trust",
+                key=f"{key}.trust",
             )
+    for number, station in enumerate(config.inspections, 1):
         if station.output is not None and _decides(station) != stations.get(station.device):
             raise ConfigError(
                 Text(

@@ -12,7 +12,7 @@ from edge_agent.check_network import check_cloud
 from edge_agent.check_outlets import check_outlets
 from edge_agent.check_room import check_room, existing
 from edge_agent.check_security import check_security
-from edge_agent.config import Config, InspectionConfig
+from edge_agent.config import Config, InspectionConfig, MachineHealthConfig
 from edge_agent.finding import Finding, Severity
 from models.errors import ModelError
 from protocols.text import Text
@@ -25,8 +25,8 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
     for device in config.devices:
         async for finding in check_device(device):
             yield finding
-    for inspection in config.inspections:
-        yield await asyncio.to_thread(_inspection, inspection, config.agent.state_dir)
+    for judging in config.judging:
+        yield await asyncio.to_thread(_judging, judging, config.agent.state_dir)
     async for finding in check_cloud(config.cloud, config.agent.state_dir):
         yield finding
     async for finding in check_outlets(config):
@@ -38,31 +38,35 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
 
 def steps(config: Config) -> int:
     """Return about how many findings a check will have, for a progress bar."""
-    return len(config.devices) + len(config.inspections) + len(config.outlets) + 12
+    return len(config.devices) + len(config.judging) + len(config.outlets) + 12
 
 
-def _inspection(inspection: InspectionConfig, state_dir: Path) -> Finding:
+def _judging(judging: InspectionConfig | MachineHealthConfig, state_dir: Path) -> Finding:
     try:
-        from edge_agent.inspect.runtime import load_detector  # noqa: PLC0415 - onnxruntime only where it is used
+        from edge_agent.inspect.runtime import load_detector, load_monitor  # noqa: PLC0415 - onnxruntime where it is used
     except ModuleNotFoundError as error:
         return Finding(
-            inspection.device,
+            judging.device,
             "wrong",
-            Text(f"inspection needs the package '{error.name}'", f"视觉检测缺少软件包“{error.name}”"),
+            Text(f"a model needs the package '{error.name}'", f"运行模型缺少软件包“{error.name}”"),
             Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
         )
     try:
-        detector, chosen = load_detector(inspection.bundle, inspection.trust, state_dir)
+        if isinstance(judging, MachineHealthConfig):
+            card = load_monitor(judging.bundle, judging.trust, judging.sensors).card
+            found = f"{card.name} {card.version}"
+            return Finding(judging.device, "ok", Text(f"{found} passes its trial run", f"{found} 试运行通过"))
+        detector, chosen = load_detector(judging.bundle, judging.trust, state_dir)
     except ModelError as error:
         mend = Text("fit, sign or copy the bundle again", "请重新训练、签名或复制模型包")
-        return Finding(inspection.device, "wrong", Text(error.en, error.zh), mend)
-    if not os.access(existing(inspection.folder), os.R_OK | os.W_OK | os.X_OK):
+        return Finding(judging.device, "wrong", Text(error.en, error.zh), mend)
+    if not os.access(existing(judging.folder), os.R_OK | os.W_OK | os.X_OK):
         return Finding(
-            inspection.device,
+            judging.device,
             "wrong",
-            Text(f"{inspection.folder} cannot be written", f"{inspection.folder} 无法写入"),
+            Text(f"{judging.folder} cannot be written", f"{judging.folder} 无法写入"),
             Text("make the folder writable for this user", "请为当前用户开放该文件夹的写权限"),
         )
     found, way = f"{detector.card.name} {detector.card.version}", chosen.sentence()
     passes = Text(f"{found} passes its trial run; {way.en}", f"{found} 试运行通过；{way.zh}")
-    return Finding(inspection.device, "ok", passes)
+    return Finding(judging.device, "ok", passes)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
 from edge_agent.config_inspection import InspectionConfig, check_inspections
+from edge_agent.config_machine_health import MachineHealthConfig, check_machine_health
 from edge_agent.config_tables import AgentConfig, BufferConfig, CloudConfig, Name, Table
 from edge_agent.outlets.config import OutletConfig, read_outlets
 from protocols.catalogue import driver_class
@@ -32,6 +33,7 @@ __all__ = [
     "DeviceConfig",
     "DeviceTable",
     "InspectionConfig",
+    "MachineHealthConfig",
     "load_agent",
     "load_config",
     "parse_config",
@@ -80,7 +82,13 @@ class Config(Table):
     buffer: BufferConfig
     devices: tuple[DeviceConfig, ...]
     inspections: tuple[InspectionConfig, ...]
+    machine_health: tuple[MachineHealthConfig, ...]
     outlets: tuple[SerializeAsAny[OutletConfig], ...] = ()
+
+    @property
+    def judging(self) -> tuple[InspectionConfig | MachineHealthConfig, ...]:
+        """What runs a model."""
+        return (*self.inspections, *self.machine_health)
 
     def device(self, name: str) -> DeviceConfig:
         """Return the device `name`; raises ConfigError naming those there are."""
@@ -114,6 +122,7 @@ TABLES: Mapping[str, Literal["table", "array"]] = {
     "buffer": "table",
     "device": "array",
     "inspection": "array",
+    "machine_health": "array",
     "outlet": "array",
 }
 
@@ -137,8 +146,16 @@ def parse_config(text: str, path: Path) -> Config:
         _placed(validate(InspectionConfig, table, f"inspection[{number}]"), folder)
         for number, table in enumerate(tables["inspection"], 1)
     )
+    watches = tuple(
+        _placed(validate(MachineHealthConfig, table, f"machine_health[{number}]"), folder)
+        for number, table in enumerate(tables["machine_health"], 1)
+    )
     devices = tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1))
-    named = [*(device.name for device in devices), *(inspection.device for inspection in inspections)]
+    named = [
+        *(device.name for device in devices),
+        *(each.device for each in inspections),
+        *(each.device for each in watches),
+    ]
     config = Config(
         version=version_of(text),
         agent=agent,
@@ -146,10 +163,12 @@ def parse_config(text: str, path: Path) -> Config:
         buffer=validate(BufferConfig, tables["buffer"], "buffer"),
         devices=devices,
         inspections=inspections,
+        machine_health=watches,
         outlets=read_outlets(tables["outlet"], named, folder),
     )
     _check_names(config)
     check_inspections(inspections, devices, agent.allow_writes)
+    check_machine_health(watches, devices)
     return config
 
 
@@ -213,8 +232,14 @@ def _agent(tables: Mapping[str, Any], folder: Path) -> AgentConfig:
     return agent.model_copy(update={"state_dir": folder / agent.state_dir})
 
 
-def _placed(inspection: InspectionConfig, folder: Path) -> InspectionConfig:
-    return inspection.model_copy(update={"folder": folder / inspection.folder, "bundle": folder / inspection.bundle})
+_Judging = TypeVar("_Judging", InspectionConfig, MachineHealthConfig)
+
+
+def _placed(judging: _Judging, folder: Path) -> _Judging:
+    update = {"bundle": folder / judging.bundle}
+    if isinstance(judging, InspectionConfig):
+        update["folder"] = folder / judging.folder
+    return judging.model_copy(update=update)
 
 
 def _device(table: Any, key: str, folder: Path) -> DeviceConfig:
@@ -304,6 +329,7 @@ def _check_names(config: Config) -> None:
     keys: dict[str, str] = {}
     named = [(f"device[{n}].name", device.name) for n, device in enumerate(config.devices, 1)]
     named += [(f"inspection[{n}].device", station.device) for n, station in enumerate(config.inspections, 1)]
+    named += [(f"machine_health[{n}].device", watch.device) for n, watch in enumerate(config.machine_health, 1)]
     for key, name in named:
         if name in keys:
             raise ConfigError(

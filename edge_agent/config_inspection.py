@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from edge_agent.config_tables import Name, RelativePath, Table
-from protocols.driver import PointConfig
+from edge_agent.config_points import Collected, find_point
+from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table
 from protocols.errors import ConfigError, SunmaoError
 from protocols.text import Text
-from protocols.validation import no_such
 
 
 class CameraConfig(Table):
@@ -108,7 +105,7 @@ class InspectionConfig(Table):
     device: Name = Field(description="Name of the inspection station; one equipment in the cloud.")
     folder: RelativePath = Field(description="Folder in which the camera leaves its pictures.")
     bundle: RelativePath = Field(description="Folder of the signed model bundle.")
-    trust: list[str] = Field(min_length=1, description="Base64 Ed25519 public keys whose signatures are accepted.")
+    trust: PublicKeys = Field(description="Base64 Ed25519 public keys whose signatures are accepted.")
     keep: int = Field(200, ge=0, description="How many judged pictures stay in the folder's done/.")
     drift_parts: int = Field(
         200,
@@ -119,20 +116,6 @@ class InspectionConfig(Table):
     camera: CameraConfig | None = Field(None, description="Camera to fetch pictures from, into the folder.")
     trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
     output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")
-
-    @field_validator("trust")
-    @classmethod
-    def _keys(cls, trust: list[str]) -> list[str]:
-        for key in trust:
-            try:
-                size = len(b64decode(key, validate=True))
-            except binascii.Error:
-                size = 0
-            if size != 32:
-                raise ValueError(
-                    Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
-                )
-        return trust
 
     @model_validator(mode="after")
     def _camera_with_trigger(self) -> InspectionConfig:
@@ -145,37 +128,18 @@ class InspectionConfig(Table):
         return self
 
 
-class _Device(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def points(self) -> Sequence[PointConfig]: ...
-
-    def point(self, name: str) -> PointConfig: ...
-
-
-def check_inspections(inspections: Sequence[InspectionConfig], devices: Sequence[_Device], allow_writes: bool) -> None:
+def check_inspections(
+    inspections: Sequence[InspectionConfig], devices: Sequence[Collected], allow_writes: bool
+) -> None:
     """Raise ConfigError naming the key where a station's trigger or output is no point of `devices`, or not writable."""
-    by_name = {device.name: device for device in devices}
-
-    def find(device: str, point: str, key: str, name: str) -> PointConfig:
-        try:
-            if device not in by_name:
-                name = "device"
-                raise no_such("device", "设备", device, list(by_name))
-            return by_name[device].point(point)
-        except ConfigError as error:
-            raise ConfigError(error.what, error.mend, key=f"{key}.{name}") from error
-
     for number, inspection in enumerate(inspections, 1):
         key = f"inspection[{number}]"
         if (trigger := inspection.trigger) and trigger.device and trigger.point:
-            find(trigger.device, trigger.point, f"{key}.trigger", "point")
+            find_point(devices, trigger.device, trigger.point, f"{key}.trigger")
             if trigger.part_point:
-                find(trigger.device, trigger.part_point, f"{key}.trigger", "part_point")
+                find_point(devices, trigger.device, trigger.part_point, f"{key}.trigger", "part_point")
         if output := inspection.output:
-            point = find(output.device, output.point, f"{key}.output", "point")
+            point = find_point(devices, output.device, output.point, f"{key}.output")
             if not allow_writes:
                 raise ConfigError(
                     Text("this agent may not write to devices", "本代理不允许写入设备"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -22,7 +24,21 @@ def _printable(name: str) -> str:
     return name
 
 
+def _public_keys(keys: list[str]) -> list[str]:
+    for key in keys:
+        try:
+            size = len(b64decode(key, validate=True))
+        except binascii.Error:
+            size = 0
+        if size != 32:
+            raise ValueError(
+                Text(f"'{key}' is not a base64 Ed25519 public key", f"“{key}”不是 base64 编码的 Ed25519 公钥")
+            )
+    return keys
+
+
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
+PublicKeys = Annotated[list[str], Field(min_length=1), AfterValidator(_public_keys)]
 RelativePath = Annotated[Path, Field(strict=False)]
 
 

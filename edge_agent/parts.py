@@ -1,4 +1,4 @@
-"""What the agent runs for its configuration: one task per device and inspection station, started and stopped singly."""
+"""What the agent runs for its configuration: one task per device, inspection station and machine watched, started and stopped singly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
-from edge_agent.config import Config, DeviceConfig, InspectionConfig
+from edge_agent.config import Config, DeviceConfig, InspectionConfig, MachineHealthConfig
 from edge_agent.normalise import Mark, Normaliser
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.sink import Sink
@@ -30,15 +30,15 @@ class Part(Protocol):
         """Return the device as it is now."""
 
 
-class TriggeredPart(Part, Protocol):
-    """A part that acts on what another device says."""
+class ListeningPart(Part, Protocol):
+    """A part that acts on what devices say."""
 
     @property
-    def triggered_by(self) -> str | None:
-        """The device whose live readings it wants, if any."""
+    def listens_to(self) -> frozenset[str]:
+        """The devices whose live readings it wants."""
 
     def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
-        """Take live readings of that device; neither blocks nor fails."""
+        """Take live readings of one of them; neither blocks nor fails."""
 
 
 class Changes(NamedTuple):
@@ -60,10 +60,13 @@ class Changes(NamedTuple):
         )
 
 
+Settings = DeviceConfig | InspectionConfig | MachineHealthConfig
+
+
 @dataclass
 class _Running:
-    settings: DeviceConfig | InspectionConfig
-    part: Collector | TriggeredPart
+    settings: Settings
+    part: Collector | ListeningPart
     task: asyncio.Task[None]
     failures: int = 0
 
@@ -81,7 +84,7 @@ class Parts:
         self._outlets = outlets
         self._running: dict[str, _Running] = {}
         self._config: Config | None = None
-        self._listening: dict[str, list[TriggeredPart]] = {}
+        self._listening: dict[str, list[ListeningPart]] = {}
 
     async def __aenter__(self) -> Parts:
         return self
@@ -98,9 +101,9 @@ class Parts:
         changes = self.compared(config)
         fresh = [*changes.added, *changes.changed]
         made = {
-            name: station(settings, self._outlets, self._in_force)
+            name: judging(settings, self._outlets, self._in_force)
             for name in fresh
-            if isinstance(settings := wanted[name], InspectionConfig)
+            if not isinstance(settings := wanted[name], DeviceConfig)
         }
         outlets = self._outlets.compared(config.outlets)
         made_outlets = self._outlets.made(config.outlets, outlets)
@@ -113,13 +116,14 @@ class Parts:
             await self._buffer.flush()  # the marks of what was just stopped
         for name in fresh:
             settings = wanted[name]
-            part = made[name] if isinstance(settings, InspectionConfig) else await self._collector(settings)
+            part = await self._collector(settings) if isinstance(settings, DeviceConfig) else made[name]
             self._start(name, settings, part)
         self._running = {name: self._running[name] for name in wanted}
-        listening: dict[str, list[TriggeredPart]] = {}
+        listening: dict[str, list[ListeningPart]] = {}
         for running in self._running.values():
-            if not isinstance(running.part, Collector) and (device := running.part.triggered_by):
-                listening.setdefault(device, []).append(running.part)
+            if not isinstance(running.part, Collector):
+                for device in running.part.listens_to:
+                    listening.setdefault(device, []).append(running.part)
         self._listening = listening
         return Changes(*(parts + ways_out for parts, ways_out in zip(changes, outlets, strict=True)))
 
@@ -165,7 +169,7 @@ class Parts:
         assert self._config is not None  # noqa: S101 - what asks is started by `become`
         return self._config
 
-    def _start(self, name: str, settings: DeviceConfig | InspectionConfig, part: Collector | TriggeredPart) -> None:
+    def _start(self, name: str, settings: Settings, part: Collector | ListeningPart) -> None:
         def failed() -> None:
             running.failures += 1
 
@@ -179,23 +183,29 @@ class Parts:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _wanted(config: Config) -> dict[str, DeviceConfig | InspectionConfig]:
-    return {device.name: device for device in config.devices} | {each.device: each for each in config.inspections}
+def _wanted(config: Config) -> dict[str, Settings]:
+    return {device.name: device for device in config.devices} | {each.device: each for each in config.judging}
 
 
-def station(inspection: InspectionConfig, sink: Sink, config: Callable[[], Config]) -> TriggeredPart:
-    """Return the inspection station of `inspection`; raises ConfigError if the inference parts are not installed.
+def judging(
+    settings: InspectionConfig | MachineHealthConfig, sink: Sink, config: Callable[[], Config]
+) -> ListeningPart:
+    """Return what runs the model of `settings`; raises ConfigError if the inference parts are not installed.
 
     `config` returns the configuration in force.
     """
     try:
-        from edge_agent.inspect.station import Station  # noqa: PLC0415 - onnxruntime is needed only where it is used
+        # onnxruntime is needed only where it is used
+        from edge_agent.inspect.machine_health import HealthWatch  # noqa: PLC0415
+        from edge_agent.inspect.station import Station  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("edge_agent"):
             raise
         raise ConfigError(
-            Text(f"inspection needs the package '{error.name}'", f"视觉检测缺少软件包“{error.name}”"),
+            Text(f"a model needs the package '{error.name}'", f"运行模型缺少软件包“{error.name}”"),
             Text("install sunmao-iiot[inference]", "请安装 sunmao-iiot[inference]"),
-            key="inspection",
+            key=settings.device,
         ) from error
-    return Station(inspection, sink, config)
+    if isinstance(settings, MachineHealthConfig):
+        return HealthWatch(settings, sink, config)
+    return Station(settings, sink, config)

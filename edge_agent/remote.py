@@ -253,7 +253,7 @@ class Remote:
         lines = {_line(device) for device in config.devices if device.name in touched}
         near = {device.name for device in config.devices if _line(device) in lines}
         up = {report.name for report in self._parts.reports() if report.state == "up"}
-        names = [*(device.name for device in config.devices), *(station.device for station in config.inspections)]
+        names = [*(device.name for device in config.devices), *(each.device for each in config.judging)]
         return tuple(name for name in names if name in up and name in touched | near)
 
     async def _probation(self) -> None:

@@ -27,6 +27,7 @@ LEADING: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("discharge_pressure", "active_power_total", "motor_speed", "discharge_temperature", "load_percent"),
             *("operating_hours_total", "energy_active_import"),
         ),
+        "machine_health": ("machine_health_verdict", "machine_health_score"),
         "inspection_station": ("inspection_verdict", "inspection_score", "inspection_latency"),
         "vfd": ("motor_speed", "output_power", "output_current", "output_frequency", "motor_torque_percent"),
         "cnc": ("part_count_total", "cycle_time", "spindle_speed", "spindle_load", "feed_rate", "program_name_active"),
@@ -39,7 +40,7 @@ ANY_MACHINE = (
 POWER = "active_power_total"
 PARTS_TOTAL, PARTS_GOOD = "part_count_total", "part_count_good"
 METER_CLASS = "energy_meter"
-SUPPORTING = frozenset({METER_CLASS, "inspection_station", "sensor", "generic", ""})
+SUPPORTING = frozenset({METER_CLASS, "inspection_station", "machine_health", "sensor", "generic", ""})
 """Classes of equipment that make nothing themselves; a plant's page shows them after its machines."""
 
 STATE = ("machine_state", "machine_running", "fault_active", "alarm_active", "compressor_running", "pump_running")

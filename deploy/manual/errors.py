@@ -29,7 +29,7 @@ ROOMS: Mapping[str, Text] = {
     "edge_agent/check": Text("Findings of `sunmao-edge check`", "`sunmao-edge check` 的检查结果"),
     "edge_agent/outlets": Text("Outlets", "出口"),
     "edge_agent/ui": Text("Technician's pages", "技术员页面"),
-    "edge_agent/inspect": Text("Visual inspection", "视觉检测"),
+    "edge_agent/inspect": Text("Inspection and machine health", "检测与设备健康"),
     "edge_agent/buffer": Text("Buffer", "缓存"),
     "edge_agent/cloud_link": Text("The cloud", "云端"),
     "edge_agent/identity": Text("The cloud", "云端"),

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from edge_agent.config import TABLES, AgentConfig, BufferConfig, CloudConfig, DeviceTable, InspectionConfig
+from edge_agent.config import (
+    TABLES,
+    AgentConfig,
+    BufferConfig,
+    CloudConfig,
+    DeviceTable,
+    InspectionConfig,
+    MachineHealthConfig,
+)
 from edge_agent.outlets.config import KINDS
 from protocols.catalogue import BUILT_IN, driver_class
 
@@ -28,6 +36,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "buffer": BufferConfig,
     "device": DeviceTable,
     "inspection": InspectionConfig,
+    "machine_health": MachineHealthConfig,
 }
 
 

@@ -42,7 +42,8 @@ class DriftWatch:
         self._drift = Drift(_kept(self._path, detector.digest, parts) or Watch(detector.digest, parts))
         self._since_kept = 0
         self._points = {
-            name: PointRef(station, f"drift_{name}", "", "C62") for name in ("score", "brightness", "sharpness")
+            name: PointRef(station, f"drift_{name}", f"inspection_drift_{name}", "C62")
+            for name in ("score", "brightness", "sharpness")
         }
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from PIL import Image
 from edge_agent.inspect.probe import Probe, probe
 from models.bundle import read_bundle
 from models.drift import Signs, signs_of
+from models.errors import InputError
+from models.series.monitor import Monitor
 from models.session import Way
 from models.trial import try_bundle
 from models.vision.detector import Detector, Finding, heatmap_png
@@ -39,6 +42,34 @@ class Loaded(NamedTuple):
 
     detector: Detector
     chosen: Probe
+
+
+def bundle_stamp(folder: Path) -> list[tuple[str, int, int]]:
+    """Return what changes when somebody replaces a file of the bundle: names, inodes and times."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                (entry.name, status.st_ino, status.st_mtime_ns)
+                for entry in entries
+                for status in [entry.stat(follow_symlinks=False)]
+            )
+    except OSError:
+        return []
+
+
+def load_monitor(folder: Path, trust: Sequence[str], sensors: Iterable[str]) -> Monitor:
+    """Return the health model in `folder`; raises ModelError as `load_detector` does, or unless `sensors` are the model's."""
+    bundle = read_bundle(folder, trust)
+    try_bundle(bundle)
+    monitor = Monitor(bundle)
+    for name in sorted(set(monitor.sensors).symmetric_difference(sensors)):
+        have = ", ".join(monitor.sensors)
+        raise InputError(
+            "sensors",
+            f"the model's sensors are {have}; those of the configuration differ: '{name}'",
+            f"模型的传感器为 {have}；配置与之不符：“{name}”",
+        )
+    return monitor
 
 
 def load_detector(folder: Path, trust: Sequence[str], state_dir: Path) -> Loaded:

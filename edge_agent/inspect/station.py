@@ -11,7 +11,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.config import Config, InspectionConfig
@@ -19,7 +18,7 @@ from edge_agent.inspect.capture import Capture
 from edge_agent.inspect.drift_watch import DriftWatch
 from edge_agent.inspect.output import Output
 from edge_agent.inspect.punctuality import Punctuality
-from edge_agent.inspect.runtime import Judgement, judge, load_detector
+from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge, load_detector
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
@@ -72,7 +71,7 @@ class Station:
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
         self._capture: Capture | None = None
         if inspection.camera and inspection.trigger:
-            self._points.append(PointRef(inspection.device, "response", "", "SEC"))
+            self._points.append(PointRef(inspection.device, "response", "inspection_response", "SEC"))
             self._capture = Capture(
                 inspection.camera, inspection.trigger, self._folder, self._arrived.set, self._missing
             )
@@ -82,9 +81,10 @@ class Station:
         self._reason = Text("", "")
 
     @property
-    def triggered_by(self) -> str | None:
-        """The device whose live readings are to be given to `heard`."""
-        return self._config.trigger.device if self._config.trigger else None
+    def listens_to(self) -> frozenset[str]:
+        """The device whose live readings are to be given to `heard`, if any."""
+        trigger = self._config.trigger
+        return frozenset({trigger.device} if trigger and trigger.device else ())
 
     def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
         """Look for triggers in the live readings of the device that triggers."""
@@ -103,7 +103,7 @@ class Station:
     async def _run(self) -> None:
         """Inspect for ever. A refused model or an unusable folder is announced once and tried again."""
         while True:
-            stamp = await asyncio.to_thread(_stamp, self._config.bundle)
+            stamp = await asyncio.to_thread(bundle_stamp, self._config.bundle)
             try:
                 detector, _ = await asyncio.to_thread(
                     load_detector, self._config.bundle, self._config.trust, self._whole().agent.state_dir
@@ -113,7 +113,7 @@ class Station:
             except ModelError as error:
                 self._set_state("down", "model_refused", Text(error.en, error.zh))
                 # A trial run is costly, and a refused bundle stays refused until somebody replaces it.
-                while await asyncio.to_thread(_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
+                while await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
                     await asyncio.sleep(RETRY_S)
             except OSError as error:
                 where = os.fsencode(error.filename or self._config.folder).decode("utf-8", "replace")
@@ -292,16 +292,3 @@ async def _ended(task: asyncio.Task[None]) -> None:
         await asyncio.wait([task], timeout=0.5)
     if not task.cancelled():
         task.exception()
-
-
-def _stamp(folder: Path) -> list[tuple[str, int, int]]:
-    """Return what changes when somebody replaces a file of the bundle: names, inodes and times."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                (entry.name, status.st_ino, status.st_mtime_ns)
-                for entry in entries
-                for status in [entry.stat(follow_symlinks=False)]
-            )
-    except OSError:
-        return []

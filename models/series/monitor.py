@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -34,8 +35,23 @@ class HealthFinding(NamedTuple):
     contributions: Sequence[tuple[str, float]]
 
 
+class Memory(msgspec.Struct, frozen=True):
+    """What a monitor knows of its machine.
+
+    Attributes:
+        averages: of each sensor, standardised; NaN where it has not been read.
+        read: readings since the last start.
+    """
+
+    averages: list[float]
+    read: int
+
+
 class Monitor:
-    """A verified health bundle on one machine. It keeps the machine's state."""
+    """A verified health bundle on one machine. It keeps the machine's state.
+
+    `warm_after`: readings after which there is a verdict.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         """Open the model; raises InputError if it is no health model, BundleRefused if the runtime cannot open it."""
@@ -43,15 +59,29 @@ class Monitor:
         if card.task != "health":
             raise InputError("task", f"{card.name} is no health model", f"{card.name} 不是设备健康模型")
         self.card = card
+        self.digest = bundle.digest
         self.sensors = tuple(card.sensors)
         self._session = open_session(bundle.onnx)
-        self._warm_after = WARM_HALF_LIVES * float(card.fit.recipe["half_life"])
+        self.warm_after = WARM_HALF_LIVES * float(card.fit.recipe["half_life"])
         self.restart()
 
     def restart(self) -> None:
         """Forget the machine's state, as after a long standstill."""
         self._state = first_state(len(self.sensors))
         self._read = 0
+
+    @property
+    def memory(self) -> Memory:
+        """What is to be kept over a restart of the program; give it to `resume`."""
+        return Memory([float(average) for average in self._state], self._read)
+
+    def resume(self, memory: Memory) -> None:
+        """Go on from `memory`, of the same model."""
+        self._state, self._read = np.array(memory.averages, np.float32), memory.read
+
+    def forget(self, sensor: int) -> None:
+        """Take a sensor as never read: as in healthy time, until it is read again."""
+        self._state[sensor] = np.nan
 
     def follow(self, values: npt.ArrayLike) -> HealthFinding:
         """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing."""
@@ -61,7 +91,7 @@ class Monitor:
             {"values": reading, "state": self._state},
         )
         self._read += 1
-        warm = self._read > self._warm_after
+        warm = self._read > self.warm_after
         order = np.argsort(-np.abs(parts))
         return HealthFinding(
             VERDICTS[int(verdict[0])] if warm else None,

@@ -1,0 +1,258 @@
+"""The watch over a machine's health: its collected sensors judged by a signed model, one step a period.
+
+The model smooths over time, so a step is taken when its time has come and not when a reading comes: a sensor that reports
+only what changes has kept its value, and one that is lost is missing. A machine at rest is not judged, nor is one of which
+nothing is known; what the model knew before a longer rest counts no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.atomic_file import write_file
+from edge_agent.config import Config, MachineHealthConfig
+from edge_agent.inspect.runtime import bundle_stamp, load_monitor
+from edge_agent.sink import Sink
+from models.errors import ModelError
+from models.series.monitor import HealthFinding, Memory, Monitor
+from models.verdict import VERDICTS
+from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us
+from protocols.text import Text
+from protocols.uplink.messages import DeviceReport, PointRef
+
+RETRY_S = 2.0
+KEEP_S = 60.0
+"""How often what is known is written down: so much a power cut may cost."""
+PARTS_S = 60.0
+"""How often each sensor's part is told while the machine is well; while it is not, every time."""
+STRAYS_AFTER = 3
+"""Steps above the limit, without one below, until people are told."""
+NAMED = 3
+"""How many sensors are named."""
+
+_log = logging.getLogger("sunmao.edge")
+
+
+class _Kept(msgspec.Struct):
+    """What survives a restart: of which model, when, the averages, and whether people were told that the machine strays."""
+
+    model: str
+    at: int
+    memory: Memory
+    strays: bool
+
+
+class HealthWatch:
+    """Runs one [[machine_health]] of the configuration.
+
+    Args:
+        watch: what to run.
+        sink: takes readings and events.
+        config: returns the configuration in force, for the folder in which the watch keeps what it knows.
+    """
+
+    def __init__(self, watch: MachineHealthConfig, sink: Sink, config: Callable[[], Config]) -> None:
+        self._config = watch
+        self._sink = sink
+        self._whole = config
+        self._latest = dict.fromkeys(((each.device, each.point) for each in watch.sensors.values()), math.nan)
+        self._runs: Value = None if watch.running else True
+        self._verdict = PointRef(watch.device, "verdict", "machine_health_verdict", "C62")
+        self._score = PointRef(watch.device, "score", "machine_health_score", "C62")
+        self._parts = {
+            name: PointRef(watch.device, f"part of {name}", "machine_health_part", "C62") for name in watch.sensors
+        }
+        self._model = ""
+        self._state = "waiting"
+        self._since = now_us()
+        self._reason = Text("", "")
+        self._strays = False
+        self._above = self._below = 0
+        self._idle = 0
+        self._missing: list[int] = []
+        self._parts_at = 0.0
+
+    @property
+    def listens_to(self) -> frozenset[str]:
+        """The devices whose live readings are to be given to `heard`."""
+        running = self._config.running
+        return frozenset(device for device, _ in self._latest) | ({running.device} if running else set())
+
+    def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
+        """Take note of what the sensors say now."""
+        running = self._config.running
+        for ref, reading in rows:
+            key = (ref.device, ref.name)
+            if key in self._latest:
+                self._latest[key] = _number(reading)
+            if running and key == (running.device, running.point):
+                self._runs = None if reading.quality < 0 else reading.value
+
+    async def run(self) -> None:
+        """Watch until cancelled. A refused model is announced once, and tried again when it has been replaced."""
+        while True:
+            stamp = await asyncio.to_thread(bundle_stamp, self._config.bundle)
+            try:
+                monitor = await asyncio.to_thread(
+                    load_monitor, self._config.bundle, self._config.trust, self._config.sensors
+                )
+            except ModelError as error:
+                self._set_state("down", Text(error.en, error.zh))
+            else:
+                self._model = f"{monitor.card.name} {monitor.card.version}"
+                await self._follow(monitor, stamp)
+            while await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
+                await asyncio.sleep(RETRY_S)
+
+    def report(self) -> DeviceReport:
+        """Return the watch as it is now."""
+        return DeviceReport(
+            name=self._config.device,
+            protocol="machine_health",
+            template=self._model,
+            equipment_class="machine_health",
+            state=self._state,
+            since=self._since,
+            points=2 + len(self._parts),
+            unmapped=0,
+            reason_en=self._reason.en,
+            reason_zh=self._reason.zh,
+        )
+
+    async def _follow(self, monitor: Monitor, stamp: object) -> None:
+        """Take a step each period until the bundle is replaced."""
+        clock = asyncio.get_running_loop().time
+        self._missing = [0] * len(monitor.sensors)
+        self._above = self._below = self._idle = 0
+        folder = self._whole().agent.state_dir
+        path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
+        self._strays = await asyncio.to_thread(self._resume, monitor, path)
+        kept = due = clock()
+        try:
+            while True:
+                due = max(due + self._config.period_s, clock())
+                await asyncio.sleep(due - clock())
+                self._step(monitor, clock())
+                if clock() - kept >= KEEP_S:
+                    kept = clock()
+                    await asyncio.to_thread(self._keep, monitor, path)
+                    if await asyncio.to_thread(bundle_stamp, self._config.bundle) != stamp:
+                        return
+        finally:
+            self._keep(monitor, path)
+
+    def _step(self, monitor: Monitor, now: float) -> None:
+        if not self._runs:
+            self._rest(Text("the machine is at rest", "设备未运行"))
+            return
+        where = [self._config.sensors[name] for name in monitor.sensors]
+        values = [self._latest[each.device, each.point] for each in where]
+        missing = [math.isnan(value) for value in values]
+        if all(missing):
+            self._rest(Text("no sensor is read", "没有任何传感器数据"))
+            return
+        if self._idle > monitor.warm_after:
+            monitor.restart()
+        self._idle = 0
+        self._missing = [(count + 1) * lost for count, lost in zip(self._missing, missing, strict=True)]
+        for sensor, count in enumerate(self._missing):
+            if count > monitor.warm_after:
+                monitor.forget(sensor)
+        finding = monitor.follow(values)
+        if finding.verdict is None:
+            self._set_state("up", Text("getting to know the machine's present state", "正在熟悉设备当前状态"))
+            return
+        lost = [name for name, count in zip(monitor.sensors, self._missing, strict=True) if count]
+        names = ", ".join(lost)
+        self._set_state("up", Text(f"without {names}", f"缺少 {names}") if lost else Text("", ""))
+        self._tell(finding, monitor.warm_after)
+        self._add(finding, UNCERTAIN if lost else GOOD, now)
+
+    def _rest(self, why: Text) -> None:
+        """Say once that there is no verdict, and why."""
+        self._idle += 1
+        self._above = self._below = 0
+        if self._idle == 1:
+            self._set_state("up", why)
+            at = now_us()
+            self._sink.add_readings(
+                [(point, Reading(point.name, None, BAD, at, at)) for point in (self._verdict, self._score)]
+            )
+
+    def _tell(self, finding: HealthFinding, calm_after: float) -> None:
+        """Announce that the machine strays, and that it is back when it has been well for as long as warming up takes."""
+        rejected = finding.verdict == "reject"
+        self._above = (self._above + 1) * rejected
+        self._below = (self._below + 1) * (finding.verdict == "pass")
+        if not self._strays and self._above >= STRAYS_AFTER:
+            self._strays = True
+            named = [f"{name} {part / finding.reject:+.1f}" for name, part in finding.contributions[:NAMED]]
+            how = f"{finding.score / finding.reject:.1f}"
+            listed_en, listed_zh = ", ".join(named), "、".join(named)
+            text = Text(
+                f"strays from its healthy state, {how} times the limit; most of all: {listed_en}",
+                f"偏离健康状态，为限值的 {how} 倍；主要来自：{listed_zh}",
+            )
+            self._sink.announce(self._config.device, "machine_strays", text)
+        elif self._strays and self._below > calm_after:
+            self._strays = False
+            self._sink.announce(self._config.device, "machine_well", Text("is as usual again", "已恢复正常"))
+
+    def _add(self, finding: HealthFinding, quality: Quality, now: float) -> None:
+        assert finding.verdict is not None  # noqa: S101 - as `_step` has seen
+        at = now_us()
+        rows: list[tuple[PointRef, Value]] = [
+            (self._verdict, VERDICTS.index(finding.verdict)),
+            (self._score, finding.score),
+        ]
+        if finding.verdict != "pass" or now - self._parts_at >= PARTS_S:
+            self._parts_at = now
+            rows += [(self._parts[name], part) for name, part in finding.contributions]
+        self._sink.add_readings([(point, Reading(point.name, value, quality, at, at)) for point, value in rows])
+
+    def _resume(self, monitor: Monitor, path: Path) -> bool:
+        """Go on from what was kept of this model not long ago; return whether people know that the machine strays."""
+        try:
+            kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
+        except (OSError, msgspec.MsgspecError):
+            return False
+        steps = (now_us() - kept.at) / 1e6 / self._config.period_s
+        if kept.model != monitor.digest:
+            return False
+        if 0 <= steps <= monitor.warm_after:
+            monitor.resume(kept.memory)
+        return kept.strays
+
+    def _keep(self, monitor: Monitor, path: Path) -> None:
+        kept = _Kept(monitor.digest, now_us(), monitor.memory, self._strays)
+        try:
+            write_file(path, msgspec.msgpack.encode(kept))
+        except OSError as error:
+            # The disk is watched elsewhere; here the watch goes on in memory.
+            _log.warning("%s: %s", path, error.strerror)
+
+    def _set_state(self, state: str, reason: Text) -> None:
+        """Note the state; announce a refused model once, and its end once."""
+        if (state, reason) == (self._state, self._reason):
+            return
+        if state == "down":
+            self._sink.announce(self._config.device, "model_refused", reason)
+        elif self._state == "down":
+            self._sink.announce(self._config.device, "model_refused", Text("watching again", "监测已恢复"))
+        if state != self._state:
+            self._since = now_us()
+        self._state, self._reason = state, reason
+
+
+def _number(reading: Reading) -> float:
+    """Return what a reading says, NaN if nothing. An uncertain value counts: outside its usual range is what is looked for."""
+    if reading.quality < 0 or not isinstance(reading.value, int | float):
+        return math.nan
+    return float(reading.value)

@@ -1,0 +1,183 @@
+"""A pump watched by its collected points, over real Modbus: told when it strays, silent at rest, and over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pyModbusTCP.server import DataBank, ModbusServer
+
+from edge_agent.buffer import Buffer
+from edge_agent.check import check
+from edge_agent.config import Config, parse_config
+from edge_agent.outlets.outlets import Outlets
+from edge_agent.parts import Parts
+from models.bundle import write_bundle
+from models.series.health_fit import fit
+from models.series.recipe import HealthRecipe
+from models.series.table import Table
+from models.signing import public_key
+from protocols.errors import ConfigError
+from protocols.uplink.codec import decode
+from protocols.uplink.messages import DeviceReport, Event
+from tests.edge_agent.conftest import OpenBuffer, until
+from tests.edge_agent.inspect.conftest import SignedBundle
+
+CONFIG = """
+[agent]
+name = "a"
+[cloud]
+url = "http://127.0.0.1:1"
+[[device]]
+name = "pump"
+protocol = "modbus"
+period_s = 0.05
+connection = {{ host = "127.0.0.1", port = {port} }}
+[[device.point]]
+name = "pressure"
+address = 10
+[[device.point]]
+name = "flow"
+address = 11
+[[device.point]]
+name = "running"
+table = "coil"
+address = 3
+[[machine_health]]
+device = "pump-health"
+bundle = "{bundle}"
+trust = {trust}
+period_s = 0.1
+running = {{ device = "pump", point = "running" }}
+[machine_health.sensors]
+pressure = {{ device = "pump", point = "pressure" }}
+{second} = {{ device = "{device}", point = "flow" }}
+"""
+USUAL, FLOW_LOST = [500, 3000], [500, 2000]
+GOOD, BAD = 0, -0x8000
+
+
+@pytest.fixture(scope="module")
+def pump_model(tmp_path_factory: pytest.TempPathFactory) -> SignedBundle:
+    noise = np.random.default_rng(0)
+    load = noise.normal(size=600)
+    values = np.column_stack([500 + 10 * load, 3000 + 60 * load]) + noise.normal(size=(600, 2))
+    release = fit(Table(("pressure", "flow"), values, None), HealthRecipe("pump", half_life=1))
+    folder, key = tmp_path_factory.mktemp("bundles") / "pump", Ed25519PrivateKey.generate()
+    write_bundle(folder, release.card, release.onnx, key)
+    return SignedBundle(folder, [public_key(key)])
+
+
+class Pump:
+    """A pump over Modbus, the watch over it, and what the buffer holds of that."""
+
+    def __init__(self, folder: Path, model: SignedBundle, open_buffer: OpenBuffer) -> None:
+        self.folder, self.model, self._open = folder, model, open_buffer
+        self.bank = DataBank()
+        self.server = ModbusServer("127.0.0.1", 0, no_block=True, data_bank=self.bank)
+        self.bank.set_holding_registers(10, USUAL)
+        self.bank.set_coils(3, [True])
+        self.buffer: Buffer | None = None
+        (folder / "state").mkdir()
+
+    def config(self, second: str = "flow", device: str = "pump") -> Config:
+        port = self.server._service.server_address[1] if self.server.is_run else 502
+        text = CONFIG.format(
+            port=port, bundle=self.model.folder, trust=json.dumps(self.model.trust), second=second, device=device
+        )
+        return parse_config(text, self.folder / "agent.toml")
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        self.buffer = self.buffer or await self._open()
+        async with Outlets(self.buffer, self.folder / "state") as outlets, Parts(self.buffer, outlets) as self.parts:
+            await self.parts.become(self.config())
+            yield
+
+    @property
+    def report(self) -> DeviceReport:
+        return self.parts.reports()[-1]
+
+    async def held(self) -> tuple[list[Event], dict[str, list[tuple[float, int]]]]:
+        """Events of the watch, and its readings by point: value and quality."""
+        assert self.buffer
+        await self.buffer.flush()
+        delivery = await self.buffer.take(10**9)
+        batches = [decode(frame.payload) for frame in delivery.frames] if delivery else []
+        readings: dict[str, list[tuple[float, int]]] = {}
+        for columns in (batch.columns for batch in batches if batch.columns):
+            rows = zip(
+                memoryview(columns.point).cast("I"),
+                memoryview(columns.value).cast("d"),
+                memoryview(columns.quality).cast("h"),
+                strict=True,
+            )
+            for index, value, quality in rows:
+                if columns.points[index].device == "pump-health":
+                    readings.setdefault(columns.points[index].name, []).append((value, quality))
+        events = [event for batch in batches for event in batch.events if event.device == "pump-health"]
+        return events, readings
+
+    async def told(self, kind: str) -> Event:
+        async with asyncio.timeout(20):
+            while True:
+                for event in (await self.held())[0]:
+                    if event.kind == kind:
+                        return event
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def pump(tmp_path: Path, pump_model: SignedBundle, open_buffer: OpenBuffer) -> AsyncIterator[Pump]:
+    pump = Pump(tmp_path, pump_model, open_buffer)
+    pump.server.start()
+    yield pump
+    pump.server.stop()
+
+
+async def test_a_machine_that_strays_is_told_with_the_sensor_and_so_is_its_end(pump: Pump) -> None:
+    async with pump.watched():
+        await until(lambda: (pump.report.state, pump.report.reason_en) == ("up", ""))
+        pump.bank.set_holding_registers(10, FLOW_LOST)
+        strays = await pump.told("machine_strays")
+        assert "most of all: flow -" in strays.text_en
+        assert "主要来自：flow -" in strays.text_zh
+    # The box is restarted: what is known is kept, and nobody is told twice.
+    async with pump.watched():
+        pump.bank.set_holding_registers(10, USUAL)
+        await pump.told("machine_well")
+        pump.bank.set_coils(3, [False])
+        await until(lambda: pump.report.reason_en == "the machine is at rest")
+    events, readings = await pump.held()
+    assert [event.kind for event in events] == ["machine_strays", "machine_well"]
+    verdicts = {value for value, quality in readings["verdict"] if quality == GOOD}
+    assert verdicts >= {0, 2}
+    assert readings["verdict"][-1][1] < 0, "at rest there is no verdict"
+    assert max(value for value, quality in readings["score"] if quality == GOOD) > 10
+    assert min(value for value, _ in readings["part of flow"]) < -5
+
+
+async def test_without_its_device_there_is_no_verdict(pump: Pump) -> None:
+    async with pump.watched():
+        await until(lambda: (pump.report.state, pump.report.reason_en) == ("up", ""))
+        pump.server.stop()
+        await until(lambda: pump.report.reason_en in {"no sensor is read", "the machine is at rest"})
+    events, readings = await pump.held()
+    assert not events
+    assert readings["score"][-1][1] < 0
+
+
+async def test_a_model_of_other_sensors_is_refused_by_name(pump: Pump) -> None:
+    config = pump.config(second="temperature")
+    found = [finding async for finding in check(config) if finding.subject == "pump-health"]
+    assert [finding.severity for finding in found] == ["wrong"]
+    assert "the model's sensors are pressure, flow" in found[0].found.en
+    with pytest.raises(ConfigError, match="pomp") as raised:
+        pump.config(device="pomp")
+    assert raised.value.key == "machine_health[1].sensors.flow.device"
