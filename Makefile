@@ -45,6 +45,7 @@ bench-full: bench # 103,680,000 points take about 12 GB of disk and half an hour
 bench-models: setup # fits and judges on real sets, part-disjoint
 	@$(BIN)/python -P -m tests.benchmarks.magnetic_tile
 	@$(BIN)/python -P -m tests.benchmarks.inspection
+	@$(BIN)/python -P -m tests.benchmarks.series
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run

@@ -136,6 +136,10 @@ def evaluate(
     after: Annotated[
         int, typer.Option("--after", min=0, help="Rows that only warm the model up. 仅用于预热的行数。")
     ] = 0,
+    beside: Annotated[
+        Path | None,
+        typer.Option("--beside", help="Bundle of a second model of the same sensors. 相同传感器的第二个模型包。"),
+    ] = None,
     trust: Trust,
     as_json: Json = False,
     lang: Lang = None,
@@ -148,7 +152,9 @@ def evaluate(
     language = choose_language(lang)
     with explained(language, as_json):
         if series is not None and good is None and bad is None:
-            judge_series(read_bundle(bundle, trust), series, label, after, language=language, as_json=as_json)
+            other = read_bundle(beside, trust) if beside else None
+            found = read_bundle(bundle, trust)
+            judge_series(found, series, label, after, beside=other, language=language, as_json=as_json)
             return
         if good is None or bad is None or series is not None:
             raise InputError(
@@ -156,8 +162,8 @@ def evaluate(
             )
         detector = _detector(bundle, trust)
         greys = {folder: _read(list_pictures(folder), detector.side, language, as_json) for folder in (good, bad)}
-        found = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
-        result = judge(greys[good], greys[bad], found[good], found[bad])
+        seen = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
+        result = judge(greys[good], greys[bad], seen[good], seen[bad])
     shares = [
         (say(language, "defects reviewed or rejected", "缺陷检出(含复核)"), result.recall_review),
         (say(language, "defects rejected", "缺陷拒收"), result.recall_reject),

@@ -62,8 +62,8 @@ def progress(items: Iterator[_T], total: int, title: str, quiet: bool) -> Iterat
             advance(done, total)
 
 
-def answer(as_json: bool, value: Any, said: str | Sequence[tuple[str, str]]) -> None:
-    """Print the result: JSON for machines, else a sentence or a table of titles and values."""
+def answer(as_json: bool, value: Any, said: str | Sequence[Sequence[str]]) -> None:
+    """Print the result: JSON for machines, else a sentence or a table of rows, each a title and its values."""
     from rich.console import Console
     from rich.table import Table
 
@@ -73,8 +73,8 @@ def answer(as_json: bool, value: Any, said: str | Sequence[tuple[str, str]]) -> 
         typer.echo(said)
     else:
         table = Table(show_header=False, box=None)
-        for title, text in said:
-            table.add_row(title, text)
+        for row in said:
+            table.add_row(*row)
         Console().print(table)
 
 

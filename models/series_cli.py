@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -12,7 +12,13 @@ from models.console import Json, Key, Lang, answer, answer_release, bar, explain
 from models.errors import Language, choose_language
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from models.bundle import Bundle
+    from models.series.change import Change
+    from models.series.judge import SeriesEvaluation
+
+Kind = Literal["health", "pca"]
 
 
 def fit_series(
@@ -22,6 +28,13 @@ def fit_series(
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
     key: Key,
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--kind",
+            help="health: which sensor strays; pca: a second opinion on the same. health：哪个传感器偏离；pca：第二意见。",
+        ),
+    ] = "health",
     sensors: Annotated[
         list[str],
         typer.Option("--sensor", help="Column to learn; may be repeated, all otherwise. 使用的列，可多次给出。"),
@@ -50,31 +63,71 @@ def fit_series(
         chosen = load_recipe(recipe) if recipe else HealthRecipe(checked_name(name or series.stem))
         if name:
             chosen = msgspec.structs.replace(chosen, name=checked_name(name))
+        if kind == "pca":
+            chosen = msgspec.structs.replace(chosen, way="pca")
         release = fit(read_table(series, sensors=sensors).rows(0, rows), chosen)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
 
 
 def judge_series(
-    bundle: Bundle, series: Path, label: str | None, after: int, *, language: Language, as_json: bool
+    bundle: Bundle,
+    series: Path,
+    label: str | None,
+    after: int,
+    *,
+    beside: Bundle | None,
+    language: Language,
+    as_json: bool,
 ) -> None:
-    """Judge the health model `bundle` on the labelled rows of `series` after the first `after`, and print its figures."""
-    from models.series.judge import judge
+    """Judge the health model `bundle` on the labelled rows of `series` after the first `after`, and print its figures.
+
+    With `beside`, a second model of the same sensors, print its figures too, and those of both together.
+    """
+    from models.series.judge import judge, judge_two
     from models.series.monitor import Monitor
     from models.series.table import read_table
 
     monitor = Monitor(bundle)
     table = read_table(series, sensors=monitor.sensors, label=label)
-    judged = table.rows(after, None)
+    judged, before = table.rows(after, None), table.rows(0, after)
     with bar(say(language, "readings", "读数"), len(judged.values), as_json) as advance:
-        result = judge(monitor, judged, table.rows(0, after), advance)
-    rows = [
-        (say(language, "rows judged", "评估行数"), f"{result.rows:,}"),
-        (say(language, "of them anomalous", "其中异常"), f"{result.anomalous:.1%}"),
-        ("F1", f"{result.f1:.3f}"),
-        (say(language, "F1 of always alarming", "始终报警的 F1"), f"{result.always_f1:.3f}"),
-        (say(language, "false alarms", "误报率"), f"{result.false_alarm_rate:.1%}"),
-        (say(language, "missed alarms", "漏报率"), f"{result.missed_alarm_rate:.1%}"),
-        ("AUROC", "–" if result.auroc is None else f"{result.auroc:.3f}"),
-    ]
-    answer(as_json, result, rows)
+        if beside is None:
+            result = judge(monitor, judged, before, advance)
+            answer(as_json, result, _rows({"": result}, after, language))
+            return
+        two = judge_two(monitor, Monitor(beside), judged, before, advance)
+    columns = {
+        bundle.card.name: two.first,
+        beside.card.name: two.second,
+        say(language, "both", "两者都报"): two.both,
+        say(language, "either", "任一报"): two.either,
+    }
+    answer(as_json, two, _rows(columns, after, language))
+
+
+def _rows(columns: Mapping[str, SeriesEvaluation], after: int, language: Language) -> list[Sequence[str]]:
+    results = list(columns.values())
+    rows: list[Sequence[str]] = [("", *columns)] if len(columns) > 1 else []
+    for title, texts in (
+        (say(language, "rows judged", "评估行数"), [f"{one.rows:,}" for one in results]),
+        (say(language, "of them anomalous", "其中异常"), [f"{one.anomalous:.1%}" for one in results]),
+        ("F1", [f"{one.f1:.3f}" for one in results]),
+        (say(language, "F1 of always alarming", "始终报警的 F1"), [f"{one.always_f1:.3f}" for one in results]),
+        (say(language, "false alarms", "误报率"), [f"{one.false_alarm_rate:.1%}" for one in results]),
+        (say(language, "missed alarms", "漏报率"), [f"{one.missed_alarm_rate:.1%}" for one in results]),
+        ("AUROC", ["–" if one.auroc is None else f"{one.auroc:.3f}" for one in results]),
+    ):
+        rows.append((title, *texts))
+    for name, one in columns.items():
+        title = f"{say(language, 'lasting changes', '持续变化')} {name}".strip()
+        rows += [(title, _change_text(change, after, language)) for change in one.changes]
+    return rows
+
+
+def _change_text(change: Change, after: int, language: Language) -> str:
+    """Return the change with rows as the file counts them: the first after the column names is 1."""
+    since, told = change.since + after + 1, change.told + after + 1
+    if change.way == "up":
+        return say(language, f"up since row {since:,} (told at {told:,})", f"自第 {since:,} 行升高(第 {told:,} 行确认)")
+    return say(language, f"down since row {since:,} (told at {told:,})", f"自第 {since:,} 行降低(第 {told:,} 行确认)")

@@ -5,6 +5,8 @@ based on geometric moving averages", 1959). The smoothed vector is compared with
 Mahalanobis distance under a covariance shrunk after Ledoit and Wolf ("A well-conditioned estimator for large-dimensional
 covariance matrices", 2004), which sees sensors that no longer go together, and by its furthest single sensor, which no
 covariance can explain away. The score is the larger of the two, each in units of its own limit in healthy time.
+
+A second opinion (`recipe.way` "pca") asks the same of principal components instead: of T2 and Q, see `pca`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.series.pca import components
 from models.series.recipe import HealthRecipe
 
 Doubles = npt.NDArray[np.float64]
@@ -30,8 +33,9 @@ class Health(NamedTuple):
         mean, spread: of each sensor in healthy time, in its unit.
         step: share of a new reading in the average, 1 - 2^(-1 / half life).
         centre, width: mean and standard deviation of each smoothed, standardised sensor.
-        whitening: n x n; the length of whitening @ (smoothed - centre) is the Mahalanobis distance.
-        far, furthest: the distance, and the furthest sensor's, that count as 1.
+        whitening: rows x n; the length of whitening @ (smoothed - centre) is the Mahalanobis distance, or the root of T2.
+        far, furthest: the distance, and the furthest sensor's or the root of Q, that count as 1.
+        rest: of the second opinion, n x n: what the main components leave of each sensor; None in the first.
     """
 
     mean: Doubles
@@ -42,6 +46,7 @@ class Health(NamedTuple):
     whitening: Doubles
     far: float
     furthest: float
+    rest: Doubles | None = None
 
 
 class Scores(NamedTuple):
@@ -78,16 +83,24 @@ def smoothed(model: Health, values: Doubles, state: Doubles | None = None) -> Do
 
 
 def distances(model: Health, averages: Doubles) -> tuple[Doubles, Doubles]:
-    """Return of each row the Mahalanobis distance, and each sensor's own distance in standard deviations, signed."""
+    """Return of each row the Mahalanobis distance, and each sensor's own distance in standard deviations, signed.
+
+    In the second opinion: the root of T2, and what the main components leave of each sensor.
+    """
     apart = averages - model.centre
-    return np.sqrt(((apart @ model.whitening.T) ** 2).sum(axis=1)), apart / model.width
+    each = apart / model.width if model.rest is None else apart @ model.rest.T
+    return np.sqrt(((apart @ model.whitening.T) ** 2).sum(axis=1)), each
+
+
+def beside(model: Health, each: Doubles) -> Doubles:
+    """Return of each row the furthest sensor's distance; in the second opinion the root of Q."""
+    return np.asarray(np.abs(each).max(axis=1) if model.rest is None else np.sqrt((each**2).sum(axis=1)))
 
 
 def scores(model: Health, values: Doubles, state: Doubles | None = None) -> Scores:
     """Return how unusual each row of `values` (rows x sensors, in the sensors' units) is."""
     far, each = distances(model, smoothed(model, values, state))
-    contributions = each / model.furthest
-    return Scores(np.maximum(far / model.far, np.abs(contributions).max(axis=1)), contributions)
+    return Scores(np.maximum(far / model.far, beside(model, each) / model.furthest), each / model.furthest)
 
 
 def learn(values: Doubles, recipe: HealthRecipe) -> Health:
@@ -104,14 +117,19 @@ def learn(values: Doubles, recipe: HealthRecipe) -> Health:
         far=1.0,
         furthest=1.0,
     )
-    return shaped(blank, smoothed(blank, values), recipe.trim)
+    return shaped(blank, smoothed(blank, values), recipe)
 
 
-def shaped(model: Health, averages: Doubles, trim: float) -> Health:
+def shaped(model: Health, averages: Doubles, recipe: HealthRecipe) -> Health:
     """Return `model` with the centre, widths and covariance of `averages`, the most unusual share `trim` left out."""
     apart = ((averages - averages.mean(axis=0)) ** 2 / np.maximum(averages.var(axis=0), FLOOR)).sum(axis=1)
-    kept = averages[apart <= np.quantile(apart, 1 - trim)]
+    kept = averages[apart <= np.quantile(apart, 1 - recipe.trim)]
     covariance = shrunk_covariance(kept)
+    if recipe.way == "pca":
+        # Of the correlation: averages of a quick sensor vary less than those of a slow one, and are to count alike.
+        width = np.sqrt(np.diag(covariance))
+        main, rest = components(covariance / np.outer(width, width), recipe.explained)
+        return model._replace(centre=kept.mean(axis=0), width=width, whitening=main / width, rest=rest / width)
     # C = L L'; the length of inv(L) x is the Mahalanobis distance.
     whitening = np.linalg.inv(np.linalg.cholesky(covariance))
     return model._replace(centre=kept.mean(axis=0), width=np.sqrt(np.diag(covariance)), whitening=whitening)
@@ -131,12 +149,13 @@ def shrunk_covariance(rows: Doubles) -> Doubles:
 
 
 def held_out(
-    model: Health, averages: Doubles, blocks: Sequence[npt.NDArray[np.int64]], trim: float
+    model: Health, averages: Doubles, blocks: Sequence[npt.NDArray[np.int64]], recipe: HealthRecipe
 ) -> tuple[Doubles, Doubles]:
     """Return each row's distance and its furthest sensor's, under a model learnt from the other blocks."""
     far, furthest = np.empty(len(averages)), np.empty(len(averages))
     for block in blocks:
         others = np.setdiff1d(np.arange(len(averages)), block)
-        far[block], each = distances(shaped(model, averages[others], trim), averages[block])
-        furthest[block] = np.abs(each).max(axis=1)
+        learnt = shaped(model, averages[others], recipe)
+        far[block], each = distances(learnt, averages[block])
+        furthest[block] = beside(learnt, each)
     return far, furthest

@@ -28,10 +28,16 @@ def health_model(name: str, model: Health, review: float, reject: float) -> byte
     white = graph.node("MatMul", graph.constant("whitening", model.whitening), column)
     distance = graph.node("Sqrt", graph.node("ReduceSumSquare", white, axes=[0], keepdims=0))
     far = graph.node("Div", distance, graph.constant("far", [model.far]))
-    scale = graph.constant("scale", model.width)
-    each = graph.node("Div", away, scale)
+    if model.rest is None:
+        each = graph.node("Div", away, graph.constant("scale", model.width))
+    else:
+        left = graph.node("MatMul", graph.constant("rest", model.rest), column)
+        each = graph.node("Reshape", left, graph.shape("row", count))
     graph.node("Div", each, graph.constant("furthest", [model.furthest]), name="contributions")
-    furthest = graph.node("ReduceMax", graph.node("Abs", "contributions"), axes=[0], keepdims=1)
+    if model.rest is None:
+        furthest = graph.node("ReduceMax", graph.node("Abs", "contributions"), axes=[0], keepdims=1)
+    else:
+        furthest = graph.node("Sqrt", graph.node("ReduceSumSquare", "contributions", axes=[0], keepdims=1))
     graph.node("Max", far, furthest, name="score")
     limits = graph.constant("limits", [review, reject])
     above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)

@@ -10,13 +10,13 @@ from models.conformal import conformal_quantile, wilson_interval
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
-from models.series.health import Doubles, Health, distances, first_state, held_out, learn, smoothed
+from models.series.health import Doubles, Health, first_state, held_out, learn, scores, smoothed
 from models.series.health_export import health_model
 from models.series.recipe import HealthRecipe, check
 from models.series.table import Table, fingerprint
 from models.session import open_session
 
-FAMILY = "ewma-mahalanobis"
+FAMILY = {"mahalanobis": "ewma-mahalanobis", "pca": "ewma-pca"}
 MIN_HALF_LIVES = 10
 """So much healthy time is needed at the least."""
 
@@ -60,7 +60,7 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
             f"不予发布：计算图与定义相差 {parity:.1e}，超过 {PARITY_LIMIT:g}",
         )
     learnt = FitCard(
-        family=FAMILY,
+        family=FAMILY[recipe.way],
         samples=rows,
         groups=recipe.blocks,
         data=fingerprint(table),
@@ -76,7 +76,7 @@ def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard,
     values = table.values
     model = learn(values, recipe)
     blocks = np.array_split(np.arange(len(values)), recipe.blocks)
-    far, furthest = held_out(model, smoothed(model, values), blocks, recipe.trim)
+    far, furthest = held_out(model, smoothed(model, values), blocks, recipe)
     model = model._replace(
         far=conformal_quantile(far, recipe.reject_rate)[0], furthest=conformal_quantile(furthest, recipe.reject_rate)[0]
     )
@@ -100,9 +100,7 @@ def independent_after(half_life: float) -> float:
 def parity_gap(onnx: bytes, model: Health, values: Doubles) -> float:
     """Return the largest difference between the graph, fed its own state, and numpy over the rows of `values`."""
     session = open_session(onnx)
-    far, each = distances(model, smoothed(model, values))
-    parts = each / model.furthest
-    score = np.maximum(far / model.far, np.abs(parts).max(axis=1))
+    score, parts = scores(model, values)
     state, gap = first_state(values.shape[1]), 0.0
     for row, reading in enumerate(values):
         found, contributions, state = session.run(

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import InputError
 from models.evaluate import auroc
+from models.series.change import Change, watch_of
 from models.series.monitor import Monitor
 from models.series.table import Table
+
+Doubles = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
+Advance = Callable[[int, int], None]
 
 
 class SeriesEvaluation(msgspec.Struct, frozen=True):
@@ -23,6 +30,7 @@ class SeriesEvaluation(msgspec.Struct, frozen=True):
         false_alarm_rate: share of the healthy rows that is alarmed.
         missed_alarm_rate: share of the anomalous rows that is not.
         auroc: probability that an anomalous row scores above a healthy one, ties half; None where one kind is missing.
+        changes: where the score has changed for good, by rows of the table from 0.
     """
 
     rows: int
@@ -32,34 +40,91 @@ class SeriesEvaluation(msgspec.Struct, frozen=True):
     false_alarm_rate: float
     missed_alarm_rate: float
     auroc: float | None
+    changes: list[Change] = []
+
+
+class TwoOpinions(msgspec.Struct, frozen=True):
+    """Figures of two models on the same rows, and of alarming where both do, or either does."""
+
+    first: SeriesEvaluation
+    second: SeriesEvaluation
+    both: SeriesEvaluation
+    either: SeriesEvaluation
+
+
+class Followed(NamedTuple):
+    """What a model said of each row: the score in units of its reject limit, alarm or not, and whether it was warm."""
+
+    score: Doubles
+    alarm: Truths
+    warm: Truths
+    changes: list[Change]
+
+
+def follow(monitor: Monitor, table: Table, warm_up: Table | None = None, advance: Advance | None = None) -> Followed:
+    """Return what `monitor` says of `table`, fed from its first row on, after the rows of `warm_up` if given."""
+    if warm_up is not None:
+        list(monitor.follow_all(warm_up.values))
+    watch = watch_of(float(monitor.card.fit.recipe["half_life"]))
+    score, alarm, warm, changes = [], [], [], []
+    for row, finding in enumerate(monitor.follow_all(table.values)):
+        score.append(finding.score / finding.reject)
+        alarm.append(finding.verdict == "reject")
+        warm.append(finding.verdict is not None)
+        if change := watch.follow(finding.score):
+            changes.append(change)
+        if advance:
+            advance(row + 1, len(table.values))
+    return Followed(np.array(score), np.array(alarm), np.array(warm), changes)
 
 
 def judge(
-    monitor: Monitor, table: Table, warm_up: Table | None = None, advance: Callable[[int, int], None] | None = None
+    monitor: Monitor, table: Table, warm_up: Table | None = None, advance: Advance | None = None
 ) -> SeriesEvaluation:
-    """Return the figures of `monitor` on `table`, fed from its first row on, after the rows of `warm_up` if given.
+    """Return the figures of `monitor` on `table`, as `follow` feeds it.
 
     Raises InputError if the table has no labels or ends before the model is warm.
     """
+    label = _label(table)
+    found = follow(monitor, table, warm_up, advance)
+    return _figures(label, found.score, found.alarm, found.warm, found.changes)
+
+
+def judge_two(
+    first: Monitor, second: Monitor, table: Table, warm_up: Table | None = None, advance: Advance | None = None
+) -> TwoOpinions:
+    """Return the figures of two models of the same sensors on `table`; raises InputError as `judge`, or if they are not."""
+    if first.sensors != second.sensors:
+        raise InputError(
+            "sensors",
+            f"{first.card.name} and {second.card.name} do not read the same sensors; fit both on the same columns",
+            f"{first.card.name} 与 {second.card.name} 的传感器不同；请用相同的列训练",
+        )
+    label = _label(table)
+    one, other = (follow(monitor, table, warm_up, advance) for monitor in (first, second))
+    warm = one.warm & other.warm
+    return TwoOpinions(
+        _figures(label, one.score, one.alarm, warm, one.changes),
+        _figures(label, other.score, other.alarm, warm, other.changes),
+        _figures(label, np.minimum(one.score, other.score), one.alarm & other.alarm, warm, []),
+        _figures(label, np.maximum(one.score, other.score), one.alarm | other.alarm, warm, []),
+    )
+
+
+def _label(table: Table) -> Truths:
     if table.label is None:
         raise InputError(
             "no_label",
             "the series have no column of labels; name it with --label",
             "数据没有标注列；请用 --label 指定",
         )
-    if warm_up is not None:
-        list(monitor.follow_all(warm_up.values))
-    score, alarm, judged = [], [], []
-    for row, finding in enumerate(monitor.follow_all(table.values)):
-        score.append(finding.score)
-        alarm.append(finding.verdict == "reject")
-        judged.append(finding.verdict is not None)
-        if advance:
-            advance(row + 1, len(table.values))
-    keep = np.array(judged)
-    if not keep.any():
+    return table.label
+
+
+def _figures(label: Truths, score: Doubles, alarm: Truths, warm: Truths, changes: list[Change]) -> SeriesEvaluation:
+    if not warm.any():
         raise InputError("no_rows", "the series end before the model is warm", "数据太短：模型预热尚未完成就已结束")
-    truth, alarmed, scores = table.label[keep], np.array(alarm)[keep], np.array(score)[keep]
+    truth, alarmed, scores = label[warm], alarm[warm], score[warm]
     hits, false = int((alarmed & truth).sum()), int((alarmed & ~truth).sum())
     bad, good = int(truth.sum()), int((~truth).sum())
     return SeriesEvaluation(
@@ -70,6 +135,7 @@ def judge(
         false_alarm_rate=false / good if good else 0.0,
         missed_alarm_rate=(bad - hits) / bad if bad else 0.0,
         auroc=auroc(scores[~truth], scores[truth]) if bad and good else None,
+        changes=changes,
     )
 
 

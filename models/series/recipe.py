@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +25,8 @@ class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         review_rate: wanted share of healthy readings sent to review or rejected.
         reject_rate: wanted share of healthy readings rejected.
         margin: factor on both limits for what a short healthy time has not shown yet.
+        way: how unusual is measured; "pca" is the second opinion, see `pca`.
+        explained: of the second opinion: share of the variance that its main components explain.
     """
 
     name: str
@@ -34,6 +37,8 @@ class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     review_rate: float = 0.05
     reject_rate: float = 0.01
     margin: float = 1.5
+    way: Literal["mahalanobis", "pca"] = "mahalanobis"
+    explained: float = 0.85
 
 
 def load_recipe(path: Path) -> HealthRecipe:
@@ -57,6 +62,7 @@ def check(recipe: HealthRecipe, where: str) -> HealthRecipe:
         "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
         "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,
         "margin must be between 1 and 10": 1 <= recipe.margin <= 10,
+        "explained must be between 0.3 and 0.99": 0.3 <= recipe.explained <= 0.99,
     }
     for rule, kept in rules.items():
         if not kept:

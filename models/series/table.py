@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +51,17 @@ def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = N
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            delimiter = max(";,\t", key=first.count)
-            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-            rows = list(islice(csv.reader(file, delimiter=delimiter), MOST_ROWS + 1))
+            return read_text(file, str(path), sensors=sensors, label=label)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("series", f"{path}: cannot be read: {error}", f"{path}：无法读取：{error}") from error
+
+
+def read_text(file: TextIO, path: str, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
+    """Return the series in an open file, called `path` in errors; else as `read_table`."""
+    first = file.readline()
+    delimiter = max(";,\t", key=first.count)
+    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    rows = list(islice(csv.reader(file, delimiter=delimiter), MOST_ROWS + 1))
     rows = [row for row in rows if row]
     if len(rows) > MOST_ROWS or len(rows) < 2 or len(set(names)) != len(names):
         raise InputError(
@@ -85,7 +90,7 @@ def fingerprint(table: Table) -> str:
     return digest.hexdigest()
 
 
-def _equally_long(path: Path, rows: Sequence[Sequence[str]], width: int) -> None:
+def _equally_long(path: str, rows: Sequence[Sequence[str]], width: int) -> None:
     for number, row in enumerate(rows, 2):
         if len(row) != width:
             raise InputError(
@@ -108,7 +113,7 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _numbers(path: Path, name: str, cells: Sequence[str]) -> Iterator[float]:
+def _numbers(path: str, name: str, cells: Sequence[str]) -> Iterator[float]:
     for row, cell in enumerate(cells, 2):
         number = _number(cell)
         if number is None or np.isinf(number):

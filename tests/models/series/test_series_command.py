@@ -45,6 +45,12 @@ def test_from_a_file_to_a_judged_bundle(tmp_path: Path) -> None:
     found = json.loads(judged.output)
     assert found["f1"] > 0.95 > found["always_f1"]
     assert found["false_alarm_rate"] < 0.02
+    second = str(tmp_path / "second")
+    words = ["fit", "series", str(healthy), "--kind", "pca", "--out", second, "--key", str(key), "--name", "other"]
+    assert RUN.invoke(app, words).exit_code == 0
+    words = ["evaluate", str(out), "--beside", second, "--series", str(labelled), "--trust", trust]
+    shown = RUN.invoke(app, [*words, "--lang", "zh"]).output
+    assert all(said in shown for said in ("pump", "other", "两者都报", "任一报", "升高")), shown
 
 
 @pytest.mark.parametrize(
