@@ -116,12 +116,12 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (task.limits.memory, task.limits.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (task.limits.cpu_s, task.limits.cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(10)
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
     from models.errors import ModelError
 
     try:
         if isinstance(task, FitTask):
+            os.nice(5)  # it can wait; somebody waits for a look
             _fit(task, folder)
         else:
             _look(task, folder)

@@ -13,7 +13,8 @@ from models.vision.synthetic import picture
 SERIES = 20
 """Seed of the pictures a zoo model is fitted on; demos and tests judge it on other series."""
 
-PICTURES = 200
+PICTURES = 120
+"""As many parts as a limit of 1 % needs to be more than provisional, and a few."""
 
 
 def zoo_names() -> list[str]:

@@ -31,7 +31,7 @@ from protocols.uplink.messages import MEDIA_TYPE
 from tests.cloud.conftest import Cluster, Company
 from tests.cloud.test_isolation_api import LAST, _ids
 
-EXAMPLES = int(os.environ.get("SUNMAO_FUZZ_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("SUNMAO_FUZZ_EXAMPLES", "2"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

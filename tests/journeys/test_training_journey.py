@@ -24,7 +24,7 @@ from tests.doubles.plant import Plant
 from tests.journeys.conftest import Company
 from tests.journeys.test_every_page import OVERFLOW, picture
 
-pytestmark = [pytest.mark.chromium, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(400)]
 
 GOOD, TABLET = 30, {"width": 820, "height": 1180}
 
@@ -98,7 +98,7 @@ def test_from_thirty_pictures_to_a_second_version(open_browser, found, cloud: st
     page.goto(page_of_set)
     page.get_by_role("button", name="Train again").click()
     second = page.locator(".version").filter(has_text="Version 2")
-    expect(second).to_be_visible(timeout=60_000)
+    expect(second).to_be_visible(timeout=150_000)
     expect(second.locator("thead th")).to_have_text(["Figure", "This version", "Before"])
     expect(second.locator(".mark")).to_have_text(re.compile("before|another"))
     look(page, "second-en")
@@ -126,7 +126,7 @@ def upload_and_train(page: Page) -> None:
     page.get_by_role("button", name="Train the model").click()
     expect(page.locator(".fit-stage")).to_be_visible()
     look(page, "running-en")
-    expect(page.locator(".version").filter(has_text="Version 1")).to_be_visible(timeout=60_000)
+    expect(page.locator(".version").filter(has_text="Version 1")).to_be_visible(timeout=150_000)
     expect(page.locator(".version .mark")).to_have_text("First version")
 
 

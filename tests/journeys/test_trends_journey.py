@@ -123,7 +123,8 @@ def test_the_places_behind_more(open_browser, works: Company, factory: Factory) 
     page = open_browser("en", "phone", company=works)
     expect(page.locator(".side")).not_to_be_visible()
     page.get_by_role("button", name="More").click()
-    for place in page.locator(".places a").all():
+    for place in page.locator(".places a").all():  # the last of them a swipe away
+        place.scroll_into_view_if_needed()
         expect(place).to_be_in_viewport()
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
     page.keyboard.press("Escape")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.bundle import write_bundle
+from models.card import format_card, parse_card
 from models.release import Release
 from models.signing import create_key, load_key, public_key
 from models.vision.fit import fit
@@ -39,11 +42,22 @@ def good_pictures() -> list[Grey]:
 
 
 @pytest.fixture(scope="session")
-def release(good_pictures: list[Grey]) -> Release:
-    """The zoo's part-surface, fitted as the command fits it."""
-    return fit(
-        good_pictures, Parts("listed", [str(part) for part in range(len(good_pictures))]), zoo_recipe("part-surface")
-    )
+def release(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Release:
+    """The zoo's part-surface, fitted as the command fits it: by the first worker that needs it, for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    kept = folder / "zoo"
+    with (folder / "zoo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            pictures = request.getfixturevalue("good_pictures")
+            parts = Parts("listed", [str(part) for part in range(len(pictures))])
+            made = fit(pictures, parts, zoo_recipe("part-surface"))
+            kept.mkdir()
+            (kept / "card.toml").write_bytes(format_card(made.card))
+            (kept / "model.onnx").write_bytes(made.onnx)
+    return Release(parse_card((kept / "card.toml").read_bytes()), (kept / "model.onnx").read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ async def upload(company: Company, set_id: str, content: bytes, **query: str) ->
 
 async def ended(company: Company, fit: dict[str, Any]) -> dict[str, Any]:
     """Wait until a fit has ended and return it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             found: dict[str, Any] = (await company.http.get(f"/api/v1/training/fits/{fit['id']}")).json()
             if found["state"] not in {"waiting", "running"}:
