@@ -40,6 +40,9 @@ from cloud.production import routes as production
 from cloud.production.service import Production, keep_up_to_date, note_readings
 from cloud.quality import routes as quality
 from cloud.quality.service import Quality, store_inspections
+from cloud.registry import routes as registry
+from cloud.registry.service import Registry
+from cloud.registry.tasks import keep_rolling_out
 from cloud.reports import routes as reports
 from cloud.reports.compose import Composer, Sources
 from cloud.reports.service import Reports
@@ -78,7 +81,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -102,6 +105,7 @@ def create_app(
             sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
             state.reports = Reports(db, state.notify, Composer(sources))
             state.training = Training(db, secrets)
+            state.registry = Registry(db, state.training)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
                 asyncio.create_task(listener.run()),
@@ -112,6 +116,7 @@ def create_app(
                 asyncio.create_task(keep_evaluated(db, listener, doors)),
                 asyncio.create_task(keep_reporting(db, state.reports)),
                 asyncio.create_task(keep_fitting(db, state.training)),
+                asyncio.create_task(keep_rolling_out(db, state.registry)),
             ]
             if cold_store:
                 tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
@@ -135,7 +140,9 @@ def create_app(
     app.state.api_rate = RateLimit(API_BURST, API_PERIOD_S)
     app.add_middleware(Idempotency, secret=secrets.lookup_key)
     app.add_middleware(RateHeaders)
-    app.add_middleware(BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES, **training.UPLOADS})
+    app.add_middleware(
+        BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES, **training.UPLOADS, **registry.UPLOADS}
+    )
     app.add_middleware(RememberAddress)
     errors.install(app)
     for domain in (
@@ -150,6 +157,7 @@ def create_app(
         alarms,
         reports,
         training,
+        registry,
     ):
         app.include_router(domain.router)
 

@@ -20,6 +20,7 @@ from edge_agent.diagnose import Diagnosis
 from edge_agent.forward import Forwarder
 from edge_agent.health import HealthReporter
 from edge_agent.identity import Login
+from edge_agent.model_orders import ModelOrders
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
@@ -88,6 +89,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             ("status", reporter.write_status),
             ("health", reporter.report),
             ("diagnostics", Diagnosis(path, lambda: reconfigurer.config, link, login).run),
+            ("models", ModelOrders(devices, lambda: reconfigurer.config, link, login).run),
             ("memory", _give_back_memory),
         ]
         await _run_until(stop, [supervise(name, work, buffer.announce) for name, work in parts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
@@ -18,6 +18,9 @@ from protocols.errors import ConfigError
 from protocols.reading import Reading
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, PointRef
+
+if TYPE_CHECKING:
+    from edge_agent.inspect.model_switch import ModelSwitch
 
 
 class Part(Protocol):
@@ -39,6 +42,15 @@ class ListeningPart(Part, Protocol):
 
     def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
         """Take live readings of one of them; neither blocks nor fails."""
+
+
+@runtime_checkable
+class ModelRunner(Protocol):
+    """A part whose models may come from the cloud."""
+
+    @property
+    def models(self) -> ModelSwitch:
+        """What models it runs."""
 
 
 class Changes(NamedTuple):
@@ -139,6 +151,14 @@ class Parts:
     def reports(self) -> list[DeviceReport]:
         """Return every device as it is now, in the order of the configuration."""
         return [running.part.report() for running in self._running.values()]
+
+    def models(self) -> dict[str, ModelSwitch]:
+        """Return what models the inspection stations run, by station."""
+        return {
+            name: running.part.models
+            for name, running in self._running.items()
+            if isinstance(running.settings, InspectionConfig) and isinstance(running.part, ModelRunner)
+        }
 
     def missed(self) -> dict[str, int]:
         """Return the missed poll cycles by device."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import binascii
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, get_args
@@ -119,6 +120,34 @@ class Outcomes(NamedTuple):
 async def outcomes(connection: AsyncConnection, equipment_id: UUID, start: datetime, end: datetime) -> list[Outcomes]:
     """Return what inspections at the equipment found in [start, end), by minute, within the caller's transaction."""
     return [Outcomes(*row) for row in await store.count_by_minute(connection, equipment_id, start, end)]
+
+
+class ModelRecord(NamedTuple):
+    """What a model did at some stations, deciding and beside another that decided; times are p95 in microseconds.
+
+    `other_rejects`: of the parts it judged beside another, those that one rejected; `differing`: those just one of them did.
+    """
+
+    parts: int
+    rejects: int
+    p95_us: int | None
+    shadow_parts: int
+    shadow_rejects: int
+    shadow_p95_us: int | None
+    other_rejects: int
+    differing: int
+
+
+async def model_record(
+    connection: AsyncConnection, equipment: Sequence[UUID], model: str, version: str, since: datetime
+) -> ModelRecord:
+    """Return what a model did at these stations since then, within the caller's transaction."""
+    return ModelRecord(**await store.count_by_model(connection, equipment, model, version, since))
+
+
+async def last_parts(connection: AsyncConnection, equipment: Sequence[UUID], most: int) -> tuple[int, int]:
+    """Return how many parts there are among the last `most` of each station, and how many of them were rejected."""
+    return await store.count_last(connection, equipment, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from cloud.core.keyset import NEWEST
 from protocols.uplink.messages import Inspection as Delivered
+from protocols.uplink.messages import SecondOpinion
 
 _COLUMNS = """
     id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
@@ -50,15 +51,17 @@ async def insert(
             await cursor.execute(
                 """
                 INSERT INTO inspection (tenant_id, id, equipment_id, agent_id, ts, part, verdict, score, review_limit,
-                                        reject_limit, model, model_version, latency_us)
+                                        reject_limit, model, model_version, latency_us, shadow_model, shadow_version,
+                                        shadow_verdict, shadow_score, shadow_latency_us)
                 VALUES (current_tenant(), %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond',
-                        %s, %s, %s, %s, %s, %s, %s, %s)
+                        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 ON CONFLICT DO NOTHING
                 """,
                 [
                     *(identity, equipment[inspection.device], agent, inspection.time),
                     *(inspection.part, inspection.verdict, inspection.score, inspection.review_limit),
                     *(inspection.reject_limit, inspection.model, inspection.model_version, inspection.latency_us),
+                    *(_second(inspection.shadow)),
                 ],
             )
             if cursor.rowcount == 0:
@@ -75,6 +78,12 @@ async def insert(
                     if content
                 ],
             )
+
+
+def _second(opinion: SecondOpinion | None) -> tuple[str | float | int | None, ...]:
+    if opinion is None:
+        return (None,) * 5
+    return (opinion.model, opinion.model_version, opinion.verdict, opinion.score, opinion.latency_us)
 
 
 async def select_page(
@@ -207,6 +216,45 @@ async def count_words(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return dict(await cursor.fetchone() or {})
+
+
+async def count_by_model(
+    connection: AsyncConnection, equipment: Sequence[UUID], model: str, version: str, since: datetime
+) -> dict[str, Any]:
+    """Return how a model decided at these stations since then, and how it would have: see `service.ModelRecord`."""
+    query = """
+        SELECT count(*) FILTER (WHERE deciding) AS parts, count(*) FILTER (WHERE deciding AND verdict = 'reject') AS rejects,
+               percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_us) FILTER (WHERE deciding) AS p95_us,
+               count(*) FILTER (WHERE beside) AS shadow_parts,
+               count(*) FILTER (WHERE beside AND shadow_verdict = 'reject') AS shadow_rejects,
+               percentile_disc(0.95) WITHIN GROUP (ORDER BY shadow_latency_us) FILTER (WHERE beside) AS shadow_p95_us,
+               count(*) FILTER (WHERE beside AND verdict = 'reject') AS other_rejects,
+               count(*) FILTER (WHERE beside AND (verdict = 'reject') <> (shadow_verdict = 'reject')) AS differing
+        FROM (
+            SELECT verdict, latency_us, shadow_verdict, shadow_latency_us,
+                   (model, model_version) = (%(model)s, %(version)s) AS deciding,
+                   coalesce((shadow_model, shadow_version) = (%(model)s, %(version)s), false) AS beside
+            FROM inspection WHERE tenant_id = current_tenant() AND equipment_id = ANY (%(equipment)s) AND ts >= %(since)s) seen
+    """
+    values = {"equipment": list(equipment), "model": model, "version": version, "since": since}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return dict(await cursor.fetchone() or {})
+
+
+async def count_last(connection: AsyncConnection, equipment: Sequence[UUID], most: int) -> tuple[int, int]:
+    """Return how many of the last `most` parts of each station there are, and how many of them were rejected."""
+    cursor = await connection.execute(
+        """
+        SELECT count(*), count(*) FILTER (WHERE verdict = 'reject') FROM unnest(%s::uuid[]) AS station (id)
+        CROSS JOIN LATERAL (
+            SELECT verdict FROM inspection i WHERE i.tenant_id = current_tenant() AND i.equipment_id = station.id
+            ORDER BY ts DESC, id DESC LIMIT %s) latest
+        """,
+        [list(equipment), most],
+    )
+    row = await cursor.fetchone()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 async def select_defect_names(connection: AsyncConnection, limit: int) -> list[str]:

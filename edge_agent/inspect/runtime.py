@@ -20,6 +20,7 @@ from models.session import Way
 from models.trial import try_bundle
 from models.vision.detector import Detector, Finding, heatmap_png
 from models.vision.pictures import decode, fit_to
+from protocols.uplink.messages import SecondOpinion
 
 EVIDENCE_SIDE = 640
 HEATMAP_SIDE = 256
@@ -97,6 +98,18 @@ def judge(detector: Detector, content: bytes, name: str) -> Judgement:
         evidence_jpeg(picture),
         heatmap_png(finding, _within(picture.size, HEATMAP_SIDE)),
     )
+
+
+def second_opinion(detector: Detector, content: bytes, name: str) -> SecondOpinion | None:
+    """Return what a model beside the deciding one says of the file; None if it can say nothing."""
+    begin = time.perf_counter_ns()
+    try:
+        finding = detector.inspect(fit_to(decode(content, name), detector.side))
+    except InputError:
+        return None
+    latency_us = (time.perf_counter_ns() - begin) // 1000
+    card = detector.card
+    return SecondOpinion(card.name, card.version, finding.verdict, finding.score, latency_us)
 
 
 def evidence_jpeg(picture: Image.Image) -> bytes:

@@ -16,17 +16,18 @@ from typing import NamedTuple
 from edge_agent.config import Config, InspectionConfig
 from edge_agent.inspect.capture import Capture
 from edge_agent.inspect.drift_watch import DriftWatch
+from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.output import Output
 from edge_agent.inspect.punctuality import Punctuality
-from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge, load_detector
+from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
-from models.verdict import VERDICTS
+from models.verdict import VERDICTS, Verdict
 from models.vision.detector import Detector
 from protocols.reading import GOOD, UNCERTAIN, Reading, now_us, plausible_time
 from protocols.text import Text
-from protocols.uplink.messages import DeviceReport, Inspection, PointRef
+from protocols.uplink.messages import DeviceReport, Inspection, PointRef, SecondOpinion
 
 POLL_S = 0.1
 RETRY_S = 2.0
@@ -37,6 +38,7 @@ GROUP = 8
 class _Judged(NamedTuple):
     picture: Picture
     identifier: str
+    content: bytes
     judgement: Judgement
 
 
@@ -69,6 +71,8 @@ class Station:
         self._arrived = asyncio.Event()
         self._punctuality = Punctuality(inspection.device, sink.announce)
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
+        self._models = ModelSwitch(inspection, config, sink.announce, self._arrived.set)
+        self._failing: Text | None = None
         self._capture: Capture | None = None
         if inspection.camera and inspection.trigger:
             self._points.append(PointRef(inspection.device, "response", "inspection_response", "SEC"))
@@ -105,21 +109,25 @@ class Station:
         while True:
             stamp = await asyncio.to_thread(bundle_stamp, self._config.bundle)
             try:
-                detector, _ = await asyncio.to_thread(
-                    load_detector, self._config.bundle, self._config.trust, self._whole().agent.state_dir
-                )
+                detector = await self._models.begin()
                 await asyncio.to_thread(self._folder.prepare)
                 await self._serve(detector)
             except ModelError as error:
                 self._set_state("down", "model_refused", Text(error.en, error.zh))
                 # A trial run is costly, and a refused bundle stays refused until somebody replaces it.
-                while await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
+                while not self._models.waits and await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
                     await asyncio.sleep(RETRY_S)
+                await self._models.changed(None)
             except OSError as error:
                 where = os.fsencode(error.filename or self._config.folder).decode("utf-8", "replace")
                 reason = Text(f"{where}: {error.strerror}", f"{where}:{error.strerror}")
                 self._set_state("down", "folder_unusable", reason)
                 await asyncio.sleep(RETRY_S)
+
+    @property
+    def models(self) -> ModelSwitch:
+        """What models it runs."""
+        return self._models
 
     def report(self) -> DeviceReport:
         """Return the station as it is now."""
@@ -145,10 +153,7 @@ class Station:
 
     async def _serve(self, detector: Detector) -> None:
         """Judge what arrives, and beside it take pictures, for ever; raises OSError if the folder cannot be used."""
-        self._model = f"{detector.card.name} {detector.card.version}"
-        self._drift = await asyncio.to_thread(
-            DriftWatch, self._config, detector, self._whole().agent.state_dir, self._sink.announce
-        )
+        await self._follow(detector)
         if self._capture is None:
             await self._inspect(detector, None)
             return
@@ -158,9 +163,20 @@ class Station:
         finally:
             await _ended(taking)
 
+    async def _follow(self, detector: Detector) -> None:
+        """Name what is said by `detector` from here on, and watch for drift against its own parts."""
+        self._model = f"{detector.card.name} {detector.card.version}"
+        self._drift = await asyncio.to_thread(
+            DriftWatch, self._config, detector, self._whole().agent.state_dir, self._sink.announce
+        )
+
     async def _inspect(self, detector: Detector, taking: asyncio.Task[None] | None) -> None:
         while True:
             self._arrived.clear()
+            if self._models.waits and (changed := await self._models.changed(detector)):
+                if changed is not detector:
+                    await self._follow(changed)
+                detector = changed
             pictures = await asyncio.to_thread(self._folder.arrived, GROUP)
             if taking is not None and taking.done():
                 taking.result()
@@ -169,16 +185,12 @@ class Station:
             else:
                 self._set_state("up", "inspecting", Text("", ""))
             outcomes = [await asyncio.to_thread(self._judge, detector, picture) for picture in pictures]
+            if self._failing:
+                await self._models.give_back(self._failing)
+                self._failing = None
             settled = [outcome for outcome in outcomes if outcome is not None]
             for outcome in settled:
-                if isinstance(outcome, _Judged):
-                    self._add(detector, outcome)
-                else:
-                    self._sink.announce(
-                        self._config.device,
-                        "picture_set_aside",
-                        Text(f"moved to bad/: {outcome.why.en}", f"已移至 bad/:{outcome.why.zh}"),
-                    )
+                await self._note(detector, outcome)
             if settled:
                 await self._sink.flush()
                 await asyncio.to_thread(self._move, settled)
@@ -189,6 +201,13 @@ class Station:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._arrived.wait()
+
+    async def _note(self, detector: Detector, outcome: _Judged | _SetAside) -> None:
+        if isinstance(outcome, _Judged):
+            await self._take(detector, outcome)
+            return
+        text = Text(f"moved to bad/: {outcome.why.en}", f"已移至 bad/:{outcome.why.zh}")
+        self._sink.announce(self._config.device, "picture_set_aside", text)
 
     def _judge(self, detector: Detector, picture: Picture) -> _Judged | _SetAside | None:
         """Return what came of the picture; None if it is gone, or unreadable but perhaps still being written."""
@@ -205,13 +224,26 @@ class Station:
         except InputError as error:
             why = error
         else:
-            return _Judged(picture, picture_id(self._config.device, picture, content), judgement)
+            return _Judged(picture, picture_id(self._config.device, picture, content), content, judgement)
+        if why.reason == "no_score" and self._models.on_trial:
+            self._failing = Text(why.en, why.zh)
+            return None
         if why.reason == "unreadable" and picture.settled_s < PATIENCE_S:
             return None
         return _SetAside(picture, picture_id(self._config.device, picture, content), why)
 
-    def _add(self, detector: Detector, judged: _Judged) -> None:
+    async def _take(self, detector: Detector, judged: _Judged) -> None:
+        """Do what a verdict calls for; only then hear what the model beside it says, and note both."""
         arrived = now_us()
+        after_s = (arrived - judged.picture.taken_ns // 1000) / 1e6
+        late = self._settle(judged.picture.part, judged.judgement.finding.verdict, after_s)
+        second = await self._models.second(judged.content, judged.picture.part)
+        await self._models.judged(judged.judgement.latency_us)
+        self._add(detector, judged, arrived, late=late, second=second)
+
+    def _add(
+        self, detector: Detector, judged: _Judged, arrived: int, *, late: bool, second: SecondOpinion | None
+    ) -> None:
         time = plausible_time(judged.picture.taken_ns // 1000, arrived)
         finding, latency_us = judged.judgement.finding, judged.judgement.latency_us
         inspection = Inspection(
@@ -228,9 +260,9 @@ class Station:
             latency_us=latency_us,
             picture=judged.judgement.picture,
             heatmap=judged.judgement.heatmap,
+            shadow=second,
         )
         after_s = (arrived - judged.picture.taken_ns // 1000) / 1e6
-        late = self._settle(inspection, after_s)
         values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, after_s)
         qualities = (UNCERTAIN if late else GOOD, GOOD, GOOD, GOOD)
         readings = [
@@ -243,17 +275,17 @@ class Station:
         ):
             self._sink.add_readings(measured)
 
-    def _settle(self, inspection: Inspection, after_s: float) -> bool:
+    def _settle(self, part: str, verdict: Verdict, after_s: float) -> bool:
         """Do what the verdict calls for, `after_s` seconds after the part came, and return whether that is too late."""
         trigger = self._config.trigger
         if trigger is not None and after_s > trigger.deadline_s:
-            self._punctuality.late(inspection.part, after_s, trigger.deadline_s)
+            self._punctuality.late(part, after_s, trigger.deadline_s)
             # By now another part lies where this one would be rejected.
-            self._safe(f"{inspection.part} judged too late")
+            self._safe(f"{part} judged too late")
             return True
         self._punctuality.in_time()
-        if self._output and inspection.verdict == "reject":
-            self._output.reject(inspection.part)
+        if self._output and verdict == "reject":
+            self._output.reject(part)
         return False
 
     def _missing(self, part: str, why: Text) -> None:

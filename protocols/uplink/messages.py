@@ -80,6 +80,16 @@ class TextReading(msgspec.Struct, frozen=True, array_like=True):
     quality: int
 
 
+class SecondOpinion(msgspec.Struct, frozen=True):
+    """What a model on its way in would have said of a part that another one judged; its score is in its own units."""
+
+    model: str
+    model_version: str
+    verdict: str
+    score: float
+    latency_us: int
+
+
 class Inspection(msgspec.Struct, frozen=True):
     """One inspected part: the verdict, what it rests on, and the pictures that show why.
 
@@ -94,6 +104,7 @@ class Inspection(msgspec.Struct, frozen=True):
         model, model_version: the bundle's name and version.
         latency_us: from picture read to verdict, microseconds.
         picture: JPEG of the part. heatmap: PNG, same aspect ratio, grey, brighter = more unusual.
+        shadow: what a model that judges beside says, if one does and could.
     """
 
     id: str
@@ -109,6 +120,7 @@ class Inspection(msgspec.Struct, frozen=True):
     latency_us: int
     picture: bytes
     heatmap: bytes
+    shadow: SecondOpinion | None = None
 
 
 class Event(msgspec.Struct, frozen=True):

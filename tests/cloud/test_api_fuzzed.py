@@ -46,7 +46,7 @@ NOT_WALKED = {
 }
 
 
-@schemathesis.serializer(MEDIA_TYPE)
+@schemathesis.serializer(MEDIA_TYPE, "application/zip")
 def _message(_: object, value: object) -> bytes:
     """What is made up for a binary body goes as it is."""
     return value if isinstance(value, bytes) else str(value).encode()

@@ -6,9 +6,10 @@ import asyncio
 import csv
 import io
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -22,14 +23,21 @@ from cloud.core.audit_chain import Verdict
 from cloud.core.db import Database, enter, prepare
 from cloud.core.migrate import MIGRATIONS
 from cloud.core.principal import TenantScope
+from cloud.registry.store import FILES
+from cloud.training import store as training
 from protocols.errors import ConfigError
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection
+from protocols.uplink.models import ModelsReport, StationModels
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
+from tests.cloud.registry.bundles import Shelf, shelf
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
 from tests.cloud.training.pictures import part, png
 from tests.cloud.training.test_training import GOOD, ended, upload
 from tests.doubles.agent import AgentDouble
+from tests.edge_agent.inspect.conftest import SignedBundle, small_bundle
+
+__all__ = ["small_bundle"]
 
 CONFIGURATION = "[buffer]\nlimit_mb = 42\n"
 # Changes that are no acts of a person, with where they are accounted for instead.
@@ -41,6 +49,8 @@ NO_ACT = {
     "POST /api/v1/uplink/diagnostics": "gives what was recorded when it was asked",
     "POST /api/v1/uplink/diagnostics/answer": "kept with its question",
     "POST /api/v1/alarms/rules/test": "reads what is stored, and leaves nothing behind",
+    "POST /api/v1/uplink/models": "what stations run replaces what they ran before",
+    "POST /api/v1/uplink/models/part": "reads",
     "POST /api/v1/training/pictures": "a picture, kept with who added it",
     "POST /api/v1/training/trials": "judges a picture, and keeps nothing",
     "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
@@ -62,7 +72,14 @@ ANEW: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_every_operation_that_changes_something_writes_an_entry(company: Company, db: Database) -> None:
+@pytest.fixture
+def models(tmp_path: Path, small_bundle: SignedBundle) -> Shelf:
+    return shelf(tmp_path, small_bundle)
+
+
+async def test_every_operation_that_changes_something_writes_an_entry(
+    company: Company, db: Database, models: Shelf
+) -> None:
     ids = await _ids(company)
     person = {"email": f"p-{company.email}", "password": PASSWORD}
     ids["user_id"] = (await company.http.post("/api/v1/users", json=person)).json()["id"]
@@ -81,6 +98,9 @@ async def test_every_operation_that_changes_something_writes_an_entry(company: C
         ids["agent_id"] = agent.agent_id
         for number in range(GOOD):
             ids["digest"] = (await upload(company, ids["set_id"], png(number), part=part(number))).json()["digest"]
+        station = ModelsReport([StationModels("camera-1", "0" * 64)])
+        await agent.post("/uplink/models", station, token=True)
+        await _fitted(company, db, models, UUID(ids["set_id"]), ids)
         walked = sorted(
             operations(await _document(company)),
             # Deletions last, and of what is within something before the thing itself.
@@ -92,14 +112,41 @@ async def test_every_operation_that_changes_something_writes_an_entry(company: C
             if method == "GET" or left.pop(name, None):
                 continue
             before = await _count(db, company)
-            answer = await _act(company, name, path, ids)
+            answer = await _act(company, name, path, ids, models)
             assert answer.is_success, f"{name}: tell this test how to do it: {answer.text}"
             assert await _count(db, company) > before, f"{name} writes no entry into the audit log"
     assert not left, "no longer operations"
 
 
-async def _act(company: Company, name: str, path: str, ids: dict[str, str]) -> httpx.Response:
+async def _fitted(company: Company, db: Database, models: Shelf, set_id: UUID, ids: dict[str, str]) -> None:
+    """Store version "2" of the shelf as if it had been fitted here."""
+    ids["fitted_id"] = str(identity := uuid4())
+    files = {column: models.files("2")[name] for name, column in FILES.items()}
+    row = {"id": identity, "set_id": set_id, "parent_id": None, "number": 1, "digest": models.digests["2"]}
+    row |= {"signer": models.trust, "figures": {}, "created_by": "test"}
+    async with db.tenant(company.scope) as connection:
+        await training.insert_fit(connection, identity, set_id, {}, "test")
+        await connection.execute("UPDATE training_fit SET state = 'done' WHERE id = %s", [identity])
+        await training.insert_version(connection, row | files)
+
+
+async def _act(company: Company, name: str, path: str, ids: dict[str, str], models: Shelf) -> httpx.Response:
     match name:
+        case "POST /api/v1/models":
+            await company.http.post("/api/v1/models/keys", json={"public_key": models.trust, "name": "shelf"})
+            answer = await company.http.post(path, content=models.zip("1"), headers={"Content-Type": "application/zip"})
+            ids["model_id"] = answer.json()["id"]
+            return answer
+        case "POST /api/v1/models/from-training":
+            return await company.http.post(path, json={"training_version_id": ids["fitted_id"]})
+        case "POST /api/v1/rollouts":
+            stations = {each["name"]: each["id"] for each in (await company.http.get("/api/v1/equipment")).json()}
+            body = {"version_id": ids["model_id"], "stations": [stations["camera-1"]]}
+            answer = await company.http.post(path, json=body)
+            ids["rollout_id"] = answer.json()["id"]
+            return answer
+        case "DELETE /api/v1/models/keys":
+            return await company.http.delete(path, params={"public_key": models.trust})
         case "POST /api/v1/sessions":
             return await company.http.post(path, json={"email": company.email, "password": PASSWORD})
         case "POST /api/v1/agents/enrol":

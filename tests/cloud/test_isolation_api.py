@@ -50,6 +50,10 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/alarms/{alarm_id}/shelf": {"reason": "sensor"},
     "PUT /api/v1/retention": {"rules": []},
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
+    "POST /api/v1/models": None,
+    "POST /api/v1/models/from-training": {"training_version_id": "{version_id}"},
+    "POST /api/v1/models/keys": {"public_key": "A" * 43 + "=", "name": "ours"},
+    "POST /api/v1/rollouts": {"version_id": "{version_id}", "stations": ["{equipment_id}"]},
     "POST /api/v1/training/sets": {"name": "ours"},
     "PATCH /api/v1/training/sets/{set_id}": {"keep_days": 7},
     "POST /api/v1/training/pictures": None,
@@ -118,6 +122,8 @@ BY_AGENTS = {
     "/api/v1/uplink/configuration/desired",
     "/api/v1/uplink/diagnostics",
     "/api/v1/uplink/diagnostics/answer",
+    "/api/v1/uplink/models",
+    "/api/v1/uplink/models/part",
 }
 NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
@@ -219,6 +225,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "set_id": (await company.http.post("/api/v1/training/sets", json={"name": "theirs-alone"})).json()["id"],
         "fit_id": "01999999-0000-7000-8000-000000000000",  # what a fit made is kept from others in training/test_training
         "version_id": "01999999-0000-7000-8000-000000000000",
+        "rollout_id": "01999999-0000-7000-8000-000000000000",  # roll-outs are kept from others in registry/test_rollouts
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
 
