@@ -60,6 +60,7 @@ PLACES = (
     Place("/reports", "report", Text("Reports", "报告"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
     Place("/training", "training", Text("Model training", "模型训练"), SETTING_UP, also=("/training/",)),
+    Place("/models", "model", Text("Models and roll-outs", "模型与下发"), SETTING_UP),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),

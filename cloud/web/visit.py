@@ -18,6 +18,7 @@ from cloud.identity.service import Identity
 from cloud.notify.service import Notify
 from cloud.production.service import Production
 from cloud.quality.service import Quality
+from cloud.registry.service import Registry
 from cloud.reports.service import Reports
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
@@ -39,6 +40,7 @@ class Domains:
     notify: Notify
     reports: Reports
     training: Training
+    registry: Registry
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -55,6 +57,7 @@ class Domains:
             "notify",
             "reports",
             "training",
+            "registry",
         )
         return cls(*(getattr(state, name) for name in names))
 

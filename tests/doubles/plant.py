@@ -46,6 +46,7 @@ from protocols.uplink.messages import (
     TokenReply,
     TokenRequest,
 )
+from protocols.uplink.models import MODELS, ModelOrder, ModelsReport, ModelsWanted, StationModels
 
 CONFIGURATION = '[buffer]\nlimit_mb = 2048\n\n[[device]]\nname = "meter-1"\ntemplate = "demo-energy-meter"\n'
 """What the plant's agent has in force."""
@@ -231,6 +232,11 @@ class Plant:
         now = now_us()
         columns, texts = columns_of([(PointRef(device, name, code, unit), Reading(name, value, GOOD, now, now))])
         self.deliver(Batch(columns=columns, texts=texts))
+
+    def runs(self, models: StationModels) -> ModelOrder | None:
+        """Say what an inspection station runs; return what it shall run."""
+        wanted = self._post(MODELS, ModelsReport([models]), ModelsWanted).orders
+        return wanted[0] if wanted else None
 
     def report_health(self, *, broken: str = "", config: ConfigReport | None = None) -> HealthReply:
         """Report what the agent is and how it fares; `config` says so of another configuration than its own."""

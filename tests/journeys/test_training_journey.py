@@ -19,6 +19,7 @@ from models.vision.detector import Detector, heatmap_png
 from models.vision.pictures import decode, fit_to
 from protocols.reading import now_us
 from protocols.uplink.messages import Inspection
+from protocols.uplink.models import StationModels
 from tests.cloud.training.pictures import part, png
 from tests.doubles.plant import Plant
 from tests.journeys.conftest import Company
@@ -102,7 +103,36 @@ def test_from_thirty_pictures_to_a_second_version(open_browser, found, cloud: st
     expect(second.locator("thead th")).to_have_text(["Figure", "This version", "Before"])
     expect(second.locator(".mark")).to_have_text(re.compile("before|another"))
     look(page, "second-en")
-    assert unpacked(page, 1, tmp_path).digest == bundle.digest, "the version before is there to go back to"
+    with httpx.Client(base_url=cloud, timeout=30) as client:
+        plant.client = client
+        roll_out_and_take_back(page, plant, bundle, unpacked(page, 2, tmp_path))
+
+
+def roll_out_and_take_back(page: Page, plant: Plant, first: Bundle, second: Bundle) -> None:
+    """The second version goes to the station, its verdicts are seen, and the first one is back."""
+    station = StationModels("camera-1", first.digest)
+    assert plant.runs(station) is None
+    page.locator(".version").filter(has_text="Version 2").get_by_role("button", name="Roll out").click()
+    page.wait_for_url("**/models?version=*")
+    expect(page.locator("select[aria-label='Model'] option:checked")).to_have_text("cap 2")
+    page.get_by_label("How").select_option("all")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator(".rollout .stages .here")).to_have_text("At all stations")
+    order = plant.runs(station)
+    assert order
+    assert order.run == second.digest
+    station = StationModels("camera-1", second.digest, first.digest, order=order.number, outcome="trial")
+    plant.runs(station)
+    plant.deliver_values([], inspections=[inspected(second, f"new-{number}", png(700 + number)) for number in range(3)])
+    expect(page.locator(".rollout")).to_contain_text("47 more parts")
+    page.reload()
+    expect(page.locator(".tile .mark")).to_have_text("On trial")
+    look(page, "models-en")
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.locator(".rollout .mark")).to_have_text("Taken back")
+    order = plant.runs(station)
+    assert order
+    assert order.run == first.digest
 
 
 def upload_and_train(page: Page) -> None:

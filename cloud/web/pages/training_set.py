@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
+
+from nicegui import ui
 
 from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, Scope
@@ -44,10 +47,11 @@ _HELD = Text("held back", "留作评估")
 _PART = Text("Part {part}", "工件 {part}")
 _REMOVE, _CLOSE = Text("Remove", "删除"), Text("Close", "关闭")
 _DOWNLOAD = Text("Download the model", "下载模型")
+_ROLL_OUT = Text("Roll out", "下发")
 _UNPACK = Text(
-    "Unpack it beside agent.toml at the box and name it in the station's table. The box takes it up at once, and only with"
-    " this company's key among those it trusts. To go back, name the version before.",
-    "在网关上解压到 agent.toml 旁，并在工位配置中填写以下内容。网关会立即启用；仅当信任列表中含有本企业公钥时才会接受。如需回退，填写上一版本即可。",
+    "Roll out sends it to the boxes, stage by stage. For the first model of a station, unpack the download beside agent.toml at the box"
+    " and name it in the station's table; a box takes models only with this company's key among those it trusts.",
+    "点击“下发”即可分阶段发送到网关。工位的首个模型请下载后解压到 agent.toml 旁，并在工位配置中填写以下内容；仅当信任列表中含有本企业公钥时网关才会接受。",
 )
 
 
@@ -85,6 +89,7 @@ class _SetPage:
             self._progress = FitProgress(visit, found.id, self.show, may_fit=may_fit)
         self._tried = box("card stack wide")
         self._versions = box("stack wide")
+        self._answers: dict[UUID, ui.element] = {}
 
     async def show(self) -> None:
         """Bring all but the forms up to date."""
@@ -181,6 +186,15 @@ class _SetPage:
         if await attempt(self._visit, self._answer, Scope.OPERATE, act):
             await self.show()
 
+    async def _release(self, version_id: UUID) -> None:
+        """Put a version among the released models, and go where it is rolled out."""
+
+        async def act(principal: Principal) -> None:
+            released = await self._visit.domains.registry.release(principal, version_id)
+            ui.navigate.to(f"/models?version={released.id}")
+
+        await attempt(self._visit, self._answers[version_id], Scope.ENGINEER, act)
+
     def _show_versions(self, versions: list[Version]) -> None:
         say = self._visit.say
         self._versions.clear()
@@ -192,11 +206,16 @@ class _SetPage:
                 Words(say(_UNPACK), "muted", tag="p")
                 Words(configuration_of(versions[0]), "command", tag="div")
             Words(say(_VERSIONS), tag="h2")
+            answers = self._answers = {}
             for each in versions:
                 with box("card stack wide version"):
                     show_version(self._visit, each)
-                    with box("line"), box("button quiet", "a", href=f"/api/v1/training/versions/{each.id}/bundle"):
-                        Words(say(_DOWNLOAD))
+                    with box("line"):
+                        if self._visit.may(Scope.ENGINEER):
+                            button(say(_ROLL_OUT), partial(self._release, each.id))
+                        with box("button quiet", "a", href=f"/api/v1/training/versions/{each.id}/bundle"):
+                            Words(say(_DOWNLOAD))
+                    answers[each.id] = box("stack")
 
 
 def configuration_of(version: Version) -> str:
