@@ -47,6 +47,8 @@ from cloud.reports import routes as reports
 from cloud.reports.compose import Composer, Sources
 from cloud.reports.service import Reports
 from cloud.reports.tasks import keep_reporting
+from cloud.spc import routes as spc
+from cloud.spc.service import Spc
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry.cold_store import ColdStore
 from cloud.telemetry.ingest import Ingest
@@ -81,7 +83,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -105,6 +107,7 @@ def create_app(
             sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
             state.reports = Reports(db, state.notify, Composer(sources))
             state.training = Training(db, secrets)
+            state.spc = Spc(db, state.telemetry, state.quality)
             state.registry = Registry(db, state.training)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             tasks = [
@@ -158,6 +161,7 @@ def create_app(
         reports,
         training,
         registry,
+        spc,
     ):
         app.include_router(domain.router)
 

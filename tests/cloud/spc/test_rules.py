@@ -1,0 +1,143 @@
+"""Process control without a database: constants, limits, rules, capability and sampling plans against published figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cloud.spc.capability import capability
+from cloud.spc.charts import (
+    Baseline,
+    baseline,
+    constants,
+    cusum,
+    mean_limits,
+    proportions,
+    range_limits,
+    signals,
+    subgroups,
+)
+from cloud.spc.sampling import AQLS, LETTERS, SIZES, Level, Severity, acceptance, code_letter, plan, severity_after
+
+# n: d2, d3, c4, A2, D3, D4 as printed in ASTM's manual on control charts and ISO 7870-2.
+PUBLISHED = {
+    2: (1.128, 0.853, 0.7979, 1.880, 0.0, 3.267),
+    3: (1.693, 0.888, 0.8862, 1.023, 0.0, 2.575),
+    5: (2.326, 0.864, 0.9400, 0.577, 0.0, 2.114),
+    7: (2.704, 0.833, 0.9594, 0.419, 0.076, 1.924),
+    10: (3.078, 0.797, 0.9727, 0.308, 0.223, 1.777),
+}
+
+
+@pytest.mark.parametrize("size", PUBLISHED)
+def test_constants_are_the_published_ones(size: int) -> None:
+    d2, d3, c4, a2, d_3, d_4 = PUBLISHED[size]
+    assert constants(size) == pytest.approx((d2, d3, c4), abs=6e-4)
+    base = Baseline(0, 1 / constants(size).d2)  # a mean range of 1
+    assert mean_limits(base, size)[1] == pytest.approx(a2, abs=6e-4)
+    assert range_limits(base, size) == pytest.approx((1, d_3, d_4), abs=2e-3)
+
+
+def test_spread_is_that_within_subgroups_so_that_a_drift_is_seen() -> None:
+    noise = np.random.default_rng(1).normal(0, 1, 1000)
+    still, drifting = (baseline(subgroups((noise + drift).tolist(), 5)) for drift in (0, np.linspace(0, 50, 1000)))
+    assert still.sigma == pytest.approx(1, abs=0.05)
+    assert drifting.sigma == pytest.approx(still.sigma, abs=0.05)
+    single = baseline(subgroups(noise.tolist(), 1))
+    assert single.sigma == pytest.approx(1, abs=0.05)
+
+
+def test_each_rule_names_its_points() -> None:
+    quiet = [0.3, -0.4, 0.2, -0.1, 0.5, -0.3]
+    assert signals(quiet) == []
+    assert signals([*quiet, 3.1]) == [(6, "beyond")]
+    assert signals([*quiet, -2.2, 0.1, -2.4]) == [(8, "two_of_three")]
+    assert signals([*quiet, 2.2, 0.1, -2.4]) == [], "on the same side"
+    assert signals([*quiet, 1.2, 1.3, -0.2, 1.1, 1.4]) == [(10, "four_of_five")]
+    assert signals([-0.1, *[0.2, 0.3, 0.1, 0.3, 0.2, 0.4, 0.1, 0.3]]) == [(8, "eight")]
+    assert signals([-0.6, -0.4, -0.2, 0.1, 0.3, 0.5]) == [(5, "trend")]
+
+
+def test_chance_alone_signals_seldom_and_a_shift_is_found_soon() -> None:
+    z = np.random.default_rng(2).normal(0, 1, 20_000)
+    assert sum(one.rule == "beyond" for one in signals(z.tolist())) / len(z) == pytest.approx(0.0027, abs=0.001)
+    assert len(cusum(z.tolist())[2]) / len(z) < 0.02
+    waits = []
+    for seed in range(200):
+        shifted = np.random.default_rng(seed).normal(1, 1, 60)
+        waits.append(cusum(shifted.tolist())[2][0].at + 1)
+    assert np.mean(waits) == pytest.approx(10.4, abs=1), "the average run length Montgomery gives for k = 0.5, h = 5"
+
+
+def test_limits_of_shares_go_by_how_many_parts_there_were() -> None:
+    found = proportions([2, 2, 12, 2], [100, 400, 100, 100])
+    assert found.centre == pytest.approx(18 / 700)
+    assert found.upper[1] < found.upper[0] < 0.1
+    assert [(one.at, one.rule) for one in found.signals] == [(2, "beyond")]
+    assert proportions([0, 0], [10, 10]).signals == []
+
+
+def test_capability_of_a_worked_example() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(10.0, 0.1, 5000)
+    found = capability(values, Baseline(10.0, 0.1), 9.7, 10.5)
+    assert found
+    assert found[:4] == pytest.approx((8 / 6, 1.0, 8 / 6, 1.0), abs=0.03)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.0 < found.high
+    assert found.outside == pytest.approx(0.00135, abs=0.001)
+    assert found.expected == pytest.approx(0.00135, abs=0.0004)
+    one_sided = capability(values, Baseline(10.0, 0.1), None, 10.3)
+    assert one_sided
+    assert (one_sided.cp, one_sided.cpk) == (None, pytest.approx(1.0, abs=0.03))
+    assert capability(values, Baseline(10.0, 0.1), None, None) is None
+    assert capability(values[:24], Baseline(10.0, 0.1), 9, 11) is None
+
+
+# Cells as printed in ISO 2859-1, tables 2-A and 2-B: lot, level, AQL, severity -> letter, n, Ac.
+CELLS: list[tuple[int, Level, float, Severity, tuple[str, int, int]]] = [
+    (1000, "II", 1.0, "normal", ("J", 80, 2)),
+    (1000, "II", 1.0, "tightened", ("J", 80, 1)),
+    (1000, "II", 2.5, "normal", ("J", 80, 5)),
+    (90, "II", 2.5, "normal", ("F", 20, 1)),  # E points down
+    (90, "II", 1.5, "normal", ("D", 8, 0)),  # E points up
+    (2000, "II", 0.65, "normal", ("K", 125, 2)),
+    (40_000, "II", 0.4, "normal", ("N", 500, 5)),
+    (500, "I", 4.0, "normal", ("F", 20, 2)),
+    (30, "S-2", 6.5, "normal", ("A", 2, 0)),  # B points up
+    (5, "II", 10.0, "normal", ("C", 5, 1)),  # A has nothing above it to point to
+    (300, "II", 10.0, "normal", ("H", 50, 10)),
+    (10_000, "III", 0.01, "normal", ("Q", 1250, 0)),
+]
+
+
+@pytest.mark.parametrize(("lot", "level", "aql", "severity", "cell"), CELLS)
+def test_plans_are_those_of_the_standard(
+    lot: int, level: Level, aql: float, severity: Severity, cell: tuple[str, int, int]
+) -> None:
+    found = plan(lot, level, aql, severity)
+    assert (found.letter, found.size, found.accept) == cell
+
+
+def test_a_lot_just_as_good_as_the_aql_is_nearly_always_accepted() -> None:
+    for aql in AQLS:
+        for row in range(len(LETTERS)):
+            lot = [8, 15, 25, 50, 90, 150, 280, 500, 1200, 3200, 10_000, 35_000, 150_000, 500_000, 10**6, 10**6][row]
+            found = plan(lot, "II", aql)
+            if found.size == lot:
+                continue  # all of it is inspected
+            assert found.size in SIZES
+            assert 0.86 < acceptance(found, aql / 100) < 1.0, (aql, found)
+            assert acceptance(plan(lot, "II", aql, "tightened"), aql / 100) <= acceptance(found, aql / 100) + 0.05
+    assert code_letter(2, "S-1") == "A"
+    assert code_letter(10**9, "III") == "R"
+
+
+def test_inspection_is_tightened_and_eased_by_what_was_found() -> None:
+    assert severity_after([]) == "normal"
+    assert severity_after([True, False, True, True, True, True, False]) == "normal"
+    assert severity_after([True, False, True, True, False]) == "tightened"
+    assert severity_after([False, False, *[True] * 4]) == "tightened"
+    assert severity_after([False, False, *[True] * 5]) == "normal"
+    assert severity_after([False, False, *[False, True] * 5]) == "discontinued"
