@@ -143,15 +143,20 @@ def _rule(z: Doubles, index: int) -> Rule | None:
 
 
 def cusum(standardised: Sequence[float]) -> tuple[Doubles, Doubles, list[Signal]]:
-    """Return the two one-sided cumulative sums, upward and downward, and where one of them crosses its limit (Page, 1954)."""
+    """Return the two one-sided cumulative sums, upward and downward, and where one of them crosses its limit (Page, 1954).
+
+    A shift signals once, where it is found, and not at every point while it lasts.
+    """
     up, down = np.zeros(len(standardised)), np.zeros(len(standardised))
     high = low = 0.0
-    found = []
+    found: list[Signal] = []
+    beyond = False
     for index, z in enumerate(standardised):
         high, low = max(0.0, high + z - CUSUM_SLACK), max(0.0, low - z - CUSUM_SLACK)
         up[index], down[index] = high, low
-        if max(high, low) > CUSUM_LIMIT:
+        if max(high, low) > CUSUM_LIMIT and not beyond:
             found.append(Signal(index, "cusum"))
+        beyond = max(high, low) > CUSUM_LIMIT
     return up, down, found
 
 

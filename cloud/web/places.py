@@ -56,6 +56,8 @@ PLACES = (
     Place("/oee/stops", "stops", Text("Stops", "停机"), PERFORMANCE),
     Place("/energy", "energy", Text("Energy", "能源"), PERFORMANCE),
     Place("/quality", "quality", Text("Quality", "质量"), PERFORMANCE, at_hand=True),
+    Place("/control", "control", Text("Process control", "过程控制"), PERFORMANCE),
+    Place("/lots", "lot", Text("Lots", "批次抽检"), PERFORMANCE),
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE),
     Place("/reports", "report", Text("Reports", "报告"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),

@@ -20,6 +20,7 @@ from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.registry.service import Registry
 from cloud.reports.service import Reports
+from cloud.spc.service import Spc
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
 from cloud.web.language import COOKIE, language_of
@@ -41,6 +42,7 @@ class Domains:
     reports: Reports
     training: Training
     registry: Registry
+    spc: Spc
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -58,6 +60,7 @@ class Domains:
             "reports",
             "training",
             "registry",
+            "spc",
         )
         return cls(*(getattr(state, name) for name in names))
 

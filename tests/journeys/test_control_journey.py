@@ -1,0 +1,55 @@
+"""Process control and lots, as a quality engineer uses them: a tolerance is put into force, a lot is sampled."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.cloud.conftest import Company
+from tests.doubles.factory import Factory
+from tests.journeys.test_every_page import OVERFLOW, picture
+
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(120)]
+
+
+def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -> None:
+    page = open_browser("en", company=works)
+    page.goto("/control?hours=24")
+    page.locator("select[aria-label='Equipment']").select_option(label="注塑机-01")
+    page.wait_for_url("**series=*")
+    page.locator("select[aria-label='Measured value']").select_option(label="Melt temperature")
+    page.wait_for_url("**series=*hours=24")
+    expect(page.locator(".echarts, canvas").first).to_be_visible()
+    page.get_by_label("Tolerance from").fill("200")
+    page.get_by_label("Tolerance to").fill("199")
+    page.get_by_role("button", name="Put into force").click()
+    expect(page.get_by_role("alert")).to_contain_text("the lower limit is below the upper one")
+    page.get_by_label("Tolerance to").fill("260")
+    page.get_by_label("Readings per point").select_option("4")
+    page.get_by_label("Control limits").select_option("freeze")
+    page.get_by_role("button", name="Put into force").click()
+    expect(page.locator(".page")).to_contain_text("Version 1, by")
+    expect(page.locator(".figure").filter(has_text="Cpk")).to_contain_text(re.compile(r"\d\.\d\d"))
+    assert page.evaluate(OVERFLOW) == []
+    picture(page, "control-set-en")
+
+    page.goto("/lots")
+    page.get_by_label("Product").fill("cap 28 mm")
+    page.get_by_label("Lot", exact=True).fill("2026-11-26/1")
+    page.get_by_label("Parts in the lot").fill("one")
+    page.get_by_role("button", name="How many to inspect?").click()
+    expect(page.get_by_role("alert")).to_have_text("'one' is no whole number.")
+    page.get_by_label("Parts in the lot").fill("1000")
+    page.get_by_role("button", name="How many to inspect?").click()
+    expect(page.locator(".notice")).to_contain_text("inspect 80 parts; accept the lot with at most 2 nonconforming")
+    page.get_by_label("Nonconforming parts in the sample").fill("3")
+    page.get_by_role("button", name="Enter the result").click()
+    expect(page.locator(".lot .mark")).to_have_text("Not accepted")
+    expect(page.locator(".page")).to_contain_text("The next lot: Normal inspection")
+    picture(page, "lots-en")
+    phone = open_browser("zh", "phone", company=works)
+    phone.goto("/lots")
+    expect(phone.locator(".lot .mark")).to_have_text("不接收")
+    assert phone.evaluate(OVERFLOW) == []
