@@ -9,12 +9,29 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloud.core.instants import Instant
-from cloud.spc.charts import LARGEST_SUBGROUP
-from cloud.spc.charts import Rule as Rule
-from cloud.spc.sampling import AQLS as AQLS
-from cloud.spc.sampling import Level as Level
-from cloud.spc.sampling import Severity
-from cloud.spc.sampling import State as State
+from cloud.spc.charts import LARGEST_SUBGROUP, Rule
+from cloud.spc.sampling import AQLS, Level, Severity, State
+
+__all__ = [
+    "AQLS",
+    "Capability",
+    "ControlChart",
+    "ControlPlan",
+    "Level",
+    "Line",
+    "Lot",
+    "LotRequest",
+    "Lots",
+    "PlanRequest",
+    "Rule",
+    "Sampling",
+    "SamplingQuery",
+    "Severity",
+    "ShareChart",
+    "Signal",
+    "State",
+    "Words",
+]
 
 Words = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
