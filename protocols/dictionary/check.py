@@ -12,7 +12,7 @@ from protocols.dictionary.data import data_rows
 from protocols.dictionary.entries import Aggregation, DataType
 from protocols.text import Text
 
-FILES = ("core.csv", "value_lists.csv", "equipment_classes.csv", "units.csv")
+FILES = ("core.csv", "computed.csv", "value_lists.csv", "equipment_classes.csv", "units.csv")
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _CODE = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -41,7 +41,7 @@ def check_tables(tables: Mapping[str, Sequence[Row]]) -> list[Text]:
 
 
 def _properties(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Text]]:
-    rows = tables["core.csv"]
+    rows = [*tables["core.csv"], *tables["computed.csv"]]
     units = {row["code"] for row in tables["units.csv"]}
     classes = {row["code"] for row in tables["equipment_classes.csv"]}
     for row in rows:
@@ -74,7 +74,9 @@ def _properties(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Text
 
 def _values(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Text]]:
     rows = tables["value_lists.csv"]
-    coded = {row["code"] for row in tables["core.csv"] if row["data_type"] == "INTEGER_COUNT"}
+    coded = {
+        row["code"] for row in (*tables["core.csv"], *tables["computed.csv"]) if row["data_type"] == "INTEGER_COUNT"
+    }
     for row in rows:
         if row["property"] not in coded:
             yield row["property"], Text("is no whole-number property of core.csv", "不是 core.csv 中的整数属性")

@@ -1,6 +1,7 @@
 """Loads the dictionary's released entries and answers for them.
 
-Data files beside this module, read once per process: `core.csv` (properties),
+Data files beside this module, read once per process: `core.csv` (properties that devices have), `computed.csv` (those this
+platform computes from them),
 `value_lists.csv` (what the codes of a coded property mean), `equipment_classes.csv` (what kind of equipment a property
 belongs to) and `units.csv` (see `units`).
 """
@@ -44,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True):
     typical_min: float | None
     typical_max: float | None
     values: Mapping[int, Text] = {}
+    computed: bool = False
+    """No device has it: the platform makes it."""
 
     def conversion_from(self, unit: str) -> tuple[float, float]:
         """Return (factor, offset) that turn a value in `unit` into one in this entry's unit; errors as `conversion`."""
@@ -65,6 +68,11 @@ class Dictionary(Mapping[str, Entry]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def collected(self) -> tuple[str, ...]:
+        """Codes of what devices may have."""
+        return tuple(code for code, entry in self._entries.items() if not entry.computed)
+
     def entry(self, code: str, *, key: str | None = None) -> Entry:
         """Return the entry `code`; raises ConfigError naming `key` and the most similar codes if there is none."""
         if code in self._entries:
@@ -83,7 +91,14 @@ def load_dictionary() -> Dictionary:
     values: dict[str, dict[int, Text]] = {}
     for row in data_rows("value_lists.csv"):
         values.setdefault(row["property"], {})[int(row["value"])] = Text(row["name_en"], row["name_zh"])
-    return Dictionary({row["code"]: _entry(row, values.get(row["code"], {})) for row in data_rows("core.csv")})
+    files = (("core.csv", False), ("computed.csv", True))
+    return Dictionary(
+        {
+            row["code"]: _entry(row, values.get(row["code"], {}), computed)
+            for file, computed in files
+            for row in data_rows(file)
+        }
+    )
 
 
 @lru_cache(maxsize=1)
@@ -92,7 +107,7 @@ def equipment_classes() -> Mapping[str, Text]:
     return {row["code"]: Text(row["name_en"], row["name_zh"]) for row in data_rows("equipment_classes.csv")}
 
 
-def _entry(row: dict[str, str], values: Mapping[int, Text]) -> Entry:
+def _entry(row: dict[str, str], values: Mapping[int, Text], computed: bool) -> Entry:
     return Entry(
         code=row["code"],
         equipment_class=row["equipment_class"],
@@ -105,4 +120,5 @@ def _entry(row: dict[str, str], values: Mapping[int, Text]) -> Entry:
         typical_min=float(row["typical_min"]) if row["typical_min"] else None,
         typical_max=float(row["typical_max"]) if row["typical_max"] else None,
         values=values,
+        computed=computed,
     )

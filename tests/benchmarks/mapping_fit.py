@@ -112,7 +112,7 @@ def _judged(row: Example, ranking: Weights) -> Judged | None:
 def fit_ranking(rows: Sequence[Example], steps: int = STEPS) -> Weights:
     """Return the weights under which the labels of `rows` are likeliest; points without their entry near say nothing."""
     rows = [row for row in rows if row.seen.pairs and (row.gold == NONE or row.gold in row.seen.pairs)]
-    entries = (NONE, *load_dictionary().keys())
+    entries = (NONE, *load_dictionary().collected)
     place = {code: at for at, code in enumerate(entries)}
     signals = _vocabulary(rows)
     table = _Table(rows, signals, place)

@@ -75,7 +75,8 @@ def dictionary_names() -> list[Labelled]:
     """Return what the dictionary itself calls its entries, each name a list of one point, by no vendor."""
     types = {"REAL_MEASURE": "float", "INTEGER_COUNT": "uint16", "STRING": "string", "BOOLEAN": "bool"}
     found = []
-    for code, entry in load_dictionary().items():
+    for code in load_dictionary().collected:
+        entry = load_dictionary()[code]
         unit = "" if entry.unit == "C62" else load_units()[entry.unit].symbol
         kind = "" if entry.equipment_class == "generic" else entry.equipment_class
         access = "rw" if entry.quantity_kind == "command" or "setpoint" in code else "r"

@@ -74,11 +74,11 @@ def test_the_roles_password_is_in_no_log_of_the_server(folder: Path) -> None:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET log_statement = 'all'")
             connection.execute("SELECT pg_reload_conf()")
-        migrate(dsn, "canary" * 7)
+        migrate(dsn, "telltale" * 6)
     finally:
         server.stop()
     log = (folder / "postgres" / "log").read_text()
-    assert ("ALTER ROLE" in log, "canary" in log) == (True, False)
+    assert ("ALTER ROLE" in log, "telltale" in log) == (True, False)
 
 
 def test_the_lock_is_the_users_own(folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_vendors_are_served_by_what_others_taught() -> None:
 
 def test_the_file_is_of_this_dictionary_and_these_signals() -> None:
     weights = load_weights()
-    assert weights.entries == (NONE, *load_dictionary().keys())
+    assert weights.entries == (NONE, *load_dictionary().collected)
     assert len(weights.of_pair) == len(PAIR_SIGNALS)
     assert load_confidence().keys() == set(FEATURES)
     assert len(pack(weights)) < 100_000
