@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from models.console import BundleFolder, Json, Key, Lang, Trust, answer, answer_release, bar, explained, progress, say
+from models.console import (
+    BundleFolder,
+    Json,
+    Key,
+    Lang,
+    Trust,
+    answer,
+    answer_release,
+    bar,
+    card_rows,
+    explained,
+    progress,
+    say,
+)
 from models.errors import InputError, Language, choose_language
 from models.series_cli import fit_series, judge_series
 
 if TYPE_CHECKING:
+    from models.evaluate import Evaluation
     from models.vision.detector import Detector, Finding
     from models.vision.parts import Parts
     from models.vision.pictures import Grey
@@ -140,6 +154,10 @@ def evaluate(
         Path | None,
         typer.Option("--beside", help="Bundle of a second model of the same sensors. 相同传感器的第二个模型包。"),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Also write one page, .html or .pdf, with pictures. 另存一页带图的报告。"),
+    ] = None,
     trust: Trust,
     as_json: Json = False,
     lang: Lang = None,
@@ -147,6 +165,7 @@ def evaluate(
     """Judge a model on pictures, or readings, it never saw. 用模型未见过的图片或数据评估。"""
     from models.bundle import read_bundle
     from models.evaluate import evaluate as judge
+    from models.report import Judged, page, write_report
     from models.vision.pictures import list_pictures
 
     language = choose_language(lang)
@@ -161,9 +180,20 @@ def evaluate(
                 "usage", "give either --good and --bad, or --series", "请给出 --good 与 --bad，或者 --series"
             )
         detector = _detector(bundle, trust)
-        greys = {folder: _read(list_pictures(folder), detector.side, language, as_json) for folder in (good, bad)}
+        paths = {folder: list_pictures(folder) for folder in (good, bad)}
+        greys = {folder: _read(paths[folder], detector.side, language, as_json) for folder in paths}
         seen = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
         result = judge(greys[good], greys[bad], seen[good], seen[bad])
+        rows = _figure_rows(result, language)
+        if report is not None:
+            judged = [Judged([path.stem for path in paths[each]], greys[each], seen[each]) for each in (good, bad)]
+            learnt = card_rows(detector.card, language)
+            name = f"{detector.card.name} {detector.card.version}"
+            write_report(report, page(name, learnt, rows, (judged[0], judged[1]), language))
+    answer(as_json, result, rows)
+
+
+def _figure_rows(result: Evaluation, language: Language) -> list[tuple[str, str]]:
     shares = [
         (say(language, "defects reviewed or rejected", "缺陷检出(含复核)"), result.recall_review),
         (say(language, "defects rejected", "缺陷拒收"), result.recall_reject),
@@ -175,7 +205,7 @@ def evaluate(
         (say(language, "AUROC of brightness alone", "仅看亮度的 AUROC"), f"{result.trivial_auroc:.3f}"),
     ]
     rows += [(title, f"{s.value:.1%}  [{s.low:.1%}, {s.high:.1%}]  n={s.pictures}") for title, s in shares]
-    answer(as_json, result, rows)
+    return rows
 
 
 @app.command()

@@ -84,15 +84,22 @@ def answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language
 
     card, public = release.card, public_key(key)
     rows = [
+        *card_rows(card, language),
+        (say(language, "bundle", "模型包"), str(out)),
+        (say(language, "trust", "信任公钥"), public),
+    ]
+    answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
+
+
+def card_rows(card: Card, language: Language) -> list[tuple[str, str]]:
+    """Return what a card says of its model."""
+    return [
         (say(language, "model", "模型"), f"{card.name} {card.version}"),
         (say(language, "fitted on samples / groups", "训练样本 / 分组"), f"{card.fit.samples} / {card.fit.groups}"),
         *_learnt_rows(card, language),
         (say(language, "review limit", "复核限"), _limit_text(card.review, language)),
         (say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
-        (say(language, "bundle", "模型包"), str(out)),
-        (say(language, "trust", "信任公钥"), public),
     ]
-    answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
 
 
 def _learnt_rows(card: Card, language: Language) -> list[tuple[str, str]]:

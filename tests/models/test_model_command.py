@@ -77,7 +77,16 @@ def test_evaluate_puts_brightness_beside_it(fitted: Path, trust: list[str], tmp_
     figures = json.loads(run(*words, "--json").stdout)
     assert figures["auroc"] > 0.95
     assert figures["recall_review"]["pictures"] == 12
-    assert "AUROC" in run(*words, "--lang", "zh").stdout
+    page = tmp_path / "page.html"
+    assert "AUROC" in run(*words, "--lang", "zh", "--report", page).stdout
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<img") == 4 * 2 * 2
+    assert "缺陷检出(含复核)" in html
+    assert 'src="http' not in html, "it needs nothing from elsewhere"
+    assert run(*words, "--report", tmp_path / "page.pdf").exit_code == 0
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+    wrong = run(*words, "--lang", "en", "--report", tmp_path / "page.docx")
+    assert (wrong.exit_code, "a report is a .html or a .pdf file" in wrong.stderr) == (2, True)
 
 
 def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Path, tmp_path: Path) -> None:
