@@ -50,6 +50,7 @@ class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         groups: parts that the pictures show, or blocks of rows: what is never both learnt from and judged by.
         data: SHA-256 over all pictures in order of their names, or over the series.
         parts: which rule told which pictures show one part; "likeness" where nobody said so.
+        looked_at: share of the picture that is looked at, 0..1.
         parity: largest difference between the definition and the graph over `parity_samples`.
     """
 
@@ -62,6 +63,7 @@ class FitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parity_samples: int
     parts: str = ""
     members: list[MemberCard] = []
+    looked_at: float = 1.0
 
 
 class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

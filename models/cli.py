@@ -68,6 +68,10 @@ def fit_vision(
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="TOML file of a recipe. 配方文件。")] = None,
     part_names: PartNames = "",
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", help="Picture that is white where to look, black elsewhere. 掩膜：白色为检测区域。"),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model; the folder's otherwise. 模型名称。")
     ] = None,
@@ -79,6 +83,7 @@ def fit_vision(
     from models.signing import load_key
     from models.vision.fit import fit
     from models.vision.parts import Parts
+    from models.vision.pictures import read_grey
     from models.vision.recipe import Recipe, load_recipe, with_name
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
 
@@ -98,7 +103,7 @@ def fit_vision(
         if name:
             chosen = with_name(chosen, name)
         with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
-            release = fit(greys, parts, chosen, advance)
+            release = fit(greys, parts, chosen, advance, read_grey(mask, chosen.size) if mask else None)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
 

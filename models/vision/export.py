@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from models.graph import Graph, Signature
 from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
 from models.vision.gaussian import FLOOR, SMOOTHING
-from models.vision.members import Members
+from models.vision.members import OUTSIDE, Members
 from models.vision.recipe import Recipe
 from models.vision.taught import BOUND
 
@@ -74,7 +74,8 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
     graph.constant("bound", BOUND)
     graph.constant("smoothing", SMOOTHING[None, None])
     absolute = _features(graph, recipe)
-    relative = graph.node("Sub", absolute, graph.node("ReduceMean", absolute, axes=[0], keepdims=1))
+    share = graph.constant("looked_at", (members.where / members.where.sum())[None])
+    relative = graph.node("Sub", absolute, graph.node("MatMul", share, absolute))
     taught = members.taught.weights.reshape(2, -1)
     odds, usual = "", ""
     for name, features, gaussians, weights in (
@@ -104,7 +105,10 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
     shifted = graph.node("Sub", planes, graph.constant("members_loc", loc))
     standard = graph.node("Div", shifted, graph.constant("members_scale", scale))
     weighed = graph.node("Mul", standard, graph.constant("members_weight", weight))
-    return graph.node("ReduceSum", weighed, graph.shape("members", 1), keepdims=1)
+    whole = graph.node("ReduceSum", weighed, graph.shape("members", 1), keepdims=1)
+    inside = members.where.reshape(1, 1, recipe.grid, recipe.grid)
+    kept = graph.node("Mul", whole, graph.constant("inside", inside))
+    return graph.node("Add", kept, graph.constant("outside", OUTSIDE * (1 - inside)))
 
 
 def _smooth(graph: Graph, plane: str) -> str:

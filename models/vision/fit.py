@@ -24,6 +24,9 @@ from models.vision.recipe import Recipe, check
 
 FAMILY = "gabor-usual-taught"
 MIN_PICTURES = 20
+LEAST_CELLS = 4
+TRIES = 30
+"""How often a defect is planted anew that lies where nobody looks."""
 PARITY_PICTURES = 30
 PARITY_LIMIT = 1e-4
 """Largest difference between the numpy definition and the graph, in standard deviations of good parts (relative above 1)."""
@@ -32,10 +35,12 @@ Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
 
 
-def fit(greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress | None = None) -> Release:
+def fit(
+    greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress | None = None, mask: Grey | None = None
+) -> Release:
     """Return the model learnt from `greys` (size x size, uint8), which show `parts`.
 
-    The same pictures and recipe give the same bytes on the same machine. Raises InputError if there are fewer than
+    `mask`, of the same size, is bright where the part is to be looked at; without one everything is. The same pictures and recipe give the same bytes on the same machine. Raises InputError if there are fewer than
     `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `members` define.
     """
     check(recipe, recipe.name)
@@ -45,8 +50,9 @@ def fit(greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress 
             f"{len(greys)} pictures of {len(set(parts.names))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
             f"只有 {len(set(parts.names))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
-    table, planted = _feature_tables(greys, recipe, progress)
-    learnt = learn(table, planted, parts.names, recipe)
+    where = _where(mask, recipe)
+    table, planted = _feature_tables(greys, recipe, where, progress)
+    learnt = learn(table, planted, parts.names, recipe, where)
     limits = calibrate(learnt.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
     onnx = inspection_model(recipe, learnt.members, limits.calibration)
     tested = _parity_pictures(greys)
@@ -67,6 +73,7 @@ def fit(greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress 
         parity_samples=len(tested),
         parts=parts.rule,
         members=learnt.evidence,
+        looked_at=float(where.mean()),
     )
     return Release(_card(recipe, limits, fitted), onnx)
 
@@ -84,7 +91,25 @@ def parity_gap(onnx: bytes, greys: Sequence[Grey], recipe: Recipe, members: Memb
     return gap
 
 
-def _feature_tables(greys: Sequence[Grey], recipe: Recipe, progress: Progress | None) -> tuple[Floats, Planted]:
+def _where(mask: Grey | None, recipe: Recipe) -> Floats:
+    """Return which cells are looked at: those at least half of which the mask shows bright. Raises InputError for too few."""
+    if mask is None:
+        return np.ones(recipe.grid**2, np.float32)
+    cell = recipe.size // recipe.grid
+    bright = (mask > 127).reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel()
+    where: Floats = (bright >= 0.5).astype(np.float32)
+    if where.sum() < max(recipe.top, LEAST_CELLS):
+        raise InputError(
+            "mask",
+            f"the mask leaves {int(where.sum())} of {where.size} cells to look at: paint white where the part is",
+            f"掩膜仅保留 {where.size} 个单元中的 {int(where.sum())} 个：请将工件区域涂为白色",
+        )
+    return where
+
+
+def _feature_tables(
+    greys: Sequence[Grey], recipe: Recipe, where: Floats, progress: Progress | None
+) -> tuple[Floats, Planted]:
     """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds."""
     session = open_session(feature_model(recipe))
     random = np.random.default_rng(0)
@@ -98,9 +123,12 @@ def _feature_tables(greys: Sequence[Grey], recipe: Recipe, progress: Progress | 
     for index, grey in enumerate(greys):
         (table[index],) = session.run(["features"], {"picture": grey})
         for place in np.flatnonzero(source == index):
-            picture, mask = plant(grey, greys[int(random.integers(len(greys)))], random)
+            for _ in range(TRIES):
+                picture, mask = plant(grey, greys[int(random.integers(len(greys)))], random)
+                changed[place] = mask.reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel() * where
+                if changed[place].any():
+                    break
             (planted[place],) = session.run(["features"], {"picture": picture})
-            changed[place] = mask.reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel()
         if progress:
             progress(index + 1, len(greys))
     return table, Planted(planted, changed, source)

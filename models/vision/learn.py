@@ -17,7 +17,19 @@ from models.evaluate import auroc
 from models.vision.calibrate import part_folds
 from models.vision.features import Doubles, Floats
 from models.vision.gaussian import fit_cells
-from models.vision.members import MEMBERS, Combination, Members, Seen, Usual, combine, member_maps, relative, score, see
+from models.vision.members import (
+    MEMBERS,
+    Combination,
+    Members,
+    Seen,
+    Usual,
+    combine,
+    member_maps,
+    relative,
+    score,
+    see,
+    within,
+)
 from models.vision.members import standard as standard_of
 from models.vision.recipe import Recipe
 from models.vision.taught import Taught, teach
@@ -54,15 +66,18 @@ class Learnt(NamedTuple):
     evidence: list[MemberCard]
 
 
-def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe) -> Learnt:
-    """Return what is learnt of `good` (pictures, cells, dimensions), where parts[i] names the part that good[i] shows."""
+def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, where: Floats) -> Learnt:
+    """Return what is learnt of `good` (pictures, cells, dimensions), where parts[i] names the part that good[i] shows.
+
+    `where`: (cells,), 1 for a cell that is looked at, else 0.
+    """
     grid, random = recipe.grid, np.random.default_rng(0)
     folds = [(fold, fold[planted.source]) for fold in part_folds(parts, recipe.folds)]
-    seen, seen_planted = _seen(good, recipe, planted, folds)
+    seen, seen_planted = _seen(good, recipe, planted, folds, where)
     example = planted.changed > CHANGED
 
     def taught_by(of_good: npt.NDArray[np.bool_], of_planted: npt.NDArray[np.bool_]) -> Taught:
-        rows = seen.inputs[of_good].reshape(-1, seen.inputs.shape[-1])
+        rows = seen.inputs[of_good][:, where > 0].reshape(-1, seen.inputs.shape[-1])
         if len(rows) > GOOD_ROWS:
             rows = rows[random.choice(len(rows), GOOD_ROWS, replace=False)]
         return teach(rows, seen_planted.inputs[of_planted][example[of_planted]])
@@ -73,22 +88,26 @@ def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe) 
         taught = taught_by(~fold, ~theirs)
         maps[:, fold] = member_maps(_only(seen, fold), taught, grid)
         maps_planted[:, theirs] = member_maps(_only(seen_planted, theirs), taught, grid)
-    scores = score(maps, recipe.top)
-    found = [auroc(*pair) for pair in zip(scores, score(maps_planted, recipe.top), strict=True)]
+    scores = score(within(maps, where), recipe.top)
+    found = [auroc(*pair) for pair in zip(scores, score(within(maps_planted, where), recipe.top), strict=True)]
     kept = np.array([one >= min(USELESS, max(found)) for one in found])
     combination = Combination(*(part.astype(np.float32) for part in (*standard_of(scores), kept / kept.sum())))
     everything = np.ones(len(good), bool), np.ones(len(planted.source), bool)
-    members = Members(_usual(good, recipe), taught_by(*everything), combination)
+    members = Members(_usual(good, recipe, where), taught_by(*everything), combination, where)
     evidence = [MemberCard(*row) for row in zip(MEMBERS, map(float, found), map(bool, kept), strict=True)]
-    return Learnt(members, score(combine(maps, combination), recipe.top), evidence)
+    return Learnt(members, score(within(combine(maps, combination), where), recipe.top), evidence)
 
 
-def _usual(good: Floats, recipe: Recipe) -> Usual:
-    return Usual(fit_cells(relative(good), recipe.shrink), fit_cells(good, recipe.shrink))
+def _usual(good: Floats, recipe: Recipe, where: Floats) -> Usual:
+    return Usual(fit_cells(relative(good, where), recipe.shrink), fit_cells(good, recipe.shrink))
 
 
 def _seen(
-    good: Floats, recipe: Recipe, planted: Planted, folds: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
+    good: Floats,
+    recipe: Recipe,
+    planted: Planted,
+    folds: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]],
+    where: Floats,
 ) -> tuple[Seen, Seen]:
     """Return what the members see of good and of planted pictures, by Gaussians that never saw their parts."""
     width = 2 * (2 * good.shape[-1] + 2)
@@ -97,9 +116,9 @@ def _seen(
         for count in (len(good), len(planted.source))
     )
     for fold in folds:
-        usual = _usual(good[~fold[0]], recipe)
+        usual = _usual(good[~fold[0]], recipe, where)
         for filled, features, part in zip(both, (good, planted.features), fold, strict=True):
-            found = see(features[part], usual, recipe.grid)
+            found = see(features[part], usual, recipe.grid, where)
             filled.distance[part], filled.inputs[part] = found.distance, found.inputs
     return both[0], both[1]
 

@@ -13,12 +13,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.vision.features import Doubles
+from models.vision.features import Doubles, Floats
 from models.vision.gaussian import FLOOR, CellGaussians, smooth, whitened
 from models.vision.recipe import Recipe
 from models.vision.taught import Taught, inputs, log_odds
 
 MEMBERS = ("usual", "taught")
+
+OUTSIDE = -1000.0
+"""What a cell that is not looked at has in a map: below all that is, so that it makes no score."""
 
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
@@ -45,17 +48,18 @@ class Combination(NamedTuple):
 
 
 class Members(NamedTuple):
-    """All that was learnt of good parts."""
+    """All that was learnt of good parts; `where`: (cells,), 1 for a cell that is looked at, else 0."""
 
     usual: Usual
     taught: Taught
     combination: Combination
+    where: Floats
 
 
-def relative(features: npt.NDArray[np.floating]) -> Doubles:
-    """Return `features` (..., cells, dimensions) less the picture's own mean of each."""
+def relative(features: npt.NDArray[np.floating], where: Floats) -> Doubles:
+    """Return `features` (..., cells, dimensions) less the picture's own mean of each over the cells that are looked at."""
     own: Doubles = features.astype(np.float64)
-    own -= own.mean(axis=-2, keepdims=True)
+    own -= np.average(own, axis=-2, weights=where)[..., None, :]
     return own
 
 
@@ -66,9 +70,9 @@ class Seen(NamedTuple):
     inputs: Doubles
 
 
-def see(features: npt.NDArray[np.floating], usual: Usual, grid: int) -> Seen:
+def see(features: npt.NDArray[np.floating], usual: Usual, grid: int, where: Floats) -> Seen:
     """Return what the members see of `features` (pictures, cells, dimensions)."""
-    ours = whitened(relative(features), usual.relative)
+    ours = whitened(relative(features, where), usual.relative)
     distance = np.log((ours**2).sum(axis=-1) + FLOOR)
     both = [inputs(ours, grid), inputs(whitened(features, usual.absolute), grid)]
     return Seen(distance, np.concatenate(both, axis=-1))
@@ -78,6 +82,12 @@ def member_maps(seen: Seen, taught: Taught, grid: int) -> Doubles:
     """Return the members' maps, shape (members, pictures, grid, grid)."""
     maps = [seen.distance, log_odds(seen.inputs, taught)]
     return np.stack([smooth(each.reshape(-1, grid, grid)) for each in maps])
+
+
+def within(maps: Doubles, where: Floats) -> Doubles:
+    """Return maps (..., grid, grid) with `OUTSIDE` in cells that are not looked at."""
+    seen: Doubles = np.where(where.reshape(maps.shape[-2:]) > 0, maps, OUTSIDE)
+    return seen
 
 
 def score(maps: Doubles, top: int) -> Doubles:
@@ -103,6 +113,7 @@ def standard(scores: Doubles) -> tuple[Doubles, Doubles]:
 
 def unusualness(features: npt.NDArray[np.floating], members: Members, recipe: Recipe) -> tuple[Doubles, Doubles]:
     """Return the raw scores (pictures,) and raw maps (pictures, grid, grid) of `features` (pictures, cells, dimensions)."""
-    maps = member_maps(see(features, members.usual, recipe.grid), members.taught, recipe.grid)
-    raw = combine(maps, members.combination)
+    seen = see(features, members.usual, recipe.grid, members.where)
+    maps = member_maps(seen, members.taught, recipe.grid)
+    raw = within(combine(maps, members.combination), members.where)
     return score(raw, recipe.top), raw

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models.bundle import Bundle
 from models.errors import InputError
 from models.release import Release
 from models.session import open_session
+from models.vision.detector import Detector
 from models.vision.export import feature_model
 from models.vision.features import features
 from models.vision.fit import PARITY_LIMIT, PARITY_PICTURES, fit
@@ -133,3 +135,30 @@ def test_a_wrong_recipe_names_its_fault(tmp_path: Path, text: str, says: str) ->
 def test_a_recipe_is_kept_in_the_card(release: Release) -> None:
     kept = {"name": release.card.name, "version": release.card.version} | release.card.fit.recipe
     assert msgspec.convert(kept, Recipe) == zoo_recipe("part-surface")
+
+
+def test_a_mask_says_where_to_look_and_what_lies_beside_counts_for_nothing() -> None:
+    rng = np.random.default_rng(5)
+
+    def beside(grey: Grey) -> Grey:
+        changed = grey.copy()
+        changed[:, 32:] = rng.integers(0, 256, (64, 32))
+        return changed
+
+    greys = [beside(grey) for grey in small_pictures(60)]
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, :32] = 255
+    release = fit(greys, parts(range(60)), SMALL, mask=mask)
+    assert release.card.fit.looked_at == 0.5
+    detector = Detector(Bundle(release.card, release.onnx, "", ""))
+    good = beside(small_pictures(1, seed=9)[0])
+    flawed = good.copy()
+    flawed[20:32, 10:22] = 0
+    assert detector.inspect(good).verdict == "pass"
+    assert detector.inspect(flawed).verdict == "reject"
+    elsewhere = good.copy()
+    elsewhere[20:32, 44:56] = 0
+    assert detector.inspect(elsewhere).verdict == "pass"
+    assert detector.inspect(elsewhere).heatmap[:, 4:].max() < 0
+    with pytest.raises(InputError, match="leaves 0 of 64 cells"):
+        fit(greys, parts(range(60)), SMALL, mask=np.zeros_like(mask))
