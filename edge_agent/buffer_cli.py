@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from edge_agent.interruptible import run_work
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -57,7 +57,7 @@ def salvage_command(
                 done.append(salvage(file, into, lambda tried, total: advance(total)))
         if send:
             folders = sorted(path for path in (state_dir / SALVAGED).glob("*") if path.is_dir())
-            asyncio.run(_send(folders, loaded, language))
+            run_work(_send(folders, loaded, language))
         _show(done, send, language, as_json)
         raise typer.Exit(0 if all(each.whole for each in done) else 1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.console import Json, Lang, explained, local_time, plain, print_json, print_line, print_table, progress
+from edge_agent.interruptible import run_work
 from protocols.reading import now_us
 from protocols.text import Language, Text, choose_language
 
@@ -39,7 +39,7 @@ def check_command(
     language = choose_language(lang)
     with explained(language):
         loaded = load_config(config)
-        findings = asyncio.run(_look(loaded, config, language, as_json))
+        findings = run_work(_look(loaded, config, language, as_json))
         if html is not None:
             html.write_text(check_page(loaded.agent.name, findings, local_time(now_us()), language), encoding="utf-8")
         if as_json:

@@ -30,6 +30,7 @@ from edge_agent.console import (
     progress,
     say,
 )
+from edge_agent.interruptible import run_work
 from edge_agent.onboard import cli as onboard
 from edge_agent.onboard import library_cli, list_cli
 from edge_agent.ui import cli as ui_cli
@@ -106,7 +107,7 @@ def enrol(
     with explained(language):
         loaded = _load(config)
         url = validate(CloudConfig, {"url": cloud}, "--cloud").url if cloud else loaded.cloud.url
-        identity = asyncio.run(ask(loaded.agent.state_dir, url, code, loaded.agent.name, loaded.cloud.ca))
+        identity = run_work(ask(loaded.agent.state_dir, url, code, loaded.agent.name, loaded.cloud.ca))
         say(
             msgspec.to_builtins(identity),
             Text(
@@ -176,7 +177,7 @@ def read(
         chosen = _load(config).device(device)
         if point is not None:
             chosen.point(point)
-        readings = asyncio.run(read_device(chosen, [point] if point else []))
+        readings = run_work(read_device(chosen, [point] if point else []))
         rows = [
             {
                 "point": ref.name,

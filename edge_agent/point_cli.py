@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_pairs, print_table, say
+from edge_agent.interruptible import run_work
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -91,7 +91,7 @@ def try_point(
     language = choose_language(lang)
     with explained(language):
         chosen = load_config(config).device(device)
-        found = asyncio.run(test_point(chosen, point))
+        found = run_work(test_point(chosen, point))
         if as_json:
             print_json(_spoken(found, language))
         else:
@@ -115,7 +115,7 @@ def write_command(
 
     language = choose_language(lang)
     with explained(language):
-        written = asyncio.run(write_point(load_config(config), device, point, value, reason))
+        written = run_work(write_point(load_config(config), device, point, value, reason))
         say(
             msgspec.to_builtins(written) | {"found": written.found.to(language)},
             Text(f"{written.device} / {written.found.en}", f"{written.device} / {written.found.zh}"),

@@ -170,8 +170,8 @@ def evaluate(
     """Judge a model on pictures, or readings, it never saw. 用模型未见过的图片或数据评估。"""
     from models.bundle import read_bundle
     from models.evaluate import evaluate as judge
-    from models.report import Judged, page, write_report
     from models.vision.pictures import list_pictures
+    from models.vision.report import Judged, page, write_report
 
     language = choose_language(lang)
     with explained(language, as_json):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from edge_agent.interruptible import run_work
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -81,7 +81,7 @@ def discover_command(
                 Text("where to look is missing", "缺少搜索位置"),
                 Text("name --range or --serial", "请用 --range 或 --serial 指定"),
             )
-        devices = asyncio.run(look())
+        devices = run_work(look())
         if as_json:
             print_json([_found(device, language) for device in devices])
         else:
@@ -192,7 +192,7 @@ def decode_command(
             seconds=seconds,
             period=period,
         )
-        proposals = decode(asyncio.run(found))
+        proposals = decode(run_work(found))
         if out is not None:
             with out.open("x", encoding="utf-8") as file:
                 file.write("\n".join(point_toml(proposal, language) for proposal in proposals))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from edge_agent.interruptible import run_work
 from edge_agent.onboard.cli import Address, Framing, Timeout, Unit, modbus_connection
 from protocols.text import Language, Text, choose_language
 
@@ -34,7 +34,7 @@ def identify_command(
         if address.startswith("opc.tcp://"):
             matches = _describe(address, timeout, language, as_json)
             raise typer.Exit(0 if matches is None or (matches and matches[0].score >= SURE) else 1)
-        found = asyncio.run(_identify(address, modbus_connection(address, unit, framing, timeout), language, as_json))
+        found = run_work(_identify(address, modbus_connection(address, unit, framing, timeout), language, as_json))
         if as_json:
             print_json({"identity": found.identity, "matches": _match_tables(found.matches, language)})
         else:
@@ -94,11 +94,11 @@ def _describe(endpoint: str, timeout: float, language: Language, as_json: bool) 
     from protocols.opcua.config import OpcuaConnection
     from protocols.opcua.description import describe_server
 
-    server = asyncio.run(describe_server(endpoint, timeout))
+    server = run_work(describe_server(endpoint, timeout))
     matches = None
     if server.namespaces:
         connection = OpcuaConnection.model_validate({"endpoint": endpoint, "security": "none", "timeout_s": timeout})
-        matches = asyncio.run(identify_server(connection, server))
+        matches = run_work(identify_server(connection, server))
     if as_json:
         tables = _match_tables(matches or (), language)
         print_json({**server._asdict(), "companions": server.companions, "matches": tables})

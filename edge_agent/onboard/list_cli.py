@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import msgspec
 import typer
 
 from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress, say
+from edge_agent.interruptible import run_work
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -67,7 +67,7 @@ def browse_command(
     with explained(language):
         driver, known = _driver(device, connection or [], config)
         with progress(None, Text("browsing", "浏览中").to(language), as_json) as advance:
-            found = asyncio.run(browse_points(driver, matching=matching, advance=advance))
+            found = run_work(browse_points(driver, matching=matching, advance=advance))
         found = msgspec.structs.replace(found, kind=kind or "")
         points = known.points if known is not None else ()
         rows = browsed_sheet(found, propose(found), language, known.protocol if known is not None else "", points)

@@ -77,7 +77,10 @@ BROKEN = {
         "cloud/quality/planted_fit.py",
         "from models.vision import fit",
     ),
-    "reportlab lives in cloud.reports.pdf": ("cloud/reports/planted.py", "import reportlab"),
+    "reportlab lives in cloud.reports.pdf and models.vision.report_pdf": (
+        "cloud/reports/planted.py",
+        "import reportlab",
+    ),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
     "ONNX graphs are written in models.graph and models.vision.export": ("models/planted_onnx.py", "import onnx"),
     "pictures are opened by models.vision, inspection and enrolment": (

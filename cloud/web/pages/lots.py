@@ -27,7 +27,11 @@ _NOTE = Text(
 )
 _ENTER = Text("Inspect a lot", "抽检一批")
 _PRODUCT, _LOT = Text("Product", "产品"), Text("Lot", "批号")
-_SIZE, _LEVEL, _AQL = Text("Parts in the lot", "批量"), Text("Inspection level", "检验水平"), Text("AQL, %", "AQL，%")
+_SIZE, _LEVEL, _AQL = (
+    Text("Parts in the lot", "批量"),
+    Text("Inspection level", "检验水平"),
+    Text("AQL, %", "接收质量限 AQL，%"),
+)
 _FOUND = Text("Nonconforming parts in the sample", "样本中的不合格数")
 _ASK, _SAVE = Text("How many to inspect?", "应抽多少件？"), Text("Enter the result", "录入结果")
 _PLAN = Text(

@@ -135,7 +135,7 @@ def as_html(page: Page) -> bytes:
 
 def _as_pdf(page: Page) -> bytes:
     try:
-        from models.report_pdf import as_pdf  # noqa: PLC0415 - only where a PDF is wanted
+        from models.vision.report_pdf import as_pdf  # noqa: PLC0415 - only where a PDF is wanted
     except ModuleNotFoundError as error:
         raise InputError(
             "report",

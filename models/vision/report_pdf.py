@@ -15,7 +15,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Table
 
-from models.report import Histogram, Page, Rows, Shot
+from models.vision.report import Histogram, Page, Rows, Shot
 
 _FONT = "STSong-Light"
 _INK, _MUTED, _LINE = HexColor("#16202c"), HexColor("#5b6876"), HexColor("#d6dde4")
