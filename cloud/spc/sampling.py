@@ -1,7 +1,8 @@
 """Acceptance sampling by attributes: single sampling plans of ISO 2859-1 (GB/T 2828.1), normal and tightened, and switching.
 
 The master tables follow from two sequences, which is how the standard builds them: sample sizes and AQLs both grow by about
-10^(1/5), so that a diagonal has the same acceptance number, and a cell between two diagonals points to the next plan.
+10^(1/5), so that a diagonal has the same acceptance number, and a cell between two diagonals points to another plan: tables
+2-A and 2-B, the same as II-A and II-B of MIL-STD-105E.
 Reduced inspection, double and multiple plans are not here.
 """
 
@@ -15,8 +16,9 @@ Level = Literal["S-1", "S-2", "S-3", "S-4", "I", "II", "III"]
 Severity = Literal["normal", "tightened"]
 State = Literal["normal", "tightened", "discontinued"]
 
-LETTERS = "ABCDEFGHJKLMNPQR"
-SIZES = (2, 3, 5, 8, 13, 20, 32, 50, 80, 125, 200, 315, 500, 800, 1250, 2000)
+LETTERS = "ABCDEFGHJKLMNPQRS"
+"""S is no lot's letter: tightened inspection alone points to it."""
+SIZES = (2, 3, 5, 8, 13, 20, 32, 50, 80, 125, 200, 315, 500, 800, 1250, 2000, 3150)
 AQLS = (0.010, 0.015, 0.025, 0.040, 0.065, 0.10, 0.15, 0.25, 0.40, 0.65, 1.0, 1.5, 2.5, 4.0, 6.5, 10.0)
 """Per cent nonconforming."""
 
@@ -69,25 +71,28 @@ def code_letter(lot: int, level: Level) -> str:
 def plan(lot: int, level: Level, aql: float, severity: Severity = "normal") -> SamplingPlan:
     """Return the plan for a lot, `aql` one of `AQLS`. A sample as large as the lot means inspecting all of it."""
     row, column = LETTERS.index(code_letter(lot, level)), AQLS.index(aql)
-    accept = _ACCEPT[severity]
-    found = _nearest(row, column, accept)
-    return SamplingPlan(LETTERS[found], min(SIZES[found], lot), accept[found + column - _ZERO])
+    found = _nearest(row, column, severity)
+    return SamplingPlan(LETTERS[found], min(SIZES[found], lot), _ACCEPT[severity][found + column - _ZERO])
 
 
-def _nearest(row: int, column: int, accept: dict[int, int]) -> int:
+def _nearest(row: int, column: int, severity: Severity) -> int:
     """Return the row whose plan a cell has: its own, or the one its arrow points to."""
+    accept = _ACCEPT[severity]
     step = row + column - _ZERO
-    if step in accept:
+    zero, one = sorted(accept)[:2]
+    last = max(accept)
+    # Tightened, two parts of which none may fail are not enough at AQL 10: that cell has an arrow too.
+    if step in accept and (severity, row, step) != ("tightened", 0, zero):
         return row
-    first, last = min(accept), max(accept)
-    if step < first:
-        return row + first - step  # arrow down
+    if step < zero:
+        return row + zero - step  # arrow down
     if step > last:
         return row + last - step  # arrow up
-    zero, one = sorted(accept)[:2]
-    # Between 0 and 1 the cell next to 0 points up to it, the other down to 1; at the table's edge there is one way only.
     up, down = row + zero - step, row + one - step
-    return down if up < 0 or (step > zero + 1 and down < len(SIZES)) else up
+    if severity == "tightened":
+        return down if down < len(SIZES) else up
+    # The cell next to 0 points up to it, the other down to 1; at the table's edge there is one way only.
+    return down if up < 0 or (step > zero + 1 and down < len(SIZES) - 1) else up
 
 
 def acceptance(plan: SamplingPlan, share: float) -> float:
