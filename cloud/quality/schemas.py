@@ -55,6 +55,12 @@ class ListQuery(BaseModel):
 
     equipment_id: UUID | None = None
     verdict: Verdict | None = None
+    part: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[^\x00-\x1f]*$",
+        description="How the part's name begins: a lot, or all of a serial.",
+    )
     start: Instant | None = None
     end: Instant | None = None
     limit: int = Field(50, ge=1, le=200)

@@ -152,12 +152,16 @@ async def last_parts(connection: AsyncConnection, equipment: Sequence[UUID], mos
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all."""
+    """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all.
+
+    `part` is how the part's name begins: where parts are named by lot and serial (`L7-0042`), a lot's are found by `L7-`.
+    """
 
     equipment_id: UUID | None = None
     verdict: Verdict | None = None
     start: datetime | None = None
     end: datetime | None = None
+    part: str = ""
 
 
 class Quality:
@@ -180,6 +184,7 @@ class Quality:
                 verdict=wanted.verdict,
                 start=wanted.start,
                 end=wanted.end,
+                part=wanted.part,
                 before=_read_mark(before) if before else None,
                 limit=limit + 1,
             )

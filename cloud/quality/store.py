@@ -32,6 +32,10 @@ _FILTER = """
     AND ts >= coalesce(%(start)s::timestamptz, '-infinity') AND ts < coalesce(%(end)s::timestamptz, 'infinity')
 """
 
+_BEGINS = "AND part <> '' AND part ~>=~ %(part)s AND part ~<~ %(beyond)s"
+_LAST_CHARACTER = "\U0010ffff"
+"""After any other in the order of bytes, so that what begins with a word lies between it and it with this added."""
+
 
 async def insert(
     connection: AsyncConnection,
@@ -93,17 +97,19 @@ async def select_page(
     verdict: str | None,
     start: datetime | None,
     end: datetime | None,
+    part: str,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return at most `limit` inspections, newest first, that come after `before` in that order."""
+    """Return at most `limit` inspections, newest first, that come after `before` in that order; `part` begins their name."""
     query = f"""
         SELECT {_COLUMNS} FROM inspection
-        WHERE {_FILTER} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
+        WHERE {_FILTER} {_BEGINS if part else ""} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
         ORDER BY ts DESC, id DESC LIMIT %(limit)s
-    """  # noqa: S608 - both parts are constants of this module
+    """  # noqa: S608 - its parts are constants of this module
     ts, identity = before or NEWEST
-    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end}
+    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end, "part": part}
+    values["beyond"] = part + _LAST_CHARACTER
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, {**values, "ts": ts, "id": identity, "limit": limit})
         return await cursor.fetchall()

@@ -1,4 +1,4 @@
-"""All inspections, newest first, by verdict."""
+"""All inspections, newest first, by verdict and by how the part's name begins."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ PAGE_SIZE = 24
 _ALL = Text("All", "全部")
 _LAST_DAY = Text("Counts are of the last 24 hours.", "数量为近 24 小时统计。")
 _NONE = Text("No inspections to show here.", "暂无符合条件的检测记录。")
+_PART = Text("Lot or serial number: how the part's name begins", "批号或序列号：工件名称的开头")
+_FIND = Text("Find", "查找")
 _NEWEST, _OLDER = Text("Newest", "最新"), Text("Older", "更早")
 
 
@@ -33,17 +35,19 @@ async def build(visit: Visit) -> None:
     query = visit.request.query_params
     verdict: Verdict | None = next((known for known in get_args(Verdict) if known == query.get("verdict")), None)
     before = query.get("before")
-    page, summary = await _page(visit, verdict, before), await _last_day(visit, datetime.now(UTC))
+    part = "".join(each for each in query.get("part", "").strip()[:200] if each.isprintable())
+    wanted = Filter(verdict=verdict, part=part)
+    page, summary = await _page(visit, wanted, before), await _last_day(visit, datetime.now(UTC))
     counts: dict[str, Words] = {}
     with frame(visit, visit.say(TITLE)):
         with page_head(visit.say(TITLE)), box("choices", "nav"):
             for choice in (None, "reject", "review", "pass"):
-                target = f"/inspections?verdict={choice}" if choice else "/inspections"
-                with box("here" if choice == verdict else "", "a", href=target):
+                with box("here" if choice == verdict else "", "a", href=_address(choice, part)):
                     if choice:
                         icon(VERDICTS[choice].tone)
                     Words(visit.say(VERDICTS[choice].text if choice else _ALL))
                     counts[choice or "all"] = Words("", "num muted")
+        _search(visit, wanted)
         if page.items:
             gallery = Gallery(visit, page.items)
         else:
@@ -52,26 +56,37 @@ async def build(visit: Visit) -> None:
             Words(visit.say(_LAST_DAY), "muted small")
             with box("line"):
                 if before:
-                    _turn(visit, _NEWEST, verdict, None)
+                    _turn(visit, _NEWEST, wanted, None)
                 if page.next:
-                    _turn(visit, _OLDER, verdict, page.next)
+                    _turn(visit, _OLDER, wanted, page.next)
     _count(counts, summary)
     if before or not page.items:
         return
 
     async def refresh(_: Collection[Latest], now: datetime) -> None:
-        if gallery.refresh((await _page(visit, verdict, None)).items):
+        if gallery.refresh((await _page(visit, wanted, None)).items):
             _count(counts, await _last_day(visit, now))
 
     live.follow(visit, refresh)
 
 
-async def _page(visit: Visit, verdict: Verdict | None, before: str | None) -> InspectionPage:
+def _search(visit: Visit, wanted: Filter) -> None:
+    with box("filters", "form", method="get", action="/inspections"):
+        if wanted.verdict:
+            box("", "input", type="hidden", name="verdict", value=wanted.verdict)
+        with box("field", "label"):
+            Words(visit.say(_PART))
+            box("", "input", type="search", name="part", value=wanted.part, maxlength="200")
+        with box("button", "button", type="submit"):
+            Words(visit.say(_FIND))
+
+
+async def _page(visit: Visit, wanted: Filter, before: str | None) -> InspectionPage:
     quality = visit.domains.quality
     try:
-        return await quality.inspections(visit.scope, Filter(verdict=verdict), limit=PAGE_SIZE, before=before)
+        return await quality.inspections(visit.scope, wanted, limit=PAGE_SIZE, before=before)
     except Invalid:
-        return await quality.inspections(visit.scope, Filter(verdict=verdict), limit=PAGE_SIZE)
+        return await quality.inspections(visit.scope, wanted, limit=PAGE_SIZE)
 
 
 async def latest(visit: Visit, count: int) -> list[Inspection]:
@@ -93,8 +108,13 @@ def _count(counts: dict[str, Words], summary: Summary) -> None:
         counts[name].show(f"{count:,}")
 
 
-def _turn(visit: Visit, name: Text, verdict: Verdict | None, before: str | None) -> None:
-    wanted = {"verdict": verdict, "before": before}
-    query = urlencode({key: value for key, value in wanted.items() if value})
-    with box("button quiet", "a", href=f"/inspections?{query}" if query else "/inspections"):
+def _turn(visit: Visit, name: Text, wanted: Filter, before: str | None) -> None:
+    with box("button quiet", "a", href=_address(wanted.verdict, wanted.part, before)):
         Words(visit.say(name))
+
+
+def _address(verdict: str | None, part: str, before: str | None = None) -> str:
+    query = urlencode(
+        {key: value for key, value in (("verdict", verdict), ("part", part), ("before", before)) if value}
+    )
+    return f"/inspections?{query}" if query else "/inspections"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import get_args
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -124,9 +125,13 @@ class _Form:
                 }
             )
             await self._visit.domains.spc.add_lot(principal, request)
-            ui.navigate.to(f"/lots?product={request.product}")
+            ui.navigate.to(_address(request.product))
 
         await attempt(self._visit, self._answer, Scope.OPERATE, act)
+
+
+def _address(product: str) -> str:
+    return f"/lots?{urlencode({'product': product})}"
 
 
 def _whole(text: str) -> int:
@@ -149,7 +154,7 @@ async def _lots(visit: Visit, products: list[str], product: str) -> None:
         if len(products) > 1:
 
             async def other(value: str) -> None:
-                ui.navigate.to(f"/lots?product={value}")
+                ui.navigate.to(_address(value))
 
             Choice(say(_PRODUCT), {each: each for each in products}, product, other, shown=False)
         for each in lots.items[:50]:
@@ -161,7 +166,8 @@ def _lot(visit: Visit, lot: Lot) -> None:
     at = moment(lot.sampled_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
     with box("line spread lot"):
         with box():
-            Words(lot.lot, "strong", tag="div")
+            with box("strong", "a", href=f"/inspections?{urlencode({'part': lot.lot})}"):
+                Words(lot.lot)
             shown = say(_OF, found=lot.found, size=lot.sample_size, accept=lot.accept)
             Words(f"{say(STATES[lot.severity])} · {shown}", "small", tag="div")
             Words(f"{lot.sampled_by.removeprefix('user:')} · {at}", "muted small", tag="div")

@@ -190,6 +190,12 @@ async def test_filters(db: Database, company: Company, quality: Quality) -> None
         "P-002",
         "P-001",
     ]
+    await deliver(db, company, *(part(9, part=name) for name in ("L7-0042", "L7-0043", "L70-1", "l7-1", "批7-1")))
+    assert set(await parts(Filter(part="L7-"))) == {"L7-0042", "L7-0043"}
+    assert await parts(Filter(part="L7-0042")) == ["L7-0042"]
+    assert await parts(Filter(part="批7")) == ["批7-1"]
+    assert await parts(Filter(part="P-00", verdict="reject")) == ["P-003", "P-001"]
+    assert await parts(Filter(part="%")) == []
 
 
 async def test_the_summary_counts_every_inspection_once(db: Database, company: Company, quality: Quality) -> None:
