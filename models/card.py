@@ -90,7 +90,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     version: Version
-    task: Literal["inspect", "health"]
+    task: Literal["inspect", "health", "seasonal"]
     opset: int
     input: list[TensorCard]
     output: list[TensorCard]

@@ -163,6 +163,12 @@ def evaluate(
         Path | None,
         typer.Option("--report", help="Also write one page, .html or .pdf, with pictures. 另存一页带图的报告。"),
     ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Column of times, of a seasonal model. 时间列(季节模型)。")
+    ] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", help="How times are written, as %d/%m/%Y %H:%M. 时间格式。")
+    ] = None,
     trust: Trust,
     as_json: Json = False,
     lang: Lang = None,
@@ -178,7 +184,17 @@ def evaluate(
         if series is not None and good is None and bad is None:
             other = read_bundle(beside, trust) if beside else None
             found = read_bundle(bundle, trust)
-            judge_series(found, series, label, after, beside=other, language=language, as_json=as_json)
+            judge_series(
+                found,
+                series,
+                label,
+                after,
+                beside=other,
+                time=time,
+                time_format=time_format,
+                language=language,
+                as_json=as_json,
+            )
             return
         if good is None or bad is None or series is not None:
             raise InputError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.series.change import Change
     from models.series.judge import SeriesEvaluation
 
-Kind = Literal["health", "pca"]
+Kind = Literal["health", "pca", "seasonal"]
 
 
 def fit_series(
@@ -32,7 +32,8 @@ def fit_series(
         Kind,
         typer.Option(
             "--kind",
-            help="health: which sensor strays; pca: a second opinion on the same. health：哪个传感器偏离；pca：第二意见。",
+            help="health: which sensor strays; pca: a second opinion; seasonal: one value by the clock, as energy. "
+            "health：哪个传感器偏离；pca：第二意见；seasonal：按时段的单个量，如能耗。",
         ),
     ] = "health",
     sensors: Annotated[
@@ -41,6 +42,12 @@ def fit_series(
     ] = [],  # noqa: B006 - typer copies it
     rows: Annotated[
         int | None, typer.Option("--rows", min=1, help="Learn from the first so many rows only. 仅使用前若干行。")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Column of times, of a seasonal model. 时间列(季节模型)。")
+    ] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", help="How times are written, as %d/%m/%Y %H:%M. 时间格式。")
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="TOML file of a recipe. 配方文件。")] = None,
     name: Annotated[
@@ -52,20 +59,29 @@ def fit_series(
     """Learn from a healthy machine's readings what is usual, and write a signed bundle. 从健康运行数据学习并输出签名的模型包。"""
     from models.bundle import write_bundle
     from models.names import checked_name
+    from models.series.clock import read_clocked
     from models.series.health_fit import fit
-    from models.series.recipe import HealthRecipe, load_recipe
+    from models.series.recipe import HealthRecipe, SeasonalRecipe, load_recipe
+    from models.series.seasonal_fit import fit as fit_seasonal
     from models.series.table import read_table
     from models.signing import load_key
 
     language = choose_language(lang)
     with explained(language, as_json):
         signing_key = load_key(key)
-        chosen = load_recipe(recipe) if recipe else HealthRecipe(checked_name(name or series.stem))
-        if name:
-            chosen = msgspec.structs.replace(chosen, name=checked_name(name))
-        if kind == "pca":
-            chosen = msgspec.structs.replace(chosen, way="pca")
-        release = fit(read_table(series, sensors=sensors).rows(0, rows), chosen)
+        called = checked_name(name or series.stem) if name or not recipe else ""
+        if kind == "seasonal":
+            by_clock = load_recipe(recipe, SeasonalRecipe) if recipe else SeasonalRecipe(called)
+            by_clock = msgspec.structs.replace(by_clock, name=called or by_clock.name)
+            sensor = sensors[0] if sensors else None
+            clocked = read_clocked(series, sensor=sensor, time=time, time_format=time_format, rows=rows)
+            release = fit_seasonal(clocked, by_clock)
+        else:
+            chosen = load_recipe(recipe, HealthRecipe) if recipe else HealthRecipe(called)
+            chosen = msgspec.structs.replace(chosen, name=called or chosen.name)
+            if kind == "pca":
+                chosen = msgspec.structs.replace(chosen, way="pca")
+            release = fit(read_table(series, sensors=sensors).rows(0, rows), chosen)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
 
@@ -77,6 +93,8 @@ def judge_series(
     after: int,
     *,
     beside: Bundle | None,
+    time: str | None,
+    time_format: str | None,
     language: Language,
     as_json: bool,
 ) -> None:
@@ -88,6 +106,9 @@ def judge_series(
     from models.series.monitor import Monitor
     from models.series.table import read_table
 
+    if bundle.card.task == "seasonal":
+        _judge_seasonal(bundle, series, time, time_format, language=language, as_json=as_json)
+        return
     monitor = Monitor(bundle)
     table = read_table(series, sensors=monitor.sensors, label=label)
     judged, before = table.rows(after, None), table.rows(0, after)
@@ -104,6 +125,28 @@ def judge_series(
         say(language, "either", "任一报"): two.either,
     }
     answer(as_json, two, _rows(columns, after, language))
+
+
+def _judge_seasonal(
+    bundle: Bundle, series: Path, time: str | None, time_format: str | None, *, language: Language, as_json: bool
+) -> None:
+    from models.series.clock import read_clocked
+    from models.series.forecast import Forecaster, judge
+
+    forecaster = Forecaster(bundle)
+    clocked = read_clocked(series, sensor=forecaster.sensor, time=time, time_format=time_format)
+    with bar(say(language, "readings", "读数"), len(clocked.table.values), as_json) as advance:
+        found = judge(forecaster, clocked, advance)
+    rows = [
+        (say(language, "rows judged", "评估行数"), f"{found.rows:,}"),
+        (say(language, "mean", "均值"), f"{found.mean:.2f}"),
+        (say(language, "error a day ahead", "提前一天的误差"), f"{found.day_ahead:.2f}"),
+        (say(language, "of taking the day before", "沿用前一天的误差"), f"{found.naive_day:.2f}"),
+        (say(language, "error a week ahead", "提前一周的误差"), f"{found.week_ahead:.2f}"),
+        (say(language, "of taking the week before", "沿用前一周的误差"), f"{found.naive_week:.2f}"),
+        (say(language, "beyond the review limit", "超出复核限"), f"{found.outside:.1%} ({found.wanted:.0%})"),
+    ]
+    answer(as_json, found, rows)
 
 
 def _rows(columns: Mapping[str, SeriesEvaluation], after: int, language: Language) -> list[Sequence[str]]:

@@ -6,7 +6,7 @@ recalibrated is a named initialiser (`far`, `furthest`, `limits`).
 
 from __future__ import annotations
 
-from models.graph import FLOAT, INT64, Graph
+from models.graph import FLOAT, INT64, Graph, Signature
 from models.series.health import Health
 
 
@@ -43,9 +43,13 @@ def health_model(name: str, model: Health, review: float, reject: float) -> byte
     above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)
     graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="verdict")
     graph.node("Identity", limits, name="limits_used")
-    each_sensor = (FLOAT, (count,))
-    return graph.model(
-        name,
+    return graph.model(name, *signature(count))
+
+
+def signature(sensors: int) -> tuple[Signature, Signature]:
+    """Return inputs and outputs of the graph for so many sensors."""
+    each_sensor = (FLOAT, (sensors,))
+    return (
         {"values": each_sensor, "state": each_sensor},
         {
             "score": (FLOAT, (1,)),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 
-from models.card import Card, FitCard, LimitCard, TensorCard
-from models.conformal import conformal_quantile, wilson_interval
+from models.card import Card, FitCard, LimitCard
+from models.conformal import conformal_quantile
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
+from models.series.cards import gap_of, gate, limit_card, recipe_card, tensor_cards
 from models.series.health import Doubles, Health, first_state, held_out, learn, scores, smoothed
-from models.series.health_export import health_model
+from models.series.health_export import health_model, signature
 from models.series.recipe import HealthRecipe, check
 from models.series.table import Table, fingerprint
 from models.session import open_session
@@ -21,8 +21,6 @@ MIN_HALF_LIVES = 10
 """So much healthy time is needed at the least."""
 
 PARITY_ROWS = 200
-PARITY_LIMIT = 1e-4
-"""Largest difference between the numpy definition and the graph, in limits of healthy time (relative above 1)."""
 
 
 def fit(table: Table, recipe: HealthRecipe) -> Release:
@@ -52,19 +50,13 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
     model, (review, reject) = fitted(table, recipe)
     onnx = health_model(recipe.name, model, review.value, reject.value)
     tested = _parity_rows(table.values)
-    parity = parity_gap(onnx, model, tested)
-    if not parity <= PARITY_LIMIT:
-        raise InputError(
-            "parity",
-            f"no release: the graph differs from its definition by {parity:.1e}, more than {PARITY_LIMIT:g}",
-            f"不予发布：计算图与定义相差 {parity:.1e}，超过 {PARITY_LIMIT:g}",
-        )
+    parity = gate(parity_gap(onnx, model, tested))
     learnt = FitCard(
         family=FAMILY[recipe.way],
         samples=rows,
         groups=recipe.blocks,
         data=fingerprint(table),
-        recipe={key: value for key, value in msgspec.to_builtins(recipe).items() if key not in {"name", "version"}},
+        recipe=recipe_card(recipe),
         parity=parity,
         parity_samples=len(tested),
     )
@@ -83,7 +75,7 @@ def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard,
     healthy = np.maximum(far / model.far, furthest / model.furthest)
     independent = int(len(values) / independent_after(recipe.half_life))
     review, reject = (
-        _limit(healthy, rate, recipe.margin, independent) for rate in (recipe.review_rate, recipe.reject_rate)
+        limit_card(healthy, rate, recipe.margin, independent) for rate in (recipe.review_rate, recipe.reject_rate)
     )
     return model, (review, reject)
 
@@ -101,14 +93,13 @@ def parity_gap(onnx: bytes, model: Health, values: Doubles) -> float:
     """Return the largest difference between the graph, fed its own state, and numpy over the rows of `values`."""
     session = open_session(onnx)
     score, parts = scores(model, values)
-    state, gap = first_state(values.shape[1]), 0.0
+    state, pairs = first_state(values.shape[1]), []
     for row, reading in enumerate(values):
         found, contributions, state = session.run(
             ["score", "contributions", "next_state"], {"values": reading.astype(np.float32), "state": state}
         )
-        for answer, expected in ((found, score[row]), (contributions, parts[row])):
-            gap = max(gap, float(np.max(np.abs(answer - expected) / np.maximum(np.abs(expected), 1))))
-    return gap
+        pairs += [(found, score[row]), (contributions, parts[row])]
+    return gap_of(pairs)
 
 
 def _parity_rows(values: Doubles) -> Doubles:
@@ -119,31 +110,15 @@ def _parity_rows(values: Doubles) -> Doubles:
     return tested
 
 
-def _limit(healthy: Doubles, rate: float, margin: float, independent: int) -> LimitCard:
-    value, _ = conformal_quantile(healthy, rate)
-    value = float(np.float32(margin * value))  # as the graph holds it
-    measured = float(np.mean(healthy > value))
-    low, high = wilson_interval(measured * independent, independent)
-    return LimitCard(
-        value=value, wanted=rate, measured=measured, low=low, high=high, provisional=independent < 1 / rate - 1
-    )
-
-
 def _card(recipe: HealthRecipe, table: Table, fitted: FitCard, review: LimitCard, reject: LimitCard) -> Card:
-    count = len(table.sensors)
+    inputs, outputs = signature(len(table.sensors))
     return Card(
         name=recipe.name,
         version=recipe.version,
         task="health",
         opset=OPSET,
-        input=[TensorCard("values", "float32", [count]), TensorCard("state", "float32", [count])],
-        output=[
-            TensorCard("score", "float32", [1]),
-            TensorCard("contributions", "float32", [count]),
-            TensorCard("verdict", "int64", [1]),
-            TensorCard("next_state", "float32", [count]),
-            TensorCard("limits_used", "float32", [2]),
-        ],
+        input=tensor_cards(inputs),
+        output=tensor_cards(outputs),
         fit=fitted,
         review=review,
         reject=reject,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -41,10 +41,31 @@ class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     explained: float = 0.85
 
 
-def load_recipe(path: Path) -> HealthRecipe:
+class SeasonalRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the recipe for one value by the clock.
+
+    Attributes:
+        name, version: as of a health recipe.
+        season: after what the value repeats.
+        review_rate, reject_rate: wanted share of usual readings that at least go to review, or are rejected.
+        margin: factor on both limits.
+    """
+
+    name: str
+    version: str = "1"
+    season: Literal["day", "week"] = "week"
+    review_rate: float = 0.05
+    reject_rate: float = 0.01
+    margin: float = 1.0
+
+
+Recipe = TypeVar("Recipe", HealthRecipe, SeasonalRecipe)
+
+
+def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:
     """Return the recipe in the TOML file `path`; raises InputError naming the file and the key."""
     try:
-        return check(msgspec.toml.decode(path.read_bytes(), type=HealthRecipe), str(path))
+        return check(msgspec.toml.decode(path.read_bytes(), type=kind), str(path))
     except OSError as error:
         raise InputError(
             "recipe", f"{path}: cannot be read: {error.strerror}", f"{path}：无法读取：{error.strerror}"
@@ -53,17 +74,20 @@ def load_recipe(path: Path) -> HealthRecipe:
         raise InputError("recipe", f"{path}: {error}", f"{path}：配方无效：{error}") from error
 
 
-def check(recipe: HealthRecipe, where: str) -> HealthRecipe:
+def check(recipe: Recipe, where: str) -> Recipe:
     """Return `recipe` if its numbers fit together; raises InputError otherwise."""
     rules = {
         "name must be lower-case letters, digits and dashes": NAME.fullmatch(recipe.name) is not None,
-        "half_life must be between 0.1 and 100000 readings": 0.1 <= recipe.half_life <= 100_000,
-        "trim must be between 0 and 0.3": 0 <= recipe.trim <= 0.3,
-        "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
         "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,
         "margin must be between 1 and 10": 1 <= recipe.margin <= 10,
-        "explained must be between 0.3 and 0.99": 0.3 <= recipe.explained <= 0.99,
     }
+    if isinstance(recipe, HealthRecipe):
+        rules |= {
+            "half_life must be between 0.1 and 100000 readings": 0.1 <= recipe.half_life <= 100_000,
+            "trim must be between 0 and 0.3": 0 <= recipe.trim <= 0.3,
+            "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
+            "explained must be between 0.3 and 0.99": 0.3 <= recipe.explained <= 0.99,
+        }
     for rule, kept in rules.items():
         if not kept:
             raise InputError("recipe", f"{where}: {rule}", f"{where}：配方不满足：{rule}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from models.errors import InputError
 
 Doubles = npt.NDArray[np.float64]
+
+Columns = Mapping[str, Sequence[str]]
+"""Cells by the name of their column, in the order of the file."""
 
 MOST_ROWS = 5_000_000
 _LABELS = frozenset({"anomaly", "changepoint", "label", "target"})
@@ -40,7 +43,7 @@ class Table(NamedTuple):
 
 
 def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
-    """Return the series in the CSV file `path` (comma, semicolon or tab; the first line names the columns).
+    """Return the series in the CSV file `path`, as `read_columns` reads it.
 
     Args:
         path: the file.
@@ -49,15 +52,23 @@ def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = N
 
     Raises InputError naming the file, and row and column of what is wrong.
     """
+    return table_of(read_columns(path), str(path), sensors=sensors, label=label)
+
+
+def read_columns(path: Path) -> Columns:
+    """Return the cells of the CSV file `path` by column (comma, semicolon or tab; the first line names the columns).
+
+    Raises InputError naming the file, and the row that is too long or too short.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return read_text(file, str(path), sensors=sensors, label=label)
+            return columns_of(file, str(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("series", f"{path}: cannot be read: {error}", f"{path}：无法读取：{error}") from error
 
 
-def read_text(file: TextIO, path: str, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
-    """Return the series in an open file, called `path` in errors; else as `read_table`."""
+def columns_of(file: TextIO, path: str) -> Columns:
+    """Return the cells of an open file, called `path` in errors; else as `read_columns`."""
     first = file.readline()
     delimiter = max(";,\t", key=first.count)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
@@ -70,17 +81,30 @@ def read_text(file: TextIO, path: str, *, sensors: Sequence[str] = (), label: st
             f"{path}：需要首行列名互不相同，且有 2 至 {MOST_ROWS:,} 行数据",
         )
     _equally_long(path, rows, len(names))
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    wanted = list(sensors) or [name for name in names if _is_sensor(name, columns[name])]
-    marks = label or next((name for name in names if name.lower() in _LABELS), None)
-    for name in [*wanted, *([marks] if marks else [])]:
-        if name not in columns:
-            raise InputError("series", f"{path}: has no column '{name}'", f"{path}：没有列“{name}”")
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def table_of(columns: Columns, path: str, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
+    """Return the series in `columns`; else as `read_table`."""
+    wanted = list(sensors) or [name for name in columns if _is_sensor(name, columns[name])]
+    marks = label or next((name for name in columns if name.lower() in _LABELS), None)
     if not wanted:
         raise InputError("series", f"{path}: no column holds numbers", f"{path}：没有数值列")
-    values = np.column_stack([list(_numbers(path, name, columns[name])) for name in wanted])
-    anomalous = np.array(list(_numbers(path, marks, columns[marks]))) > 0 if marks else None
+    values = np.column_stack([numbers(columns, name, path) for name in wanted])
+    anomalous = numbers(columns, marks, path) > 0 if marks else None
     return Table(tuple(wanted), values, anomalous)
+
+
+def column(columns: Columns, name: str, path: str) -> Sequence[str]:
+    """Return the cells of the column `name`; raises InputError if there is none."""
+    if name not in columns:
+        raise InputError("series", f"{path}: has no column '{name}'", f"{path}：没有列“{name}”")
+    return columns[name]
+
+
+def numbers(columns: Columns, name: str, path: str) -> Doubles:
+    """Return the column `name` as numbers, NaN for empty cells; raises InputError naming the cell that is no number."""
+    return np.array(list(_numbers(path, name, column(columns, name, path))), np.float64)
 
 
 def fingerprint(table: Table) -> str:

@@ -18,7 +18,7 @@ from models.series.health import Doubles, scores
 from models.series.health_fit import fitted
 from models.series.pca import components
 from models.series.recipe import HealthRecipe
-from models.series.table import Table, read_text
+from models.series.table import Table, columns_of, table_of
 
 SETS = Path(__file__).parents[3] / "shared" / "data" / "sets"
 LEARNT, WINDOW, CHANCE = 400, 5, 0.001
@@ -30,7 +30,11 @@ def skab() -> list[Table]:
     with tarfile.open(SETS / "skab.tar.gz") as tar:
         names = sorted(name for name in tar.getnames() if name.endswith(".csv") and "anomaly-free" not in name)
         files = [tar.extractfile(name) for name in names]
-        return [read_text(io.TextIOWrapper(file, "utf-8"), "skab", label="anomaly") for file in files if file]
+        return [
+            table_of(columns_of(io.TextIOWrapper(file, "utf-8"), "skab"), "skab", label="anomaly")
+            for file in files
+            if file
+        ]
 
 
 def health_alarms(way: str) -> Callable[[Table], Doubles]:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from models.bundle import Bundle, read_bundle, write_bundle
 from models.errors import InputError
+from models.series.cards import PARITY_LIMIT
 from models.series.health import Doubles, learn, scores, shrunk_covariance
-from models.series.health_fit import PARITY_LIMIT, fit, parity_gap
+from models.series.health_fit import fit, parity_gap
 from models.series.judge import judge
 from models.series.monitor import WARM_HALF_LIVES, Monitor
 from models.series.recipe import HealthRecipe

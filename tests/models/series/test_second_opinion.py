@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.bundle import read_bundle, write_bundle
 from models.errors import InputError
+from models.series.cards import PARITY_LIMIT
 from models.series.change import watch_of
-from models.series.health_fit import PARITY_LIMIT, fit
+from models.series.health_fit import fit
 from models.series.judge import judge_two
 from models.series.monitor import Monitor
 from models.series.pca import components
