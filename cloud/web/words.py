@@ -48,7 +48,15 @@ JUDGEMENTS: Mapping[str, Mark] = MappingProxyType(
     }
 )
 
-PROTOCOLS: Mapping[str, str] = MappingProxyType({"opcua": "OPC UA", "modbus": "Modbus"})
+PROTOCOLS: Mapping[str, Text] = MappingProxyType(
+    {
+        "opcua": Text("OPC UA", "OPC UA"),
+        "modbus": Text("Modbus", "Modbus"),
+        "mqtt": Text("MQTT", "MQTT"),
+        "inspection": Text("Pictures", "图片"),
+        "machine_health": Text("Health model", "健康模型"),
+    }
+)
 """Protocols as the trade writes them."""
 
 STEPS = (
