@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, NoReturn
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -136,6 +138,15 @@ def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> None:
 def checksums(card: bytes, onnx: bytes) -> bytes:
     """Return checksums.txt for these two files."""
     return f"{sha256(card).hexdigest()}  card.toml\n{sha256(onnx).hexdigest()}  model.onnx\n".encode()
+
+
+def packed(name: str, files: Mapping[str, bytes]) -> bytes:
+    """Return the folder `name` with a bundle's `files` as a ZIP file, to be unpacked where it is used."""
+    file = BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for member, content in files.items():
+            archive.writestr(f"{name}/{member}", content)
+    return file.getvalue()
 
 
 def _read(folder: Path) -> dict[str, bytes]:

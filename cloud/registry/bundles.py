@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from cloud.core.errors import Invalid
 from models.bundle import LIMITS, Bundle, read_bundle
@@ -19,15 +19,6 @@ from protocols.text import Text
 MAX_UPLOAD_BYTES = sum(LIMITS.values()) + 4096
 
 _NO_ZIP = Text("This is no ZIP file of a model's folder.", "这不是模型文件夹的 ZIP 文件。")
-
-
-def packed(name: str, files: Mapping[str, bytes]) -> bytes:
-    """Return the folder `name` with `files` as a ZIP file."""
-    file = BytesIO()
-    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
-        for member, content in files.items():
-            archive.writestr(f"{name}/{member}", content)
-    return file.getvalue()
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.core.access import Admin, AgentCaller, Engineer, Reader
 from cloud.core.body import message, read_message, speaks
-from cloud.registry.bundles import MAX_UPLOAD_BYTES, packed
+from cloud.registry.bundles import MAX_UPLOAD_BYTES
 from cloud.registry.schemas import (
     ModelKey,
     ModelVersion,
@@ -21,6 +21,7 @@ from cloud.registry.schemas import (
     StoredKey,
 )
 from cloud.registry.service import Registry
+from models.bundle import packed
 from protocols.uplink.models import BundlePart, ModelsReport, ModelsWanted, PartRequest
 
 router = APIRouter(prefix="/api/v1", tags=["registry"])

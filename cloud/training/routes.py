@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Annotated, Any, cast
 from uuid import UUID
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
@@ -24,6 +22,7 @@ from cloud.training.schemas import (
     Version,
 )
 from cloud.training.service import MAX_PICTURE_BYTES, Training
+from models.bundle import packed
 
 router = APIRouter(prefix="/api/v1/training", tags=["training"])
 
@@ -180,12 +179,9 @@ async def get_bundle(principal: Reader, training: TrainingDoor, version_id: UUID
     """The signed folder of a version, as a ZIP file: unpack it at the box and name it as `bundle` of the station."""
     version = await training.version(principal.scope, version_id)
     name = f"{version.name}-{version.number}"
-    file = BytesIO()
-    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
-        for member, content in (await training.bundle(principal.scope, version_id)).items():
-            archive.writestr(f"{name}/{member}", content)
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    return Response(file.getvalue(), media_type="application/zip", headers=headers)
+    content = packed(name, await training.bundle(principal.scope, version_id))
+    return Response(content, media_type="application/zip", headers=headers)
 
 
 @router.post("/trials", openapi_extra=_TAKES_PICTURE)

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud.registry.bundles import packed
-from models.bundle import LIMITS, read_bundle, write_bundle
+from models.bundle import LIMITS, packed, read_bundle, write_bundle
 from models.signing import public_key
 from tests.edge_agent.inspect.conftest import SignedBundle
 

@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from cloud.registry.bundles import MAX_UPLOAD_BYTES, packed
+from cloud.registry.bundles import MAX_UPLOAD_BYTES
 from cloud.registry.judgement import decide, share
 from cloud.registry.schemas import Evidence, Plan
+from models.bundle import packed
 from protocols.reading import now_us
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection, SecondOpinion
