@@ -48,11 +48,11 @@ JUDGEMENTS: Mapping[str, Mark] = MappingProxyType(
     }
 )
 
-PROTOCOLS: Mapping[str, Text] = MappingProxyType(
+PROTOCOLS: Mapping[str, Text | str] = MappingProxyType(
     {
-        "opcua": Text("OPC UA", "OPC UA"),
-        "modbus": Text("Modbus", "Modbus"),
-        "mqtt": Text("MQTT", "MQTT"),
+        "opcua": "OPC UA",
+        "modbus": "Modbus",
+        "mqtt": "MQTT",
         "inspection": Text("Pictures", "图片"),
         "machine_health": Text("Health model", "健康模型"),
     }

@@ -76,7 +76,8 @@ async def build(visit: Visit) -> None:
     now = datetime.now(UTC)
     known = equipment.known
     with frame(visit, known.label):
-        protocol = PROTOCOLS.get(known.protocol, Text(known.protocol, known.protocol)).to(visit.language) or NOTHING
+        protocol = PROTOCOLS.get(known.protocol, known.protocol) or NOTHING
+        protocol = protocol if isinstance(protocol, str) else visit.say(protocol)
         via = visit.say(_VIA, protocol=protocol, agent=known.agent)
         note = f"{visit.say(equipment.class_name)} · {via}"
         crumbs = [("/", visit.say(overview.TITLE)), (f"/sites/{known.site_id}", known.site)]
