@@ -78,14 +78,23 @@ class ModelSwitch:
         while True:
             try:
                 detector = await self._loaded(await asyncio.to_thread(slots.begin))
-                self._shadow = None if slots.shadow is None else await self._loaded(slots.folder(slots.shadow))
             except ModelError as error:
                 why = Text(error.en, error.zh)
                 if not await asyncio.to_thread(slots.give_back, why):
                     raise
                 self._tell_return(why)
             else:
+                await self._begin_shadow(slots)
                 return detector
+
+    async def _begin_shadow(self, slots: Slots) -> None:
+        """Load the model beside; one that cannot be used decides nothing, so nothing else changes for it."""
+        self._shadow = None
+        if slots.shadow is not None:
+            try:
+                self._shadow = await self._loaded(slots.folder(slots.shadow))
+            except ModelError as error:
+                self._announce(self._inspection.device, "model_refused", Text(error.en, error.zh))
 
     async def obey(self, order: ModelOrder) -> None:
         """Load what `order` wants, all of it here, beside what runs; it runs from the next picture on. Raises OSError."""

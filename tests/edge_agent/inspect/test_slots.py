@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import InspectionConfig
+from edge_agent.config import InspectionConfig, parse_config
+from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.slots import MOST_STARTS, TRIAL_PARTS, Slots
 from models.bundle import LIMITS
 from models.errors import BundleRefused
@@ -20,11 +21,14 @@ def models(tmp_path: Path, small_bundle: SignedBundle) -> Shelf:
     return shelf(tmp_path / "shelf", small_bundle)
 
 
-def opened(folder: Path, models: Shelf, configured: str = "1") -> Slots:
-    station = InspectionConfig(
+def station(folder: Path, models: Shelf, configured: str = "1") -> InspectionConfig:
+    return InspectionConfig(
         device="camera-1", folder=folder / "pictures", bundle=models.folder / configured, trust=[models.trust]
     )
-    return Slots(station, folder / "state")
+
+
+def opened(folder: Path, models: Shelf, configured: str = "1") -> Slots:
+    return Slots(station(folder, models, configured), folder / "state")
 
 
 def arrive(slots: Slots, models: Shelf, version: str, piece: int = 50_000) -> None:
@@ -125,3 +129,20 @@ async def test_a_model_of_a_foreign_key_is_refused_and_the_station_goes_on(
     assert "not by a trusted key" in report.reason_en
     drop(bench.folder, "p.png", 1)
     await bench.until_judged(1)
+
+
+async def test_a_model_beside_that_is_damaged_takes_nothing_from_the_one_that_decides(
+    tmp_path: Path, models: Shelf
+) -> None:
+    slots = opened(tmp_path, models)
+    slots.begin()
+    for version in ("2", "3"):
+        arrive(slots, models, version)
+    slots.put(ModelOrder("camera-1", 1, run=models.digests["2"], shadow=models.digests["3"]))
+    (slots.folder(models.digests["3"]) / "model.onnx").write_bytes(b"damaged")
+    whole = parse_config('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"', tmp_path / "agent.toml")
+    told: list[str] = []
+    switch = ModelSwitch(station(tmp_path, models), lambda: whole, lambda *said: told.append(said[1]), lambda: None)
+    assert (await switch.begin()).digest == models.digests["2"]
+    assert told == ["model_refused"]
+    assert await switch.second(b"", "p") is None
