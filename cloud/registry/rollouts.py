@@ -119,7 +119,7 @@ class Rollouts:
     async def look(self, scope: TenantScope) -> None:
         """Let every roll-out of the tenant that runs go on, wait or be taken back by its evidence."""
         async with self._db.tenant(scope) as connection:
-            for row in await store.select_rollouts(connection, running=True, lock=True):
+            for row in await store.select_rollouts(connection, running=True, lock="skip"):
                 stations = await store.select_rollout_stations(connection, row["id"])
                 following = await _following(connection, row)
                 decision = _decision(row, stations, await _evidence(connection, row, stations), following)
@@ -194,16 +194,17 @@ async def _order(connection: AsyncConnection, row: store.Row, stage: Stage) -> N
         )
 
 
-async def _row(connection: AsyncConnection, identity: UUID) -> store.Row:
-    rows = await store.select_rollouts(connection, identity=identity)
+async def _row(connection: AsyncConnection, identity: UUID, lock: store.Lock = "") -> store.Row:
+    rows = await store.select_rollouts(connection, identity=identity, lock=lock)
     if not rows:
         raise NotFound
     return rows[0]
 
 
 async def _running(connection: AsyncConnection, identity: UUID) -> store.Row:
-    row = await _row(connection, identity)
-    if row["ended_at"] is not None or not await store.select_rollouts(connection, identity=identity, lock=True):
+    """Return a roll-out as it is once nobody else changes it; raises NotFound, Conflict if it has ended."""
+    row = await _row(connection, identity, "wait")
+    if row["ended_at"] is not None:
         raise Conflict(_ENDED)
     return row
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -17,6 +17,10 @@ FILES = {"card.toml": "card", "model.onnx": "onnx", "checksums.txt": "checksums"
 """The columns of a bundle's files."""
 
 _VERSION = "id, name, version, task, digest, signer, parent_id, card, octet_length(onnx) AS bytes, added_by, added_at"
+
+
+Lock = Literal["", "wait", "skip"]
+_LOCKS: dict[Lock, str] = {"": "", "wait": "FOR UPDATE OF r", "skip": "FOR UPDATE OF r SKIP LOCKED"}
 
 
 class Taken(Exception):
@@ -185,10 +189,13 @@ async def select_rollouts(
     *,
     identity: UUID | None = None,
     running: bool = False,
-    lock: bool = False,
+    lock: Lock = "",
     limit: int = 50,
 ) -> list[Row]:
-    """Return the latest roll-outs, newest first, or one, or those that run; `lock`: those nobody else is changing now."""
+    """Return the latest roll-outs, newest first, or one, or those that run.
+
+    `lock` keeps others from changing them: "wait" until nobody else does, "skip" those that somebody is changing.
+    """
     return await _every(
         connection,
         f"""
@@ -196,7 +203,7 @@ async def select_rollouts(
         JOIN model_version v ON v.tenant_id = r.tenant_id AND v.id = r.version_id
         WHERE r.tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR r.id = %(id)s)
             AND (NOT %(running)s OR r.ended_at IS NULL)
-        ORDER BY r.begun_at DESC, r.id DESC LIMIT %(limit)s {"FOR UPDATE OF r SKIP LOCKED" if lock else ""}
+        ORDER BY r.begun_at DESC, r.id DESC LIMIT %(limit)s {_LOCKS[lock]}
         """,  # noqa: S608 - our own text
         {"id": identity, "running": running, "limit": limit},
     )

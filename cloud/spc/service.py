@@ -109,6 +109,7 @@ class Spc:
         equipment = await self._equipment_of(principal.scope, series_id)
         row = request.model_dump() | {"series_id": series_id, "equipment_id": equipment, "created_by": principal.actor}
         async with self._db.tenant(principal.scope) as connection:
+            await store.lock(connection, f"plans of {series_id}")
             await store.insert_plan(connection, row)
             stored = ControlPlan(**(await store.select_plans(connection, series_id))[0])
             after = request.model_dump(mode="json")
@@ -162,7 +163,7 @@ class Spc:
             listed = ", ".join(f"{aql:g}" for aql in AQLS)
             raise Invalid(Text(f"The AQL is one of {listed}.", f"AQL 须为 {listed} 之一。"))
         async with self._db.tenant(principal.scope) as connection:
-            await store.lock_product(connection, request.product)
+            await store.lock(connection, f"lots of {request.product}")
             before = await store.select_lots(connection, request.product, _LOTS)
             state = severity_after([row["accepted"] for row in reversed(before)])
             if state == "discontinued":

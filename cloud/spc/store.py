@@ -76,10 +76,10 @@ async def select_lots(connection: AsyncConnection, product: str, limit: int) -> 
     )
 
 
-async def lock_product(connection: AsyncConnection, product: str) -> None:
-    """Let one lot of a product be judged at a time: the next one's severity follows from it."""
+async def lock(connection: AsyncConnection, what: str) -> None:
+    """Let one transaction of the tenant at a time add to `what`, where the next entry follows from those before."""
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(current_tenant()::text || %s, 210))", [product]
+        "SELECT pg_advisory_xact_lock(hashtextextended(current_tenant()::text || %s, 210))", [what]
     )
 
 

@@ -11,7 +11,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from psycopg import AsyncConnection
 
+from cloud.core.db import Database
 from cloud.registry.bundles import MAX_UPLOAD_BYTES
 from cloud.registry.judgement import decide, share
 from cloud.registry.schemas import Evidence, Plan
@@ -181,8 +183,13 @@ class Station:
         await self.agent.deliver(Frame(self.agent.seq, encode(Batch(inspections=made))))
 
 
+async def _waiting(connection: AsyncConnection) -> int:
+    (count,) = await (await connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")).fetchone() or (0,)
+    return int(count)
+
+
 async def test_a_canary_that_rejects_more_than_before_is_taken_back_by_itself(
-    company: Company, new_company: NewCompany, models: Shelf
+    company: Company, new_company: NewCompany, models: Shelf, db: Database
 ) -> None:
     (second,) = await released(company, models, "2")
     old, new = "a" * 64, models.digests["2"]
@@ -210,7 +217,12 @@ async def test_a_canary_that_rejects_more_than_before_is_taken_back_by_itself(
         assert (shown["evidence"]["differing"], shown["evidence"]["latency_ms"]) == (1, 4.0)
         assert shown["next_en"] == "somebody to promote it"
 
-        promoted = await company.http.post(f"/api/v1/{one}/promote")
+        # While the clock looks at it, a person waits and is not told that it has ended.
+        async with db.tenant(company.scope) as looking:
+            await looking.execute("SELECT FROM rollout FOR UPDATE")
+            promoting = asyncio.create_task(company.http.post(f"/api/v1/{one}/promote"))
+            await until(lambda: _waiting(looking), lambda count: count > 0)
+        promoted = await promoting
         assert promoted.json()["stage"] == "canary"
         for station in stations:
             await station.obey()

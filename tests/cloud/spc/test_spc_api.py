@@ -64,11 +64,14 @@ async def test_a_chart_goes_by_its_plan_and_finds_what_changed(company: Company,
     assert (before["related"], before["capability"]["ppk"]) == (False, pytest.approx(4 / 3, abs=0.12))
     wrong = await company.http.put(f"/api/v1/spc/plans/{series}", json=plan | {"lower_limit": 50})
     assert (wrong.status_code, "below the upper" in wrong.text) == (422, True)
+    # Two people save at once: each has a version of their own.
+    saved = await asyncio.gather(*(company.http.put(f"/api/v1/spc/plans/{series}", json=plan) for _ in range(4)))
+    assert sorted(answer.json()["version"] for answer in saved) == [2, 3, 4, 5]
     stranger = await new_company()
     for path in (f"charts/{series}", f"plans/{series}"):
         assert (await stranger.http.get(f"/api/v1/spc/{path}")).status_code == 404
     assert await get(stranger, "plans") == []
-    assert [each["version"] for each in await get(company, f"plans/{series}")] == [1]
+    assert [each["version"] for each in await get(company, f"plans/{series}")] == [5, 4, 3, 2, 1]
 
 
 async def test_rejects_are_charted_by_hour(company: Company) -> None:
