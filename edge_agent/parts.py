@@ -157,7 +157,7 @@ class Parts:
         return {
             name: running.part.models
             for name, running in self._running.items()
-            if isinstance(running.settings, InspectionConfig) and isinstance(running.part, ModelRunner)
+            if isinstance(running.part, ModelRunner)
         }
 
     def missed(self) -> dict[str, int]:

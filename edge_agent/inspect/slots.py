@@ -12,7 +12,6 @@ bundle at the box thereby takes back everything the cloud has ordered.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -62,7 +61,6 @@ class Slots:
 
     def __init__(self, inspection: InspectionConfig, state_dir: Path) -> None:
         self._configured = inspection.bundle
-        self._trust: Sequence[str] = inspection.trust
         self._station = inspection.device
         self._folder = state_dir / "models" / sha256(inspection.device.encode()).hexdigest()[:16]
         self._state = self._load()
@@ -110,7 +108,7 @@ class Slots:
                     )
                 )
             else:
-                self._keep()
+                self.keep()
         return self.folder(self._state.run)
 
     def folder(self, digest: str) -> Path:
@@ -164,14 +162,14 @@ class Slots:
         state.shadow = ("" if order.shadow == self._configured_digest else order.shadow) if order.shadow else None
         state.order, state.latency_us = order.number, order.latency_us
         state.reason_en = state.reason_zh = ""
-        self._keep()
+        self.keep()
         self._sweep()
 
     def refuse(self, order: ModelOrder, why: Text) -> None:
         """Note that an order cannot be followed."""
         state = self._state
         state.order, state.outcome, state.reason_en, state.reason_zh = order.number, "failed", why.en, why.zh
-        self._keep()
+        self.keep()
 
     def give_back(self, why: Text) -> bool:
         """Let the model before decide again; False if there is none."""
@@ -181,7 +179,7 @@ class Slots:
         state.run, state.previous = state.previous, None
         state.shadow = None
         state.outcome, state.reason_en, state.reason_zh = "returned", why.en, why.zh
-        self._keep()
+        self.keep()
         return True
 
     def judged(self, latency_us: int) -> Text | None:
@@ -199,8 +197,9 @@ class Slots:
         return None
 
     def keep(self) -> None:
-        """Write down that the trial has been passed."""
-        self._keep()
+        """Write down what the station runs; raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_file(self._folder / "slots.json", msgspec.json.encode(self._state))
 
     def _load(self) -> _State:
         fresh = _State(str(self._configured))
@@ -208,13 +207,8 @@ class Slots:
             state = msgspec.json.decode((self._folder / "slots.json").read_bytes(), type=_State)
         except (OSError, msgspec.MsgspecError):
             return fresh
-        return (
-            state if state.bundle == fresh.bundle and (not state.run or (self._folder / state.run).is_dir()) else fresh
-        )
-
-    def _keep(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_file(self._folder / "slots.json", msgspec.json.encode(self._state))
+        usable = state.bundle == fresh.bundle and (not state.run or (self._folder / state.run).is_dir())
+        return state if usable else fresh
 
     def _sweep(self) -> None:
         """Remove what no slot names."""

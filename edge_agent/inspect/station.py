@@ -41,6 +41,10 @@ class _Judged(NamedTuple):
     content: bytes
     judgement: Judgement
 
+    def after_s(self, arrived: int) -> float:
+        """Return how long after the picture was taken its verdict was there at `arrived`, microseconds UTC."""
+        return (arrived - self.picture.taken_ns // 1000) / 1e6
+
 
 class _SetAside(NamedTuple):
     picture: Picture
@@ -235,8 +239,7 @@ class Station:
     async def _take(self, detector: Detector, judged: _Judged) -> None:
         """Do what a verdict calls for; only then hear what the model beside it says, and note both."""
         arrived = now_us()
-        after_s = (arrived - judged.picture.taken_ns // 1000) / 1e6
-        late = self._settle(judged.picture.part, judged.judgement.finding.verdict, after_s)
+        late = self._settle(judged.picture.part, judged.judgement.finding.verdict, judged.after_s(arrived))
         second = await self._models.second(judged.content, judged.picture.part)
         await self._models.judged(judged.judgement.latency_us)
         self._add(detector, judged, arrived, late=late, second=second)
@@ -262,8 +265,7 @@ class Station:
             heatmap=judged.judgement.heatmap,
             shadow=second,
         )
-        after_s = (arrived - judged.picture.taken_ns // 1000) / 1e6
-        values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, after_s)
+        values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, judged.after_s(arrived))
         qualities = (UNCERTAIN if late else GOOD, GOOD, GOOD, GOOD)
         readings = [
             (point, Reading(point.name, value, quality, time, arrived))
