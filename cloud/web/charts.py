@@ -11,6 +11,11 @@ from zoneinfo import ZoneInfo
 
 INK, MUTED, GRID, LINE, BAND = "#1f2a2c", "#55615f", "#e8e3d8", "#92561f", "#e9cfae"
 
+TOOLTIP: Mapping[str, Any] = MappingProxyType(
+    {"trigger": "axis", "confine": True, "borderColor": GRID, "textStyle": {"color": INK, "fontSize": 12.5}}
+)
+"""The box with the values under the pointer."""
+
 TIME_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "year": "{yyyy}",
@@ -75,10 +80,7 @@ def line_chart(
         "grid": {"left": 8, "right": 18, "top": 14, "bottom": 8, "containLabel": True},
         "textStyle": {"fontFamily": "inherit", "color": INK},
         "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
+            **TOOLTIP,
             ":valueFormatter": f"value => value == null ? '–' : Number(value.toPrecision(6)).toLocaleString('en-US') + {json.dumps(unit)}",
         },
         "xAxis": {

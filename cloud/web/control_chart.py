@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cloud.web.charts import GRID, INK, LINE, MUTED, TIME_LABELS, wall_clock_ms
+from cloud.web.charts import GRID, INK, LINE, MUTED, TIME_LABELS, TOOLTIP, wall_clock_ms
 
 _SIGNAL, _LIMIT = "#b3382c", "#8a938f"
 
@@ -50,10 +50,7 @@ def control_chart(
         "grid": {"left": 8, "right": 18, "top": 14, "bottom": 8, "containLabel": True},
         "textStyle": {"fontFamily": "inherit", "color": INK},
         "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
+            **TOOLTIP,
             ":valueFormatter": "value => value == null ? '–' : String(Number(value.toPrecision(5)))",
         },
         "xAxis": {"type": "time", "axisLabel": {"color": MUTED, "hideOverlap": True, "formatter": dict(TIME_LABELS)}},

@@ -23,6 +23,17 @@ def box(classes: str = "", tag: str = "div", **attributes: str) -> ui.element:
     return element
 
 
+def figure(name: str, value: str, note: str, unit: str = "") -> None:
+    """Add one large figure with its name and what stands behind it; they stand in a row in a box "figures"."""
+    with box("figure"):
+        Words(name, "label", tag="div")
+        with box("big"):
+            Words(value)
+            if unit:
+                Words(unit, "unit")
+        Words(note, "note", tag="div")
+
+
 class Words(TextElement):
     """Text in an HTML tag of its own. It is shown literally, whatever it contains."""
 

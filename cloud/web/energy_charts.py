@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cloud.energy.schemas import LoadCurve
-from cloud.web.charts import GRID, INK, LINE, MUTED, wall_clock_ms
+from cloud.web.charts import GRID, INK, LINE, MUTED, TOOLTIP, wall_clock_ms
 from cloud.web.energy_words import BANDS, UNPRICED
 from protocols.text import Language
 
@@ -113,10 +113,7 @@ def _frame(rate: str) -> dict[str, Any]:
         "animation": False,
         "textStyle": {"fontFamily": "inherit", "color": INK},
         "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
+            **TOOLTIP,
             ":valueFormatter": f"value => value == null ? '–' : Number(value.toPrecision(4)).toLocaleString('en-US') + {json.dumps(' ' + rate)}",
         },
         "yAxis": {

@@ -60,7 +60,7 @@ _SEND = """async event => {
 def show_upload(visit: Visit, set_id: UUID, changed: Callable[[], Awaitable[None]]) -> None:
     """Add the form; `changed` is called when a batch is through."""
     say = visit.say
-    with box("training-form"):
+    with box("form-row"):
         kind = _select(say(_WHAT), {each: say(words) for each, words in KINDS.items()})
         with box("field", "label"):
             Words(say(_DEFECT))

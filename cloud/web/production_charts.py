@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cloud.production.schemas import KpiRow
-from cloud.web.charts import GRID, INK, MUTED
+from cloud.web.charts import GRID, INK, MUTED, TOOLTIP
 from protocols.text import Language, Text
 
 HOUR_S = 3600.0
@@ -130,10 +130,7 @@ def trend(rows: Sequence[KpiRow], language: Language, *, shifts: bool) -> dict[s
             "textStyle": {"color": MUTED},
         },
         "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
+            **TOOLTIP,
             ":valueFormatter": "value => value == null ? '–' : value.toFixed(1) + ' %'",
         },
         "xAxis": {

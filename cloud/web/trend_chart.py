@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cloud.web.charts import GRID, INK, MUTED, TIME_LABELS, wall_clock_ms
+from cloud.web.charts import GRID, INK, MUTED, TIME_LABELS, TOOLTIP, wall_clock_ms
 from cloud.web.trend_curves import Dot
 
 COLOURS = ("#92561f", "#1f6f78", "#3c5aa6", "#8a3b6b", "#4f7d2c", "#c0492f", "#6d5bb0", "#4a5a68")
@@ -77,12 +77,7 @@ def options(curves: Sequence[DrawnCurve], *, start: datetime, end: datetime, zon
         "animation": False,
         "grid": {"left": 8, "right": 12, "top": 30, "bottom": 8, "containLabel": True},
         "textStyle": {"fontFamily": "inherit", "color": INK},
-        "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
-        },
+        "tooltip": dict(TOOLTIP),
         "toolbox": {"show": True, "itemSize": 0, "right": -40, "feature": {"dataZoom": {"yAxisIndex": "none"}}},
         "dataZoom": [
             {

@@ -39,7 +39,7 @@ class TrialView:
     def __init__(self, visit: Visit, versions: list[Version]) -> None:
         self._visit = visit
         say = visit.say
-        with box("training-form") as which:
+        with box("form-row") as which:
             options = {str(each.id): say(_VERSION, number=each.number) for each in versions}
             Choice(say(_WITH), options, str(versions[0].id))
             with box("button quiet file-chooser", "label"):

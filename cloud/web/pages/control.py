@@ -13,7 +13,7 @@ from cloud.core.principal import Principal, Scope
 from cloud.spc.schemas import ControlChart, PlanRequest, Rule, ShareChart
 from cloud.telemetry.schemas import Point
 from cloud.web.control_chart import control_chart
-from cloud.web.elements import MarkView, Words, box
+from cloud.web.elements import MarkView, Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
@@ -124,7 +124,7 @@ def _chooser(visit: Visit, points: list[Point], equipment: Mapping[str, str], ch
         ui.navigate.to(_address(value, hours))
 
     with box("card line spread"):
-        with box("training-form"):
+        with box("form-row"):
             Choice(say(_EQUIPMENT), machines, str(chosen.equipment_id), machine)
             Choice(say(_POINT), names, str(chosen.series_id), point)
         with box("choices", "nav"):
@@ -202,17 +202,9 @@ def _capability(visit: Visit, chart: ControlChart) -> None:
         with box("figures"):
             for (name, note), value in zip(_FIGURES, (found.cp, found.cpk, found.pp, found.ppk), strict=True):
                 shown = say(note, low=number(found.low), high=number(found.high)) if name == "Ppk" else say(note)
-                _figure(name, NOTHING if value is None else f"{value:.2f}", shown)
+                figure(name, NOTHING if value is None else f"{value:.2f}", shown)
             share = say(_EXPECTED, share=f"{100 * found.expected:.2f}" if found.expected >= 1e-4 else "< 0.01")
-            _figure(say(_OUTSIDE), f"{100 * found.outside:.2f} %", share)
-
-
-def _figure(name: str, value: str, note: str) -> None:
-    with box("figure"):
-        Words(name, "label", tag="div")
-        with box("big"):
-            Words(value)
-        Words(note, "note", tag="div")
+            figure(say(_OUTSIDE), f"{100 * found.outside:.2f} %", share)
 
 
 def _plan(visit: Visit, chart: ControlChart) -> None:
@@ -221,7 +213,7 @@ def _plan(visit: Visit, chart: ControlChart) -> None:
         Words(say(_PLAN), tag="h2")
         if plan.version:
             Words(say(_VERSION, version=plan.version, by=plan.created_by.removeprefix("user:")), "muted small", tag="p")
-        with box("training-form"):
+        with box("form-row"):
             size = Choice(say(_SIZE), {str(n): str(n) for n in range(1, 11)}, str(plan.subgroup))
             fields = [
                 Field(say(label), "" if value is None else f"{value:g}", inputmode="decimal")

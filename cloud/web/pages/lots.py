@@ -73,7 +73,7 @@ class _Form:
         self._visit, say = visit, visit.say
         with box("card stack wide"):
             Words(say(_ENTER), tag="h2")
-            with box("training-form"):
+            with box("form-row"):
                 self._product = Field(say(_PRODUCT), product, maxlength="120")
                 self._lot = Field(say(_LOT), maxlength="120")
                 self._size = Field(say(_SIZE), inputmode="numeric")

@@ -148,7 +148,7 @@ def _form(
     models = {str(each.id): f"{each.name} {each.version}" for each in versions if each.task == "inspect"}
     with box("card stack wide"):
         Words(say(_BEGIN), tag="h2")
-        with box("training-form"):
+        with box("form-row"):
             model = Choice(say(_MODEL), models, wanted if wanted in models else next(iter(models), ""))
             where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready, "")
             way = Choice(say(_CAREFUL), {name: say(words) for name, words in _WAYS.items()}, "shadow")

@@ -13,8 +13,8 @@ from nicegui import ui
 
 from cloud.quality.schemas import Defects, FirstPass, Summary
 from cloud.quality.service import Filter
-from cloud.web.charts import GRID, INK, LINE, MUTED
-from cloud.web.elements import Words, box
+from cloud.web.charts import GRID, INK, LINE, MUTED, TOOLTIP
+from cloud.web.elements import Words, box, figure
 from cloud.web.figures import midnight
 from cloud.web.gallery import Gallery
 from cloud.web.language import NOTHING, number
@@ -122,12 +122,7 @@ def yield_chart(days: Mapping[date, Day], name: str, inspected: str) -> dict[str
         "animation": False,
         "grid": {"left": 8, "right": 8, "top": 30, "bottom": 8, "containLabel": True},
         "textStyle": {"fontFamily": "inherit", "color": INK},
-        "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "borderColor": GRID,
-            "textStyle": {"color": INK, "fontSize": 12.5},
-        },
+        "tooltip": dict(TOOLTIP),
         "xAxis": {
             "type": "category",
             "data": [f"{day.month}/{day.day}" for day in days],
@@ -178,26 +173,16 @@ def _figures(visit: Visit, summary: Summary, defects: Defects, days: Collection[
     overruled = defects.to_good + defects.to_defect
     judged = say(_JUDGED, count=defects.judged, to_good=defects.to_good, to_defect=defects.to_defect)
     with box("card figures"):
-        _figure(say(_INSPECTED), f"{total:,}", "", "")
-        _figure(
+        figure(say(_INSPECTED), f"{total:,}", "")
+        figure(
             say(_FPY),
             f"{100 * good / first:.1f}" if first else NOTHING,
-            "%",
             say(_PASSED, good=f"{good:,}", first=f"{first:,}"),
+            "%",
         )
-        _figure(say(_REJECTED), f"{summary.reject:,}", "", share(summary.reject))
-        _figure(say(_REVIEW), f"{summary.review:,}", "", share(summary.review))
-        _figure(say(_OVERRULED), f"{overruled:,}", "", judged if defects.judged else NOTHING)
-
-
-def _figure(name: str, value: str, unit: str, note: str) -> None:
-    with box("figure"):
-        Words(name, "label", tag="div")
-        with box("big"):
-            Words(value)
-            if unit:
-                Words(unit, "unit")
-        Words(note, "note", tag="div")
+        figure(say(_REJECTED), f"{summary.reject:,}", share(summary.reject))
+        figure(say(_REVIEW), f"{summary.review:,}", share(summary.review))
+        figure(say(_OVERRULED), f"{overruled:,}", judged if defects.judged else NOTHING)
 
 
 def _pareto(visit: Visit, defects: Defects) -> None:

@@ -76,7 +76,7 @@ def _form(visit: Visit, stations: dict[str, str]) -> None:
     say = visit.say
     with box("card stack wide"):
         Words(say(_NEW), tag="h2")
-        with box("training-form"):
+        with box("form-row"):
             name = Field(say(_NAME), maxlength="64", autocapitalize="none", spellcheck="false")
             station = Choice(say(_STATION), {"": say(_NO_STATION)} | stations, next(iter(stations), ""))
             kept = {"": say(_FOREVER)} | {str(days): say(_DAYS, days=days) for days in _KEPT_DAYS}
