@@ -108,6 +108,9 @@ def _learnt_rows(card: Card, language: Language) -> list[tuple[str, str]]:
     if card.fit.parts:
         en, zh = _RULES[card.fit.parts]
         rows.append((say(language, "parts told by", "工件划分依据"), say(language, en, zh)))
+    if card.fit.looked_at < 1:
+        share = f"{card.fit.looked_at:.0%}"
+        rows.append((say(language, "looks at, of the picture", "检测区域占图片"), share))
     for member in card.fit.members:
         en, zh = _MEMBERS[member.name]
         left_out = "" if member.kept else say(language, ", left out", "，未采用")
