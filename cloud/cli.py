@@ -324,21 +324,12 @@ async def _serve(
     import uvicorn
 
     from cloud.app import create_app
+    from cloud.core.port import listen
     from cloud.identity.oidc_settings import load_oidc
     from cloud.notify.settings import load_settings
 
     notify, oidc = load_settings(data), load_oidc(data)
-    try:
-        listening = socket.create_server((host, port))
-    except OSError as error:
-        raise ConfigError(
-            Text(f"cannot listen on {host}:{port}: {error.strerror}", f"无法监听 {host}:{port}:{error.strerror}"),
-            Text(
-                "stop what uses it, or choose another --port (0: the system's choice)",
-                "请停止占用该端口的程序，或更换 --port(0 表示自动选择)",
-            ),
-            key="--port",
-        ) from error
+    listening = listen(host, port)
     url = f"http://{host}:{listening.getsockname()[1]}"
     cloud = create_app(here.dsn, here.secrets, cold, notify, oidc)
 

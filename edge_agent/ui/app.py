@@ -105,9 +105,12 @@ def _show_failure(error: Exception) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raises ConfigError if the port cannot be had."""
+    """Return a socket that listens; raises ConfigError if the port cannot be had.
+
+    Without TCP_NODELAY, which asyncio sets only where a socket names its protocol, a body would wait for the headers' ACK.
+    """
     try:
-        return socket.create_server((host, port))
+        listening = socket.create_server((host, port))
     except OSError as error:
         raise ConfigError(
             Text(f"cannot listen on {host}:{port}: {error.strerror}", f"无法监听 {host}:{port}：{error.strerror}"),
@@ -117,6 +120,8 @@ def listen(host: str, port: int) -> socket.socket:
             ),
             key="--port",
         ) from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 async def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:

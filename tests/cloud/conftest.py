@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -29,6 +28,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from cloud.app import create_app
 from cloud.core.db import Database, prepare
 from cloud.core.embedded import EmbeddedPostgres
+from cloud.core.port import listen
 from cloud.core.principal import TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet.schemas import CodeRequest
@@ -177,7 +177,7 @@ def cloud_app(app_dsn: str, cold_store: str, notify_settings: NotifySettings) ->
 @pytest.fixture(scope="module")
 def cloud_url(cloud_app: FastAPI) -> Iterator[str]:
     """A cloud on this module's database, served over TCP from a thread of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(cloud_app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from cloud.core.port import listen
 
 CLIENT_ID, CLIENT_SECRET = "sunmao", "only-the-provider-knows"
 
@@ -93,7 +94,7 @@ class OidcProvider:
 def serving() -> Iterator[OidcProvider]:
     """A provider that listens on a port of its own."""
     provider = OidcProvider()
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     provider.issuer = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(provider.app(), log_level="warning"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
