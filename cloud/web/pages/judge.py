@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
@@ -67,7 +68,7 @@ async def build(visit: Visit) -> None:
             Words(visit.say(_NO_STATION), "card muted", tag="p")
             return
         judging = _Judging(visit, UUID(chosen))
-        await judging.show()
+        await judging.take_in()
 
     async def refresh(_: Collection[Latest], __: datetime) -> None:
         await judging.take_in()
@@ -82,6 +83,7 @@ class _Judging:
         self._visit, self._station = visit, station
         self._said: list[UUID] = []
         self._shown: UUID | None = None
+        self._turn = asyncio.Lock()
         self._place = box("stack wide")
         self._answer = box("stack")
         self._count = box("line")
@@ -89,10 +91,11 @@ class _Judging:
 
     async def take_in(self) -> None:
         """Show a new part where none is shown; one that is being looked at stays."""
-        if self._shown is None:
-            await self.show()
+        async with self._turn:
+            if self._shown is None:
+                await self._show()
 
-    async def show(self, first: UUID | None = None) -> None:
+    async def _show(self, first: UUID | None = None) -> None:
         """Show the part whose turn it is, or `first`."""
         visit, quality = self._visit, self._visit.domains.quality
         if first:
@@ -163,11 +166,12 @@ class _Judging:
         async def act(principal: Principal) -> None:
             await self._visit.domains.quality.judge(principal, shown, judgement, defect)
 
-        if await attempt(self._visit, self._answer, Scope.OPERATE, act):
-            self._said.append(shown)
-            await self.show()
-        else:
-            self._shown = shown
+        async with self._turn:
+            if await attempt(self._visit, self._answer, Scope.OPERATE, act):
+                self._said.append(shown)
+                await self._show()
+            else:
+                self._shown = shown
 
     async def _undo(self) -> None:
         if not self._said:
@@ -177,17 +181,19 @@ class _Judging:
         async def act(principal: Principal) -> None:
             await self._visit.domains.quality.withdraw(principal, last)
 
-        if await attempt(self._visit, self._answer, Scope.OPERATE, act):
-            await self.show(first=last)
+        async with self._turn:
+            if await attempt(self._visit, self._answer, Scope.OPERATE, act):
+                await self._show(first=last)
 
     async def _show_count(self) -> None:
         visit, training = self._visit, self._visit.domains.training
         sets = [each for each in await training.sets(visit.scope) if each.equipment_id == self._station]
-        self._count.clear()
         if not sets:
+            self._count.clear()
             return
         new = (await training.counts(visit.scope, sets[0].id)).new
         said = _READY if new >= REFIT_WORTH else _NEW_WORDS
+        self._count.clear()
         with self._count:
             Words(visit.say(said, count=new, worth=REFIT_WORTH), "num new-words")
             with box("link", "a", href=f"/training/{sets[0].id}"):
