@@ -117,6 +117,8 @@ _FAILED_WHY = Text(
     "The fault is ours and has been logged. Your machines go on delivering; nothing is lost. Try again in a minute.",
     "系统故障，已记录。设备数据仍在正常采集，不会丢失。请稍后重试。",
 )
+_PATIENCE_S = 20
+"""How long a page waits for a browser that has lost its connection; then it is loaded anew, and what was typed is gone."""
 _TO_OVERVIEW = Text("To the overview", "返回总览")
 
 
@@ -145,6 +147,7 @@ def mount(app: FastAPI) -> None:
         favicon=STATIC / "favicon.svg",
         tailwind=False,
         binding_refresh_interval=None,
+        reconnect_timeout=_PATIENCE_S,
         show_welcome_message=False,
     )
 

@@ -194,6 +194,7 @@ def open_browser(browser: Browser, cloud: str) -> Iterator[Open]:
         if company:
             log_in(page, company.email, PASSWORD)
             page.locator(".page h1").wait_for()
+            page.wait_for_function("window.did_handshake")  # a page may load itself anew until then
         return page
 
     yield make
