@@ -47,6 +47,9 @@ from cloud.reports import routes as reports
 from cloud.reports.compose import Composer, Sources
 from cloud.reports.service import Reports
 from cloud.reports.tasks import keep_reporting
+from cloud.sharing import routes as sharing
+from cloud.sharing.reader import Doors as SharedDoors
+from cloud.sharing.service import Sharing
 from cloud.spc import routes as spc
 from cloud.spc.service import Spc
 from cloud.telemetry import routes as telemetry
@@ -83,7 +86,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -109,20 +112,23 @@ def create_app(
             state.training = Training(db, secrets)
             state.spc = Spc(db, state.telemetry, state.quality)
             state.registry = Registry(db, state.training)
+            state.sharing = Sharing(
+                db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify
+            )
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
-            tasks = [
-                asyncio.create_task(listener.run()),
-                asyncio.create_task(keep_rolled_up(db, metrics, retained, (note_changes, note_readings))),
-                asyncio.create_task(keep_up_to_date(db, state.telemetry)),
-                asyncio.create_task(keep_sending(db, state.notify)),
-                asyncio.create_task(keep_metered(db, state.production)),
-                asyncio.create_task(keep_evaluated(db, listener, doors)),
-                asyncio.create_task(keep_reporting(db, state.reports)),
-                asyncio.create_task(keep_fitting(db, state.training)),
-                asyncio.create_task(keep_rolling_out(db, state.registry)),
-            ]
-            if cold_store:
-                tasks.append(asyncio.create_task(keep_enforced(state.telemetry.retention)))
+            upkeep = (
+                listener.run(),
+                keep_rolled_up(db, metrics, retained, (note_changes, note_readings)),
+                keep_up_to_date(db, state.telemetry),
+                keep_sending(db, state.notify),
+                keep_metered(db, state.production),
+                keep_evaluated(db, listener, doors),
+                keep_reporting(db, state.reports),
+                keep_fitting(db, state.training),
+                keep_rolling_out(db, state.registry),
+                *([keep_enforced(state.telemetry.retention)] if cold_store else []),
+            )
+            tasks = [asyncio.create_task(each) for each in upkeep]
             try:
                 yield
             finally:
@@ -162,6 +168,7 @@ def create_app(
         training,
         registry,
         spc,
+        sharing,
     ):
         app.include_router(domain.router)
 

@@ -239,11 +239,17 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
 
 
 def field_faults(found: Iterable[Mapping[str, Any]], language: Language) -> list[dict[str, str]]:
-    """Return `where` and `message`, in words, of what pydantic found wrong with each field."""
+    """Return `where` and `message`, in words, of what pydantic found wrong with each field.
+
+    A validator of ours says it in both languages: "English / 中文".
+    """
     faults = []
     for fault in found:
         message = str(fault["msg"])
-        if language == "zh":
+        english, slash, chinese = str((fault.get("ctx") or {}).get("error", "")).partition(" / ")
+        if slash:
+            message = Text(english, chinese).to(language)
+        elif language == "zh":
             message = _FIELD_MESSAGES.get(fault["type"], "值无效").format_map(_Context(fault.get("ctx") or {}))
         faults.append({"where": ".".join(str(part) for part in fault["loc"]), "message": message})
     return faults

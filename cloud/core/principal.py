@@ -1,7 +1,8 @@
 """Who is asking, and the tenant they may act in.
 
-A `TenantScope` is made in three places only: when a token has been resolved (identity), when an agent has proved its key
-(fleet), and by the operator's command line. Everything else takes it as its first argument and passes it to
+A `TenantScope` is made in four places only: when a token has been resolved (identity), when an agent has proved its key
+(fleet), where a live grant shows another company's data (sharing), and by the operator's command line. Everything else takes
+it as its first argument and passes it to
 `Database.tenant`, the single door to tenant data.
 """
 

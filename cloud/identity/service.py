@@ -55,6 +55,7 @@ __all__ = [
     "InvitationRefused",
     "LogInRefused",
     "SingleSignOnRefused",
+    "verified",
 ]
 
 

@@ -84,12 +84,12 @@ class Notify:
     async def tell(
         self,
         connection: AsyncConnection,
-        channels: Sequence[UUID],
+        channels: Sequence[UUID] | None,
         key: str,
         notice: Notice,
         attachment: Attachment | None = None,
     ) -> None:
-        """Put `notice` into the outbox of `channels`, in the caller's transaction; what is not there or off is left out.
+        """Put `notice` into the outbox of `channels`, or of all, in the caller's transaction; what is not there or off is left out.
 
         Asked again with the same `key`, a channel is told nothing more.
         """

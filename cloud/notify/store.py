@@ -82,17 +82,17 @@ async def remove_channel(connection: AsyncConnection, channel: UUID) -> str | No
 
 
 async def insert_notice(
-    connection: AsyncConnection, channels: Sequence[UUID], key: str, notice: Row, attachment: bytes | None
+    connection: AsyncConnection, channels: Sequence[UUID] | None, key: str, notice: Row, attachment: bytes | None
 ) -> None:
-    """Put a notice into the outbox of those of `channels` that there are and that are on; once per channel and `key`."""
+    """Put a notice into the outbox of those of `channels`, or of all, that there are and that are on; once per channel and `key`."""
     await connection.execute(
         """
         INSERT INTO notify_outbox (tenant_id, channel_id, key, notice, attachment)
         SELECT c.tenant_id, c.id, %s, %s, CASE WHEN c.kind = 'email' THEN %s::bytea END FROM notify_channel c
-        WHERE c.tenant_id = current_tenant() AND c.id = ANY(%s) AND c.removed_at IS NULL AND c.enabled
+        WHERE c.tenant_id = current_tenant() AND (%s::uuid[] IS NULL OR c.id = ANY(%s)) AND c.removed_at IS NULL AND c.enabled
         ON CONFLICT (tenant_id, channel_id, key) DO NOTHING
         """,
-        [key, Jsonb(notice), attachment, list(channels)],
+        [key, Jsonb(notice), attachment, *[None if channels is None else list(channels)] * 2],
     )
 
 

@@ -16,6 +16,7 @@ from protocols.text import Text
 FLOOR = Text("Shop floor", "生产现场")
 PERFORMANCE = Text("Performance", "绩效分析")
 SETTING_UP = Text("Equipment and data", "设备与数据")
+CHAIN = Text("Supply chain", "供应链")
 COMPANY = Text("Company", "企业管理")
 
 ALARMS = "/alarms"
@@ -67,6 +68,7 @@ PLACES = (
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/oee/settings", "calendar", Text("Shifts and OEE settings", "班次与 OEE 设置"), SETTING_UP, Scope.ENGINEER),
+    Place("/shares", "share", Text("Data sharing", "数据共享"), CHAIN, also=("/shares/",)),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),
     Place("/audit", "audit", Text("Audit log", "审计日志"), COMPANY, Scope.ADMIN),
     Place("/account", "account", Text("My account", "我的账号"), COMPANY),

@@ -20,6 +20,7 @@ from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.registry.service import Registry
 from cloud.reports.service import Reports
+from cloud.sharing.service import Sharing
 from cloud.spc.service import Spc
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
@@ -43,6 +44,7 @@ class Domains:
     training: Training
     registry: Registry
     spc: Spc
+    sharing: Sharing
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -61,6 +63,7 @@ class Domains:
             "training",
             "registry",
             "spc",
+            "sharing",
         )
         return cls(*(getattr(state, name) for name in names))
 

@@ -31,6 +31,7 @@ from protocols.uplink.messages import Batch, Frame, Inspection
 from protocols.uplink.models import ModelsReport, StationModels
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
 from tests.cloud.registry.bundles import Shelf, shelf
+from tests.cloud.sharing.pair import asked, granted, registered
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
 from tests.cloud.training.pictures import part, png
 from tests.cloud.training.test_training import GOOD, ended, upload
@@ -78,9 +79,10 @@ def models(tmp_path: Path, small_bundle: SignedBundle) -> Shelf:
 
 
 async def test_every_operation_that_changes_something_writes_an_entry(
-    company: Company, db: Database, models: Shelf
+    new_company: NewCompany, db: Database, models: Shelf
 ) -> None:
-    ids = await _ids(company)
+    company, partner = await new_company(), await new_company()
+    ids = await _ids(company) | await _shared(company, partner, db)
     person = {"email": f"p-{company.email}", "password": PASSWORD}
     ids["user_id"] = (await company.http.post("/api/v1/users", json=person)).json()["id"]
     ids |= {"inspection_id": str(uuid4()), "at": "2026-02-02T05:00:00Z"}
@@ -130,6 +132,17 @@ async def _fitted(company: Company, db: Database, models: Shelf, set_id: UUID, i
         await training.insert_version(connection, row | files)
 
 
+async def _shared(company: Company, partner: Company, db: Database) -> dict[str, str]:
+    """Let the partner have two grants of the company's and ask for a third, and a fourth."""
+    asking = asked(
+        await registered(company, db), {"entry": "active_power_total", "granularity": "day"}, history_days=400
+    )
+    grants = [(await granted(partner, company, asking))["id"] for _ in range(2)]
+    requests = [(await partner.http.post("/api/v1/sharing/requests", json=asking)).json()["id"] for _ in range(2)]
+    names = ("grant_id", "narrowed_id", "request_id", "refused_id")
+    return dict(zip(names, [*grants, *requests], strict=True))
+
+
 async def _act(company: Company, name: str, path: str, ids: dict[str, str], models: Shelf) -> httpx.Response:
     match name:
         case "POST /api/v1/models":
@@ -162,6 +175,10 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
                 "code": made["code"],
             }
             return await company.http.post(path, json=joining)
+        case "PUT /api/v1/sharing/grants/{grant_id}/terms":
+            path = path.replace("grant_id", "narrowed_id")
+        case "POST /api/v1/sharing/requests/{request_id}/refusal":
+            path = path.replace("request_id", "refused_id")
         case "POST /api/v1/training/fits/{fit_id}/cancel":
             fits = f"/api/v1/training/sets/{ids['set_id']}/fits"
             ids["fit_id"] = (await company.http.post(fits)).json()["id"]

@@ -52,6 +52,21 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/spc/plans/{series_id}": {"subgroup": 3},
     "POST /api/v1/spc/lots": {"product": "theirs", "lot": "1", "lot_size": 90, "aql": 2.5, "found": 0},
+    "POST /api/v1/sharing/requests": {
+        "credit_code": "91350100M000100Y43",
+        "supplier": "ours",
+        "purpose": "ours",
+        "terms": {"items": [{"entry": "active_power_total", "granularity": "hour"}]},
+    },
+    "POST /api/v1/sharing/requests/{request_id}/acceptance": {},
+    "PUT /api/v1/sharing/grants/{grant_id}/terms": {
+        "terms": {
+            "items": [{"entry": "active_power_total", "granularity": "day"}],
+            "since": "2026-01-01T00:00:00Z",
+            "until": "2026-02-01T00:00:00Z",
+        }
+    },
+    "POST /api/v1/sharing/grants/{grant_id}/end": {"reason": "over"},
     "POST /api/v1/models": None,
     "POST /api/v1/models/from-training": {"training_version_id": "{version_id}"},
     "POST /api/v1/models/keys": {"public_key": "A" * 43 + "=", "name": "ours"},
@@ -115,6 +130,7 @@ SAME = {
     "end": "2026-02-03T00:00:00Z",
     "day": "2026-02-02",
     "digest": "0" * 64,
+    "entry": "active_power_total",
 }
 """What paths and queries take that belongs to nobody."""
 # Ends the very session the walk uses.
@@ -201,6 +217,7 @@ async def _ids(company: Company) -> dict[str, str]:
         thing: (await get(f"/api/v1/energy/{thing}")).json()[0]["id"] for thing in ("meters", "tariffs", "factors")
     }
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
+    share = BODIES["POST /api/v1/sharing/requests"] | {"purpose": "theirs alone"}
     schedule = _filled(BODIES["POST /api/v1/reports/schedules"], {"site_id": site, "channel_id": channel_id})
     return {
         "line_id": line.json()["id"],
@@ -229,6 +246,8 @@ async def _ids(company: Company) -> dict[str, str]:
         "set_id": (await company.http.post("/api/v1/training/sets", json={"name": "theirs-alone"})).json()["id"],
         "fit_id": "01999999-0000-7000-8000-000000000000",  # what a fit made is kept from others in training/test_training
         "version_id": "01999999-0000-7000-8000-000000000000",
+        "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
+        "grant_id": "01999999-0000-7000-8000-000000000000",  # grants are kept from others in sharing/test_sharing_api
         "rollout_id": "01999999-0000-7000-8000-000000000000",  # roll-outs are kept from others in registry/test_rollouts
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
@@ -325,6 +344,7 @@ async def _everything(company: Company) -> list[Any]:
         "energy/tariffs",
         "energy/factors",
         "training/sets",
+        "sharing/requests",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from deploy.demo.screenshots import CHROMIUM, FLAGS, log_in
 from protocols.uplink.messages import Inspection
+from tests.cloud.sharing.pair import new_credit_code
 from tests.doubles.factory import LINES, Factory, deliver_factory
 from tests.doubles.plant import Plant
 
@@ -33,6 +34,7 @@ class Company:
     email: str
     url: str
     client: httpx.Client
+    credit_code: str = ""
 
     def code(self) -> str:
         site = self.client.get("/api/v1/sites").json()[0]["id"]
@@ -93,13 +95,14 @@ def found(cloud: str, cloud_data: Path) -> Iterator[Callable[..., Company]]:
 
     def make(name: str, site: str = "") -> Company:
         email = f"{name}@example.com"
-        site = site or f"{name} plant"
-        run(cloud_data, "tenant", "create", "--name", name, "--site", site, "--time-zone", "Asia/Shanghai")
+        site, code = site or f"{name} plant", new_credit_code()
+        place = ("--site", site, "--time-zone", "Asia/Shanghai")
+        run(cloud_data, "tenant", "create", "--name", name, "--credit-code", code, *place)
         run(cloud_data, "user", "create", "--email", email, "--tenant", name, "--password-stdin", stdin=PASSWORD + "\n")
         client = httpx.Client(base_url=cloud, timeout=30)
         clients.append(client)
         client.post("/api/v1/sessions", json={"email": email, "password": PASSWORD}).raise_for_status()
-        return Company(email, cloud, client)
+        return Company(email, cloud, client, code)
 
     yield make
     for client in clients:

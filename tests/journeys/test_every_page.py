@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as Late
 
 from cloud.web.mount import PAGES
 from cloud.web.places import PLACES
+from tests.cloud.sharing.pair import asked
 from tests.doubles.factory import Factory
 from tests.journeys.conftest import SCREENS, Company
 from tests.journeys.test_translation import check, lines, other_language
@@ -48,6 +50,18 @@ def an_alarm(company: Company, factory: Factory) -> str:
     raise TimeoutError("no alarm was raised")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shared(works: Company, theirs: Company, factory: Factory) -> None:
+    """Let the company show another one something, which has been read, and be asked for more."""
+    body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
+    for _ in range(2):
+        theirs.client.post("/api/v1/sharing/requests", json=body).raise_for_status()
+    request = works.client.get("/api/v1/sharing/requests").json()[0]["id"]
+    grant = works.client.post(f"/api/v1/sharing/requests/{request}/acceptance", json={}).raise_for_status().json()["id"]
+    query = {"entry": "active_power_total"}
+    theirs.client.get(f"/api/v1/sharing/grants/{grant}/values", params=query).raise_for_status()
+
+
 Details = dict[str, Callable[[Company, Factory], str]]
 DETAILS: Details = {
     "site": lambda _, factory: f"/sites/{factory.sites['苏州工厂']}",
@@ -72,6 +86,7 @@ DETAILS: Details = {
     "alarms-history": lambda _, __: "/alarms?view=history",
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",
+    "share": lambda company, _: f"/shares/{company.client.get('/api/v1/sharing/grants').json()[0]['id']}",
     "training-set": lambda company, _: f"/training/{a_picture_set(company)}",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
@@ -124,7 +139,10 @@ def test_every_page(open_browser, works: Company, factory: Factory, language: st
         expect(page.locator("html")).to_have_attribute("lang", {"zh": "zh-CN", "en": "en-US"}[language])
         for screen in ("desktop", "phone"):
             page.set_viewport_size(SCREENS[screen])
-            faults += [f"{name} on a {screen} runs over: {element}" for element in page.evaluate(OVERFLOW)]
+            try:  # a chart takes its new width a moment later
+                page.wait_for_function(f"() => ({OVERFLOW})().length === 0", timeout=2000)
+            except Late:
+                faults += [f"{name} on a {screen} runs over: {element}" for element in page.evaluate(OVERFLOW)]
             picture(page, f"{name}-{language}-{screen}")
         try:
             check([without(line, factory.names) for line in lines(page)], foreign, language)
@@ -132,7 +150,7 @@ def test_every_page(open_browser, works: Company, factory: Factory, language: st
             faults.append(f"{name}: {error}")
     OUT.mkdir(exist_ok=True)
     (OUT / f"first-paint-{language}.json").write_text(json.dumps(painted, indent=1))
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def picture(page: Page, name: str) -> None:

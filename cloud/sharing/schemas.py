@@ -1,0 +1,195 @@
+"""What the sharing domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cloud.identity.service import verified
+from cloud.sharing.terms import Ask, Granularity, Items, Terms
+from protocols.errors import ConfigError
+
+Side = Literal["leader", "supplier"]
+"""Who sees, and whose data it is."""
+
+Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")]
+
+
+def _credit_code(code: str) -> str:
+    try:
+        return verified(code)
+    except ConfigError as error:
+        raise ValueError(f"{error.explain('en')} / {error.explain('zh')}") from error
+
+
+CreditCode = Annotated[str, Field(min_length=18, max_length=18), AfterValidator(_credit_code)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RequestBody(_Closed):
+    """Ask a company for data. Whether it is on this platform is not told; it sees the request when it is.
+
+    Attributes:
+        supplier: what you call it.
+        purpose: what the data is for; shown to it as it stands.
+        grant_id: the grant that this is to replace; None asks for a new one.
+    """
+
+    credit_code: CreditCode
+    supplier: Annotated[Words, Field(max_length=200)]
+    purpose: Words
+    terms: Ask
+    grant_id: UUID | None = None
+
+
+class ShareRequest(BaseModel):
+    """A request as both sides see it."""
+
+    id: UUID
+    leader: str
+    credit_code: str
+    supplier: str
+    purpose: str
+    terms: Ask
+    grant_id: UUID | None
+    asked_by: str
+    asked_at: datetime
+    answer: Literal["accepted", "declined", "withdrawn"] | None
+    answered_by: str | None
+    answered_at: datetime | None
+    side: Side = Field(description="Which of the two you are.")
+
+
+class Acceptance(_Closed):
+    """Say yes, to all that is asked or to less.
+
+    Attributes:
+        items: what of it is granted, at most what is asked; None: all.
+        machines: at which machines; None: all of the company's, those to come too.
+        history_days: how far back; None: as asked.
+        days: for how long; None: as asked.
+    """
+
+    items: Items | None = None
+    machines: list[UUID] | None = Field(None, min_length=1, max_length=1000)
+    history_days: int | None = Field(None, ge=0, le=400)
+    days: int | None = Field(None, ge=1, le=1830)
+
+
+class Narrowing(_Closed):
+    """Terms that show less than those in force; the supplier alone may put them into force."""
+
+    terms: Terms
+
+
+class Ending(_Closed):
+    """Why a grant ends, in words for the other side."""
+
+    reason: str = Field("", max_length=500)
+
+
+class Grant(BaseModel):
+    """What one company lets another see.
+
+    Attributes:
+        version: counts the changes of its terms.
+        live: whether anything can be read now.
+        receipts: how many acts and reads have been receipted; `head` is the hash of the last, in hex.
+    """
+
+    id: UUID
+    leader: str
+    supplier: str
+    purpose: str
+    version: int
+    terms: Terms
+    made_at: datetime
+    ended_at: datetime | None
+    ended_by: Side | None
+    end_reason: str
+    live: bool
+    receipts: int
+    head: str
+    side: Side = Field(description="Which of the two you are.")
+
+
+class Receipt(BaseModel):
+    """One link of a grant's chain: an act or a read, with the SHA-256 of the one before and of its own content.
+
+    `body` of a read says what was read: entry, granularity, machines, span, how many values, and the SHA-256 of them.
+    """
+
+    seq: int
+    at: datetime
+    kind: Literal["granted", "changed", "read", "ended"]
+    version: int
+    actor: str
+    body: dict[str, object]
+    hash: str
+
+
+class ReceiptPage(BaseModel):
+    """Receipts, newest first. `next` goes into `before`; null on the last page."""
+
+    items: list[Receipt]
+    next: int | None
+
+
+class SharedMachine(BaseModel):
+    """A machine of the grant."""
+
+    equipment_id: UUID
+    name: str
+    entries: list[str] = Field(description="Entries of the grant that it has.")
+
+
+class SharedValue(BaseModel):
+    """One value. `value` is null where there was none, or where too few readings stand behind it (`few`)."""
+
+    time: datetime
+    value: float | str | bool | dict[str, float] | None
+    completeness: float | None = None
+    few: bool = False
+
+
+class SharedSeries(BaseModel):
+    """The values of one point of a machine, oldest first; of a KPI, which has no point, of the machine."""
+
+    equipment_id: UUID
+    name: str
+    point: str
+    values: list[SharedValue]
+
+
+class ReadProof(BaseModel):
+    """The receipt of this very read: its place in the chain and its hash."""
+
+    seq: int
+    hash: str
+
+
+class SharedRead(BaseModel):
+    """What was read over a grant.
+
+    Attributes:
+        start, end: what of the asked span the grant shows.
+        digest: SHA-256 over `series` as canonical JSON, as the receipt has it.
+        unit: symbol of the entry's unit.
+    """
+
+    grant_id: UUID
+    version: int
+    entry: str
+    granularity: Granularity
+    unit: str
+    start: datetime
+    end: datetime
+    series: list[SharedSeries]
+    digest: str
+    receipt: ReadProof

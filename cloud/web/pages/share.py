@@ -1,0 +1,275 @@
+"""One grant: what it shows, its values where they are shown to the reader's company, who read what, narrowing and ending it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from nicegui import ui
+
+from cloud.core.errors import Invalid, NotFound, Problem
+from cloud.core.principal import Principal, Scope
+from cloud.sharing.schemas import Grant, Receipt, SharedRead
+from cloud.sharing.service import Item, Question, Terms, name_of
+from cloud.web import live
+from cloud.web.elements import MarkView, Words, box
+from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.language import NOTHING, moment, number
+from cloud.web.layout import frame, page_head
+from cloud.web.share_request_form import item_choice, kept
+from cloud.web.share_words import GRANULARITIES, state_of, what
+from cloud.web.trend_chart import MOST_LINES, Axis, DrawnCurve, options
+from cloud.web.trend_curves import Dot
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+TITLE = Text("Data sharing", "数据共享")
+
+_LOOK_S = 2.0
+"""How often an open page asks whether its grant still is what it was."""
+_SPANS = {"24": Text("24 hours", "近 24 小时"), "168": Text("7 days", "近 7 天"), "720": Text("30 days", "近 30 天")}
+_TO, _FROM = Text("Shown to {company}", "共享给{company}"), Text("Shown by {company}", "由{company}共享")
+_SHOWN = Text("What is shown", "共享内容")
+_WINDOW = Text("Values from {since} on, until {until}", "数据自 {since} 起，有效至 {until}")
+_MACHINES = Text("Machines: {names}", "设备：{names}")
+_ALL = Text("all, later ones too", "全部(含以后新增)")
+_ENDED = Text("Ended by {by} at {at}.", "由{by}于 {at} 终止。")
+_ENTRY, _SPAN = Text("What", "数据项"), Text("Time", "时段")
+_NO_VALUES = Text("Nothing is shown for this time yet.", "该时段暂无可显示的数据。")
+_LATEST = Text("{name}: {value}", "{name}：{value}")
+_YES, _NO = Text("within limits", "在限值内"), Text("outside", "超出限值")
+_FEW = Text("Left out where too few readings stand behind a value.", "读数过少的时段不予显示。")
+_EXPORT = Text("As a spreadsheet", "导出表格")
+_NARROW, _SAVE = Text("Show less", "缩小范围"), Text("Put into force", "生效")
+_NARROW_NOTE = Text(
+    "Takes effect at once. To show more, the other side has to ask.", "立即生效。如需扩大，须由对方重新申请。"
+)
+_END, _REASON = Text("End this grant", "终止授权"), Text("Reason, for the other side", "终止原因(对方可见)")
+_END_NOTE = Text(
+    "It ends for good and at once: reading, downloads and open pages stop within seconds, and the other side is told.",
+    "立即且永久终止：读取、下载和已打开的页面数秒内停止，并通知对方。",
+)
+_WHO = Text("Who read what", "读取记录")
+_WHO_NOTE = Text(
+    "Every act and every read, in a chain nobody can change unnoticed. Both companies see the same.",
+    "每项操作与每次读取均记录成链，任何改动都会被发现；双方看到的内容相同。",
+)
+_DOWNLOAD = Text("Download the receipts", "下载凭据")
+_PROOF = Text("Prove them whole: sunmao-cloud sharing verify FILE", "校验完整性：sunmao-cloud sharing verify 文件")
+_READ = Text("read {what}: {count} values, {start} to {end}", "读取 {what}：{count} 个数值，{start} 至 {end}")
+_ACTS = {
+    "granted": Text("accepted the request", "同意了申请"),
+    "changed": Text("changed what is shown", "变更了共享内容"),
+    "ended": Text("ended the grant", "终止了授权"),
+}
+_RECEIPTS = 50
+
+
+async def build(visit: Visit) -> None:
+    """Build the page; raises NotFound."""
+    try:
+        identity = UUID(visit.request.path_params["grant_id"])
+    except ValueError as error:
+        raise NotFound from error
+    grant = await visit.domains.sharing.grant(visit.scope, identity)
+    other = grant.leader if grant.side == "supplier" else grant.supplier
+    with frame(visit, other):
+        title = visit.say(_TO if grant.side == "supplier" else _FROM, company=other)
+        page_head(title, back=("/shares", visit.say(TITLE)), note=grant.purpose)
+        place = box("stack wide")
+        await _Grant(visit, place, grant).show()
+
+
+class _Grant:
+    """The page below its head, drawn anew when the grant is no longer what it was."""
+
+    def __init__(self, visit: Visit, place: ui.element, grant: Grant) -> None:
+        self._visit, self._place, self._grant = visit, place, grant
+        ui.timer(_LOOK_S, self._look)
+
+    async def show(self) -> None:
+        """Draw it."""
+        visit, grant = self._visit, self._grant
+        names = {each.id: each.label for each in await visit.domains.fleet.equipment_list(visit.scope)}
+        if grant.side == "leader" and grant.live:
+            shown = await visit.domains.sharing.reader.machines(visit.acting(Scope.READ), grant.id)
+            names = {each.equipment_id: each.name for each in shown}
+        self._place.clear()
+        with self._place:
+            self._terms(names)
+            if grant.side == "leader" and grant.live:
+                _Values(visit, grant)
+            if grant.live and visit.may(Scope.ADMIN):
+                if grant.side == "supplier":
+                    self._narrowing()
+                self._ending()
+            await self._receipts()
+
+    async def _look(self) -> None:
+        if not await self._visit.may_still(Scope.READ):
+            return
+        found = await self._visit.domains.sharing.grant(self._visit.scope, self._grant.id)
+        if (found.version, found.live) != (self._grant.version, self._grant.live):
+            self._grant = found
+            await self.show()
+
+    def _at(self, at: datetime) -> str:
+        return moment(at, self._visit.zone, self._visit.language, now=datetime.now(UTC), seconds=False)
+
+    def _terms(self, names: Mapping[UUID, str]) -> None:
+        visit, grant, say = self._visit, self._grant, self._visit.say
+        with box("card stack wide"):
+            with box("line spread"):
+                Words(say(_SHOWN), tag="h2")
+                MarkView(state_of(grant), visit.language)
+            if grant.ended_at:
+                by = grant.leader if grant.ended_by == "leader" else grant.supplier
+                said = say(_ENDED, by=by, at=self._at(grant.ended_at))
+                Words(f"{said} {grant.end_reason}".strip(), "notice warn", tag="p")
+            for item in grant.terms.items:
+                Words(what(item, visit.language), tag="p")
+            machines = grant.terms.machines
+            listed = say(_ALL) if machines is None else "、".join(names.get(each, NOTHING) for each in machines)
+            Words(say(_MACHINES, names=listed), "small", tag="p")
+            window = say(_WINDOW, since=self._at(grant.terms.since), until=self._at(grant.terms.until))
+            Words(window, "muted small", tag="p")
+
+    def _narrowing(self) -> None:
+        visit, grant = self._visit, self._grant
+        with box("card stack wide"):
+            Words(visit.say(_NARROW), tag="h2")
+            Words(visit.say(_NARROW_NOTE), "muted small", tag="p")
+            with box("form-row"):
+                chosen = [(item, item_choice(visit, item)) for item in grant.terms.items]
+            answer = box("stack")
+
+            async def save() -> None:
+                async def act(principal: Principal) -> None:
+                    terms = Terms.model_validate(grant.terms.model_dump() | {"items": kept(chosen)})
+                    self._grant = await visit.domains.sharing.narrow(principal, grant.id, terms)
+
+                if await attempt(visit, answer, Scope.ADMIN, act):
+                    await self.show()
+
+            with box("line"):
+                button(visit.say(_SAVE), save)
+
+    def _ending(self) -> None:
+        visit = self._visit
+        with box("card stack wide"):
+            Words(visit.say(_END), tag="h2")
+            Words(visit.say(_END_NOTE), "muted small", tag="p")
+            reason = Field(visit.say(_REASON), maxlength="500")
+            answer = box("stack")
+
+            async def end() -> None:
+                async def act(principal: Principal) -> None:
+                    self._grant = await visit.domains.sharing.end(principal, self._grant.id, reason.value.strip())
+
+                if await attempt(visit, answer, Scope.ADMIN, act):
+                    await self.show()
+
+            with box("line"):
+                button(visit.say(_END), end, "button bad")
+
+    async def _receipts(self) -> None:
+        visit, grant = self._visit, self._grant
+        page = await visit.domains.sharing.receipts(visit.scope, grant.id, limit=_RECEIPTS)
+        with box("card stack wide"):
+            with box("line spread"):
+                Words(visit.say(_WHO), tag="h2")
+                with box("button quiet", "a", href=f"/api/v1/sharing/grants/{grant.id}/receipts/chain"):
+                    Words(visit.say(_DOWNLOAD))
+            Words(visit.say(_WHO_NOTE), "muted small", tag="p")
+            for receipt in page.items:
+                with box("lot receipt"):
+                    Words(f"{receipt.actor.removeprefix('user:')} {self._said(receipt)}", tag="div")
+                    Words(f"{receipt.seq} · {self._at(receipt.at)} · {receipt.hash[:16]}", "muted small num", tag="div")
+            Words(visit.say(_PROOF), "muted small", tag="p")
+
+    def _said(self, receipt: Receipt) -> str:
+        if receipt.kind != "read":
+            return self._visit.say(_ACTS[receipt.kind])
+        body = {name: str(value) for name, value in receipt.body.items()}
+        granularity = next(words for name, words in GRANULARITIES.items() if name == body["granularity"])
+        return self._visit.say(
+            _READ,
+            what=f"{self._visit.say(name_of(body['entry']))}({self._visit.say(granularity)})",
+            count=body["values"],
+            start=self._at(datetime.fromisoformat(body["start"])),
+            end=self._at(datetime.fromisoformat(body["end"])),
+        )
+
+
+class _Values:
+    """What the grant shows of one entry, as curves."""
+
+    def __init__(self, visit: Visit, grant: Grant) -> None:
+        self._visit, self._grant = visit, grant
+        entries = {item.entry: visit.say(name_of(item.entry)) for item in grant.terms.items}
+        with box("card stack wide"):
+            with box("form-row"):
+                self._entry = Choice(visit.say(_ENTRY), entries, next(iter(entries)), self._show)
+                spans = {hours: visit.say(words) for hours, words in _SPANS.items()}
+                self._span = Choice(visit.say(_SPAN), spans, "24", self._show)
+            self._place = box("stack wide")
+        live.fill_in(visit, self._show)
+
+    async def _show(self, _: str = "") -> None:
+        visit, grant, now = self._visit, self._grant, datetime.now(UTC)
+        question = Question(self._entry.value, now - timedelta(hours=int(self._span.value)), now)
+        try:
+            found = await visit.domains.sharing.reader.read(visit.acting(Scope.READ), grant.id, question, way="page")
+        except NotFound:
+            self._place.clear()
+            return  # ended meanwhile; the page is about to say so
+        except Problem as problem:
+            self._place.clear()
+            with self._place:
+                Words(problem.detail.to(visit.language), "notice warn", tag="p")
+            return
+        item = grant.terms.item(question.entry)
+        if found is None or item is None:
+            raise Invalid(_NO_VALUES)
+        if self._entry.value != question.entry:
+            return  # another one has been chosen meanwhile
+        self._place.clear()
+        with self._place:
+            self._draw(found, item)
+
+    def _draw(self, found: SharedRead, item: Item) -> None:
+        visit = self._visit
+        series = [one for one in found.series if one.values][:MOST_LINES]
+        if not series:
+            Words(visit.say(_NO_VALUES), "muted", tag="p")
+            return
+        passing = item.granularity == "pass_fail"
+        axis = Axis(found.unit, {0: visit.say(_NO), 1: visit.say(_YES)} if passing else {})
+        curves = [
+            DrawnCurve(
+                " · ".join(filter(None, (one.name, one.point))),
+                axis,
+                [Dot(value.time, _height(value.value)) for value in one.values],
+                place,
+                steps=passing,
+            )
+            for place, one in enumerate(series)
+        ]
+        ui.echart(options(curves, start=found.start, end=found.end, zone=visit.zone)).classes("chart")
+        for curve, one in zip(curves, series, strict=True):
+            last = one.values[-1].value
+            shown = visit.say(_YES if last else _NO) if isinstance(last, bool) else number(_height(last))
+            text = visit.say(_LATEST, name=curve.name, value=shown)
+            Words(text if passing else f"{text} {found.unit}".strip(), "small shared-value", tag="div")
+        if any(value.few for one in series for value in one.values):
+            Words(visit.say(_FEW), "muted small", tag="p")
+        query = urlencode({"entry": item.entry, "start": found.start.isoformat(), "end": found.end.isoformat()})
+        with box("line"), box("button quiet", "a", href=f"/api/v1/sharing/grants/{found.grant_id}/export?{query}"):
+            Words(visit.say(_EXPORT))
+
+
+def _height(value: object) -> float | None:
+    """Return where a value is drawn; of times per state, the share of the most common."""
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,250 @@
+"""Asking a company for data, and answering one that asks: cards of the sharing page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from nicegui import ui
+
+from cloud.core.errors import Invalid
+from cloud.core.principal import Principal, Scope
+from cloud.dictionary.service import entries
+from cloud.fleet.schemas import Equipment
+from cloud.production.service import KPIS
+from cloud.sharing.schemas import Acceptance, RequestBody, ShareRequest
+from cloud.sharing.service import KPI, Item, coarser, granularities, name_of
+from cloud.web.elements import Words, box
+from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.language import moment
+from cloud.web.share_words import GRANULARITIES, how, what
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+HIDDEN = ""
+"""Chosen for an entry that is not shown."""
+
+_ASKS = Text("{leader} asks to see data of yours", "{leader}申请查看贵公司的数据")
+_FOR = Text("For: {purpose}", "用途：{purpose}")
+_BY = Text("Asked by {by}, {at}", "{by} 于 {at} 提出")
+_REACH = Text(
+    "From {history} days before you accept, and for {days} days. You can show less now, narrow it later, or end it at any time.",
+    "范围：同意之前 {history} 天起，有效期 {days} 天。现在可缩小范围，以后也可随时缩小或终止。",
+)
+_ONLY_NOW = Text(
+    "From the moment you accept, for {days} days. You can show less now, narrow it later, or end it at any time.",
+    "范围：自同意时起，有效期 {days} 天。现在可缩小范围，以后也可随时缩小或终止。",
+)
+_CHANGES = Text(
+    "This changes a grant that is in force; until you accept, that one stays as it is.",
+    "该申请将变更一项生效中的授权；同意之前，原授权不变。",
+)
+_NOT = Text("not shown", "不共享")
+_WHERE, _ALL = Text("At which machines", "哪些设备"), Text("all, later ones too", "全部设备(含以后新增)")
+_FOR_DAYS = Text("For how many days", "有效天数")
+_ACCEPT, _DECLINE = Text("Accept", "同意"), Text("Decline", "拒绝")
+_ASK = Text("Ask a company for data", "向企业申请数据")
+_ASK_NOTE = Text(
+    "The company is asked by its unified social credit code. It sees exactly this, in its own language, and may show less.",
+    "按统一社会信用代码提出申请。对方看到的就是下列内容，并可缩小范围。",
+)
+_CODE, _NAME = Text("Unified social credit code", "统一社会信用代码"), Text("Name of the company", "企业名称")
+_PURPOSE = Text("What the data is for", "数据用途")
+_HISTORY = Text("Days before the acceptance", "追溯天数")
+_ENTRY, _HOW = Text("What", "数据项"), Text("How finely", "粒度")
+_LOW, _HIGH = Text("From", "下限"), Text("To", "上限")
+_ADD, _REMOVE, _SEND = Text("Add", "添加"), Text("Remove", "移除"), Text("Send the request", "发送申请")
+_NOTHING = Text("Add at least one thing to be shown.", "请至少添加一个数据项。")
+_NO_NUMBER = Text("'{text}' is no number.", "“{text}”不是数字。")
+
+
+class RequestCard:
+    """A request made of the reader's company, with what they may say to it."""
+
+    def __init__(
+        self, visit: Visit, request: ShareRequest, machines: list[Equipment], then: Callable[[], None]
+    ) -> None:
+        self._visit, self._request, self._then = visit, request, then
+        say, terms = visit.say, request.terms
+        with box("card stack wide share-request"):
+            Words(say(_ASKS, leader=request.leader), tag="h3")
+            Words(say(_FOR, purpose=request.purpose), "strong", tag="p")
+            Words(
+                say(_REACH if terms.history_days else _ONLY_NOW, history=terms.history_days, days=terms.days), tag="p"
+            )
+            if request.grant_id:
+                Words(say(_CHANGES), "notice warn small", tag="p")
+            at = moment(request.asked_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+            Words(say(_BY, by=request.asked_by.removeprefix("user:"), at=at), "muted small", tag="p")
+            if not visit.may(Scope.ADMIN):
+                for item in terms.items:
+                    Words(what(item, visit.language), tag="p")
+                return
+            with box("form-row"):
+                self._items = [(item, item_choice(visit, item)) for item in terms.items]
+            with box("form-row"):
+                named = {str(each.id): each.label for each in machines}
+                self._where = Choice(say(_WHERE), {"": say(_ALL)} | named, "")
+                self._days = Field(say(_FOR_DAYS), str(terms.days), inputmode="numeric")
+            with box("line"):
+                button(say(_ACCEPT), self._accept)
+                button(say(_DECLINE), self._decline, "button quiet")
+            self._answer = box("stack")
+
+    async def _accept(self) -> None:
+        request = self._request
+
+        async def act(principal: Principal) -> None:
+            acceptance = Acceptance.model_validate(
+                {
+                    "items": kept(self._items),
+                    "machines": [self._where.value] if self._where.value else None,
+                    "days": _number(self._days.value),
+                }
+            )
+            await self._visit.domains.sharing.accept(principal, request.id, acceptance)
+
+        if await attempt(self._visit, self._answer, Scope.ADMIN, act):
+            self._then()
+
+    async def _decline(self) -> None:
+        async def act(principal: Principal) -> None:
+            await self._visit.domains.sharing.refuse(principal, self._request.id)
+
+        if await attempt(self._visit, self._answer, Scope.ADMIN, act):
+            self._then()
+
+
+def item_choice(visit: Visit, item: Item) -> Choice:
+    """Add a list of how finely an entry is shown: as asked, more coarsely, or not at all."""
+    options = {each: visit.say(GRANULARITIES[each]) for each in coarser(item)}
+    options[item.granularity] = how(item, visit.language)
+    return Choice(visit.say(name_of(item.entry)), options | {HIDDEN: visit.say(_NOT)}, item.granularity)
+
+
+def kept(chosen: list[tuple[Item, Choice]]) -> list[dict[str, object]]:
+    """Return what stays shown of the items, as chosen; raises Invalid if that is nothing."""
+    items = [item.model_dump() | {"granularity": choice.value} for item, choice in chosen if choice.value != HIDDEN]
+    if not items:
+        raise Invalid(_NOTHING)
+    return items
+
+
+class AskForm:
+    """A form to ask a company for data."""
+
+    def __init__(self, visit: Visit, then: Callable[[], None]) -> None:
+        self._visit, self._then, say = visit, then, visit.say
+        self._items: list[Item] = []
+        self._low: Field | None = None
+        self._high: Field | None = None
+        kpis = [KPI + code for code in KPIS]
+        names = {entry: say(name_of(entry)) for entry in (*kpis, *(each.code for each in entries()))}
+        with box("card stack wide"):
+            Words(say(_ASK), tag="h2")
+            Words(say(_ASK_NOTE), "muted small", tag="p")
+            with box("form-row"):
+                self._code = Field(say(_CODE), maxlength="18", autocapitalize="characters")
+                self._name = Field(say(_NAME), maxlength="200")
+                self._purpose = Field(say(_PURPOSE), maxlength="500")
+                self._history = Field(say(_HISTORY), "30", inputmode="numeric")
+                self._days = Field(say(_FOR_DAYS), "365", inputmode="numeric")
+            with box("form-row"):
+                self._entry = Choice(say(_ENTRY), names, kpis[0], self._chosen)
+                self._fine = box("form-row contents")
+            self._show_granularities(kpis[0])
+            self._list = box("stack")
+            with box("line"):
+                button(say(_ADD), self._add, "button quiet")
+                button(say(_SEND), self._send)
+            self._answer = box("stack")
+
+    async def _chosen(self, entry: str) -> None:
+        self._show_granularities(entry)
+
+    def _show_granularities(self, entry: str) -> None:
+        say, possible = self._visit.say, granularities(entry)
+        usual = "hour" if "hour" in possible else possible[0]
+        self._fine.clear()
+        with self._fine:
+            self._how = Choice(say(_HOW), {each: say(GRANULARITIES[each]) for each in possible}, usual, self._limited)
+            self._limits = box("form-row contents")
+        self._low = self._high = None
+
+    async def _limited(self, granularity: str) -> None:
+        self._limits.clear()
+        self._low = self._high = None
+        if granularity == "pass_fail":
+            with self._limits:
+                self._low = Field(self._visit.say(_LOW), inputmode="decimal")
+                self._high = Field(self._visit.say(_HIGH), inputmode="decimal")
+
+    async def _add(self) -> None:
+        async def act(_: Principal) -> None:
+            item = Item.model_validate(
+                {
+                    "entry": self._entry.value,
+                    "granularity": self._how.value,
+                    "low": _limit(self._low),
+                    "high": _limit(self._high),
+                }
+            )
+            self._items = [one for one in self._items if one.entry != item.entry] + [item]
+            self._show_items()
+
+        await attempt(self._visit, self._answer, Scope.ADMIN, act)
+
+    def _show_items(self) -> None:
+        self._list.clear()
+        with self._list:
+            for item in self._items:
+                with box("line spread lot"):
+                    Words(what(item, self._visit.language))
+                    button(self._visit.say(_REMOVE), self._without(item), "button quiet small")
+
+    def _without(self, item: Item) -> Callable[[], Awaitable[None]]:
+        async def remove() -> None:
+            self._items.remove(item)
+            self._show_items()
+
+        return remove
+
+    async def _send(self) -> None:
+        async def act(principal: Principal) -> None:
+            if not self._items:
+                raise Invalid(_NOTHING)
+            body = RequestBody.model_validate(
+                {
+                    "credit_code": self._code.value.strip().upper(),
+                    "supplier": self._name.value.strip(),
+                    "purpose": self._purpose.value.strip(),
+                    "terms": {
+                        "items": [item.model_dump() for item in self._items],
+                        "history_days": _number(self._history.value),
+                        "days": _number(self._days.value),
+                    },
+                }
+            )
+            await self._visit.domains.sharing.ask(principal, body)
+
+        if await attempt(self._visit, self._answer, Scope.ADMIN, act):
+            self._then()
+
+
+def _limit(field: Field | None) -> float | None:
+    if field is None or not field.value.strip():
+        return None
+    return _number(field.value)
+
+
+def _number(text: str) -> float:
+    """Return what stands in a field; raises Invalid for what is no number."""
+    try:
+        return float(text.strip())
+    except ValueError as error:
+        raise Invalid(Text(_NO_NUMBER.en.format(text=text[:40]), _NO_NUMBER.zh.format(text=text[:40]))) from error
+
+
+def reload() -> None:
+    """Show the page anew."""
+    ui.navigate.to("/shares")
