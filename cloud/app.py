@@ -52,6 +52,8 @@ from cloud.sharing.reader import Doors as SharedDoors
 from cloud.sharing.service import Sharing
 from cloud.spc import routes as spc
 from cloud.spc.service import Spc
+from cloud.suppliers import routes as suppliers
+from cloud.suppliers.service import Suppliers
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry.cold_store import ColdStore
 from cloud.telemetry.ingest import Ingest
@@ -86,7 +88,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -107,14 +109,18 @@ def create_app(
             state.energy = Energy(db, state.identity, state.fleet, state.production)
             doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
             state.alarms = Alarms(db, listener, doors)
-            sources = Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)
-            state.reports = Reports(db, state.notify, Composer(sources))
+            state.reports = Reports(
+                db,
+                state.notify,
+                Composer(Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)),
+            )
             state.training = Training(db, secrets)
             state.spc = Spc(db, state.telemetry, state.quality)
             state.registry = Registry(db, state.training)
             state.sharing = Sharing(
                 db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify
             )
+            state.suppliers = Suppliers(db, secrets, state.identity, state.sharing)
             state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
             upkeep = (
                 listener.run(),
@@ -169,6 +175,7 @@ def create_app(
         registry,
         spc,
         sharing,
+        suppliers,
     ):
         app.include_router(domain.router)
 

@@ -120,6 +120,45 @@ class Identity:
             raise taken(code or "") from error
         return scope
 
+    async def found(self, name: str, credit_code: str, site: SiteRequest, owner: UserRequest) -> Session:
+        """Create a company that was invited by its credit code, with its first site and its owner, and sign the owner in.
+
+        Raises Conflict if the company or the e-mail is here already, Invalid for an unknown time zone.
+        """
+        scope, user, email = TenantScope(uuid7()), uuid7(), owner.email.lower()
+        actor, password_hash = f"user:{email}", await self._passwords.hashed(owner.password)
+        async with self._db.tenant(scope) as connection:
+            try:
+                await store.insert_tenant(connection, scope.tenant_id, name, verified(credit_code))
+            except store.Taken as error:
+                raise Conflict(
+                    Text(
+                        "This company is here already: log in, and answer under data sharing.",
+                        "该企业已注册，请登录后在“数据共享”中答复。",
+                    )
+                ) from error
+            await insert_site(connection, site, actor)
+            try:
+                await store.insert_user(
+                    connection,
+                    user,
+                    email=email,
+                    password_hash=password_hash,
+                    role=Role.OWNER,
+                    language=owner.language,
+                )
+            except store.Taken as error:
+                raise Conflict(Text(f"'{email}' is in use.", f"邮箱“{email}”已被使用。")) from error
+            session = await self.tokens.open_session(connection, user)
+            await audit.record(connection, actor, "tenant.create", name, credit_code=credit_code)
+            await audit.record(connection, actor, "user.create", email, user=user, role=Role.OWNER)
+        return session
+
+    async def is_registered(self, credit_code: str) -> bool:
+        """Return whether a company with this code is here; only for who may know, as it tells of other companies."""
+        async with self._db.door() as connection:
+            return await store.is_registered(connection, credit_code)
+
     async def set_credit_code(self, scope: TenantScope, credit_code: str) -> None:
         """Register the tenant's credit code, which ends its trial; for the operator's command line.
 

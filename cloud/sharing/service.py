@@ -33,11 +33,12 @@ from cloud.sharing import store
 from cloud.sharing.reader import Doors, Question, Reader
 from cloud.sharing.receipts import head_line, line
 from cloud.sharing.schemas import Acceptance, Grant, Receipt, ReceiptPage, RequestBody, ShareRequest
-from cloud.sharing.terms import KPI, Ask, Granularity, Item, Terms, coarser, granularities, name_of, within
+from cloud.sharing.terms import KPI, WIDTH, Ask, Granularity, Item, Terms, coarser, granularities, name_of, within
 from protocols.text import Text
 
 __all__ = [
     "KPI",
+    "WIDTH",
     "Ask",
     "Doors",
     "Granularity",
@@ -91,21 +92,27 @@ class Sharing:
     async def ask(self, principal: Principal, body: RequestBody) -> ShareRequest:
         """Ask a company for data; raises Invalid for one's own, NotFound for a grant that is not there to be replaced."""
         async with self._db.tenant(principal.scope) as connection:
-            company = await store.select_company(connection)
-            if company["credit_code"] == body.credit_code:
-                raise Invalid(Text("This is your own credit code.", "这是本企业自己的统一社会信用代码。"))
-            if body.grant_id is not None:
-                row = await _live(connection, body.grant_id)
-                if row["side"] != "leader":
-                    raise NotFound
-            request = body.model_dump(mode="json") | {"id": uuid7(), "grant_id": body.grant_id}
-            stored = await store.insert_request(
-                connection, request | {"leader": company["name"], "asked_by": principal.actor}
-            )
-            await audit.record(
-                connection, principal.actor, "share.ask", str(stored["id"]), after=body.model_dump(mode="json")
-            )
+            return await self.ask_within(connection, principal, body)
+
+    async def ask_within(self, connection: AsyncConnection, principal: Principal, body: RequestBody) -> ShareRequest:
+        """As `ask`, in the caller's transaction."""
+        company = await store.select_company(connection)
+        if company["credit_code"] == body.credit_code:
+            raise Invalid(Text("This is your own credit code.", "这是本企业自己的统一社会信用代码。"))
+        if body.grant_id is not None:
+            row = await _live(connection, body.grant_id)
+            if row["side"] != "leader":
+                raise NotFound
+        after = body.model_dump(mode="json")
+        row = after | {"id": uuid7(), "grant_id": body.grant_id, "leader": company["name"]}
+        stored = await store.insert_request(connection, row | {"asked_by": principal.actor})
+        await audit.record(connection, principal.actor, "share.ask", str(stored["id"]), after=after)
         return ShareRequest(**stored)
+
+    @staticmethod
+    async def company(connection: AsyncConnection) -> store.Row:
+        """Return name and credit code of the tenant the caller's transaction is in."""
+        return await store.select_company(connection)
 
     async def refuse(self, principal: Principal, identity: UUID) -> ShareRequest:
         """Decline a request made of us, or withdraw one of ours; raises NotFound, Conflict if it has been answered."""

@@ -15,6 +15,8 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "overview": '<path d="M4 4h7v7H4zM13 4h7v4h-7zM13 10h7v10h-7zM4 13h7v7H4z"/>',
         "control": '<path d="M3 6h18M3 18h18" stroke-dasharray="3 3"/><path d="M3 14l4-4 4 5 4-7 3 4 3-2"/>',
         "lot": '<path d="M4 8l8-4 8 4v8l-8 4-8-4z"/><path d="M8.5 12.5l2.5 2.5 4.5-5"/>',
+        "chain": '<rect x="3" y="3" width="7" height="6" rx="1"/><rect x="14" y="3" width="7" height="6" rx="1"/>'
+        '<rect x="8.5" y="15" width="7" height="6" rx="1"/><path d="M6.5 9v3h11V9M12 12v3"/>',
         "share": '<circle cx="6" cy="12" r="2.6"/><circle cx="17" cy="6" r="2.6"/><circle cx="17" cy="18" r="2.6"/>'
         '<path d="M8.4 10.8l6.2-3.5M8.4 13.2l6.2 3.5"/>',
         "model": '<path d="M12 3l8 4.5v9L12 21l-8-4.5v-9z"/><path d="M4 7.5l8 4.5 8-4.5M12 12v9"/>',

@@ -50,12 +50,15 @@ from cloud.web.pages import (
     person,
     plant_layout,
     plant_part,
+    programme,
+    programmes,
     quality,
     renewal,
     reports,
     share,
     shares,
     stops,
+    supplier,
     training,
     training_set,
     trends,
@@ -96,6 +99,8 @@ PAGES: dict[str, Build] = {
     "/models": models.build,
     "/control": control.build,
     "/lots": lots.build,
+    "/programmes": programmes.build,
+    "/programmes/{programme_id}": programme.build,
     "/shares": shares.build,
     "/shares/{grant_id}": share.build,
     "/gateways": gateways.build,
@@ -140,6 +145,7 @@ def mount(app: FastAPI) -> None:
     for path, open_page in (("/login", login.build), (people.JOIN_PATH, join.build)):
         ui.page(path, response_timeout=10)(_before_log_in(app, open_page))
     ui.page("/enrol", response_timeout=10)(enrol.build)
+    ui.page(supplier.INVITATION_PATH, response_timeout=10)(_invitation(app))
     ui.page("/board", response_timeout=10)(board.page_of(app))
     for path, build in PAGES.items():
         ui.page(path, response_timeout=10)(_guarded(app, build))
@@ -168,6 +174,13 @@ class _UnknownApi:
                 await route.handle(scope, receive, send)  # it raises 405 and names the methods it takes
                 return
         raise NotFound
+
+
+def _invitation(app: FastAPI) -> Callable[[Request], Awaitable[None]]:
+    async def page(request: Request) -> None:
+        await supplier.build(request, Domains.of(app).suppliers)
+
+    return page
 
 
 def _before_log_in(

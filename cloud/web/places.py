@@ -68,6 +68,7 @@ PLACES = (
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/oee/settings", "calendar", Text("Shifts and OEE settings", "班次与 OEE 设置"), SETTING_UP, Scope.ENGINEER),
+    Place("/programmes", "chain", Text("Suppliers", "供应商"), CHAIN, also=("/programmes/",)),
     Place("/shares", "share", Text("Data sharing", "数据共享"), CHAIN, also=("/shares/",)),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),
     Place("/audit", "audit", Text("Audit log", "审计日志"), COMPANY, Scope.ADMIN),

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from nicegui import ui
 
 from cloud.core.errors import Invalid
 from cloud.core.principal import Principal, Scope
-from cloud.dictionary.service import entries
 from cloud.fleet.schemas import Equipment
-from cloud.production.service import KPIS
 from cloud.sharing.schemas import Acceptance, RequestBody, ShareRequest
-from cloud.sharing.service import KPI, Item, coarser, granularities, name_of
+from cloud.sharing.service import Item, coarser, name_of
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.item_picker import FOR_DAYS, HISTORY, NOTHING_SHOWN, PURPOSE, ItemPicker, figure_of
 from cloud.web.language import moment
 from cloud.web.share_words import GRANULARITIES, how, what
 from cloud.web.visit import Visit
-from protocols.text import Text
+from protocols.text import Language, Text
 
 HIDDEN = ""
 """Chosen for an entry that is not shown."""
@@ -41,21 +41,25 @@ _CHANGES = Text(
 )
 _NOT = Text("not shown", "不共享")
 _WHERE, _ALL = Text("At which machines", "哪些设备"), Text("all, later ones too", "全部设备(含以后新增)")
-_FOR_DAYS = Text("For how many days", "有效天数")
 _ACCEPT, _DECLINE = Text("Accept", "同意"), Text("Decline", "拒绝")
 _ASK = Text("Ask a company for data", "向企业申请数据")
 _ASK_NOTE = Text(
     "The company is asked by its unified social credit code. It sees exactly this, in its own language, and may show less.",
     "按统一社会信用代码提出申请。对方看到的就是下列内容，并可缩小范围。",
 )
+_SEND = Text("Send the request", "发送申请")
 _CODE, _NAME = Text("Unified social credit code", "统一社会信用代码"), Text("Name of the company", "企业名称")
-_PURPOSE = Text("What the data is for", "数据用途")
-_HISTORY = Text("Days before the acceptance", "追溯天数")
-_ENTRY, _HOW = Text("What", "数据项"), Text("How finely", "粒度")
-_LOW, _HIGH = Text("From", "下限"), Text("To", "上限")
-_ADD, _REMOVE, _SEND = Text("Add", "添加"), Text("Remove", "移除"), Text("Send the request", "发送申请")
-_NOTHING = Text("Add at least one thing to be shown.", "请至少添加一个数据项。")
-_NO_NUMBER = Text("'{text}' is no number.", "“{text}”不是数字。")
+
+
+class Speaker(Protocol):
+    """Who reads a page: signed in or not, in a language."""
+
+    @property
+    def language(self) -> Language:
+        """What they read."""
+
+    def say(self, text: Text, **values: object) -> str:
+        """Return `text` in it."""
 
 
 class RequestCard:
@@ -85,7 +89,7 @@ class RequestCard:
             with box("form-row"):
                 named = {str(each.id): each.label for each in machines}
                 self._where = Choice(say(_WHERE), {"": say(_ALL)} | named, "")
-                self._days = Field(say(_FOR_DAYS), str(terms.days), inputmode="numeric")
+                self._days = Field(say(FOR_DAYS), str(terms.days), inputmode="numeric")
             with box("line"):
                 button(say(_ACCEPT), self._accept)
                 button(say(_DECLINE), self._decline, "button quiet")
@@ -99,7 +103,7 @@ class RequestCard:
                 {
                     "items": kept(self._items),
                     "machines": [self._where.value] if self._where.value else None,
-                    "days": _number(self._days.value),
+                    "days": figure_of(self._days.value),
                 }
             )
             await self._visit.domains.sharing.accept(principal, request.id, acceptance)
@@ -115,7 +119,7 @@ class RequestCard:
             self._then()
 
 
-def item_choice(visit: Visit, item: Item) -> Choice:
+def item_choice(visit: Speaker, item: Item) -> Choice:
     """Add a list of how finely an entry is shown: as asked, more coarsely, or not at all."""
     options = {each: visit.say(GRANULARITIES[each]) for each in coarser(item)}
     options[item.granularity] = how(item, visit.language)
@@ -126,7 +130,7 @@ def kept(chosen: list[tuple[Item, Choice]]) -> list[dict[str, object]]:
     """Return what stays shown of the items, as chosen; raises Invalid if that is nothing."""
     items = [item.model_dump() | {"granularity": choice.value} for item, choice in chosen if choice.value != HIDDEN]
     if not items:
-        raise Invalid(_NOTHING)
+        raise Invalid(NOTHING_SHOWN)
     return items
 
 
@@ -135,93 +139,32 @@ class AskForm:
 
     def __init__(self, visit: Visit, then: Callable[[], None]) -> None:
         self._visit, self._then, say = visit, then, visit.say
-        self._items: list[Item] = []
-        self._low: Field | None = None
-        self._high: Field | None = None
-        kpis = [KPI + code for code in KPIS]
-        names = {entry: say(name_of(entry)) for entry in (*kpis, *(each.code for each in entries()))}
         with box("card stack wide"):
             Words(say(_ASK), tag="h2")
             Words(say(_ASK_NOTE), "muted small", tag="p")
             with box("form-row"):
                 self._code = Field(say(_CODE), maxlength="18", autocapitalize="characters")
                 self._name = Field(say(_NAME), maxlength="200")
-                self._purpose = Field(say(_PURPOSE), maxlength="500")
-                self._history = Field(say(_HISTORY), "30", inputmode="numeric")
-                self._days = Field(say(_FOR_DAYS), "365", inputmode="numeric")
+                self._purpose = Field(say(PURPOSE), maxlength="500")
             with box("form-row"):
-                self._entry = Choice(say(_ENTRY), names, kpis[0], self._chosen)
-                self._fine = box("form-row contents")
-            self._show_granularities(kpis[0])
-            self._list = box("stack")
+                self._history = Field(say(HISTORY), "30", inputmode="numeric")
+                self._days = Field(say(FOR_DAYS), "365", inputmode="numeric")
+            self._picker = ItemPicker(visit)
             with box("line"):
-                button(say(_ADD), self._add, "button quiet")
                 button(say(_SEND), self._send)
             self._answer = box("stack")
 
-    async def _chosen(self, entry: str) -> None:
-        self._show_granularities(entry)
-
-    def _show_granularities(self, entry: str) -> None:
-        say, possible = self._visit.say, granularities(entry)
-        usual = "hour" if "hour" in possible else possible[0]
-        self._fine.clear()
-        with self._fine:
-            self._how = Choice(say(_HOW), {each: say(GRANULARITIES[each]) for each in possible}, usual, self._limited)
-            self._limits = box("form-row contents")
-        self._low = self._high = None
-
-    async def _limited(self, granularity: str) -> None:
-        self._limits.clear()
-        self._low = self._high = None
-        if granularity == "pass_fail":
-            with self._limits:
-                self._low = Field(self._visit.say(_LOW), inputmode="decimal")
-                self._high = Field(self._visit.say(_HIGH), inputmode="decimal")
-
-    async def _add(self) -> None:
-        async def act(_: Principal) -> None:
-            item = Item.model_validate(
-                {
-                    "entry": self._entry.value,
-                    "granularity": self._how.value,
-                    "low": _limit(self._low),
-                    "high": _limit(self._high),
-                }
-            )
-            self._items = [one for one in self._items if one.entry != item.entry] + [item]
-            self._show_items()
-
-        await attempt(self._visit, self._answer, Scope.ADMIN, act)
-
-    def _show_items(self) -> None:
-        self._list.clear()
-        with self._list:
-            for item in self._items:
-                with box("line spread lot"):
-                    Words(what(item, self._visit.language))
-                    button(self._visit.say(_REMOVE), self._without(item), "button quiet small")
-
-    def _without(self, item: Item) -> Callable[[], Awaitable[None]]:
-        async def remove() -> None:
-            self._items.remove(item)
-            self._show_items()
-
-        return remove
-
     async def _send(self) -> None:
         async def act(principal: Principal) -> None:
-            if not self._items:
-                raise Invalid(_NOTHING)
             body = RequestBody.model_validate(
                 {
                     "credit_code": self._code.value.strip().upper(),
                     "supplier": self._name.value.strip(),
                     "purpose": self._purpose.value.strip(),
                     "terms": {
-                        "items": [item.model_dump() for item in self._items],
-                        "history_days": _number(self._history.value),
-                        "days": _number(self._days.value),
+                        "items": self._picker.chosen(),
+                        "history_days": figure_of(self._history.value),
+                        "days": figure_of(self._days.value),
                     },
                 }
             )
@@ -229,20 +172,6 @@ class AskForm:
 
         if await attempt(self._visit, self._answer, Scope.ADMIN, act):
             self._then()
-
-
-def _limit(field: Field | None) -> float | None:
-    if field is None or not field.value.strip():
-        return None
-    return _number(field.value)
-
-
-def _number(text: str) -> float:
-    """Return what stands in a field; raises Invalid for what is no number."""
-    try:
-        return float(text.strip())
-    except ValueError as error:
-        raise Invalid(Text(_NO_NUMBER.en.format(text=text[:40]), _NO_NUMBER.zh.format(text=text[:40]))) from error
 
 
 def reload() -> None:

@@ -22,6 +22,7 @@ from cloud.registry.service import Registry
 from cloud.reports.service import Reports
 from cloud.sharing.service import Sharing
 from cloud.spc.service import Spc
+from cloud.suppliers.service import Suppliers
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
 from cloud.web.language import COOKIE, language_of
@@ -45,6 +46,7 @@ class Domains:
     registry: Registry
     spc: Spc
     sharing: Sharing
+    suppliers: Suppliers
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -64,6 +66,7 @@ class Domains:
             "registry",
             "spc",
             "sharing",
+            "suppliers",
         )
         return cls(*(getattr(state, name) for name in names))
 

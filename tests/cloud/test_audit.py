@@ -31,7 +31,7 @@ from protocols.uplink.messages import Batch, Frame, Inspection
 from protocols.uplink.models import ModelsReport, StationModels
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
 from tests.cloud.registry.bundles import Shelf, shelf
-from tests.cloud.sharing.pair import asked, granted, registered
+from tests.cloud.sharing.pair import asked, granted, new_credit_code, registered
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
 from tests.cloud.training.pictures import part, png
 from tests.cloud.training.test_training import GOOD, ended, upload
@@ -52,6 +52,8 @@ NO_ACT = {
     "POST /api/v1/alarms/rules/test": "reads what is stored, and leaves nothing behind",
     "POST /api/v1/uplink/models": "what stations run replaces what they ran before",
     "POST /api/v1/uplink/models/part": "reads",
+    "POST /api/v1/supplier-invitations/open": "reads; when it was first opened is kept with it",
+    "POST /api/v1/suppliers/{supplier_id}/check": "reads over a grant, each with its receipt",
     "POST /api/v1/training/pictures": "a picture, kept with who added it",
     "POST /api/v1/training/trials": "judges a picture, and keeps nothing",
     "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
@@ -175,6 +177,16 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
                 "code": made["code"],
             }
             return await company.http.post(path, json=joining)
+        case "POST /api/v1/programmes/{programme_id}/suppliers":
+            row = f"credit_code,name\n{new_credit_code()},one\n"
+            answer = await company.http.post(path.format_map(ids), content=row)
+            ids |= {"supplier_id": answer.json()["invited"][0]["supplier_id"]}
+            ids |= {name: answer.json()["invited"][0][name] for name in ("token", "code")}
+            return answer
+        case "POST /api/v1/supplier-invitations/register":
+            key = {name: ids[name] for name in ("token", "code")}
+            founded = {"company": "one", "site": "main", "email": f"one-{company.email}", "password": PASSWORD}
+            return await company.http.post(path, json=key | founded)
         case "PUT /api/v1/sharing/grants/{grant_id}/terms":
             path = path.replace("grant_id", "narrowed_id")
         case "POST /api/v1/sharing/requests/{request_id}/refusal":

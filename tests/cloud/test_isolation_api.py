@@ -52,6 +52,13 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/spc/plans/{series_id}": {"subgroup": 3},
     "POST /api/v1/spc/lots": {"product": "theirs", "lot": "1", "lot_size": 90, "aql": 2.5, "found": 0},
+    "POST /api/v1/programmes": {
+        "name": "ours",
+        "purpose": "ours",
+        "deadline": "2027-01-01",
+        "terms": {"items": [{"entry": "active_power_total", "granularity": "hour"}]},
+    },
+    "POST /api/v1/programmes/{programme_id}/suppliers": None,
     "POST /api/v1/sharing/requests": {
         "credit_code": "91350100M000100Y43",
         "supplier": "ours",
@@ -246,11 +253,19 @@ async def _ids(company: Company) -> dict[str, str]:
         "set_id": (await company.http.post("/api/v1/training/sets", json={"name": "theirs-alone"})).json()["id"],
         "fit_id": "01999999-0000-7000-8000-000000000000",  # what a fit made is kept from others in training/test_training
         "version_id": "01999999-0000-7000-8000-000000000000",
+        "programme_id": await _programme(company),
+        "supplier_id": "01999999-0000-7000-8000-000000000000",  # kept from others in suppliers/test_suppliers_api
         "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
         "grant_id": "01999999-0000-7000-8000-000000000000",  # grants are kept from others in sharing/test_sharing_api
         "rollout_id": "01999999-0000-7000-8000-000000000000",  # roll-outs are kept from others in registry/test_rollouts
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
+
+
+async def _programme(company: Company) -> str:
+    """Return the id of a programme of `company`."""
+    body = BODIES["POST /api/v1/programmes"] | {"name": "theirs alone"}
+    return str((await company.http.post("/api/v1/programmes", json=body)).json()["id"])
 
 
 async def _asked(company: Company) -> str:
@@ -345,6 +360,7 @@ async def _everything(company: Company) -> list[Any]:
         "energy/factors",
         "training/sets",
         "sharing/requests",
+        "programmes",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

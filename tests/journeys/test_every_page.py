@@ -20,7 +20,7 @@ from playwright.sync_api import TimeoutError as Late
 
 from cloud.web.mount import PAGES
 from cloud.web.places import PLACES
-from tests.cloud.sharing.pair import asked
+from tests.cloud.sharing.pair import asked, new_credit_code
 from tests.doubles.factory import Factory
 from tests.journeys.conftest import SCREENS, Company
 from tests.journeys.test_translation import check, lines, other_language
@@ -62,6 +62,18 @@ def shared(works: Company, theirs: Company, factory: Factory) -> None:
     theirs.client.get(f"/api/v1/sharing/grants/{grant}/values", params=query).raise_for_status()
 
 
+def a_programme(company: Company) -> str:
+    """Return the id of a programme of the company with an invited supplier; it is made on first use."""
+    address = "/api/v1/programmes"
+    if not (found := company.client.get(address).json()):
+        body = {"name": "2026", "purpose": "OEE", "terms": {"items": [{"entry": "kpi:oee", "granularity": "shift"}]}}
+        company.client.post(address, json=body | {"deadline": "2027-01-01"}).raise_for_status()
+        found = company.client.get(address).json()
+        row = f"credit_code,name\n{new_credit_code()},4711\n"
+        company.client.post(f"{address}/{found[0]['id']}/suppliers", content=row).raise_for_status()
+    return str(found[0]["id"])
+
+
 Details = dict[str, Callable[[Company, Factory], str]]
 DETAILS: Details = {
     "site": lambda _, factory: f"/sites/{factory.sites['苏州工厂']}",
@@ -87,6 +99,7 @@ DETAILS: Details = {
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",
     "share": lambda company, _: f"/shares/{company.client.get('/api/v1/sharing/grants').json()[0]['id']}",
+    "programme": lambda company, _: f"/programmes/{a_programme(company)}",
     "training-set": lambda company, _: f"/training/{a_picture_set(company)}",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }

@@ -37,6 +37,13 @@ async def insert_tenant(connection: AsyncConnection, tenant: UUID, name: str, cr
     )
 
 
+async def is_registered(connection: AsyncConnection, credit_code: str) -> bool:
+    """Return whether a tenant has the code. Runs outside any tenant."""
+    cursor = await connection.execute("SELECT is_registered(%s)", [credit_code])
+    (found,) = await cursor.fetchone() or (False,)
+    return bool(found)
+
+
 async def update_credit_code(connection: AsyncConnection, credit_code: str) -> str | None:
     """Set the credit code of the transaction's tenant and return the one before; raises Taken if another has it."""
     before = await select_tenant(connection)

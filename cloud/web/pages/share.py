@@ -57,7 +57,8 @@ _WHO_NOTE = Text(
     "每项操作与每次读取均记录成链，任何改动都会被发现；双方看到的内容相同。",
 )
 _DOWNLOAD = Text("Download the receipts", "下载凭据")
-_PROOF = Text("Prove them whole: sunmao-cloud sharing verify FILE", "校验完整性：sunmao-cloud sharing verify 文件")
+_PROOF = Text("Prove the file whole, anywhere:", "可在任何地方校验该文件：")
+_COMMAND = "sunmao-cloud sharing verify receipts.jsonl"
 _READ = Text("read {what}: {count} values, {start} to {end}", "读取 {what}：{count} 个数值，{start} 至 {end}")
 _ACTS = {
     "granted": Text("accepted the request", "同意了申请"),
@@ -188,6 +189,7 @@ class _Grant:
                     Words(f"{receipt.actor.removeprefix('user:')} {self._said(receipt)}", tag="div")
                     Words(f"{receipt.seq} · {self._at(receipt.at)} · {receipt.hash[:16]}", "muted small num", tag="div")
             Words(visit.say(_PROOF), "muted small", tag="p")
+            Words(_COMMAND, "command", tag="code")
 
     def _said(self, receipt: Receipt) -> str:
         if receipt.kind != "read":
@@ -214,6 +216,8 @@ class _Values:
                 self._entry = Choice(visit.say(_ENTRY), entries, next(iter(entries)), self._show)
                 spans = {hours: visit.say(words) for hours, words in _SPANS.items()}
                 self._span = Choice(visit.say(_SPAN), spans, "24", self._show)
+            # One chart for all that is chosen: one that is taken away while it still builds itself complains.
+            self._chart = ui.echart({}).classes("chart")
             self._place = box("stack wide")
         live.fill_in(visit, self._show)
 
@@ -244,7 +248,6 @@ class _Values:
         series = [one for one in found.series if one.values][:MOST_LINES]
         if not series:
             Words(visit.say(_NO_VALUES), "muted", tag="p")
-            return
         passing = item.granularity == "pass_fail"
         axis = Axis(found.unit, {0: visit.say(_NO), 1: visit.say(_YES)} if passing else {})
         curves = [
@@ -257,7 +260,8 @@ class _Values:
             )
             for place, one in enumerate(series)
         ]
-        ui.echart(options(curves, start=found.start, end=found.end, zone=visit.zone)).classes("chart")
+        self._chart.options.update(options(curves, start=found.start, end=found.end, zone=visit.zone))
+        self._chart.update()
         for curve, one in zip(curves, series, strict=True):
             last = one.values[-1].value
             shown = visit.say(_YES if last else _NO) if isinstance(last, bool) else number(_height(last))
@@ -265,6 +269,8 @@ class _Values:
             Words(text if passing else f"{text} {found.unit}".strip(), "small shared-value", tag="div")
         if any(value.few for one in series for value in one.values):
             Words(visit.say(_FEW), "muted small", tag="p")
+        if not series:
+            return
         query = urlencode({"entry": item.entry, "start": found.start.isoformat(), "end": found.end.isoformat()})
         with box("line"), box("button quiet", "a", href=f"/api/v1/sharing/grants/{found.grant_id}/export?{query}"):
             Words(visit.say(_EXPORT))

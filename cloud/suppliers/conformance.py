@@ -1,0 +1,96 @@
+"""How far a supplier has come, and what is missing. Pure: the values come from reads over its grant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cloud.dictionary.service import entry_of
+from cloud.sharing.schemas import SharedMachine, SharedRead
+from cloud.sharing.service import WIDTH, Item, Terms, coarser
+from cloud.suppliers.schemas import ItemConformance, Programme, Stage
+
+SPAN = timedelta(days=1)
+LONG_SPAN = timedelta(days=3)
+"""Over how long conformance is measured; of days and shifts longer, so that some are over."""
+
+
+def span_of(item: Item) -> timedelta:
+    """Return over how long an entry is looked at."""
+    return LONG_SPAN if item.granularity in ("day", "shift") else SPAN
+
+
+def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: SharedRead | None) -> ItemConformance:
+    """Return how an entry that is asked for is shown: `read` is what the grant gave of it, None if it shows it not."""
+    granted = terms.item(asked.entry)
+    having: dict[UUID, int] = {}
+    shares, times, outside = [], [], 0
+    entry = entry_of(asked.entry)
+    for series in read.series if read else ():
+        usable = [one for one in series.values if one.value is not None]
+        having[series.equipment_id] = having.get(series.equipment_id, 0) + len(usable)
+        shares += [one.completeness for one in series.values if one.completeness is not None]
+        times += [one.time for one in usable]
+        if entry:
+            outside += sum(_beyond(one.value, entry.typical_min, entry.typical_max) for one in usable)
+    return ItemConformance(
+        entry=asked.entry,
+        granted=granted is not None and asked.granularity in coarser(granted),
+        machines=sum(count > 0 for count in having.values()),
+        missing=[machine.name for machine in machines if not having.get(machine.equipment_id)],
+        values=sum(having.values()),
+        completeness=round(sum(shares) / len(shares), 4) if shares else (1.0 if times else None),
+        newest=max(times, default=None),
+        outside=outside,
+    )
+
+
+def _beyond(value: object, low: float | None, high: float | None) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return (low is not None and value < low) or (high is not None and value > high)
+
+
+def conforms(item: ItemConformance) -> bool:
+    """Return whether the entry is granted, there, and plausible."""
+    return item.granted and item.machines > 0 and not item.outside
+
+
+def fresh(item: ItemConformance, asked: Item, programme: Programme, now: datetime) -> bool:
+    """Return whether the entry is as complete and as new as the programme demands."""
+    if item.newest is None or (item.completeness or 0) < programme.completeness:
+        return False
+    width = timedelta(hours=24) if asked.granularity == "shift" else WIDTH.get(asked.granularity, timedelta(hours=1))
+    late = (
+        timedelta(0) if asked.granularity == "raw" else 2 * width
+    )  # a bucket is told by its begin, and shown once over
+    return now - item.newest <= timedelta(minutes=programme.age_minutes) + late
+
+
+def stage_of(row: Mapping[str, Any], programme: Programme, now: datetime) -> tuple[Stage, datetime]:
+    """Return how far a supplier has come and since when, from what is stored of it."""
+    if row["live"]:
+        stage = _stage_of_data(
+            [ItemConformance.model_validate(one) for one in row["conformance"] or []], programme, now
+        )
+        return stage, row["made_at"] if stage == "agreed" else row["checked_at"]
+    reached: list[tuple[bool, Stage, datetime]] = [
+        (row["answer"] in ("declined", "withdrawn"), "declined", row["answered_at"]),
+        (row["answer"] == "accepted", "ended", row["ended_at"] or row["until"]),
+        (row["registered_at"] is not None, "registered", row["registered_at"]),
+        (row["opened_at"] is not None, "opened", row["opened_at"]),
+        (True, "invited", row["invited_at"]),
+    ]
+    return next((stage, since) for true, stage, since in reached if true)
+
+
+def _stage_of_data(items: Sequence[ItemConformance], programme: Programme, now: datetime) -> Stage:
+    asked = {item.entry: item for item in programme.terms.items}
+    found = [(one, asked[one.entry]) for one in items if one.entry in asked]
+    if not any(one.machines or one.missing for one in items):
+        return "agreed"
+    if len(found) < len(asked) or not all(conforms(one) for one, _ in found):
+        return "device"
+    return "live" if all(fresh(one, item, programme, now) for one, item in found) else "conformant"

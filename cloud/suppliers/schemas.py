@@ -1,0 +1,169 @@
+"""What the suppliers domain takes and gives. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.sharing.schemas import Acceptance, Words
+from cloud.sharing.service import Ask
+from protocols.text import Language, Text
+
+Stage = Literal["invited", "opened", "registered", "agreed", "device", "conformant", "live", "declined", "ended"]
+"""How far a supplier has come; the last two are ways out.
+
+- agreed: a grant is in force
+- device: a machine of the grant is there
+- conformant: everything that is asked for is granted, there at one machine at least, and within the dictionary's ranges
+- live: besides, it is as complete and as fresh as the programme demands
+"""
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProgrammeRequest(_Closed):
+    """What every supplier of a programme is asked for, and how good it has to be.
+
+    Attributes:
+        terms: the entries, how finely, and for how long.
+        completeness: least share of good readings, of the last day or the last three shifts.
+        age_minutes: oldest that the newest value may be, beside the width of its bucket.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    purpose: Words
+    terms: Ask
+    completeness: float = Field(0.9, ge=0, le=1)
+    age_minutes: int = Field(60, ge=1, le=100_000)
+    deadline: date
+
+
+class Programme(ProgrammeRequest):
+    """A stored programme."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    created_by: str
+    created_at: datetime
+
+
+class RowFault(BaseModel):
+    """What is wrong with a line of an imported file; `row` is its number in the file, `column` as it is headed there."""
+
+    row: int
+    column: str
+    message_en: str
+    message_zh: str
+
+    @property
+    def message(self) -> Text:
+        """What is wrong, and how to mend it."""
+        return Text(self.message_en, self.message_zh)
+
+
+class NewInvitation(BaseModel):
+    """The two halves of a supplier's invitation, shown this once: send the link one way, tell the code another."""
+
+    supplier_id: UUID
+    name: str
+    credit_code: str
+    contact: str
+    token: str
+    code: str
+
+
+class ImportReport(BaseModel):
+    """What became of a file: all its suppliers are invited, or - where anything is wrong - none."""
+
+    rows: int
+    faults: list[RowFault]
+    invited: list[NewInvitation]
+
+
+class ItemConformance(BaseModel):
+    """One required entry at one supplier.
+
+    Attributes:
+        granted: whether it is shown as finely as is asked.
+        machines: how many machines show it; `missing` are the names of those that do not.
+        completeness: share of good readings behind the values.
+        newest: time of the newest value.
+        outside: values beyond what the dictionary takes for plausible.
+    """
+
+    entry: str
+    granted: bool
+    machines: int
+    missing: list[str]
+    values: int
+    completeness: float | None
+    newest: datetime | None
+    outside: int
+
+
+class Supplier(BaseModel):
+    """A supplier in a programme, and how far it has come."""
+
+    id: UUID
+    credit_code: str
+    name: str
+    contact: str
+    stage: Stage
+    since: datetime
+    reminded_at: datetime | None
+    checked_at: datetime | None
+    grant_id: UUID | None
+    items: list[ItemConformance]
+
+
+class InvitationKey(_Closed):
+    """Both halves of an invitation."""
+
+    token: str = Field(max_length=200)
+    code: str = Field(max_length=64)
+
+
+class Invited(BaseModel):
+    """What a supplier sees when it opens its invitation: exactly what is asked of it.
+
+    Attributes:
+        here: this company is on the platform already; then its request waits there, under data sharing.
+    """
+
+    leader: str
+    name: str
+    credit_code: str
+    programme: str
+    purpose: str
+    terms: Ask
+    deadline: date
+    here: bool
+
+
+class Registration(InvitationKey):
+    """A company that is founded by its invitation, with its first site and its owner, and what it says to the request.
+
+    Attributes:
+        acceptance: what it grants; None leaves the answer for later.
+    """
+
+    company: Annotated[str, Field(min_length=1, max_length=200)]
+    site: Annotated[str, Field(min_length=1, max_length=80)]
+    time_zone: str = Field("Asia/Shanghai", max_length=64)
+    email: str = Field(max_length=254)
+    password: str = Field(min_length=10, max_length=128)
+    language: Language | None = None
+    acceptance: Acceptance | None = None
+
+
+class Registered(BaseModel):
+    """The company has been founded; its owner logs in with the e-mail and password they chose."""
+
+    email: str
+    grant_id: UUID | None

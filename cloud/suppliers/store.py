@@ -1,0 +1,152 @@
+"""The SQL of programmes. Every statement runs inside a tenant's transaction; row-level security does the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+Row = dict[str, Any]
+
+_PROGRAMME = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by, created_at"
+_SUPPLIER = """s.id, s.programme_id, s.credit_code, s.name, s.contact, s.request_id, s.code_hash, s.wrong, s.invited_at, s.expires_at,
+    s.reminded_at, s.opened_at, s.registered_at, s.checked_at, s.conformance, r.answer, r.answered_at, r.grant_id,
+    g.made_at, g.ended_at, g.until, g.ended_at IS NULL AND g.until > now() AS live"""
+_FROM = (
+    """programme_supplier s JOIN share_request r ON r.id = s.request_id LEFT JOIN share_grant g ON g.id = r.grant_id"""
+)
+
+
+class Taken(Exception):
+    """There is a programme of this name, or the supplier is in the programme."""
+
+
+async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
+async def _one(connection: AsyncConnection, query: str, values: Any = None) -> Row | None:
+    rows = await _every(connection, query, values)
+    return rows[0] if rows else None
+
+
+async def insert_programme(connection: AsyncConnection, row: Row) -> Row:
+    """Store a programme; raises Taken if there is one of its name."""
+    columns = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by"
+    values = ", ".join(f"%({name})s" for name in columns.split(", "))
+    try:
+        async with connection.transaction():
+            (stored,) = await _every(
+                connection,
+                f"INSERT INTO programme (tenant_id, {columns}) VALUES (current_tenant(), {values}) RETURNING {_PROGRAMME}",  # noqa: S608
+                row | {"terms": Jsonb(row["terms"])},
+            )
+    except UniqueViolation as error:
+        raise Taken from error
+    return stored
+
+
+async def select_programmes(connection: AsyncConnection, identity: UUID | None = None) -> list[Row]:
+    """Return the programmes, newest first, or one."""
+    return await _every(
+        connection,
+        f"""
+        SELECT {_PROGRAMME} FROM programme WHERE tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR id = %(id)s)
+        ORDER BY id DESC LIMIT 500
+        """,  # noqa: S608 - our own text
+        {"id": identity},
+    )
+
+
+async def select_codes(connection: AsyncConnection, programme: UUID) -> set[str]:
+    """Return the credit codes of those who are in a programme, and let nobody add to it until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 310))", [str(programme)])
+    rows = await _every(
+        connection,
+        "SELECT credit_code FROM programme_supplier WHERE tenant_id = current_tenant() AND programme_id = %s",
+        [programme],
+    )
+    return {row["credit_code"] for row in rows}
+
+
+async def insert_supplier(connection: AsyncConnection, row: Row) -> None:
+    """Put a supplier into a programme."""
+    await connection.execute(
+        """
+        INSERT INTO programme_supplier (tenant_id, id, programme_id, credit_code, name, contact, request_id, token_hash,
+                                        code_hash, expires_at)
+        VALUES (current_tenant(), %(id)s, %(programme_id)s, %(credit_code)s, %(name)s, %(contact)s, %(request_id)s,
+                %(token_hash)s, %(code_hash)s, now() + make_interval(days => %(days)s))
+        """,
+        row,
+    )
+
+
+async def select_suppliers(
+    connection: AsyncConnection, programme: UUID | None = None, identity: UUID | None = None
+) -> list[Row]:
+    """Return the suppliers of a programme by name, or one."""
+    return await _every(
+        connection,
+        f"""
+        SELECT {_SUPPLIER} FROM {_FROM} WHERE s.tenant_id = current_tenant()
+          AND (%(programme)s::uuid IS NULL OR s.programme_id = %(programme)s) AND (%(id)s::uuid IS NULL OR s.id = %(id)s)
+        ORDER BY s.name, s.id
+        """,  # noqa: S608 - our own text
+        {"programme": programme, "id": identity},
+    )
+
+
+async def find_supplier(connection: AsyncConnection, token_hash: bytes) -> Row | None:
+    """Return tenant and id of the supplier a token stands for. Runs outside any tenant."""
+    return await _one(connection, "SELECT * FROM find_supplier(%s)", [token_hash])
+
+
+async def lock_invitation(connection: AsyncConnection, identity: UUID, most_wrong: int) -> Row | None:
+    """Return an invitation that is open, and keep others from using it meanwhile."""
+    return await _one(
+        connection,
+        f"""
+        SELECT {_SUPPLIER} FROM {_FROM} WHERE s.tenant_id = current_tenant() AND s.id = %s AND s.wrong < %s
+          AND s.expires_at > now() AND s.registered_at IS NULL FOR UPDATE OF s
+        """,  # noqa: S608 - our own text
+        [identity, most_wrong],
+    )
+
+
+async def change_supplier(connection: AsyncConnection, identity: UUID, change: Row) -> None:
+    """Set columns of a supplier; `change` names them."""
+    sets = ", ".join(f"{name} = %({name})s" for name in change)
+    await connection.execute(
+        f"UPDATE programme_supplier SET {sets} WHERE tenant_id = current_tenant() AND id = %(id)s",  # noqa: S608 - names of ours
+        change | {"id": identity},
+    )
+
+
+async def mark_opened(connection: AsyncConnection, identity: UUID) -> None:
+    """Note that a supplier has opened its invitation, the first time."""
+    await connection.execute(
+        "UPDATE programme_supplier SET opened_at = coalesce(opened_at, now()) WHERE tenant_id = current_tenant() AND id = %s",
+        [identity],
+    )
+
+
+async def count_wrong_code(connection: AsyncConnection, identity: UUID) -> None:
+    """Count a wrong code."""
+    await connection.execute(
+        "UPDATE programme_supplier SET wrong = wrong + 1 WHERE tenant_id = current_tenant() AND id = %s", [identity]
+    )
+
+
+async def keep_conformance(connection: AsyncConnection, identity: UUID, conformance: list[Row]) -> None:
+    """Store what the last check found."""
+    await connection.execute(
+        "UPDATE programme_supplier SET checked_at = now(), conformance = %s WHERE tenant_id = current_tenant() AND id = %s",
+        [Jsonb(conformance), identity],
+    )
