@@ -66,7 +66,7 @@ def a_programme(company: Company) -> str:
     """Return the id of a programme of the company with an invited supplier; it is made on first use."""
     address = "/api/v1/programmes"
     if not (found := company.client.get(address).json()):
-        body = {"name": "2026", "purpose": "OEE", "terms": {"items": [{"entry": "kpi:oee", "granularity": "shift"}]}}
+        body = {"name": "2026", "purpose": "4711", "terms": {"items": [{"entry": "kpi:oee", "granularity": "shift"}]}}
         company.client.post(address, json=body | {"deadline": "2027-01-01"}).raise_for_status()
         found = company.client.get(address).json()
         row = f"credit_code,name\n{new_credit_code()},4711\n"
