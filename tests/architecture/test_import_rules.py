@@ -60,7 +60,7 @@ BROKEN = {
         "import httpcore",
     ),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
-    "workbooks are written where a list, a table or a report is, and read where suppliers are": (
+    "workbooks are written for people, and read from suppliers": (
         "edge_agent/planted_book.py",
         "import openpyxl",
     ),
