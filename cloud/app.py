@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Response
+from starlette.datastructures import State
 
 from cloud.alarms import routes as alarms
 from cloud.alarms.evaluator import Doors
 from cloud.alarms.service import Alarms
 from cloud.alarms.tasks import keep_evaluated
+from cloud.assessment import routes as assessment
+from cloud.assessment.service import Assessments
+from cloud.assessment.service import Doors as Evident
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
@@ -78,6 +83,50 @@ class _Described(FastAPI):
         return schema
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What the operator sets, and what all domains of this process count into."""
+
+    secrets: Secrets
+    metrics: Metrics
+    retained: Retained
+    notify: NotifySettings
+    oidc: OidcSettings | None
+
+
+def _open_domains(state: State, db: Database, listener: Listener, given: _Given) -> Doors:
+    """Make the domains' services, the lower ones first, and put them where routes and pages find them.
+
+    Returns the doors that alarms are evaluated through.
+    """
+    state.db = db
+    state.identity = Identity(db, given.secrets, given.oidc)
+    state.fleet = Fleet(db, given.secrets, listener)
+    state.quality = Quality(db)
+    state.telemetry = Telemetry(
+        db, listener, Ingest(db, (store_inspections, store_events), given.metrics), given.retained
+    )
+    state.production = Production(db, state.telemetry)
+    state.notify = Notify(db, given.secrets, given.notify)
+    state.energy = Energy(db, state.identity, state.fleet, state.production)
+    doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
+    state.alarms = Alarms(db, listener, doors)
+    state.reports = Reports(
+        db,
+        state.notify,
+        Composer(Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)),
+    )
+    state.training = Training(db, given.secrets)
+    state.spc = Spc(db, state.telemetry, state.quality)
+    state.registry = Registry(db, state.training)
+    state.sharing = Sharing(db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify)
+    state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing)
+    known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
+    state.assessments = Assessments(db, Evident(*known, state.sharing))
+    state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
+    return doors
+
+
 def create_app(
     dsn: str,
     secrets: Secrets,
@@ -88,10 +137,11 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
+    given = _Given(secrets, metrics, retained, notify_settings or NotifySettings(), oidc)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -99,29 +149,7 @@ def create_app(
             db = await stack.enter_async_context(Database(dsn))
             listener = Listener(dsn)
             state = app.state
-            state.db = db
-            state.identity = Identity(db, secrets, oidc)
-            state.fleet = Fleet(db, secrets, listener)
-            state.quality = Quality(db)
-            state.telemetry = Telemetry(db, listener, Ingest(db, (store_inspections, store_events), metrics), retained)
-            state.production = Production(db, state.telemetry)
-            state.notify = Notify(db, secrets, notify_settings or NotifySettings())
-            state.energy = Energy(db, state.identity, state.fleet, state.production)
-            doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
-            state.alarms = Alarms(db, listener, doors)
-            state.reports = Reports(
-                db,
-                state.notify,
-                Composer(Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)),
-            )
-            state.training = Training(db, secrets)
-            state.spc = Spc(db, state.telemetry, state.quality)
-            state.registry = Registry(db, state.training)
-            state.sharing = Sharing(
-                db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify
-            )
-            state.suppliers = Suppliers(db, secrets, state.identity, state.sharing)
-            state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
+            doors = _open_domains(state, db, listener, given)
             upkeep = (
                 listener.run(),
                 keep_rolled_up(db, metrics, retained, (note_changes, note_readings)),
@@ -176,6 +204,7 @@ def create_app(
         spc,
         sharing,
         suppliers,
+        assessment,
     ):
         app.include_router(domain.router)
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from nicegui import ui
 
 from cloud.alarms.service import Alarms
+from cloud.assessment.service import Assessments
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
 from cloud.energy.service import Energy
@@ -47,6 +48,7 @@ class Domains:
     spc: Spc
     sharing: Sharing
     suppliers: Suppliers
+    assessments: Assessments
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -67,6 +69,7 @@ class Domains:
             "spc",
             "sharing",
             "suppliers",
+            "assessments",
         )
         return cls(*(getattr(state, name) for name in names))
 

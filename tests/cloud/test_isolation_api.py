@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/spc/plans/{series_id}": {"subgroup": 3},
     "POST /api/v1/spc/lots": {"product": "theirs", "lot": "1", "lot_size": 90, "aql": 2.5, "found": 0},
+    "POST /api/v1/assessment/results": {"scenes": {"energy": 2}},
     "POST /api/v1/programmes": {
         "name": "ours",
         "purpose": "ours",
@@ -253,6 +254,9 @@ async def _ids(company: Company) -> dict[str, str]:
         "set_id": (await company.http.post("/api/v1/training/sets", json={"name": "theirs-alone"})).json()["id"],
         "fit_id": "01999999-0000-7000-8000-000000000000",  # what a fit made is kept from others in training/test_training
         "version_id": "01999999-0000-7000-8000-000000000000",
+        "assessment_id": (
+            await company.http.post("/api/v1/assessment/results", json=BODIES["POST /api/v1/assessment/results"])
+        ).json()["id"],
         "programme_id": await _programme(company),
         "supplier_id": "01999999-0000-7000-8000-000000000000",  # kept from others in suppliers/test_suppliers_api
         "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
