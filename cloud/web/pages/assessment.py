@@ -23,7 +23,7 @@ from protocols.text import Text
 TITLE = Text("Maturity assessment", "数字化水平评测")
 
 _NOTE = Text(
-    "After the official assessment for small and medium enterprises, edition of 2024 (工信厅企业〔2024〕56号). What the platform knows is filled in.",
+    "After the official assessment for small and medium enterprises, edition of 2024. What the platform knows is filled in.",
     "依据《中小企业数字化水平评测指标(2024年版)》自评，平台已掌握的数据自动预填。",
 )
 _POINTS = Text("{points} of 100 points", "基础得分 {points} / 100")
