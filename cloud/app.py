@@ -59,6 +59,7 @@ from cloud.spc import routes as spc
 from cloud.spc.service import Spc
 from cloud.suppliers import routes as suppliers
 from cloud.suppliers.service import Suppliers
+from cloud.suppliers.tasks import keep_checked
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry.cold_store import ColdStore
 from cloud.telemetry.ingest import Ingest
@@ -120,7 +121,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.spc = Spc(db, state.telemetry, state.quality)
     state.registry = Registry(db, state.training)
     state.sharing = Sharing(db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify)
-    state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing)
+    state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing, state.notify)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
     state.assessments = Assessments(db, Evident(*known, state.sharing))
     state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
@@ -160,6 +161,7 @@ def create_app(
                 keep_reporting(db, state.reports),
                 keep_fitting(db, state.training),
                 keep_rolling_out(db, state.registry),
+                keep_checked(db, state.suppliers),
                 *([keep_enforced(state.telemetry.retention)] if cold_store else []),
             )
             tasks = [asyncio.create_task(each) for each in upkeep]

@@ -8,21 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from cloud.core.audit import canonical
 from cloud.core.db import Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.listen import Listener
-from cloud.core.principal import Principal, TenantScope
-from cloud.dictionary.service import entry_of, unit_symbol
+from cloud.core.principal import TenantScope
 from cloud.fleet.service import Fleet
 from cloud.production.schemas import Node
-from cloud.production.service import KPIS, Production
+from cloud.production.service import Production
 from cloud.sharing import store
 from cloud.sharing.schemas import ReadProof, SharedMachine, SharedRead, SharedSeries, SharedValue
-from cloud.sharing.terms import KPI, WIDTH, Bucket, Item, Shown, Terms, name_of, shown
+from cloud.sharing.terms import KPI, WIDTH, Bucket, Item, Shown, Terms, name_of, shown, unit_of
 from cloud.telemetry.schemas import Point, Resolution
 from cloud.telemetry.service import Telemetry, csv_table
 from protocols.text import Language, Text
@@ -72,6 +71,18 @@ class _Moved(Exception):
     """The grant was changed while it was read over."""
 
 
+class Asker(Protocol):
+    """Who reads over a grant: a person, or the platform on behalf of their company."""
+
+    @property
+    def scope(self) -> TenantScope:
+        """The company, as far as they reach it."""
+
+    @property
+    def actor(self) -> str:
+        """Who is named in the receipt."""
+
+
 class Reader:
     """The only way to another company's values."""
 
@@ -80,9 +91,9 @@ class Reader:
         self._listener = listener
         self._doors = doors
 
-    async def machines(self, principal: Principal, grant: UUID) -> list[SharedMachine]:
+    async def machines(self, asker: Asker, grant: UUID) -> list[SharedMachine]:
         """Return the machines that a live grant shows, by name, with what of the grant each has; raises NotFound."""
-        row = await self._live(principal, grant)
+        row = await self._live(asker, grant)
         terms = Terms.model_validate(row["terms"])
         scope = TenantScope(row["supplier_id"])
         has: dict[UUID, set[str]] = {}
@@ -102,7 +113,7 @@ class Reader:
         ]
 
     async def read(
-        self, principal: Principal, grant: UUID, question: Question, *, way: Way = "api", empty: bool = True
+        self, asker: Asker, grant: UUID, question: Question, *, way: Way = "api", empty: bool = True
     ) -> SharedRead | None:
         """Return what the grant shows of what is asked; with `empty` False nothing is receipted where that is nothing.
 
@@ -111,12 +122,10 @@ class Reader:
         """
         for _ in range(3):
             with suppress(_Moved):
-                return await self._read(principal, grant, question, way, empty=empty)
+                return await self._read(asker, grant, question, way, empty=empty)
         raise Conflict(Text("The grant is being changed; ask again.", "授权正在变更，请重试。"))
 
-    async def follow(
-        self, principal: Principal, grant: UUID, entry: str, after: datetime
-    ) -> AsyncIterator[SharedRead | None]:
+    async def follow(self, asker: Asker, grant: UUID, entry: str, after: datetime) -> AsyncIterator[SharedRead | None]:
         """Yield what becomes visible after `after`, as long as the grant shows it; None every few seconds without any.
 
         Values that arrive late, with times before those given, are not repeated here: read them. Ends with NotFound.
@@ -126,7 +135,7 @@ class Reader:
                 question = Question(entry, after, datetime.now(UTC))
                 found = None
                 if question.start < question.end:
-                    found = await self.read(principal, grant, question, way="stream", empty=False)
+                    found = await self.read(asker, grant, question, way="stream", empty=False)
                 if found:
                     after = _after(found)
                 yield found
@@ -134,9 +143,7 @@ class Reader:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), _LOOK_S)
 
-    async def export(
-        self, principal: Principal, grant: UUID, question: Question, language: Language
-    ) -> AsyncIterator[bytes]:
+    async def export(self, asker: Asker, grant: UUID, question: Question, language: Language) -> AsyncIterator[bytes]:
         """Yield a CSV file of what is asked, read and receipted piece by piece; a grant that ends cuts it off.
 
         Raises as `read`, before the first piece.
@@ -146,7 +153,7 @@ class Reader:
         while start < question.end:
             piece = Question(question.entry, start, min(start + step, question.end), question.equipment_id)
             try:
-                found = await self.read(principal, grant, piece, way="export")
+                found = await self.read(asker, grant, piece, way="export")
             except Invalid:
                 if step <= timedelta(minutes=1):
                     raise
@@ -156,8 +163,8 @@ class Reader:
             yield _csv(found, language, head=head)
             start, head = piece.end, False
 
-    async def _live(self, principal: Principal, grant: UUID) -> store.Row:
-        async with self._db.tenant(principal.scope) as connection:
+    async def _live(self, asker: Asker, grant: UUID) -> store.Row:
+        async with self._db.tenant(asker.scope) as connection:
             row = await store.select_grant(connection, grant)
         if row is None or row["side"] != "leader" or not row["live"]:
             raise NotFound
@@ -170,10 +177,8 @@ class Reader:
             if terms.shows(each.id)
         }
 
-    async def _read(
-        self, principal: Principal, grant: UUID, question: Question, way: Way, *, empty: bool
-    ) -> SharedRead | None:
-        row = await self._live(principal, grant)
+    async def _read(self, asker: Asker, grant: UUID, question: Question, way: Way, *, empty: bool) -> SharedRead | None:
+        row = await self._live(asker, grant)
         terms = Terms.model_validate(row["terms"])
         item, scope = terms.item(question.entry), TenantScope(row["supplier_id"])
         names = await self._names(scope, terms)
@@ -198,9 +203,9 @@ class Reader:
             "digest": digest,
             "way": way,
         }
-        async with self._db.tenant(principal.scope) as connection:
+        async with self._db.tenant(asker.scope) as connection:
             proof = await store.append_receipt(
-                connection, grant, "read", principal.actor, canonical(body), version=row["version"]
+                connection, grant, "read", asker.actor, canonical(body), version=row["version"]
             )
         if proof is None:
             raise _Moved
@@ -209,7 +214,7 @@ class Reader:
             version=row["version"],
             entry=item.entry,
             granularity=item.granularity,
-            unit=_unit(item),
+            unit=unit_of(item.entry),
             start=start,
             end=max(start, end),
             series=series,
@@ -323,13 +328,6 @@ def _after(found: SharedRead) -> datetime:
 
 def _number(value: float | str | None) -> float | None:
     return None if isinstance(value, str) else value
-
-
-def _unit(item: Item) -> str:
-    if item.entry.startswith(KPI):
-        return unit_symbol(KPIS[item.entry.removeprefix(KPI)].unit)
-    found = entry_of(item.entry)
-    return unit_symbol(found.unit) if found else ""
 
 
 def _csv(read: SharedRead, language: Language, *, head: bool) -> bytes:

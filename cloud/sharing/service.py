@@ -30,16 +30,29 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing import store
-from cloud.sharing.reader import Doors, Question, Reader
+from cloud.sharing.reader import Asker, Doors, Question, Reader
 from cloud.sharing.receipts import head_line, line
 from cloud.sharing.schemas import Acceptance, Grant, Receipt, ReceiptPage, RequestBody, ShareRequest
-from cloud.sharing.terms import KPI, WIDTH, Ask, Granularity, Item, Terms, coarser, granularities, name_of, within
+from cloud.sharing.terms import (
+    KPI,
+    WIDTH,
+    Ask,
+    Granularity,
+    Item,
+    Terms,
+    coarser,
+    granularities,
+    name_of,
+    unit_of,
+    within,
+)
 from protocols.text import Text
 
 __all__ = [
     "KPI",
     "WIDTH",
     "Ask",
+    "Asker",
     "Doors",
     "Granularity",
     "Item",
@@ -49,6 +62,7 @@ __all__ = [
     "coarser",
     "granularities",
     "name_of",
+    "unit_of",
 ]
 
 MOST = 500

@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cloud.core.instants import Instant
-from cloud.dictionary.service import entry_of
+from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.production.service import KPIS
 from protocols.text import Text
 
@@ -71,6 +71,14 @@ def name_of(entry: str) -> Text:
         return KPIS[entry.removeprefix(KPI)].name
     found = entry_of(entry)
     return found.name if found else Text(entry, entry)
+
+
+def unit_of(entry: str) -> str:
+    """Return the symbol of an entry's unit, "" for a bare number."""
+    if entry.startswith(KPI):
+        return unit_symbol(KPIS[entry.removeprefix(KPI)].unit)
+    found = entry_of(entry)
+    return unit_symbol(found.unit) if found else ""
 
 
 def _known(entry: str) -> str:

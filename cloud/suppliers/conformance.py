@@ -27,12 +27,14 @@ def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: S
     granted = terms.item(asked.entry)
     having: dict[UUID, int] = {}
     shares, times, outside = [], [], 0
+    numbers: list[float] = []
     entry = entry_of(asked.entry)
     for series in read.series if read else ():
         usable = [one for one in series.values if one.value is not None]
         having[series.equipment_id] = having.get(series.equipment_id, 0) + len(usable)
         shares += [one.completeness for one in series.values if one.completeness is not None]
         times += [one.time for one in usable]
+        numbers += [float(one.value) for one in usable if isinstance(one.value, int | float)]
         if entry:
             outside += sum(_beyond(one.value, entry.typical_min, entry.typical_max) for one in usable)
     return ItemConformance(
@@ -44,6 +46,7 @@ def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: S
         completeness=round(sum(shares) / len(shares), 4) if shares else (1.0 if times else None),
         newest=max(times, default=None),
         outside=outside,
+        mean=round(sum(numbers) / len(numbers), 6) if numbers else None,
     )
 
 

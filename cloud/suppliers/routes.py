@@ -17,6 +17,7 @@ from cloud.suppliers.schemas import (
     ProgrammeRequest,
     Registered,
     Registration,
+    Scorecard,
     Supplier,
 )
 from cloud.suppliers.service import Suppliers
@@ -70,6 +71,12 @@ async def invite_suppliers(
     Links and codes are told this once.
     """
     return await suppliers.invite(principal, programme_id, await request.body())
+
+
+@router.get("/programmes/{programme_id}/scorecards")
+async def list_scorecards(principal: Reader, suppliers: SuppliersDoor, programme_id: UUID) -> list[Scorecard]:
+    """What the values of suppliers come to, day by day; compared where at least five companies show them."""
+    return await suppliers.scorecards(principal, programme_id)
 
 
 @router.post("/suppliers/{supplier_id}/reminder")

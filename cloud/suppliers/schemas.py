@@ -95,6 +95,7 @@ class ItemConformance(BaseModel):
         completeness: share of good readings behind the values.
         newest: time of the newest value.
         outside: values beyond what the dictionary takes for plausible.
+        mean: of its numbers; of what passes or not, the share that does.
     """
 
     entry: str
@@ -105,6 +106,7 @@ class ItemConformance(BaseModel):
     completeness: float | None
     newest: datetime | None
     outside: int
+    mean: float | None = None
 
 
 class Supplier(BaseModel):
@@ -120,6 +122,39 @@ class Supplier(BaseModel):
     checked_at: datetime | None
     grant_id: UUID | None
     items: list[ItemConformance]
+
+
+Place = Literal["highest", "middle", "lowest"]
+"""In which quarter of all companies that show an entry a value lies: the highest, the lowest, or between."""
+
+
+class Score(BaseModel):
+    """What one entry came to at a supplier.
+
+    Attributes:
+        mean: of the last check's day.
+        week: mean of the seven days before it, where there are any.
+        drifting: that day is beyond three standard deviations of the days before.
+        place: among all companies of the programme that show it; null where those are fewer than five.
+        days: the mean by day, oldest first, at most 30.
+    """
+
+    entry: str
+    mean: float
+    week: float | None
+    drifting: bool
+    place: Place | None
+    days: list[tuple[date, float]]
+
+
+class Scorecard(BaseModel):
+    """A supplier that shows something, with what its values come to."""
+
+    supplier_id: UUID
+    name: str
+    stage: Stage
+    grant_id: UUID
+    scores: list[Score]
 
 
 class InvitationKey(_Closed):

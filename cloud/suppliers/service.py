@@ -4,6 +4,7 @@ programme = await suppliers.create(principal, request)            what every sup
 report = await suppliers.invite(principal, programme_id, file)    -> ImportReport: all of a CSV or XLSX file, or none of it
 states = await suppliers.states(principal, programme_id)          -> list[Supplier]: the funnel, by name
 state = await suppliers.check(principal, supplier_id)             -> Supplier: what is missing, by reads over its grant
+cards = await suppliers.scorecards(principal, programme_id)       -> list[Scorecard]: what values come to, compared
 made = await suppliers.remind(principal, supplier_id)             -> NewInvitation | None: another link and code
 asked = await suppliers.open(key, address)                        -> Invited: what the supplier sees with both halves
 done = await suppliers.register(registration, address)            -> Registered: a company with an owner, and its answer
@@ -17,7 +18,9 @@ import hashlib
 import hmac
 import secrets as randomness
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from statistics import fmean
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -31,38 +34,61 @@ from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity, InvitationRefused
+from cloud.notify.schemas import Notice
+from cloud.notify.service import Notify
 from cloud.sharing.schemas import RequestBody
-from cloud.sharing.service import Question, Sharing
+from cloud.sharing.service import Asker, Question, Sharing, name_of
 from cloud.suppliers import store
 from cloud.suppliers.conformance import judged, span_of, stage_of
 from cloud.suppliers.schemas import (
     ImportReport,
     InvitationKey,
     Invited,
+    ItemConformance,
     NewInvitation,
     Programme,
     ProgrammeRequest,
     Registered,
     Registration,
     RowFault,
+    Score,
+    Scorecard,
+    Stage,
     Supplier,
 )
+from cloud.suppliers.scorecards import drifts, places
 from cloud.suppliers.sheet import Line, read_suppliers
 from protocols.text import Text
 
 DAYS = 60
 """How long an invitation is good for."""
+CHECKED_S = 3600.0
+"""How often a supplier that shows something is looked at."""
+WAITED_FOR_S = 30.0
+"""How often one that has agreed and shows nothing yet is; nothing is read then, so there is no receipt."""
+SHOWING: tuple[Stage, ...] = ("agreed", "device", "conformant", "live")
+"""The stages under a live grant."""
 _MAX_WRONG_CODES = 5
+_DAYS = 30
+
+
+@dataclass(frozen=True)
+class _Upkeep:
+    """The platform, on behalf of a company that follows its suppliers."""
+
+    scope: TenantScope
+    actor: str = "programme"
 
 
 class Suppliers:
     """Programmes of a tenant. Opening an invitation is limited to 30 tries per address, then one per 2 s; five wrong codes end it."""
 
-    def __init__(self, db: Database, secrets: Secrets, identity: Identity, sharing: Sharing) -> None:
+    def __init__(self, db: Database, secrets: Secrets, identity: Identity, sharing: Sharing, notify: Notify) -> None:
         self._db = db
         self._key = secrets.lookup_key.encode()
         self._identity = identity
         self._sharing = sharing
+        self._notify = notify
         self._per_address = RateLimit(burst=30, period_s=2)
 
     async def programmes(self, scope: TenantScope) -> list[Programme]:
@@ -126,27 +152,79 @@ class Suppliers:
             rows = await store.select_suppliers(connection, identity)
         return [_supplier(row, programme) for row in rows]
 
-    async def check(self, principal: Principal, supplier: UUID) -> Supplier:
+    async def check(self, asker: Asker, supplier: UUID) -> Supplier:
         """Look over the supplier's grant whether all that is asked for is there; the supplier sees these reads.
 
-        Raises NotFound, Conflict where no grant is in force.
+        What its numbers come to is kept by day; where one drifts, the company is told. Raises NotFound, Conflict where no
+        grant is in force.
         """
-        row = await self._row(principal.scope, supplier)
-        programme = await self.programme(principal.scope, row["programme_id"])
+        row = await self._row(asker.scope, supplier)
+        programme = await self.programme(asker.scope, row["programme_id"])
         now = datetime.now(UTC)
         if not row["live"]:
             raise Conflict(Text("This supplier shows nothing yet, or no longer.", "该供应商尚未共享数据，或已终止。"))
-        grant = await self._sharing.grant(principal.scope, row["grant_id"])
-        machines = await self._sharing.reader.machines(principal, grant.id)
+        grant = await self._sharing.grant(asker.scope, row["grant_id"])
+        machines = await self._sharing.reader.machines(asker, grant.id)
         found = []
         for item in programme.terms.items:
             question, read = Question(item.entry, now - span_of(item), now), None
             with suppress(NotFound):  # narrowed away
-                read = await self._sharing.reader.read(principal, grant.id, question, way="check")
+                read = await self._sharing.reader.read(asker, grant.id, question, way="check", empty=False)
             found.append(judged(item, grant.terms, machines, read))
-        async with self._db.tenant(principal.scope) as connection:
+        async with self._db.tenant(TenantScope(asker.scope.tenant_id)) as connection:
             await store.keep_conformance(connection, supplier, [one.model_dump(mode="json") for one in found])
-        return _supplier(await self._row(principal.scope, supplier), programme)
+            past = await store.select_scores(connection, [supplier], _DAYS)
+            for one in found:
+                if one.mean is None:
+                    continue
+                before = [each["mean"] for each in past if each["entry"] == one.entry and each["day"] != now.date()]
+                score = {"day": now.date(), "drifting": drifts(before, one.mean)}
+                score |= {"entry": one.entry, "mean": one.mean, "completeness": one.completeness}
+                if await store.keep_score(connection, supplier, score):
+                    key = f"drift:{supplier}:{one.entry}:{now.date()}"
+                    await self._notify.tell(connection, None, key, _drifted(row["name"], one, before, programme))
+        return _supplier(await self._row(asker.scope, supplier), programme)
+
+    async def check_next(self, scope: TenantScope) -> bool:
+        """Check a supplier that was not looked at for its time, on behalf of its company; False if there is none."""
+        async with self._db.tenant(scope) as connection:
+            supplier = await store.claim_due(connection, CHECKED_S, WAITED_FOR_S)
+        if supplier is None:
+            return False
+        with suppress(Conflict, NotFound):  # ended meanwhile
+            await self.check(_Upkeep(scope), supplier)
+        return True
+
+    async def scorecards(self, principal: Principal, identity: UUID) -> list[Scorecard]:
+        """Return what the suppliers of a programme that show something come to, by name; raises NotFound."""
+        states = [one for one in await self.states(principal, identity) if one.stage in SHOWING and one.grant_id]
+        async with self._db.tenant(principal.scope) as connection:
+            rows = await store.select_scores(connection, [one.id for one in states], _DAYS)
+        days: dict[tuple[UUID, str], list[store.Row]] = {}
+        for row in rows:
+            days.setdefault((row["supplier_id"], row["entry"]), []).append(row)
+        compared = {
+            entry: places({str(who): own[-1]["mean"] for (who, what), own in days.items() if what == entry})
+            for entry in {entry for _, entry in days}
+        }
+        return [
+            Scorecard(
+                **{"supplier_id": one.id, **one.model_dump(include={"name", "stage", "grant_id"})},
+                scores=[
+                    Score(
+                        entry=entry,
+                        mean=own[-1]["mean"],
+                        week=fmean(each["mean"] for each in own[-8:-1]) if len(own) > 1 else None,
+                        drifting=own[-1]["drifting"],
+                        place=compared[entry].get(str(one.id)),
+                        days=[(each["day"], each["mean"]) for each in own],
+                    )
+                    for (who, entry), own in days.items()
+                    if who == one.id
+                ],
+            )
+            for one in states
+        ]
 
     async def remind(self, principal: Principal, supplier: UUID) -> NewInvitation | None:
         """Make another link and code for a supplier that has not registered; the old ones end.
@@ -275,3 +353,16 @@ def _supplier(row: store.Row, programme: Programme) -> Supplier:
     stage, since = stage_of(row, programme, datetime.now(UTC))
     names = ("id", "credit_code", "name", "contact", "reminded_at", "checked_at", "grant_id")
     return Supplier(**{name: row[name] for name in names}, stage=stage, since=since, items=row["conformance"] or [])
+
+
+def _drifted(name: str, found: ItemConformance, before: list[float], programme: Programme) -> Notice:
+    entry = name_of(found.entry)
+    return Notice(
+        title_en=f"{name}: {entry.en} drifts",
+        title_zh=f"{name}：{entry.zh}出现漂移",
+        body_en=f"{found.mean:.4g} today, {fmean(before):.4g} on the {len(before)} days before.",
+        body_zh=f"今日 {found.mean:.4g}，此前 {len(before)} 天平均 {fmean(before):.4g}。",
+        link=f"/programmes/{programme.id}",
+        tone="warn",
+        data={"kind": "supplier.drift", "entry": found.entry, "mean": found.mean},
+    )

@@ -150,3 +150,63 @@ async def keep_conformance(connection: AsyncConnection, identity: UUID, conforma
         "UPDATE programme_supplier SET checked_at = now(), conformance = %s WHERE tenant_id = current_tenant() AND id = %s",
         [Jsonb(conformance), identity],
     )
+
+
+async def tenants(connection: AsyncConnection) -> list[UUID]:
+    """Return the tenants with suppliers. Runs outside any tenant."""
+    return [row[0] for row in await (await connection.execute("SELECT tenants_with_suppliers()")).fetchall()]
+
+
+async def claim_due(connection: AsyncConnection, older_s: float, waiting_s: float) -> UUID | None:
+    """Return a supplier under a live grant that was not looked at for `older_s`, or `waiting_s` while it shows nothing.
+
+    It counts as looked at. None if there is none.
+    """
+    row = await _one(
+        connection,
+        f"""
+        UPDATE programme_supplier SET checked_at = now() WHERE tenant_id = current_tenant() AND id = (
+            SELECT s.id FROM {_FROM} WHERE s.tenant_id = current_tenant() AND g.ended_at IS NULL AND g.until > now()
+              AND (s.checked_at IS NULL OR s.checked_at < now() - make_interval(secs => CASE
+                   WHEN jsonb_path_exists(s.conformance, '$[*].machines ? (@ > 0)') THEN %s::float8 ELSE %s::float8 END))
+            ORDER BY s.checked_at NULLS FIRST LIMIT 1 FOR UPDATE OF s SKIP LOCKED
+        ) RETURNING id
+        """,  # noqa: S608 - our own text
+        [older_s, waiting_s],
+    )
+    return row["id"] if row else None
+
+
+async def keep_score(connection: AsyncConnection, supplier: UUID, row: Row) -> bool:
+    """Store what an entry came to on its day, instead of what it had come to before; True if it drifts and did not yet."""
+    before = await _one(
+        connection,
+        """
+        SELECT drifting FROM supplier_score
+        WHERE tenant_id = current_tenant() AND supplier_id = %s AND entry = %s AND day = %s
+        """,
+        [supplier, row["entry"], row["day"]],
+    )
+    await connection.execute(
+        """
+        INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean, completeness, drifting)
+        VALUES (current_tenant(), %(supplier)s, %(day)s, %(entry)s, %(mean)s, %(completeness)s, %(drifting)s)
+        ON CONFLICT (tenant_id, supplier_id, entry, day) DO UPDATE
+        SET mean = excluded.mean, completeness = excluded.completeness,
+            drifting = supplier_score.drifting OR excluded.drifting
+        """,
+        row | {"supplier": supplier},
+    )
+    return bool(row["drifting"]) and not (before and before["drifting"])
+
+
+async def select_scores(connection: AsyncConnection, suppliers: list[UUID], days: int) -> list[Row]:
+    """Return the scores of the last `days` days, oldest first."""
+    return await _every(
+        connection,
+        """
+        SELECT supplier_id, entry, day, mean, drifting FROM supplier_score
+        WHERE tenant_id = current_tenant() AND supplier_id = ANY(%s) AND day > current_date - %s ORDER BY day
+        """,
+        [suppliers, days],
+    )

@@ -5,33 +5,32 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from nicegui import ui
 
-from cloud.core.errors import NotFound, Problem
+from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, Scope
-from cloud.suppliers.schemas import ImportReport, NewInvitation, Programme, Supplier
+from cloud.sharing.service import name_of, unit_of
+from cloud.suppliers.schemas import ImportReport, NewInvitation, Place, Programme, Supplier
 from cloud.telemetry.service import csv_table
-from cloud.web import live
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import attempt, button, done
-from cloud.web.language import moment
+from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.supplier import INVITATION_PATH
 from cloud.web.share_words import what
 from cloud.web.supplier_words import STAGES, WAY, lacking
 from cloud.web.visit import Visit
+from cloud.web.words import Mark
 from protocols.text import Text
 
 TITLE = Text("Suppliers", "供应商")
 
 _LOOK_S = 5.0
-_CHECKED_ANEW = timedelta(minutes=10)
-"""Who is on the page is checked again after this, one supplier at a time."""
 _UNTIL = Text("{purpose} · until {deadline}", "{purpose} · 截止 {deadline}")
 _ASKED = Text("What every supplier is asked for", "向每家供应商申请的数据")
 _FUNNEL = Text("How far they are", "进展")
@@ -58,6 +57,17 @@ _REMIND, _CHECK = Text("Remind", "提醒"), Text("Check now", "立即检查")
 _ANEW = Text("A new link and a new code; the old ones no longer open:", "新链接与新邀请码，旧的已失效：")
 _TOLD = Text("It is registered and has the request before it.", "对方已注册，申请在其待办中。")
 _ALL = Text("All", "全部")
+_CARDS = Text("What they show", "共享数据概览")
+_FEW = Text("A place among all is told from five companies on.", "至少五家企业共享同一数据项时，才显示其所处位置。")
+_WEEK = Text("{mean} {unit} · week before {week}", "{mean} {unit} · 前一周 {week}")
+_DRIFTS = Mark(Text("drifts", "出现漂移"), "warn")
+_PLACES: dict[Place, Text] = {
+    "highest": Text("in the highest quarter", "位于最高的四分之一"),
+    "middle": Text("in the middle half", "位于中间一半"),
+    "lowest": Text("in the lowest quarter", "位于最低的四分之一"),
+}
+_EXPORT = Text("As a spreadsheet", "导出表格")
+_SCORE_HEADINGS = (Text("Company", "企业名称"), Text("Entry", "数据项"), Text("Day", "日期"), Text("Mean", "均值"))
 _SHOWN = 300
 
 _SEND = """async event => {
@@ -86,11 +96,47 @@ async def build(visit: Visit) -> None:
         await funnel.show()
         if visit.may(Scope.ADMIN):
             _import(visit, programme, funnel)
-            live.fill_in(visit, funnel.check_all)
+        await _scorecards(visit, programme)
         with box("card stack wide"):
             Words(visit.say(_ASKED), tag="h2")
             for item in programme.terms.items:
                 Words(what(item, visit.language), tag="p")
+
+
+async def _scorecards(visit: Visit, programme: Programme) -> None:
+    """Show what the values of suppliers come to, entry by entry."""
+    say = visit.say
+    cards = [
+        one for one in await visit.domains.suppliers.scorecards(visit.acting(Scope.READ), programme.id) if one.scores
+    ]
+    if not cards:
+        return
+    with box("line spread"):
+        Words(say(_CARDS), tag="h2")
+        rows = [
+            [card.name, say(name_of(score.entry)), day.isoformat(), mean]
+            for card in cards
+            for score in card.scores
+            for day, mean in score.days
+        ]
+        content = csv_table([[say(heading) for heading in _SCORE_HEADINGS], *rows])
+        button(say(_EXPORT), partial(_save, content, "scorecards.csv"), "button quiet")
+    if all(score.place is None for card in cards for score in card.scores):
+        Words(say(_FEW), "muted small", tag="p")
+    with box("tiles"):
+        for card in cards[:_SHOWN]:
+            with box("card stack scorecard"):
+                with box("strong", "a", href=f"/shares/{card.grant_id}"):
+                    Words(card.name)
+                for score in card.scores:
+                    with box():
+                        Words(say(name_of(score.entry)), "muted small", tag="div")
+                        shown = say(_WEEK, mean=number(score.mean), unit=unit_of(score.entry), week=number(score.week))
+                        Words(shown, "num", tag="div")
+                        if score.place:
+                            Words(say(_PLACES[score.place]), "small", tag="div")
+                        if score.drifting:
+                            MarkView(_DRIFTS, visit.language, plain=True)
 
 
 class _Funnel:
@@ -123,19 +169,6 @@ class _Funnel:
             shown = [each for each in states if self._stage in ("", each.stage)]
             for each in sorted(shown, key=lambda one: one.stage == "live")[:_SHOWN]:
                 self._supplier(each)
-
-    async def check_all(self) -> None:
-        """Look at every supplier that shows something and was not looked at of late."""
-        suppliers, now = self._visit.domains.suppliers, datetime.now(UTC)
-        for each in await suppliers.states(self._visit.acting(Scope.READ), self._programme.id):
-            if each.stage in ("agreed", "device", "conformant", "live") and (
-                each.checked_at is None or now - each.checked_at > _CHECKED_ANEW
-            ):
-                try:
-                    await suppliers.check(self._visit.acting(Scope.ADMIN), each.id)
-                except Problem:
-                    continue  # it has ended meanwhile; the funnel says so
-        await self.show()
 
     def _counts(self, states: Sequence[Supplier]) -> None:
         counts = Counter(each.stage for each in states)
