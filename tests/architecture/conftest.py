@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.architecture.local_wheels import needed_by, pack
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocols", "edge_agent", "cloud", "models")
@@ -36,3 +39,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of wheels that the agent and its pages install from, without a network."""
+    folder = tmp_path_factory.mktemp("wheels")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for held in needed_by([*project["dependencies"], *extras["edge"], *extras["ui"]]):
+        pack(held, folder)
+    (folder / wheel.name).write_bytes(wheel.read_bytes())
+    return folder

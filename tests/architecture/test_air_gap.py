@@ -9,14 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.conftest import PACKAGES, ROOT
-from tests.architecture.local_wheels import needed_by, pack
 
 GUARD = """
 import os, sys
@@ -44,14 +42,9 @@ sys.addaudithook(told)
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment of its own, made with nothing but a folder of wheels; returns its folder of programs."""
-    folder, environment = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("box") / "venv"
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    for held in needed_by([*project["dependencies"], *extras["edge"], *extras["ui"]]):
-        pack(held, folder)
-    (folder / wheel.name).write_bytes(wheel.read_bytes())
+    environment = tmp_path_factory.mktemp("box") / "venv"
     uv = Path(sys.executable).with_name("uv")
     offline = {**os.environ, "UV_CACHE_DIR": str(tmp_path_factory.mktemp("empty-cache")), "UV_LINK_MODE": "copy"}
     subprocess.run(
@@ -59,7 +52,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     subprocess.run(
         [
-            *(uv, "pip", "install", "--quiet", "--offline", "--no-index", "--find-links", folder),
+            *(uv, "pip", "install", "--quiet", "--offline", "--no-index", "--find-links", wheels),
             *("--python", environment / "bin" / "python", "sunmao-iiot[edge,ui]"),
         ],
         check=True,
