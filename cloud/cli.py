@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cloud import audit_cli, sharing_cli
+from cloud import audit_cli, compute_cli, sharing_cli
 from cloud.console import (
     DATA,
     ColdUrl,
@@ -48,6 +48,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(code_app, name="code")
 audit_cli.register(app)
 sharing_cli.register(app)
+compute_cli.register(app)
 
 
 @app.command()

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "overview",
     "paint",
     "alarms",
+    "decision",
 )
 OUT = Path(".bench")
 
