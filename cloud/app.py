@@ -67,6 +67,8 @@ from cloud.telemetry.retained import Retained
 from cloud.telemetry.retention import keep_enforced
 from cloud.telemetry.service import Telemetry
 from cloud.telemetry.tasks import keep_rolled_up
+from cloud.traceability import routes as traceability
+from cloud.traceability.service import Traceability
 from cloud.training import routes as training
 from cloud.training.service import Training
 from cloud.training.tasks import keep_fitting
@@ -120,6 +122,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.training = Training(db, given.secrets)
     state.spc = Spc(db, state.telemetry, state.quality)
     state.registry = Registry(db, state.training)
+    state.traceability = Traceability(db)
     state.sharing = Sharing(db, listener, SharedDoors(state.fleet, state.telemetry, state.production), state.notify)
     state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing, state.notify)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
@@ -138,7 +141,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -207,6 +210,7 @@ def create_app(
         sharing,
         suppliers,
         assessment,
+        traceability,
     ):
         app.include_router(domain.router)
 

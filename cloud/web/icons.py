@@ -15,6 +15,8 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "overview": '<path d="M4 4h7v7H4zM13 4h7v4h-7zM13 10h7v10h-7zM4 13h7v7H4z"/>',
         "control": '<path d="M3 6h18M3 18h18" stroke-dasharray="3 3"/><path d="M3 14l4-4 4 5 4-7 3 4 3-2"/>',
         "lot": '<path d="M4 8l8-4 8 4v8l-8 4-8-4z"/><path d="M8.5 12.5l2.5 2.5 4.5-5"/>',
+        "trace": '<circle cx="5" cy="6" r="2.4"/><circle cx="5" cy="18" r="2.4"/><circle cx="19" cy="12" r="2.4"/>'
+        '<path d="M7.2 7l9.6 4M7.2 17l9.6-4"/>',
         "assessment": '<path d="M4 20h4v-5H4zM10 20h4V10h-4zM16 20h4V4h-4z"/>',
         "chain": '<rect x="3" y="3" width="7" height="6" rx="1"/><rect x="14" y="3" width="7" height="6" rx="1"/>'
         '<rect x="8.5" y="15" width="7" height="6" rx="1"/><path d="M6.5 9v3h11V9M12 12v3"/>',

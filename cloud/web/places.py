@@ -69,6 +69,7 @@ PLACES = (
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/oee/settings", "calendar", Text("Shifts and OEE settings", "班次与 OEE 设置"), SETTING_UP, Scope.ENGINEER),
     Place("/programmes", "chain", Text("Suppliers", "供应商"), CHAIN, also=("/programmes/",)),
+    Place("/trace", "trace", Text("Traceability", "追溯"), CHAIN),
     Place("/shares", "share", Text("Data sharing", "数据共享"), CHAIN, also=("/shares/",)),
     Place("/assessment", "assessment", Text("Maturity assessment", "数字化水平评测"), COMPANY),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),

@@ -25,6 +25,7 @@ from cloud.sharing.service import Sharing
 from cloud.spc.service import Spc
 from cloud.suppliers.service import Suppliers
 from cloud.telemetry.service import Telemetry
+from cloud.traceability.service import Traceability
 from cloud.training.service import Training
 from cloud.web.language import COOKIE, language_of
 from protocols.text import Language, Text
@@ -49,6 +50,7 @@ class Domains:
     sharing: Sharing
     suppliers: Suppliers
     assessments: Assessments
+    traceability: Traceability
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -70,6 +72,7 @@ class Domains:
             "sharing",
             "suppliers",
             "assessments",
+            "traceability",
         )
         return cls(*(getattr(state, name) for name in names))
 

@@ -53,6 +53,13 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/spc/plans/{series_id}": {"subgroup": 3},
     "POST /api/v1/spc/lots": {"product": "theirs", "lot": "1", "lot_size": 90, "aql": 2.5, "found": 0},
     "POST /api/v1/assessment/results": {"scenes": {"energy": 2}},
+    "POST /api/v1/trace/capture": {
+        "type": "ObjectEvent",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "eventTimeZoneOffset": "+08:00",
+        "action": "ADD",
+        "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
+    },
     "POST /api/v1/programmes": {
         "name": "ours",
         "purpose": "ours",
