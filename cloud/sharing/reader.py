@@ -148,20 +148,28 @@ class Reader:
 
         Raises as `read`, before the first piece.
         """
+        item = Terms.model_validate((await self._live(asker, grant))["terms"]).item(question.entry)
+        overlap = _overlap(item) if item else timedelta(0)
         start, step = question.start, LONGEST
-        head = True
+        head, told = True, dict[tuple[UUID, str], datetime]()
         while start < question.end:
             piece = Question(question.entry, start, min(start + step, question.end), question.equipment_id)
             try:
                 found = await self.read(asker, grant, piece, way="export")
             except Invalid:
-                if step <= timedelta(minutes=1):
+                if step <= max(timedelta(minutes=1), 8 * overlap):
                     raise
                 step /= 4
                 continue
             assert found is not None  # noqa: S101 - only `empty=False` gives none
+            for one in found.series:
+                key = (one.equipment_id, one.point)
+                one.values = [value for value in one.values if key not in told or value.time > told[key]]
+                if one.values:
+                    told[key] = one.values[-1].time
             yield _csv(found, language, head=head)
-            start, head = piece.end, False
+            # A bucket that the end of a piece cuts is in neither, so the next one begins before it.
+            start, head = piece.end if piece.end == question.end else piece.end - overlap, False
 
     async def _live(self, asker: Asker, grant: UUID) -> store.Row:
         async with self._db.tenant(asker.scope) as connection:
@@ -319,6 +327,13 @@ class Reader:
             if (row.start, row.until) in planned
         ]
         return [SharedValue(**one._asdict()) for one in shown(item, shifts, window, mean=False)]
+
+
+def _overlap(item: Item) -> timedelta:
+    """Return how far before the end of a piece a bucket may begin that is over after it."""
+    if item.entry.startswith(KPI) or item.granularity == "day":
+        return timedelta(days=2)
+    return timedelta(0) if item.granularity == "raw" else WIDTH.get(item.granularity, _HOUR) + SETTLE
 
 
 def _after(found: SharedRead) -> datetime:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from cloud.core.db import Database
-from cloud.sharing import receipts
+from cloud.sharing import reader, receipts
 from protocols.uplink.codec import encode
 from tests.cloud.conftest import Cluster, Company, NewCompany
 from tests.cloud.sharing.pair import asked, granted, registered, values
@@ -177,6 +177,22 @@ async def test_revocation_reaches_stream_export_and_reads_within_seconds(new_com
     assert took < 5
     for path in ("values", "export", "changes", "machines"):
         assert (await leader.http.get(f"{base}/{path}", params=query)).status_code == 404, path
+
+
+async def test_an_export_in_pieces_loses_and_doubles_no_bucket(
+    new_company: NewCompany, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, supplier = await new_company(), await new_company()
+    code = await registered(supplier, db)
+    await machine(supplier)
+    grant = (await granted(leader, supplier, asked(code, HOUR)))["id"]
+    query = {"entry": HOUR["entry"], "start": (BEGUN - timedelta(minutes=7)).isoformat(), "end": NOW.isoformat()}
+    # Pieces of 2.5 hours, cut in the middle of hours.
+    monkeypatch.setattr(reader, "LONGEST", timedelta(minutes=150))
+    export = await leader.http.get(f"/api/v1/sharing/grants/{grant}/export", params=query)
+    rows = [line.split(",") for line in export.text.splitlines()[1:]]
+    assert [float(row[3]) for row in rows] == [10, 20, 30, 40, 50]
+    assert len({row[5] for row in rows}) > 1, "each piece has its receipt"
 
 
 async def test_receipts_verify_on_both_sides_and_a_tampered_one_is_named(
