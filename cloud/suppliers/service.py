@@ -14,6 +14,7 @@ What a supplier is asked is a request of the sharing domain: it may as well be a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets as randomness
@@ -119,7 +120,7 @@ class Suppliers:
     async def invite(self, principal: Principal, identity: UUID, content: bytes) -> ImportReport:
         """Invite every supplier of a file, or - where anything in it is wrong - none; raises NotFound, Invalid."""
         programme = await self.programme(principal.scope, identity)
-        lines, faults = read_suppliers(content)
+        lines, faults = await asyncio.to_thread(read_suppliers, content)
         if faults:
             return ImportReport(rows=len(lines), faults=faults, invited=[])
         async with self._db.tenant(principal.scope) as connection:
@@ -139,10 +140,8 @@ class Suppliers:
                 row |= {"credit_code": line.credit_code, "name": line.name, "contact": line.contact}
                 await store.insert_supplier(connection, row | self._hashes(made))
                 invited.append(made)
-            await audit.record(
-                *(connection, principal.actor, "programme.invite", str(identity)),
-                suppliers=[line.credit_code for line in lines],
-            )
+            codes = [line.credit_code for line in lines]
+            await audit.record(connection, principal.actor, "programme.invite", str(identity), suppliers=codes)
         return ImportReport(rows=len(lines), faults=[], invited=invited)
 
     async def states(self, principal: Principal, identity: UUID) -> list[Supplier]:
@@ -209,7 +208,8 @@ class Suppliers:
         }
         return [
             Scorecard(
-                **{"supplier_id": one.id, **one.model_dump(include={"name", "stage", "grant_id"})},
+                supplier_id=one.id,
+                **one.model_dump(include={"name", "stage", "grant_id"}),
                 scores=[
                     Score(
                         entry=entry,

@@ -184,12 +184,8 @@ async def _latest(visit: Visit) -> None:
         if not page.events:
             Words(visit.say(_NONE), "muted", tag="p")
         for event in page.events:
-            at = moment(
-                datetime.fromisoformat(str(event["eventTime"]).replace("Z", "+00:00")),
-                *(visit.zone, visit.language),
-                now=datetime.now(UTC),
-                seconds=False,
-            )
+            time = datetime.fromisoformat(str(event["eventTime"]).replace("Z", "+00:00"))
+            at = moment(time, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
             named = next((str(event[key]) for key in ("parentID", "transformationID") if event.get(key)), "")
             for key in ("outputEPCList", "epcList", "childEPCs", "inputEPCList"):
                 listed = event.get(key)
