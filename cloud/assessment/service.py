@@ -24,6 +24,7 @@ from cloud.core import audit
 from cloud.core.db import Database
 from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
 from cloud.reports.schemas import ReportFile
 from cloud.reports.service import printed
 from protocols.text import Language
@@ -62,7 +63,7 @@ class Assessments:
         edition = edition_2024()
         known = await self.evidence(principal.scope, answers.machines)
         found = score(edition, answers)
-        row: store.Row = {
+        row: Row = {
             "id": uuid7(),
             "edition": edition.edition,
             "answers": answers.model_dump(mode="json"),
@@ -90,7 +91,7 @@ class Assessments:
         return printed(document_of(edition_2024(), _assessment(rows[0]), company, zone), "pdf", language)
 
 
-def _assessment(row: store.Row) -> Assessment:
+def _assessment(row: Row) -> Assessment:
     edition, answers = edition_2024(), Answers.model_validate(row["answers"])
     found = score(edition, answers)
     return Assessment(

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every
 
 _COLUMNS = "id, edition, answers, evidence, points, level, assessed_by, assessed_at"
-
-
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
 
 
 async def insert(connection: AsyncConnection, row: Row) -> Row:
     """Store an assessment."""
     columns = _COLUMNS.removesuffix(", assessed_at")
     values = ", ".join(f"%({name})s" for name in columns.split(", "))
-    (stored,) = await _every(
+    (stored,) = await every(
         connection,
         f"INSERT INTO assessment (tenant_id, {columns}) VALUES (current_tenant(), {values}) RETURNING {_COLUMNS}",  # noqa: S608
         row | {"answers": Jsonb(row["answers"]), "evidence": Jsonb(row["evidence"])},
@@ -34,7 +26,7 @@ async def insert(connection: AsyncConnection, row: Row) -> Row:
 
 async def select(connection: AsyncConnection, identity: UUID | None = None) -> list[Row]:
     """Return the last 100 assessments, newest first, or one."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_COLUMNS} FROM assessment WHERE tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR id = %(id)s)

@@ -17,6 +17,7 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
 from cloud.quality.service import last_parts, model_record
 from cloud.registry import store
 from cloud.registry.judgement import Decision, decide, share
@@ -133,7 +134,7 @@ class Rollouts:
                     )
 
 
-def _decision(row: store.Row, stations: Sequence[store.Row], evidence: Evidence, following: Stage) -> Decision:
+def _decision(row: Row, stations: Sequence[Row], evidence: Evidence, following: Stage) -> Decision:
     for station in stations:
         settled = station["dealt_with"] >= station["number"]
         if settled and station["outcome"] in ("failed", "returned"):
@@ -141,7 +142,7 @@ def _decision(row: store.Row, stations: Sequence[store.Row], evidence: Evidence,
     return decide(evidence, Plan(**row["plan"]), last=following == "done")
 
 
-async def _evidence(connection: AsyncConnection, row: store.Row, stations: Sequence[store.Row]) -> Evidence:
+async def _evidence(connection: AsyncConnection, row: Row, stations: Sequence[Row]) -> Evidence:
     watched = [each["equipment_id"] for each in stations if each["canary"] or row["stage"] != "canary"]
     record = await model_record(connection, watched, row["name"], row["version"], row["stage_since"])
     minutes = (datetime.now(UTC) - row["stage_since"]).total_seconds() / 60
@@ -160,7 +161,7 @@ async def _evidence(connection: AsyncConnection, row: store.Row, stations: Seque
     )
 
 
-async def _following(connection: AsyncConnection, row: store.Row) -> Stage:
+async def _following(connection: AsyncConnection, row: Row) -> Stage:
     """Return the stage after the present one; canary is left out where no station is one, or all are."""
     following = _ORDER[_ORDER.index(row["stage"]) + 1]
     if following == "canary":
@@ -170,7 +171,7 @@ async def _following(connection: AsyncConnection, row: store.Row) -> Stage:
     return following
 
 
-async def _move(connection: AsyncConnection, row: store.Row, stage: Stage, why: Text, actor: str) -> None:
+async def _move(connection: AsyncConnection, row: Row, stage: Stage, why: Text, actor: str) -> None:
     await store.set_stage(connection, row["id"], stage, why.en, why.zh)
     if stage != "done":
         await _order(connection, row, stage)
@@ -179,7 +180,7 @@ async def _move(connection: AsyncConnection, row: store.Row, stage: Stage, why: 
     await audit.record(connection, actor, act, name, rollout=str(row["id"]), stage=stage, reason=why.en)
 
 
-async def _order(connection: AsyncConnection, row: store.Row, stage: Stage) -> None:
+async def _order(connection: AsyncConnection, row: Row, stage: Stage) -> None:
     """Write down what each station shall run in this stage."""
     budget_us = (row["plan"]["latency_ms"] or 0) * 1000
     for station in await store.select_rollout_stations(connection, row["id"]):
@@ -194,14 +195,14 @@ async def _order(connection: AsyncConnection, row: store.Row, stage: Stage) -> N
         )
 
 
-async def _row(connection: AsyncConnection, identity: UUID, lock: store.Lock = "") -> store.Row:
+async def _row(connection: AsyncConnection, identity: UUID, lock: store.Lock = "") -> Row:
     rows = await store.select_rollouts(connection, identity=identity, lock=lock)
     if not rows:
         raise NotFound
     return rows[0]
 
 
-async def _running(connection: AsyncConnection, identity: UUID) -> store.Row:
+async def _running(connection: AsyncConnection, identity: UUID) -> Row:
     """Return a roll-out as it is once nobody else changes it; raises NotFound, Conflict if it has ended."""
     row = await _row(connection, identity, "wait")
     if row["ended_at"] is not None:
@@ -209,7 +210,7 @@ async def _running(connection: AsyncConnection, identity: UUID) -> store.Row:
     return row
 
 
-async def _shown(connection: AsyncConnection, row: store.Row) -> Rollout:
+async def _shown(connection: AsyncConnection, row: Row) -> Rollout:
     stations = await store.select_rollout_stations(connection, row["id"])
     evidence, wait = None, Text("", "")
     if row["ended_at"] is None:

@@ -20,6 +20,7 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.principal import AgentPrincipal, Principal, TenantScope
+from cloud.core.rows import Row
 from cloud.fleet.service import equipment_of
 from cloud.registry import store
 from cloud.registry.bundles import unpacked, verified
@@ -167,9 +168,9 @@ class Registry:
             return _version(rows[0])
 
 
-def _row(bundle: Bundle, files: Mapping[str, bytes], by: str) -> store.Row:
+def _row(bundle: Bundle, files: Mapping[str, bytes], by: str) -> Row:
     card = bundle.card
-    row: store.Row = {"id": uuid7(), "name": card.name, "version": card.version, "task": card.task, "added_by": by}
+    row: Row = {"id": uuid7(), "name": card.name, "version": card.version, "task": card.task, "added_by": by}
     row |= {"digest": bundle.digest, "signer": bundle.signer}
     return row | {column: files[name] for name, column in store.FILES.items()}
 
@@ -181,5 +182,5 @@ async def _one(connection: AsyncConnection, identity: UUID) -> ModelVersion:
     return _version(rows[0])
 
 
-def _version(row: store.Row) -> ModelVersion:
+def _version(row: Row) -> ModelVersion:
     return ModelVersion(**row | {"card": msgspec.to_builtins(parse_card(row["card"]))})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every
 
 FILES = {"card.toml": "card", "model.onnx": "onnx", "checksums.txt": "checksums", "signature": "signature"}
 """The columns of a bundle's files."""
@@ -25,12 +24,6 @@ _LOCKS: dict[Lock, str] = {"": "", "wait": "FOR UPDATE OF r", "skip": "FOR UPDAT
 
 class Taken(Exception):
     """The name and version, or the station, is taken."""
-
-
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
 
 
 async def insert_version(connection: AsyncConnection, row: Row) -> bool:
@@ -58,7 +51,7 @@ async def select_versions(
     connection: AsyncConnection, *, identity: UUID | None = None, digest: str | None = None, limit: int = 500
 ) -> list[Row]:
     """Return the latest versions, newest first, or one."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_VERSION} FROM model_version WHERE tenant_id = current_tenant()
@@ -71,7 +64,7 @@ async def select_versions(
 
 async def select_bundle(connection: AsyncConnection, identity: UUID) -> Row | None:
     """Return the four files of a version, with its name and number."""
-    rows = await _every(
+    rows = await every(
         connection,
         "SELECT name, version, card, onnx, checksums, signature FROM model_version WHERE tenant_id = current_tenant() AND id = %s",
         [identity],
@@ -105,7 +98,7 @@ async def insert_key(connection: AsyncConnection, public_key: str, name: str, by
 
 async def select_keys(connection: AsyncConnection) -> list[Row]:
     """Return the keys, by name."""
-    return await _every(
+    return await every(
         connection,
         "SELECT public_key, name, added_by, added_at FROM model_key WHERE tenant_id = current_tenant() ORDER BY name, public_key",
     )
@@ -121,7 +114,7 @@ async def delete_key(connection: AsyncConnection, public_key: str) -> bool:
 
 async def upsert_report(connection: AsyncConnection, equipment: UUID, report: Row) -> Row:
     """Keep what a station says it runs; return what it shall run."""
-    (row,) = await _every(
+    (row,) = await every(
         connection,
         """
         INSERT INTO station_model (tenant_id, equipment_id, running, previous, beside, dealt_with, outcome, reason_en, reason_zh)
@@ -139,7 +132,7 @@ async def upsert_report(connection: AsyncConnection, equipment: UUID, report: Ro
 
 async def select_stations(connection: AsyncConnection, equipment: Sequence[UUID] | None = None) -> list[Row]:
     """Return what stations run and shall run, with the name of what is in the registry."""
-    return await _every(
+    return await every(
         connection,
         """
         SELECT s.*, coalesce(v.name || ' ' || v.version, '') AS running_name FROM station_model s
@@ -196,7 +189,7 @@ async def select_rollouts(
 
     `lock` keeps others from changing them: "wait" until nobody else does, "skip" those that somebody is changing.
     """
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT r.*, v.name, v.version, v.digest FROM rollout r
@@ -211,7 +204,7 @@ async def select_rollouts(
 
 async def select_rollout_stations(connection: AsyncConnection, rollout: UUID) -> list[Row]:
     """Return a roll-out's stations with what they say they run."""
-    return await _every(
+    return await every(
         connection,
         """
         SELECT o.equipment_id, o.canary, o.before, s.running, s.number, s.dealt_with, s.outcome, s.reason_en, s.reason_zh

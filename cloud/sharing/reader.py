@@ -16,6 +16,7 @@ from cloud.core.db import Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import TenantScope
+from cloud.core.rows import Row
 from cloud.fleet.service import Fleet
 from cloud.production.schemas import Node
 from cloud.production.service import Production
@@ -171,7 +172,7 @@ class Reader:
             # A bucket that the end of a piece cuts is in neither, so the next one begins before it.
             start, head = piece.end if piece.end == question.end else piece.end - overlap, False
 
-    async def _live(self, asker: Asker, grant: UUID) -> store.Row:
+    async def _live(self, asker: Asker, grant: UUID) -> Row:
         async with self._db.tenant(asker.scope) as connection:
             row = await store.select_grant(connection, grant)
         if row is None or row["side"] != "leader" or not row["live"]:

@@ -27,6 +27,7 @@ from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.listen import Listener, announce
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing import store
@@ -124,7 +125,7 @@ class Sharing:
         return ShareRequest(**stored)
 
     @staticmethod
-    async def company(connection: AsyncConnection) -> store.Row:
+    async def company(connection: AsyncConnection) -> Row:
         """Return name and credit code of the tenant the caller's transaction is in."""
         return await store.select_company(connection)
 
@@ -248,21 +249,21 @@ class Sharing:
         await self._notify.tell(connection, None, f"share:{uuid7()}", notice)
 
 
-async def _grant(connection: AsyncConnection, identity: UUID, *, lock: bool = False) -> store.Row:
+async def _grant(connection: AsyncConnection, identity: UUID, *, lock: bool = False) -> Row:
     row = await store.select_grant(connection, identity, lock=lock)
     if row is None:
         raise NotFound
     return row
 
 
-async def _live(connection: AsyncConnection, identity: UUID) -> store.Row:
+async def _live(connection: AsyncConnection, identity: UUID) -> Row:
     row = await _grant(connection, identity, lock=True)
     if not row["live"]:
         raise Conflict(_ENDED)
     return row
 
 
-async def _open(connection: AsyncConnection, identity: UUID) -> store.Row:
+async def _open(connection: AsyncConnection, identity: UUID) -> Row:
     row = await store.lock_request(connection, identity)
     if row is None:
         raise NotFound
@@ -287,7 +288,7 @@ def _accepted(ask: Ask, acceptance: Acceptance, now: datetime) -> Terms:
     return terms
 
 
-def _columns(terms: Terms) -> store.Row:
+def _columns(terms: Terms) -> Row:
     return {"terms": terms.model_dump(mode="json"), "since": terms.since, "until": terms.until}
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every, one
 
 _REQUEST = """id, leader_id, leader, credit_code, supplier, grant_id, purpose, terms, asked_by, asked_at, answer, answered_by,
     answered_at, CASE WHEN leader_id = current_tenant() THEN 'leader' ELSE 'supplier' END AS side"""
@@ -19,26 +17,15 @@ _GRANT = """id, leader_id, supplier_id, leader, supplier, purpose, version, term
 _RECEIPT = "seq, at, kind, version, actor, body, encode(hash, 'hex') AS hash"
 
 
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
-
-
-async def _one(connection: AsyncConnection, query: str, values: Any = None) -> Row | None:
-    rows = await _every(connection, query, values)
-    return rows[0] if rows else None
-
-
 async def select_company(connection: AsyncConnection) -> Row:
     """Return name and credit code of the transaction's tenant."""
-    (row,) = await _every(connection, "SELECT name, credit_code FROM tenant WHERE id = current_tenant()")
+    (row,) = await every(connection, "SELECT name, credit_code FROM tenant WHERE id = current_tenant()")
     return row
 
 
 async def insert_request(connection: AsyncConnection, row: Row) -> Row:
     """Store a request of the transaction's tenant."""
-    (stored,) = await _every(
+    (stored,) = await every(
         connection,
         f"""
         INSERT INTO share_request (id, leader_id, leader, credit_code, supplier, grant_id, purpose, terms, asked_by)
@@ -53,7 +40,7 @@ async def insert_request(connection: AsyncConnection, row: Row) -> Row:
 
 async def select_requests(connection: AsyncConnection, limit: int, *, before: UUID | None = None) -> list[Row]:
     """Return requests of and to the tenant, newest first."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_REQUEST} FROM share_request WHERE %(before)s::uuid IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(limit)s
@@ -64,7 +51,7 @@ async def select_requests(connection: AsyncConnection, limit: int, *, before: UU
 
 async def lock_request(connection: AsyncConnection, identity: UUID) -> Row | None:
     """Return a request and keep others from answering it meanwhile."""
-    return await _one(
+    return await one(
         connection,
         f"SELECT {_REQUEST} FROM share_request WHERE id = %s FOR UPDATE",  # noqa: S608 - our own text
         [identity],
@@ -75,7 +62,7 @@ async def answer_request(
     connection: AsyncConnection, identity: UUID, answer: str, actor: str, grant: UUID | None
 ) -> Row:
     """Answer a request; `grant` is what it became."""
-    (row,) = await _every(
+    (row,) = await every(
         connection,
         f"""
         UPDATE share_request SET answer = %s, answered_by = %s, answered_at = now(), grant_id = coalesce(%s, grant_id)
@@ -100,7 +87,7 @@ async def insert_grant(connection: AsyncConnection, row: Row) -> None:
 
 async def select_grants(connection: AsyncConnection, limit: int, *, before: UUID | None = None) -> list[Row]:
     """Return grants of and to the tenant, newest first."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_GRANT} FROM share_grant WHERE %(before)s::uuid IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(limit)s
@@ -111,7 +98,7 @@ async def select_grants(connection: AsyncConnection, limit: int, *, before: UUID
 
 async def select_grant(connection: AsyncConnection, identity: UUID, *, lock: bool = False) -> Row | None:
     """Return a grant; with `lock` nobody reads over it or changes it until the transaction ends."""
-    return await _one(
+    return await one(
         connection,
         f"SELECT {_GRANT} FROM share_grant WHERE id = %s {'FOR UPDATE' if lock else ''}",  # noqa: S608 - our own text
         [identity],
@@ -138,7 +125,7 @@ async def append_receipt(
     connection: AsyncConnection, grant: UUID, kind: str, actor: str, body: str, *, version: int = 0
 ) -> Row | None:
     """Append to the grant's chain; None for a read of a grant that is not live in `version`. `body` is canonical JSON."""
-    return await _one(
+    return await one(
         connection,
         "SELECT seq, at, encode(hash, 'hex') AS hash FROM append_receipt(%s, %s, %s, %s, %s::json)",
         [grant, kind, version, actor, body],
@@ -149,7 +136,7 @@ async def select_receipts(
     connection: AsyncConnection, grant: UUID, limit: int, *, before: int | None = None, kind: str | None = None
 ) -> list[Row]:
     """Return a grant's receipts, newest first."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_RECEIPT} FROM share_receipt
@@ -163,7 +150,7 @@ async def select_receipts(
 
 async def select_chain(connection: AsyncConnection, grant: UUID, after: int, limit: int) -> list[Row]:
     """Return receipts as they are hashed, oldest first: `body` is the text that was stored."""
-    return await _every(
+    return await every(
         connection,
         """
         SELECT seq, at, kind, version, actor, body::text AS body, encode(hash, 'hex') AS hash FROM share_receipt

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import dict_row
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every
 
 _PLAN = """series_id, version, subgroup, lower_limit, target, upper_limit, baseline_start, baseline_end, created_by, created_at"""
 _LOT = "id, product, lot, lot_size, level, aql, severity, sample_size, accept, found, accepted, sampled_by, sampled_at"
@@ -16,12 +13,6 @@ _LOT = "id, product, lot, lot_size, level, aql, severity, sample_size, accept, f
 
 class Taken(Exception):
     """There is a lot of this name."""
-
-
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
 
 
 async def insert_plan(connection: AsyncConnection, row: Row) -> None:
@@ -45,7 +36,7 @@ async def select_plans(connection: AsyncConnection, series_id: int | None = None
         WHERE tenant_id = current_tenant() AND (%(series)s::bigint IS NULL OR series_id = %(series)s)
         ORDER BY series_id, version DESC LIMIT 1000
     """  # noqa: S608 - our own text
-    return await _every(connection, query, {"series": series_id})
+    return await every(connection, query, {"series": series_id})
 
 
 async def insert_lot(connection: AsyncConnection, row: Row) -> Row:
@@ -54,7 +45,7 @@ async def insert_lot(connection: AsyncConnection, row: Row) -> Row:
     values = ", ".join(f"%({name})s" for name in columns.split(", "))
     try:
         async with connection.transaction():
-            (stored,) = await _every(
+            (stored,) = await every(
                 connection,
                 f"INSERT INTO sampled_lot (tenant_id, {columns}) VALUES (current_tenant(), {values}) RETURNING {_LOT}",  # noqa: S608
                 row,
@@ -66,7 +57,7 @@ async def insert_lot(connection: AsyncConnection, row: Row) -> Row:
 
 async def select_lots(connection: AsyncConnection, product: str, limit: int) -> list[Row]:
     """Return a product's latest lots, newest first."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_LOT} FROM sampled_lot WHERE tenant_id = current_tenant() AND product = %s
@@ -85,7 +76,7 @@ async def lock(connection: AsyncConnection, what: str) -> None:
 
 async def select_products(connection: AsyncConnection, limit: int) -> list[str]:
     """Return the products that had lots, by name."""
-    rows = await _every(
+    rows = await every(
         connection,
         "SELECT DISTINCT product FROM sampled_lot WHERE tenant_id = current_tenant() ORDER BY 1 LIMIT %s",
         [limit],

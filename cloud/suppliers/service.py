@@ -32,6 +32,7 @@ from cloud.core.db import Database, enter
 from cloud.core.errors import Conflict, NotFound
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, Scope, TenantScope
+from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity, InvitationRefused
@@ -199,7 +200,7 @@ class Suppliers:
         states = [one for one in await self.states(principal, identity) if one.stage in SHOWING and one.grant_id]
         async with self._db.tenant(principal.scope) as connection:
             rows = await store.select_scores(connection, [one.id for one in states], _DAYS)
-        days: dict[tuple[UUID, str], list[store.Row]] = {}
+        days: dict[tuple[UUID, str], list[Row]] = {}
         for row in rows:
             days.setdefault((row["supplier_id"], row["entry"]), []).append(row)
         compared = {
@@ -237,7 +238,7 @@ class Suppliers:
         made = None if row["registered_at"] else _new(supplier, row["name"], row["credit_code"], row["contact"])
         now = datetime.now(UTC)
         async with self._db.tenant(principal.scope) as connection:
-            change: store.Row = {"reminded_at": now}
+            change: Row = {"reminded_at": now}
             if made:
                 change |= {**self._hashes(made), "wrong": 0}
             await store.change_supplier(connection, supplier, change)
@@ -293,7 +294,7 @@ class Suppliers:
         await self._identity.log_out(principal)
         return Registered(email=principal.email, grant_id=grant.id if grant else None)
 
-    async def _unlocked(self, key: InvitationKey) -> tuple[UUID, store.Row]:
+    async def _unlocked(self, key: InvitationKey) -> tuple[UUID, Row]:
         """Return the open invitation of these two halves, with its tenant; a wrong code counts. Raises InvitationRefused."""
         async with self._db.door() as connection:
             found = await store.find_supplier(connection, self._hash("supplier", key.token))
@@ -310,14 +311,14 @@ class Suppliers:
             raise InvitationRefused
         return found["tenant_id"], row
 
-    async def _row(self, scope: TenantScope, supplier: UUID) -> store.Row:
+    async def _row(self, scope: TenantScope, supplier: UUID) -> Row:
         async with self._db.tenant(scope) as connection:
             rows = await store.select_suppliers(connection, identity=supplier)
         if not rows:
             raise NotFound
         return rows[0]
 
-    def _hashes(self, made: NewInvitation) -> store.Row:
+    def _hashes(self, made: NewInvitation) -> Row:
         return {
             "token_hash": self._hash("supplier", made.token),
             "code_hash": self._hash("supplier-code", canonical(made.code)),
@@ -349,7 +350,7 @@ def _amiss(line: Line, there: set[str], own: str | None) -> RowFault | None:
     return RowFault(row=line.row, column="credit_code", message_en=words.en, message_zh=words.zh)
 
 
-def _supplier(row: store.Row, programme: Programme) -> Supplier:
+def _supplier(row: Row, programme: Programme) -> Supplier:
     stage, since = stage_of(row, programme, datetime.now(UTC))
     names = ("id", "credit_code", "name", "contact", "reminded_at", "checked_at", "grant_id")
     return Supplier(**{name: row[name] for name in names}, stage=stage, since=since, items=row["conformance"] or [])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every, one
 
 _PROGRAMME = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by, created_at"
 _SUPPLIER = """s.id, s.programme_id, s.credit_code, s.name, s.contact, s.request_id, s.code_hash, s.wrong, s.invited_at, s.expires_at,
@@ -25,24 +23,13 @@ class Taken(Exception):
     """There is a programme of this name, or the supplier is in the programme."""
 
 
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
-
-
-async def _one(connection: AsyncConnection, query: str, values: Any = None) -> Row | None:
-    rows = await _every(connection, query, values)
-    return rows[0] if rows else None
-
-
 async def insert_programme(connection: AsyncConnection, row: Row) -> Row:
     """Store a programme; raises Taken if there is one of its name."""
     columns = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by"
     values = ", ".join(f"%({name})s" for name in columns.split(", "))
     try:
         async with connection.transaction():
-            (stored,) = await _every(
+            (stored,) = await every(
                 connection,
                 f"INSERT INTO programme (tenant_id, {columns}) VALUES (current_tenant(), {values}) RETURNING {_PROGRAMME}",  # noqa: S608
                 row | {"terms": Jsonb(row["terms"])},
@@ -54,7 +41,7 @@ async def insert_programme(connection: AsyncConnection, row: Row) -> Row:
 
 async def select_programmes(connection: AsyncConnection, identity: UUID | None = None) -> list[Row]:
     """Return the programmes, newest first, or one."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_PROGRAMME} FROM programme WHERE tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR id = %(id)s)
@@ -67,7 +54,7 @@ async def select_programmes(connection: AsyncConnection, identity: UUID | None =
 async def select_codes(connection: AsyncConnection, programme: UUID) -> set[str]:
     """Return the credit codes of those who are in a programme, and let nobody add to it until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 310))", [str(programme)])
-    rows = await _every(
+    rows = await every(
         connection,
         "SELECT credit_code FROM programme_supplier WHERE tenant_id = current_tenant() AND programme_id = %s",
         [programme],
@@ -92,7 +79,7 @@ async def select_suppliers(
     connection: AsyncConnection, programme: UUID | None = None, identity: UUID | None = None
 ) -> list[Row]:
     """Return the suppliers of a programme by name, or one."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_SUPPLIER} FROM {_FROM} WHERE s.tenant_id = current_tenant()
@@ -105,12 +92,12 @@ async def select_suppliers(
 
 async def find_supplier(connection: AsyncConnection, token_hash: bytes) -> Row | None:
     """Return tenant and id of the supplier a token stands for. Runs outside any tenant."""
-    return await _one(connection, "SELECT * FROM find_supplier(%s)", [token_hash])
+    return await one(connection, "SELECT * FROM find_supplier(%s)", [token_hash])
 
 
 async def lock_invitation(connection: AsyncConnection, identity: UUID, most_wrong: int) -> Row | None:
     """Return an invitation that is open, and keep others from using it meanwhile."""
-    return await _one(
+    return await one(
         connection,
         f"""
         SELECT {_SUPPLIER} FROM {_FROM} WHERE s.tenant_id = current_tenant() AND s.id = %s AND s.wrong < %s
@@ -162,7 +149,7 @@ async def claim_due(connection: AsyncConnection, older_s: float, waiting_s: floa
 
     It counts as looked at. None if there is none.
     """
-    row = await _one(
+    row = await one(
         connection,
         f"""
         UPDATE programme_supplier SET checked_at = now() WHERE tenant_id = current_tenant() AND id = (
@@ -179,7 +166,7 @@ async def claim_due(connection: AsyncConnection, older_s: float, waiting_s: floa
 
 async def keep_score(connection: AsyncConnection, supplier: UUID, row: Row) -> bool:
     """Store what an entry came to on its day, instead of what it had come to before; True if it drifts and did not yet."""
-    before = await _one(
+    before = await one(
         connection,
         """
         SELECT drifting FROM supplier_score
@@ -202,7 +189,7 @@ async def keep_score(connection: AsyncConnection, supplier: UUID, row: Row) -> b
 
 async def select_scores(connection: AsyncConnection, suppliers: list[UUID], days: int) -> list[Row]:
     """Return the scores of the last `days` days, oldest first."""
-    return await _every(
+    return await every(
         connection,
         """
         SELECT supplier_id, entry, day, mean, drifting FROM supplier_score

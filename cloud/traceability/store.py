@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every
 
 MOST_THINGS = 5000
 DEEPEST = 60
-
-
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
 
 
 async def insert_event(connection: AsyncConnection, row: Row) -> bool:
@@ -50,7 +42,7 @@ async def insert_things(
 
 async def select_events(connection: AsyncConnection, asked: Row) -> list[Row]:
     """Return events, newest first; what of `asked` is None is not asked."""
-    return await _every(
+    return await every(
         connection,
         """
         SELECT e.id, e.event_time, e.record_time, e.body FROM trace_event e
@@ -81,7 +73,7 @@ async def follow(connection: AsyncConnection, thing: str, *, up: bool) -> list[R
     """Return the links that lead from a thing to what it was made of (`up`), or to what was made of it, nearest first."""
     here, there = ("made", "used") if up else ("used", "made")
     # Each thing is taken once, at its least depth: a step looks at the things of the last one that are new.
-    return await _every(
+    return await every(
         connection,
         f"""
         WITH RECURSIVE walk (thing, depth) AS (

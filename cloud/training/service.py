@@ -29,6 +29,7 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound, TooLarge
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from cloud.quality.service import JudgedPart, judged_parts
 from cloud.training import child, store
@@ -333,11 +334,11 @@ async def _picture(connection: AsyncConnection, set_id: UUID, digest: str) -> Pi
     return _as_picture(row)
 
 
-def _as_picture(row: store.Row) -> Picture:
+def _as_picture(row: Row) -> Picture:
     return Picture(**row, held_back=row["kind"] == "defect" or (row["kind"] == "good" and held_back(row["part"])))
 
 
-def _version(row: store.Row) -> Version:
+def _version(row: Row) -> Version:
     card = msgspec.to_builtins(parse_card(row.pop("card")))
     figures = row.pop("figures")
     after = Figures(**figures["after"])

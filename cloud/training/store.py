@@ -8,10 +8,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-Row = dict[str, Any]
+from cloud.core.rows import Row, every, one
+
 NameTaken = UniqueViolation
 NoSuchPlace = ForeignKeyViolation
 AlreadyFitting = UniqueViolation
@@ -34,20 +34,9 @@ _VERSION = (
 )
 
 
-async def _every(connection: AsyncConnection, query: str, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
-
-
-async def _one(connection: AsyncConnection, query: str, values: Any = None) -> Row | None:
-    rows = await _every(connection, query, values)
-    return rows[0] if rows else None
-
-
 async def select_sets(connection: AsyncConnection, identity: UUID | None = None) -> list[Row]:
     """Return the tenant's sets by name, with what is uploaded; with `identity`, that one at most."""
-    return await _every(connection, _SET, {"id": identity})
+    return await every(connection, _SET, {"id": identity})
 
 
 async def insert_set(connection: AsyncConnection, row: Row) -> None:
@@ -93,7 +82,7 @@ async def insert_picture(connection: AsyncConnection, row: Row) -> None:
 
 async def select_pictures(connection: AsyncConnection, set_id: UUID, digest: str | None = None) -> list[Row]:
     """Return a set's uploaded pictures, newest first; with `digest`, that one at most."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_PICTURE} FROM training_picture
@@ -142,7 +131,7 @@ async def delete_old_pictures(connection: AsyncConnection) -> int:
 async def select_content(connection: AsyncConnection, set_id: UUID, digest: str, *, small: bool) -> bytes | None:
     """Return a picture, or its small copy; None if there is none such."""
     column = "thumbnail" if small else "content"
-    row = await _one(
+    row = await one(
         connection,
         f"SELECT {column} AS bytes FROM training_picture"  # noqa: S608 - one of two names
         " WHERE tenant_id = current_tenant() AND set_id = %s AND digest = %s",
@@ -163,7 +152,7 @@ async def insert_fit(
 
 async def select_fits(connection: AsyncConnection, set_id: UUID, limit: int) -> list[Row]:
     """Return a set's latest fits, newest first."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_FIT} FROM training_fit WHERE tenant_id = current_tenant() AND set_id = %s
@@ -176,7 +165,7 @@ async def select_fits(connection: AsyncConnection, set_id: UUID, limit: int) -> 
 async def select_fit(connection: AsyncConnection, identity: UUID) -> Row | None:
     """Return one fit."""
     query = f"SELECT {_FIT} FROM training_fit WHERE tenant_id = current_tenant() AND id = %s"  # noqa: S608
-    return await _one(connection, query, [identity])
+    return await one(connection, query, [identity])
 
 
 async def cancel_fit(connection: AsyncConnection, identity: UUID) -> bool:
@@ -195,12 +184,12 @@ async def cancel_fit(connection: AsyncConnection, identity: UUID) -> bool:
 
 async def tenants(connection: AsyncConnection) -> list[UUID]:
     """Return the tenants that have something to fit; asked outside any tenant."""
-    return [row["id"] for row in await _every(connection, "SELECT tenants_with_fits() AS id")]
+    return [row["id"] for row in await every(connection, "SELECT tenants_with_fits() AS id")]
 
 
 async def forgetful_tenants(connection: AsyncConnection) -> list[UUID]:
     """Return the tenants that keep pictures for some time only; asked outside any tenant."""
-    return [row["id"] for row in await _every(connection, "SELECT tenants_that_forget_pictures() AS id")]
+    return [row["id"] for row in await every(connection, "SELECT tenants_that_forget_pictures() AS id")]
 
 
 async def give_up_fits(connection: AsyncConnection, most: int, en: str, zh: str) -> None:
@@ -219,7 +208,7 @@ async def give_up_fits(connection: AsyncConnection, most: int, en: str, zh: str)
 
 async def claim_fit(connection: AsyncConnection, owner: UUID, lease_s: float) -> Row | None:
     """Take the lease of the fit that has waited longest, or whose process is gone; None if there is none."""
-    return await _one(
+    return await one(
         connection,
         """
         UPDATE training_fit SET state = 'running', owner = %(owner)s, attempts = attempts + 1, stage = '', done = 0,
@@ -238,7 +227,7 @@ async def beat(
     connection: AsyncConnection, identity: UUID, owner: UUID, progress: tuple[str, int, int], lease_s: float
 ) -> bool:
     """Write down how far a fit is and keep its lease; False if it is to end, or is no longer the owner's."""
-    row = await _one(
+    row = await one(
         connection,
         """
         UPDATE training_fit SET stage = %s, done = %s, total = %s, leased_until = now() + make_interval(secs => %s)
@@ -282,7 +271,7 @@ async def select_versions(
     connection: AsyncConnection, *, set_id: UUID | None = None, identity: UUID | None = None
 ) -> list[Row]:
     """Return the versions of a set, newest first, or one version."""
-    return await _every(
+    return await every(
         connection,
         f"""
         SELECT {_VERSION} FROM training_version v JOIN training_set s ON s.tenant_id = v.tenant_id AND s.id = v.set_id
@@ -294,7 +283,7 @@ async def select_versions(
 
 async def select_bundle(connection: AsyncConnection, identity: UUID) -> Row | None:
     """Return the four files of a version."""
-    return await _one(
+    return await one(
         connection,
         "SELECT card, onnx, checksums, signature FROM training_version WHERE tenant_id = current_tenant() AND id = %s",
         [identity],
@@ -314,6 +303,6 @@ async def insert_key(connection: AsyncConnection, public_key: str, sealed: bytes
 
 async def select_key(connection: AsyncConnection) -> Row | None:
     """Return the tenant's key."""
-    return await _one(
+    return await one(
         connection, "SELECT public_key, sealed, created_at FROM training_key WHERE tenant_id = current_tenant()"
     )

@@ -20,6 +20,7 @@ import msgspec
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Problem
 from cloud.core.principal import TenantScope
+from cloud.core.rows import Row
 from cloud.quality.service import picture_content
 from cloud.training import child, store
 from cloud.training.selection import Chosen, Use
@@ -112,7 +113,7 @@ class _Fitting:
             _log.exception("a fit failed")
             await self._end(claimed["id"], "failed", _UNEXPECTED)
 
-    async def _fit(self, claimed: store.Row) -> None:
+    async def _fit(self, claimed: Row) -> None:
         identity, task = claimed["id"], claimed["task"]
         chosen = msgspec.convert(task["pictures"], list[Chosen])
         with TemporaryDirectory(prefix="sunmao-fit-") as name:

@@ -277,5 +277,5 @@ class _Values:
 
 
 def _height(value: object) -> float | None:
-    """Return where a value is drawn; of times per state, the share of the most common."""
+    """Return where a value is drawn; a text, and times per state, are not: they are read over the API or in the file."""
     return float(value) if isinstance(value, int | float) else None
