@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from cloud.sharing.service import name_of, unit_of
 from cloud.suppliers.schemas import ImportReport, NewInvitation, Place, Programme, Supplier
 from cloud.telemetry.service import csv_table
 from cloud.web.elements import MarkView, Words, box
+from cloud.web.file_choice import FileChoice
 from cloud.web.forms import attempt, button, done
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
@@ -39,7 +39,6 @@ _FILE = Text(
     "A CSV or Excel file with the columns credit_code, name and, if you like, contact. It is taken wholly or not at all.",
     "CSV 或 Excel 文件，列为：统一社会信用代码、企业名称、联系方式(可选)。全部有效才会导入。",
 )
-_CHOOSE = Text("Choose the file", "选择文件")
 _TEMPLATE = Text("Template", "模板")
 _FAULTS = Text("Nobody was invited: {count} faults.", "未邀请任何供应商：共 {count} 处错误。")
 _FAULT = Text("Row {row}, {column}: {message}", "第 {row} 行，{column}：{message}")
@@ -69,16 +68,6 @@ _PLACES: dict[Place, Text] = {
 _EXPORT = Text("As a spreadsheet", "导出表格")
 _SCORE_HEADINGS = (Text("Company", "企业名称"), Text("Entry", "数据项"), Text("Day", "日期"), Text("Mean", "均值"))
 _SHOWN = 300
-
-_SEND = """async event => {
-    const file = event.target.files[0];
-    event.target.value = '';
-    if (!file) return;
-    try {
-        const answer = await fetch('%(path)s', {method: 'POST', body: file, headers: {'Accept-Language': %(language)s}});
-        emit([answer.ok, await answer.text()]);
-    } catch (error) { emit([false, JSON.stringify({detail: error.message})]); }
-}"""
 
 
 async def build(visit: Visit) -> None:
@@ -254,25 +243,16 @@ def _import(visit: Visit, programme: Programme, funnel: _Funnel) -> None:
         Words(say(_INVITE), tag="h2")
         Words(say(_FILE), "muted small", tag="p")
         with box("line"):
-            with box("button file-chooser", "label"):
-                Words(say(_CHOOSE))
-                chooser = box("", "input", type="file", accept=".csv,.xlsx", aria_label=say(_CHOOSE))
+            choice = FileChoice(visit, f"/api/v1/programmes/{programme.id}/suppliers", ".csv,.xlsx")
             template = csv_table([[say(heading) for heading in _HEADINGS]])
             button(say(_TEMPLATE), partial(_save, template, "suppliers.csv"), "button quiet")
         answer = box("stack")
 
-    async def sent(event: Any) -> None:
-        ok, text = event.args
-        answer.clear()
-        with answer:
-            if not ok:
-                Words(str(json.loads(text).get("detail", text)), "notice bad", tag="p").props["role"] = "alert"
-            else:
-                _show_report(visit, ImportReport.model_validate_json(text), answer)
+    async def taken(text: str) -> None:
+        _show_report(visit, ImportReport.model_validate_json(text), answer)
         await funnel.show()
 
-    path = f"/api/v1/programmes/{programme.id}/suppliers"
-    chooser.on("change", sent, js_handler=_SEND % {"path": path, "language": json.dumps(visit.language)})
+    choice.answers_in(answer, taken)
 
 
 def _show_report(visit: Visit, report: ImportReport, answer: ui.element) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,10 +11,11 @@ from nicegui import ui
 from cloud.core.errors import Problem
 from cloud.core.principal import Scope
 from cloud.telemetry.service import csv_table
-from cloud.traceability.schemas import Trace
+from cloud.traceability.schemas import Captured, Trace
 from cloud.traceability.service import EventQuery
 from cloud.web.charts import INK, LINE
 from cloud.web.elements import Words, box
+from cloud.web.file_choice import FileChoice
 from cloud.web.forms import Field, button, done
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
@@ -45,7 +45,6 @@ _TAKE_IN = Text("Take in events", "导入事件")
 _FILE = Text(
     "An EPCIS 2.0 document (JSON). It is taken wholly or not at all.", "EPCIS 2.0 文档(JSON)。全部有效才会导入。"
 )
-_CHOOSE = Text("Choose the file", "选择文件")
 _CAPTURED = Text("{stored} events stored, {known} were there already.", "已导入 {stored} 个事件，{known} 个已存在。")
 KINDS = {
     "ObjectEvent": Text("observed", "记录"),
@@ -55,17 +54,6 @@ KINDS = {
     "TransformationEvent": Text("made", "加工"),
 }
 _SHOWN = 200
-
-_SEND = """async event => {
-    const file = event.target.files[0];
-    event.target.value = '';
-    if (!file) return;
-    try {
-        const answer = await fetch('/api/v1/trace/capture',
-            {method: 'POST', body: file, headers: {'Content-Type': 'application/json', 'Accept-Language': %s}});
-        emit([answer.ok, await answer.text()]);
-    } catch (error) { emit([false, JSON.stringify({detail: error.message})]); }
-}"""
 
 
 async def build(visit: Visit) -> None:
@@ -205,19 +193,12 @@ def _take_in(visit: Visit) -> None:
     with box("card stack wide"):
         Words(say(_TAKE_IN), tag="h2")
         Words(say(_FILE), "muted small", tag="p")
-        with box("line"), box("button file-chooser", "label"):
-            Words(say(_CHOOSE))
-            chooser = box("", "input", type="file", accept=".json,.jsonld", aria_label=say(_CHOOSE))
+        with box("line"):
+            choice = FileChoice(visit, "/api/v1/trace/capture", ".json,.jsonld", "application/json")
         answer = box("stack")
 
-    def sent(event: Any) -> None:
-        ok, text = event.args
-        answer.clear()
-        found = json.loads(text)
-        if ok:
-            done(answer, say(_CAPTURED, stored=found["stored"], known=found["known"]))
-            return
-        with answer:
-            Words(str(found.get("detail", text)), "notice bad", tag="p").props["role"] = "alert"
+    async def taken(text: str) -> None:
+        found = Captured.model_validate_json(text)
+        done(answer, say(_CAPTURED, stored=found.stored, known=found.known))
 
-    chooser.on("change", sent, js_handler=_SEND % json.dumps(visit.language))
+    choice.answers_in(answer, taken)
