@@ -223,6 +223,7 @@ class _Values:
 
     async def _show(self, _: str = "") -> None:
         visit, grant, now = self._visit, self._grant, datetime.now(UTC)
+        chosen = self._entry.value, self._span.value
         question = Question(self._entry.value, now - timedelta(hours=int(self._span.value)), now)
         try:
             found = await visit.domains.sharing.reader.read(visit.acting(Scope.READ), grant.id, question, way="page")
@@ -237,8 +238,8 @@ class _Values:
         item = grant.terms.item(question.entry)
         if found is None or item is None:
             raise Invalid(_NO_VALUES)
-        if self._entry.value != question.entry:
-            return  # another one has been chosen meanwhile
+        if (self._entry.value, self._span.value) != chosen:
+            return  # something else has been chosen meanwhile, and may have been drawn already
         self._place.clear()
         with self._place:
             self._draw(found, item)
