@@ -18,6 +18,9 @@ from cloud.alarms.tasks import keep_evaluated
 from cloud.assessment import routes as assessment
 from cloud.assessment.service import Assessments
 from cloud.assessment.service import Doors as Evident
+from cloud.billing import routes as billing
+from cloud.billing.service import Billing
+from cloud.billing.tasks import keep_expiring
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
@@ -127,6 +130,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing, state.notify)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
     state.assessments = Assessments(db, Evident(*known, state.sharing))
+    state.billing = Billing(db, state.notify)
     state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
     return doors
 
@@ -141,7 +145,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -165,6 +169,7 @@ def create_app(
                 keep_fitting(db, state.training),
                 keep_rolling_out(db, state.registry),
                 keep_checked(db, state.suppliers),
+                keep_expiring(db, state.billing),
                 *([keep_enforced(state.telemetry.retention)] if cold_store else []),
             )
             tasks = [asyncio.create_task(each) for each in upkeep]
@@ -211,6 +216,7 @@ def create_app(
         suppliers,
         assessment,
         traceability,
+        billing,
     ):
         app.include_router(domain.router)
 

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.compute.task import Offer, Price, Task
-from cloud.compute.vouchers import programmes
+from cloud.billing.service import CHINA, by_hour, programmes
+from cloud.compute.task import Offer, Task
 from protocols.text import Text
 
 DETECT_S = 10.0
@@ -33,7 +33,6 @@ LONGEST_WAIT_H = 72
 """How far ahead a begin is looked at."""
 _HOUR = 3600.0
 _DAY = 24
-_CHINA = timezone(timedelta(hours=8))
 _POOL = math.inf  # what a programme's pool has left is not published
 
 Floats = NDArray[np.float64]
@@ -209,32 +208,21 @@ def _failures(mean: Floats) -> Floats:
 
 def _paid(offers: Sequence[Offer], now: datetime, until_run: Floats, run_s: Floats) -> Floats:
     """Return what running costs by the prices of the hours it runs in, by offer and begin."""
-    by_hour = np.array([_by_hour(offer.prices) for offer in offers])
-    midnight = now.astimezone(_CHINA)
+    prices = np.array([by_hour(offer.prices) for offer in offers])
+    midnight = now.astimezone(CHINA)
     since = midnight.hour * _HOUR + midnight.minute * 60 + midnight.second
     begins = (since + until_run) / _HOUR
     ends = begins + run_s[:, None] / _HOUR
-    whole = np.concatenate([np.zeros((len(offers), 1)), by_hour.cumsum(axis=1)], axis=1)
+    whole = np.concatenate([np.zeros((len(offers), 1)), prices.cumsum(axis=1)], axis=1)
 
     def until(hours: Floats) -> Floats:
         days, rest = np.divmod(hours, _DAY)
         hour = np.minimum(rest.astype(int), _DAY - 1)
         rows = np.arange(len(offers))[:, None]
-        cost: Floats = days * whole[:, -1:] + whole[rows, hour] + (rest - hour) * by_hour[rows, hour]
+        cost: Floats = days * whole[:, -1:] + whole[rows, hour] + (rest - hour) * prices[rows, hour]
         return cost
 
     return np.asarray(until(ends) - until(begins))
-
-
-def _by_hour(prices: Sequence[Price]) -> list[float]:
-    """Return the price of each hour of the day; before the first one holds what held last on the day before."""
-    ordered = sorted(prices, key=lambda one: one.from_hour)
-    found, holds = [], ordered[-1].yuan_per_hour
-    changes = {one.from_hour: one.yuan_per_hour for one in ordered}
-    for hour in range(_DAY):
-        holds = changes.get(hour, holds)
-        found.append(holds)
-    return found
 
 
 def _subsidy(task: Task, offers: Sequence[Offer], fee: Floats) -> tuple[Floats, list[str]]:

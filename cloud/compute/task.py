@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from cloud.compute.vouchers import Applicant, ChipOrigin, programmes
+from cloud.billing.service import Applicant, ChipOrigin, Price, programmes
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -84,13 +84,6 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits
     weights: Weights = Weights()
     applicant: ApplicantOfVouchers = ApplicantOfVouchers()
-
-
-class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A price in yuan per hour that holds from one hour of the day (UTC+8) up to another."""
-
-    from_hour: Annotated[int, Meta(ge=0, le=23)]
-    yuan_per_hour: _Amount
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

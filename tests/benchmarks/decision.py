@@ -7,8 +7,9 @@ import statistics
 import time
 from datetime import UTC, datetime, timedelta
 
+from cloud.billing.service import Price
 from cloud.compute.decide import decide
-from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Offer, Price, Task
+from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Offer, Task
 from tests.benchmarks.comparison import Comparison
 
 OFFERS, ASKED, WARM_UP = 1000, 300, 5

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from cloud.billing.service import Price, programmes
 from cloud.cli import app
 from cloud.compute.decide import DETECT_S, RESTORE_S, decide
-from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Offer, Price, Task, Weights, read_offers, read_task
-from cloud.compute.vouchers import programmes
+from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Offer, Task, Weights, read_offers, read_task
 from protocols.errors import ConfigError
 
 NOW = datetime(2026, 11, 27, 2, 0, tzinfo=UTC)  # 10:00 in China

@@ -1,0 +1,134 @@
+"""HTTP of billing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from cloud.billing.schemas import (
+    Application,
+    Bill,
+    Booked,
+    Charge,
+    Decision,
+    Deposit,
+    Effect,
+    Movement,
+    PayOut,
+    Pool,
+    Refund,
+    Voucher,
+    VoucherProgramme,
+    Wallet,
+)
+from cloud.billing.service import Billing
+from cloud.core.access import Admin, Reader
+
+router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
+
+
+def billing_of(request: Request) -> Billing:
+    """Return the running cloud's billing."""
+    return cast(Billing, request.app.state.billing)
+
+
+BillingDoor = Annotated[Billing, Depends(billing_of)]
+Month = Annotated[str, Query(pattern=r"^\d{4}-\d{2}$", description="A month of China, as 2026-11.")]
+Side = Annotated[Literal["customer", "provider"], Query(description="What you are billed, or what you have earned.")]
+_CSV: dict[int | str, dict[str, object]] = {200: {"content": {"text/csv": {}}}}
+
+
+@router.get("/wallet")
+async def get_wallet(principal: Admin, billing: BillingDoor) -> Wallet:
+    """Cash, vouchers, earnings and bond: what is there, what is held for jobs, what is free."""
+    return await billing.wallet(principal.scope)
+
+
+@router.get("/movements")
+async def list_movements(
+    principal: Admin, billing: BillingDoor, before: Annotated[int | None, Query(ge=0, lt=2**63)] = None
+) -> list[Movement]:
+    """Every transfer of your accounts, newest first, 100 at a time; `before` is the seq of the last one seen."""
+    return await billing.movements(principal.scope, before)
+
+
+@router.get("/bill")
+async def get_bill(principal: Admin, billing: BillingDoor, month: Month, side: Side = "customer") -> Bill:
+    """What was charged in a month."""
+    return await billing.bill(principal.scope, month, side)
+
+
+@router.get("/bill/focus", response_class=Response, responses=_CSV)
+async def export_bill(principal: Admin, billing: BillingDoor, month: Month, side: Side = "customer") -> Response:
+    """The same as a table of FOCUS 1.2, with energy and carbon in columns that begin with x_."""
+    content = await billing.focus(principal.scope, month, side)
+    headers = {"Content-Disposition": f'attachment; filename="focus-{month}-{side}.csv"', "Cache-Control": "no-store"}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/refunds", status_code=201)
+async def refund_job(principal: Admin, billing: BillingDoor, body: Refund) -> list[Charge]:
+    """Give back a part of what a job cost, as its provider. Returns all rows of the job, the corrections last."""
+    return await billing.refund(principal, body)
+
+
+@router.get("/programmes")
+async def list_voucher_programmes(principal: Reader, billing: BillingDoor) -> list[VoucherProgramme]:
+    """The programmes whose rules are known, those that are open here first."""
+    return await billing.vouchers.programmes(principal.scope)
+
+
+@router.get("/vouchers")
+async def list_vouchers(principal: Admin, billing: BillingDoor) -> list[Voucher]:
+    """Your vouchers and applications, newest first."""
+    return await billing.vouchers.own(principal.scope)
+
+
+@router.post("/vouchers", status_code=201)
+async def apply_for_voucher(principal: Admin, billing: BillingDoor, body: Application) -> Voucher:
+    """Apply for a voucher: six fields; name and credit code are known."""
+    return await billing.vouchers.apply(principal, body)
+
+
+@router.post("/vouchers/{voucher_id}/withdrawal")
+async def withdraw_application(principal: Admin, billing: BillingDoor, voucher_id: UUID) -> Voucher:
+    """Take an application back before it is decided."""
+    return await billing.vouchers.withdraw(principal, voucher_id)
+
+
+@router.get("/applications")
+async def list_applications(principal: Admin, billing: BillingDoor) -> list[Voucher]:
+    """All companies' vouchers and applications, newest first; the operator's."""
+    return await billing.vouchers.applications(principal.scope)
+
+
+@router.post("/applications/{voucher_id}/decision")
+async def decide_application(principal: Admin, billing: BillingDoor, voucher_id: UUID, body: Decision) -> Voucher:
+    """Grant an application, or turn it down; the operator's. The company is told."""
+    return await billing.vouchers.decide(principal, voucher_id, body)
+
+
+@router.get("/effect")
+async def get_effect(principal: Admin, billing: BillingDoor) -> list[Effect]:
+    """What each programme has brought about; the operator's."""
+    return await billing.vouchers.effect(principal.scope)
+
+
+@router.post("/pools", status_code=204)
+async def open_pool(principal: Admin, billing: BillingDoor, body: Pool) -> None:
+    """Open a programme with money, or add to it; the operator's."""
+    await billing.till.open_pool(principal, body)
+
+
+@router.post("/deposits", status_code=201)
+async def book_deposit(principal: Admin, billing: BillingDoor, body: Deposit) -> Booked:
+    """Book money that a company paid in; the operator's. The same reference books nothing twice."""
+    return await billing.till.deposit(principal, body)
+
+
+@router.post("/payouts", status_code=201)
+async def book_payout(principal: Admin, billing: BillingDoor, body: PayOut) -> Booked:
+    """Book money that was paid to a company; the operator's. The same reference books nothing twice."""
+    return await billing.till.pay_out(principal, body)

@@ -1,0 +1,162 @@
+"""The door of the billing domain.
+
+wallet = await billing.wallet(scope)                          -> Wallet: cash, vouchers, earnings, bond
+page = await billing.movements(scope, before=None)            -> list[Movement], newest first
+bill = await billing.bill(scope, "2026-11", "customer")       -> Bill; as a FOCUS 1.2 table: focus(scope, month, side)
+voucher = await billing.vouchers.apply(principal, body)       -> Voucher; the operator decides it
+booked = await billing.till.deposit(principal, body)          the operator books money; all of `till` and of deciding is its
+
+What computing costs is posted through `reserve`, `settle`, `release`, `reimburse` and `compensate` in the caller's
+transaction, see `jobs`. Amounts go in and out in yuan, and are whole micro-yuan inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cloud.billing import focus, jobs, store
+from cloud.billing.jobs import Held, Settled, Work, voucher_hold
+from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices
+from cloud.billing.schemas import Balance, Bill, Charge, Movement, Refund, Wallet
+from cloud.billing.till import Till
+from cloud.billing.voucher_desk import VoucherDesk, spendable
+from cloud.billing.vouchers import Applicant, ChipOrigin, Programme, programmes
+from cloud.core import audit
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Invalid, NotFound
+from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
+from cloud.notify.service import Notify
+from protocols.text import Text
+
+__all__ = [
+    "CHINA",
+    "YUAN",
+    "Applicant",
+    "Billing",
+    "ChipOrigin",
+    "Held",
+    "Price",
+    "Programme",
+    "Settled",
+    "Slice",
+    "Work",
+    "by_hour",
+    "cost_of",
+    "ledger_faults",
+    "micro",
+    "programmes",
+    "slices",
+]
+
+_PAGE = 100
+
+
+class Billing:
+    """What a company has, owes and earns."""
+
+    reserve = staticmethod(jobs.reserve)
+    settle = staticmethod(jobs.settle)
+    release = staticmethod(jobs.release)
+    reimburse = staticmethod(jobs.reimburse)
+    compensate = staticmethod(jobs.compensate)
+    voucher_hold = staticmethod(voucher_hold)
+    spendable = staticmethod(spendable)
+
+    def __init__(self, db: Database, notify: Notify) -> None:
+        self._db = db
+        self.vouchers = VoucherDesk(db, notify)
+        self.till = Till(db)
+
+    async def wallet(self, scope: TenantScope) -> Wallet:
+        """Return the company's accounts; cash is there even before anything was paid in."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_balances(connection)
+            operates = await store.operates(connection)
+        accounts = [
+            Balance(
+                kind=row["kind"],
+                ref=row["ref"],
+                **{name: row[name] / YUAN for name in ("there", "held", "free")},
+            )
+            for row in rows
+        ]
+        if not any(each.kind == "cash" for each in accounts):
+            accounts.insert(0, Balance(kind="cash", ref="", there=0, held=0, free=0))
+        return Wallet(operates=operates, accounts=accounts)
+
+    async def movements(self, scope: TenantScope, before: int | None = None) -> list[Movement]:
+        """Return the last transfers of the company's accounts, newest first, 100 at a time."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_transfers(connection, _PAGE, before)
+        return [Movement(**row | {"amount": row["amount"] / YUAN}) for row in rows]
+
+    async def charges(self, scope: TenantScope, job: UUID) -> list[Charge]:
+        """Return what a job has been charged, in order."""
+        async with self._db.tenant(scope) as connection:
+            return [_charge(row) for row in await store.select_charges(connection, job=job)]
+
+    async def bill(self, scope: TenantScope, month: str, side: str) -> Bill:
+        """Return what was charged in a month, "2026-11", as "customer" or "provider"; raises Invalid for no month."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_charges(connection, made=month_of(month), side=side)
+        charges = [_charge(row) for row in rows]
+        billed = sum(row["billed"] for row in rows)
+        credits = sum(row["billed"] for row in rows if row["category"] != "Usage")
+        return Bill(
+            month=month,
+            side="customer" if side == "customer" else "provider",
+            charges=charges,
+            cost=sum(row["cost"] for row in rows) / YUAN,
+            credits=credits / YUAN,
+            billed=billed / YUAN,
+        )
+
+    async def focus(self, scope: TenantScope, month: str, side: str) -> str:
+        """Return the bill as a CSV table of FOCUS 1.2; raises Invalid for no month."""
+        period = month_of(month)
+        async with self._db.tenant(scope) as connection:
+            company = await store.select_company(connection)
+            rows = await store.select_charges(connection, made=period, side=side)
+        return focus.table(rows, focus.Account(str(company["id"]), company["name"]), month, period)
+
+    async def refund(self, principal: Principal, body: Refund) -> list[Charge]:
+        """Give a part of what a job cost back, as its provider; raises NotFound, Invalid, Conflict."""
+        async with self._db.tenant(principal.scope) as connection:
+            rows = await store.select_charges(connection, job=body.job_id, side="provider")
+            if not rows:
+                raise NotFound
+            number = len({row["made_at"] for row in rows if row["correction"]})
+            back = await jobs.refund(connection, body.job_id, body.share, body.reason, number)
+            after = {"share": body.share, "reason": body.reason, "yuan": back / YUAN}
+            await audit.record(connection, principal.actor, "charge.refund", str(body.job_id), after=after)
+            return [_charge(row) for row in await store.select_charges(connection, job=body.job_id, side="provider")]
+
+
+def month_of(month: str) -> tuple[datetime, datetime]:
+    """Return begin and end of a month of China; raises Invalid for what is none."""
+    try:
+        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=CHINA)
+    except ValueError as error:
+        raise Invalid(Text("Write the month as 2026-11.", "月份请写作 2026-11。")) from error
+    return start, (start + timedelta(days=32)).replace(day=1)
+
+
+def this_month(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
+    """Return the month it is in China, as 2026-11."""
+    return now().astimezone(CHINA).strftime("%Y-%m")
+
+
+async def ledger_faults(connection: AsyncConnection) -> list[Row]:
+    """Return what is amiss in the whole ledger, for the owner of the database; empty if it is whole."""
+    return await store.ledger_faults(connection)
+
+
+def _charge(row: Row) -> Charge:
+    return Charge(
+        **{name: row[name] for name in Charge.model_fields if name in row and name not in ("cost", "billed", "price")},
+        seconds=row["quantity_ms"] / 1000,
+        **{name: row[name] / YUAN for name in ("cost", "billed", "price")},
+    )

@@ -1,0 +1,16 @@
+"""Lets vouchers end when their time is over."""
+
+from __future__ import annotations
+
+from cloud.billing import store
+from cloud.billing.service import Billing
+from cloud.core.db import Database
+from cloud.core.upkeep import keep_up
+
+_EVERY_S = 600.0
+
+
+async def keep_expiring(db: Database, billing: Billing) -> None:
+    """Let what is left of expired vouchers flow back until cancelled."""
+    fault = "vouchers whose time is over cannot be ended"
+    await keep_up(db, store.tenants_with_vouchers_over, billing.vouchers.expire, _EVERY_S, fault)
