@@ -21,6 +21,9 @@ from cloud.assessment.service import Doors as Evident
 from cloud.billing import routes as billing
 from cloud.billing.service import Billing
 from cloud.billing.tasks import keep_expiring
+from cloud.compute import routes as compute
+from cloud.compute.service import Compute
+from cloud.compute.tasks import keep_running
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
@@ -131,7 +134,8 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
     state.assessments = Assessments(db, Evident(*known, state.sharing))
     state.billing = Billing(db, state.notify)
-    state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve)
+    state.compute = Compute(db, listener, given.secrets, state.billing, (state.training, state.notify))
+    state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve, state.compute.desk.resolve)
     return doors
 
 
@@ -145,7 +149,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -170,6 +174,7 @@ def create_app(
                 keep_rolling_out(db, state.registry),
                 keep_checked(db, state.suppliers),
                 keep_expiring(db, state.billing),
+                keep_running(db, state.compute),
                 *([keep_enforced(state.telemetry.retention)] if cold_store else []),
             )
             tasks = [asyncio.create_task(each) for each in upkeep]
@@ -194,7 +199,13 @@ def create_app(
     app.add_middleware(Idempotency, secret=secrets.lookup_key)
     app.add_middleware(RateHeaders)
     app.add_middleware(
-        BodyLimit, caps={telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES, **training.UPLOADS, **registry.UPLOADS}
+        BodyLimit,
+        caps={
+            telemetry.DELIVERIES: telemetry.MAX_DELIVERY_BYTES,
+            **training.UPLOADS,
+            **registry.UPLOADS,
+            **compute.UPLOADS,
+        },
     )
     app.add_middleware(RememberAddress)
     errors.install(app)
@@ -217,6 +228,7 @@ def create_app(
         assessment,
         traceability,
         billing,
+        compute,
     ):
         app.include_router(domain.router)
 

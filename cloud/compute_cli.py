@@ -1,4 +1,4 @@
-"""`sunmao-cloud compute`: what rented computing power would cost, before anything is spent."""
+"""`sunmao-cloud compute`: plan a task, work for an offer, verify a receipt, name the operator, verify the ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud.console import Json, Lang, answer, explained
+from cloud.console import DATA, Data, Dsn, Json, Lang, answer, explained, installed
+from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
 if TYPE_CHECKING:
@@ -75,6 +76,198 @@ def plan(
         answer(as_json, found, said, language)
         if not decision.plans:
             raise typer.Exit(1)
+
+
+@compute_app.command("work")
+def work(
+    *,
+    url: Annotated[str, typer.Option("--url", help="Address of the platform. 平台地址。")],
+    token_file: Annotated[
+        Path, typer.Option("--token-file", help="File with the token of the offer. 存放算力令牌的文件。")
+    ],
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where the key and the meter are kept. 密钥与计量记录目录。")
+    ] = Path("sunmao-worker"),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="End after so many jobs. 完成若干作业后退出。")
+    ] = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Work for an offer: prove the chip, then run its jobs until Ctrl-C. 运行算力节点，按 Ctrl-C 停止。"""
+    import asyncio
+    import logging
+    import signal
+    from contextlib import suppress
+
+    from cloud.compute.engine import LocalProcess
+    from cloud.compute.worker import Worker
+
+    language = choose_language(lang)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    with explained(language, as_json):
+        token = _content(token_file, "--token-file").strip()
+
+        async def run() -> None:
+            engine = LocalProcess()
+            async with Worker(url, token, folder, engine) as worker:
+                found = await worker.greet()
+                told = {"code": found.code, "chip": found.chip, "proven": found.proven, "contained": engine.contained}
+                answer(
+                    as_json,
+                    told,
+                    _greeting(found.code, found.chip, contained=engine.contained, proven=found.proven),
+                    language,
+                )
+                await worker.work(jobs)
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(run())
+
+
+@compute_app.command("run")
+def run(
+    folder: Annotated[Path, typer.Argument(help="A task: task.json and the files it names. 任务目录。")],
+    *,
+    provider: Annotated[
+        str, typer.Option("--provider", help="ONNX Runtime's provider. 执行提供程序。")
+    ] = "CPUExecutionProvider",
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Run a task on this machine, as a worker would; status 1 if it fails. 在本机运行任务。"""
+    import asyncio
+
+    from cloud.compute.engine import LocalProcess
+
+    language = choose_language(lang)
+    with explained(language, as_json):
+        if not (folder / "task.json").is_file():
+            raise ConfigError(
+                Text(f"{folder} has no task.json", f"{folder} 中没有 task.json"),
+                Text("download the task from its job's page", "请从作业页面下载任务"),
+                key="FOLDER",
+            )
+        outcome = asyncio.run(LocalProcess().run(folder.absolute(), provider, lambda _: None))
+        failed = outcome.failed or {"en": f"it ended by {outcome.code}", "zh": f"进程以 {outcome.code} 结束"}
+        done = outcome.result is not None
+        said = Text("Done.", "已完成。") if done else Text(failed["en"], failed["zh"])
+        answer(
+            as_json,
+            {"done": done, "result": outcome.result, "reason": "" if done else said.to(language)},
+            said,
+            language,
+        )
+        if not done:
+            raise typer.Exit(1)
+
+
+@compute_app.command("verify-receipt")
+def verify_receipt(
+    file: Annotated[Path, typer.Argument(help="A receipt as downloaded from a job's page. 从作业页面下载的凭据。")],
+    *,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            help="The platform's public key, known from elsewhere; else the receipt's own is believed. 平台公钥。",
+        ),
+    ] = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Verify a job's receipt offline: signatures, prices, sums, carbon; status 1 if anything is amiss. 离线校验作业凭据。"""
+    from cloud.billing.money import YUAN
+    from cloud.compute.receipt import verify
+
+    language = choose_language(lang)
+    with explained(language, as_json):
+        found, faults = verify(_content(file, "FILE"), key)
+        money, job = found["money"], found["job"]
+        spent = f"{money['own'] / YUAN:,.6f}"
+        attempts = len(found["attempts"])
+        said = (
+            Text("\n".join(each.en for each in faults), "\n".join(each.zh for each in faults))
+            if faults
+            else Text(
+                f"{job['name']} of {job['customer']}: {attempts} attempts, {spent} yuan of its own. Whole.",
+                f"{job['customer']} 的 {job['name']}：运行 {attempts} 次，自付 {spent} 元。完整有效。",
+            )
+        )
+        told = {
+            "job": job["id"],
+            "money": money,
+            "green": found["green"],
+            "faults": [each.to(language) for each in faults],
+        }
+        answer(as_json, told, said, language)
+        if faults:
+            raise typer.Exit(1)
+
+
+@compute_app.command("operator")
+def operator(
+    company: Annotated[str, typer.Argument(help="Name or id of the company. 企业名称或编号。")],
+    *,
+    fee: Annotated[
+        float, typer.Option("--fee", min=0, max=50, help="Percent of what providers earn. 平台服务费，百分比。")
+    ] = 0.0,
+    data: Data = DATA,
+    dsn: Dsn = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Name the company that runs the market: it books money and decides on vouchers. 指定算力市场运营方。"""
+    language = choose_language(lang)
+    with explained(language, as_json), installed(data, dsn) as here:
+        scope = here.tenant(company)
+        here.as_owner("SELECT appoint_market_operator(%s, %s)", [scope.tenant_id, round(fee * 10_000)])
+        said = Text(f"{company} runs the market.", f"{company} 已成为算力市场运营方。")
+        answer(as_json, {"operator": str(scope.tenant_id), "fee_percent": fee}, said, language)
+
+
+@compute_app.command("verify-ledger")
+def verify_ledger(*, data: Data = DATA, dsn: Dsn = None, as_json: Json = False, lang: Lang = None) -> None:
+    """Reckon the whole ledger anew: every unit adds up, every balance follows, every row is posted once. 校验账本。"""
+    language = choose_language(lang)
+    with explained(language, as_json), installed(data, dsn) as here:
+        rows = here.as_owner("SELECT what, id, is_now, should_be FROM ledger_faults()")
+        faults = [{"what": what, "id": str(one), "is": now, "should_be": due} for what, one, now, due in rows]
+        said = (
+            Text("\n".join(map(str, faults)), "\n".join(map(str, faults)))
+            if faults
+            else Text("The ledger is whole.", "账本完整。")
+        )
+        answer(as_json, {"faults": faults}, said, language)
+        if faults:
+            raise typer.Exit(1)
+
+
+def _greeting(code: str, chip: str, *, contained: bool, proven: bool) -> Text:
+    if not proven:
+        return Text(
+            f"{code}: this machine does not compute by {chip}, so no job will come; see the offer for why.",
+            f"{code}：本机未能以 {chip} 运行，不会分配作业；原因见算力详情。",
+        )
+    network = (
+        Text("", "") if contained else Text(" Jobs cannot be kept from the network here.", " 本机无法隔离作业的网络。")
+    )
+    return Text(
+        f"Working for {code}, proven to compute by {chip}. Ctrl-C to stop.{network.en}",
+        f"已为 {code} 提供算力，芯片 {chip} 已验证，按 Ctrl-C 停止。{network.zh}",
+    )
+
+
+def _content(file: Path, key: str) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            Text(f"{file} cannot be read: {error}", f"无法读取 {file}：{error}"),
+            Text("give a file you may read", "请提供可读取的文件"),
+            key=key,
+        ) from error
 
 
 def _table(decision: Decision, language: Language) -> str:

@@ -35,18 +35,30 @@ def runtime_version() -> str:
     return str(ort.__version__)
 
 
-def open_session(onnx: bytes, way: Way = Way()) -> ort.InferenceSession:  # noqa: B008 - it cannot change
-    """Return a session on the model `onnx`; raises BundleRefused if the runtime cannot load it that way."""
+def open_session(onnx: bytes, way: Way = Way(), *, strict: bool = False) -> ort.InferenceSession:  # noqa: B008 - it cannot change
+    """Return a session on the model `onnx`; raises BundleRefused if the runtime cannot load it that way.
+
+    `strict`: also if any part of it would run on the CPU instead, which the runtime otherwise does without a word
+    (onnxruntime #17801, #23372).
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = way.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
+    if strict and way.provider != CPU:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
-        return ort.InferenceSession(onnx, options, providers=[way.provider])
+        session = ort.InferenceSession(onnx, options, providers=[way.provider])
     except Exception as error:  # the runtime's exceptions share no other ancestor
         why = str(error).splitlines()[0][:200]
         raise BundleRefused(
             "runtime", f"ONNX Runtime cannot load the model: {why}", f"ONNX Runtime 无法加载模型：{why}"
         ) from error
+    if strict and session.get_providers()[0] != way.provider:
+        active = session.get_providers()[0]
+        raise BundleRefused(
+            "provider", f"it would run on {active}, not {way.provider}", f"实际将由 {active} 运行，而非 {way.provider}"
+        )
+    return session

@@ -6,8 +6,12 @@ from typing import Literal
 
 import msgspec
 
-Stage = Literal["read", "learn", "check", "judge"]
-"""Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged."""
+Stage = Literal["read", "learn", "check", "judge", "inspect"]
+"""Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged;
+pictures inspected."""
+
+RESULTS = "results.jsonl"
+"""Where an inspection writes its findings, a line each, and finds those of before it was interrupted."""
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +53,25 @@ class LookTask(msgspec.Struct, frozen=True, tag="look", forbid_unknown_fields=Tr
     limits: Limits = Limits(cpu_s=30)
 
 
-Task = FitTask | LookTask
+class InspectTask(msgspec.Struct, frozen=True, tag="inspect", forbid_unknown_fields=True):
+    """Inspect many pictures with the model in `before.toml` and `before.onnx`; see RESULTS.
+
+    Attributes:
+        checkpoint_s: how often what is done so far is made durable and said, so that it can be taken elsewhere.
+    """
+
+    pictures: list[Shown]
+    checkpoint_s: float = 3.0
+    limits: Limits = Limits(cpu_s=86_400)
+
+
+class ProbeTask(msgspec.Struct, frozen=True, tag="probe", forbid_unknown_fields=True):
+    """Find out which of the runtime's providers really work here, and how fast the best one is; see `models.probe`."""
+
+    limits: Limits = Limits(cpu_s=120)
+
+
+Task = FitTask | LookTask | InspectTask | ProbeTask
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -1,11 +1,12 @@
-"""One fit, or one look at a picture, in a child process with bounded memory and time.
+"""One fit, one look at a picture, one inspection of many, or one probe, in a child process with bounded memory and time.
 
-    python -P -m models.task_child FOLDER
+    python -P -m models.task_child FOLDER [PROVIDER]
 
-FOLDER holds `task.json` (a `models.task.Task`) and the files it names. The child writes one JSON object a line: `{"stage",
+PROVIDER is which of ONNX Runtime's providers inspects; its CPU one unless told. FOLDER holds `task.json` (a `models.task.Task`) and the files it names. The child writes one JSON object a line: `{"stage",
 "done", "all"}` while it works and at the end `{"failed": {"reason", "en", "zh"}}`, or what came out of it - `{"fitted":
 {"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"looked": Looked}`
-with `heatmap.png`. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
+with `heatmap.png`; `{"inspected": {verdict: count}}` with `results.jsonl`;
+`{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
 input does.
 """
 
@@ -17,13 +18,15 @@ import os
 import resource
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.task import FitTask, Looked, LookTask, Shown, Stage, Task
+from models.task import RESULTS, FitTask, InspectTask, Looked, LookTask, Shown, Stage, Task
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -93,6 +96,45 @@ def _fit(task: FitTask, folder: Path) -> None:
     _say({"fitted": {"after": after, "before": before}})
 
 
+def _inspect(task: InspectTask, folder: Path, provider: str) -> None:
+    from models.session import Way
+    from models.vision.detector import Detector
+    from models.vision.pictures import decode, fit_to
+
+    detector = Detector(_given(folder), Way(provider), strict=True)
+    _say({"chip": provider})
+    results = folder / RESULTS
+    done, counts = 0, Counter[str]()
+    if results.exists():  # what was done before an interruption; a line that was being written counts as not done
+        whole = results.read_bytes().rpartition(b"\n")[0]
+        lines = whole.splitlines()
+        done = len(lines)
+        counts.update(msgspec.json.decode(line)["verdict"] for line in lines)
+        results.write_bytes(whole + b"\n" if whole else b"")
+    durable = time.monotonic()
+    with results.open("ab") as file:
+        for number, shown in enumerate(task.pictures[done:], done + 1):
+            picture = decode((folder / shown.file).read_bytes(), shown.file)
+            finding = detector.inspect(fit_to(picture, detector.side))
+            counts[finding.verdict] += 1
+            line = {
+                "part": shown.part,
+                "file": shown.file,
+                "verdict": finding.verdict,
+                "score": round(finding.score, 4),
+            }
+            file.write(msgspec.json.encode(line) + b"\n")
+            _progress("inspect", number, len(task.pictures))
+            if time.monotonic() - durable >= task.checkpoint_s:
+                file.flush()
+                os.fsync(file.fileno())
+                durable = time.monotonic()
+                _say({"checkpoint": number})
+        file.flush()
+        os.fsync(file.fileno())
+    _say({"inspected": counts})
+
+
 def _read(pictures: Sequence[Shown], folder: Path, side: int) -> list[Grey]:
     from models.vision.pictures import read_grey
 
@@ -109,9 +151,23 @@ def _end_with_the_starter() -> None:
     os._exit(3)
 
 
+def _do(task: Task, folder: Path, provider: str) -> None:
+    if isinstance(task, FitTask):
+        _fit(task, folder)
+    elif isinstance(task, LookTask):
+        _look(task, folder)
+    elif isinstance(task, InspectTask):
+        _inspect(task, folder, provider)
+    else:
+        from models.probe import probe
+
+        _say({"probed": probe()})
+
+
 def main() -> int:
     """Do the task in the folder given; 0 if it was done, 1 if it failed in words."""
     folder = Path(sys.argv[1])
+    provider = sys.argv[2] if len(sys.argv) > 2 else "CPUExecutionProvider"
     task = msgspec.json.decode((folder / "task.json").read_bytes(), type=Task)
     resource.setrlimit(resource.RLIMIT_AS, (task.limits.memory, task.limits.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (task.limits.cpu_s, task.limits.cpu_s))
@@ -120,11 +176,9 @@ def main() -> int:
     from models.errors import ModelError
 
     try:
-        if isinstance(task, FitTask):
+        if not isinstance(task, LookTask):
             os.nice(5)  # it can wait; somebody waits for a look
-            _fit(task, folder)
-        else:
-            _look(task, folder)
+        _do(task, folder, provider)
     except ModelError as error:
         _say({"failed": {"reason": error.reason, "en": str(error), "zh": error.zh}})
         return 1

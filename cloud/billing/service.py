@@ -45,7 +45,6 @@ __all__ = [
     "Work",
     "by_hour",
     "cost_of",
-    "ledger_faults",
     "micro",
     "programmes",
     "slices",
@@ -64,6 +63,11 @@ class Billing:
     compensate = staticmethod(jobs.compensate)
     voucher_hold = staticmethod(voucher_hold)
     spendable = staticmethod(spendable)
+
+    @staticmethod
+    async def rows_of(connection: AsyncConnection, job: UUID) -> list[Row]:
+        """Return the rows of a job's bill as they are stored, in the caller's transaction."""
+        return await store.select_charges(connection, job=job)
 
     def __init__(self, db: Database, notify: Notify) -> None:
         self._db = db
@@ -147,11 +151,6 @@ def month_of(month: str) -> tuple[datetime, datetime]:
 def this_month(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
     """Return the month it is in China, as 2026-11."""
     return now().astimezone(CHINA).strftime("%Y-%m")
-
-
-async def ledger_faults(connection: AsyncConnection) -> list[Row]:
-    """Return what is amiss in the whole ledger, for the owner of the database; empty if it is whole."""
-    return await store.ledger_faults(connection)
 
 
 def _charge(row: Row) -> Charge:

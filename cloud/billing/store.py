@@ -284,8 +284,3 @@ async def select_effect(connection: AsyncConnection) -> list[Row]:
         GROUP BY v.programme ORDER BY v.programme
         """,
     )
-
-
-async def ledger_faults(connection: AsyncConnection) -> list[Row]:
-    """Return what is amiss in the whole ledger; for the owner of the database only."""
-    return await every(connection, "SELECT what, id, is_now, should_be FROM ledger_faults()")

@@ -80,11 +80,17 @@ class VoucherDesk:
     async def own(self, scope: TenantScope) -> list[Voucher]:
         """Return the company's vouchers and applications, newest first."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_vouchers(connection, _MOST, own=True)
-            free = {
-                row["ref"]: row["free"] for row in await store.select_balances(connection) if row["kind"] == "voucher"
-            }
-        return [_voucher(row, free.get(str(row["id"]))) for row in rows]
+            return await _own(connection)
+
+    @staticmethod
+    async def usable(connection: AsyncConnection) -> list[Voucher]:
+        """Return the company's vouchers of which something is left, in the caller's transaction."""
+        now = datetime.now(UTC)
+        return [
+            each
+            for each in await _own(connection)
+            if each.state == "issued" and each.left and each.valid_until and each.valid_until > now
+        ]
 
     async def apply(self, principal: Principal, body: Application) -> Voucher:
         """Apply; raises Invalid for a programme that is not open or pays nothing to such an applicant."""
@@ -242,6 +248,12 @@ async def spendable(connection: AsyncConnection, chip: ChipOrigin, task: str, pr
             order = (not programme.eligible_tasks, row["valid_until"], left)
             found.append((order, Spendable(row["id"], programme.code, left, round(share * 1_000_000))))
     return [one for _, one in sorted(found, key=lambda each: each[0])]
+
+
+async def _own(connection: AsyncConnection) -> list[Voucher]:
+    rows = await store.select_vouchers(connection, _MOST, own=True)
+    free = {row["ref"]: row["free"] for row in await store.select_balances(connection) if row["kind"] == "voucher"}
+    return [_voucher(row, free.get(str(row["id"]))) for row in rows]
 
 
 def _voucher(row: Row, left: int | None = None) -> Voucher:

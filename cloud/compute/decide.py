@@ -33,7 +33,6 @@ LONGEST_WAIT_H = 72
 """How far ahead a begin is looked at."""
 _HOUR = 3600.0
 _DAY = 24
-_POOL = math.inf  # what a programme's pool has left is not published
 
 Floats = NDArray[np.float64]
 
@@ -162,7 +161,8 @@ def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[
     objective = cost - subsidy + task.weights.carbon * carbon[:, None]
     total_s = time_s[:, None] + waits
     fits = (total_s <= slack_s) & (cost <= limits.budget)
-    best = np.where(fits, objective, np.inf).argmin(axis=1)
+    # Rounded: who would save a billionth by waiting begins now.
+    best = np.where(fits, objective.round(6), np.inf).argmin(axis=1)
 
     plans, rejected = [], []
     for place, offer in enumerate(offers):
@@ -238,7 +238,7 @@ def _subsidy(task: Task, offers: Sequence[Offer], fee: Floats) -> tuple[Floats, 
                 for offer in offers
             ]
         )
-        grant = np.minimum(shares[:, None] * fee, programme.room(used, _POOL))
+        grant = np.minimum(shares[:, None] * fee, programme.room(used, task.applicant.left.get(code, math.inf)))
         better = grant.max(axis=1) > found.max(axis=1)
         found[better] = grant[better]
         names = [code if each else name for each, name in zip(better, names, strict=True)]

@@ -67,11 +67,13 @@ class ApplicantOfVouchers(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     Attributes:
         programmes: codes of those open to the company, with how much it has had this year.
+        left: what is left of a voucher of a programme, where one has been issued.
         affiliates: providers it belongs together with.
     """
 
     kind: Applicant = "enterprise"
     programmes: dict[str, float] = {}
+    left: dict[str, float] = {}
     affiliates: tuple[str, ...] = ()
 
 

@@ -20,7 +20,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from cloud.core.errors import Forbidden, Unauthenticated
 from cloud.core.limits import RateLimit
-from cloud.core.principal import AgentPrincipal, Principal, Scope
+from cloud.core.principal import AgentPrincipal, Principal, Scope, WorkerPrincipal
 from protocols.text import Text
 
 SESSION_COOKIE = "sunmao_session"
@@ -32,6 +32,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="A session's or API token.")
 _cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="session", description="A browser's session.")
 _agent_bearer = HTTPBearer(auto_error=False, scheme_name="agent", description="An agent's 15-minute token.")
+_worker_bearer = HTTPBearer(auto_error=False, scheme_name="worker", description="The token of an offer of computing.")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Resolvers:
 
     principal: Callable[[str], Awaitable[Principal | None]]
     agent: Callable[[str], Awaitable[AgentPrincipal | None]]
+    worker: Callable[[str], Awaitable[WorkerPrincipal | None]]
 
 
 def _resolvers(request: Request) -> Resolvers:
@@ -111,6 +113,19 @@ async def _agent(
     return principal
 
 
+async def _worker(
+    demanded: SecurityScopes,
+    resolvers: Annotated[Resolvers, Depends(_resolvers)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_worker_bearer)],
+) -> WorkerPrincipal:
+    principal = await resolvers.worker(bearer.credentials) if bearer else None
+    if principal is None:
+        raise Unauthenticated(
+            Text("The worker's token is missing, or its offer is closed.", "缺少算力节点令牌，或对应的算力已下架。")
+        )
+    return principal
+
+
 def _still_valid(
     resolvers: Annotated[Resolvers, Depends(_resolvers)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
@@ -129,5 +144,6 @@ Operator = Annotated[Principal, Security(_principal, scopes=[Scope.OPERATE])]
 Engineer = Annotated[Principal, Security(_principal, scopes=[Scope.ENGINEER])]
 Admin = Annotated[Principal, Security(_principal, scopes=[Scope.ADMIN])]
 AgentCaller = Annotated[AgentPrincipal, Security(_agent, scopes=[Scope.AGENT])]
+WorkerCaller = Annotated[WorkerPrincipal, Security(_worker, scopes=[Scope.WORKER])]
 StillValid = Annotated[Callable[[], Awaitable[bool]], Depends(_still_valid)]
 """Asks again whether the caller's credential is valid; for answers that take longer than a moment."""

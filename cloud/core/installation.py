@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from uuid import UUID
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -43,20 +44,23 @@ class Installation:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop()
 
-    def tenants(self) -> list[tuple[TenantScope, str]]:
-        """Return every tenant with its name; raises ConfigError unless the DSN is the owner's."""
+    def as_owner(self, statement: LiteralString, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement that only the database's owner may run; raises ConfigError for another DSN."""
         try:
             with psycopg.connect(self._owner_dsn) as connection:
-                found: list[tuple[UUID, str]] = connection.execute("SELECT id, name FROM list_tenants()").fetchall()
+                return connection.execute(statement, values).fetchall()
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigError(
-                Text("only the database's owner may name tenants", "只有数据库所有者可以指定租户"),
+                Text("only the database's owner may do this", "只有数据库所有者可以执行该操作"),
                 Text("give the owner's DSN", "请提供所有者的 DSN"),
                 key="--dsn",
             ) from error
         except psycopg.OperationalError as error:
             raise unreachable(self._owner_dsn, error) from error
-        return [(TenantScope(tenant), name) for tenant, name in found]
+
+    def tenants(self) -> list[tuple[TenantScope, str]]:
+        """Return every tenant with its name; raises ConfigError unless the DSN is the owner's."""
+        return [(TenantScope(tenant), name) for tenant, name in self.as_owner("SELECT id, name FROM list_tenants()")]
 
     def tenant(self, wanted: str | None) -> TenantScope:
         """Return the tenant of this name or id, or the only one there is; for the operator's command line.

@@ -1,7 +1,8 @@
 """Who is asking, and the tenant they may act in.
 
-A `TenantScope` is made in four places only: when a token has been resolved (identity), when an agent has proved its key
-(fleet), where a live grant shows another company's data (sharing), and by the operator's command line. Everything else takes
+A `TenantScope` is made in five places only: when a token has been resolved (identity), when an agent has proved its key
+(fleet), when a worker has shown its token
+(compute), where a live grant shows another company's data (sharing), and by the operator's command line. Everything else takes
 it as its first argument and passes it to
 `Database.tenant`, the single door to tenant data.
 """
@@ -30,6 +31,8 @@ class Scope(StrEnum):
     """Administrate the company: people and their roles, sites, the audit log."""
     AGENT = "agent"
     """An enrolled edge agent: deliver data."""
+    WORKER = "worker"
+    """A provider's worker: run the jobs of its offer."""
 
 
 class Role(StrEnum):
@@ -113,3 +116,11 @@ class AgentPrincipal:
     def actor(self) -> str:
         """The name written to the audit log."""
         return f"agent:{self.agent_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPrincipal:
+    """A worker that has shown the token of an offer that is open."""
+
+    scope: TenantScope
+    offer_id: UUID

@@ -126,6 +126,7 @@ class Fit(BaseModel):
     id: UUID
     set_id: UUID
     state: State
+    rented: bool = Field(description="It runs on rented computing; its job says how it goes, and is what to cancel.")
     stage: str
     done: int
     total: int

@@ -31,9 +31,11 @@ from cloud.core.errors import Conflict, Invalid, NotFound, TooLarge
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
 from cloud.core.settings import Secrets
-from cloud.quality.service import JudgedPart, judged_parts
+from cloud.quality.service import JudgedPart
 from cloud.training import child, store
 from cloud.training.comparison import compare
+from cloud.training.orders import MAX_PICTURES, MIN_LEARN, chosen_of, judged_of, request_fit, set_of
+from cloud.training.rented import Rented
 from cloud.training.schemas import (
     Counts,
     Figures,
@@ -48,7 +50,7 @@ from cloud.training.schemas import (
     UploadQuery,
     Version,
 )
-from cloud.training.selection import Candidate, Chosens, choose, held_back, listed
+from cloud.training.selection import held_back
 from cloud.training.signing import Signer
 from models.card import parse_card
 from models.errors import InputError
@@ -57,11 +59,7 @@ from models.vision.thumbnail import thumbnail
 from protocols.text import Text
 
 MAX_SETS = 100
-MAX_PICTURES = 2000
-"""Uploaded pictures of a set, and judged parts of its station that a fit uses."""
 MAX_PICTURE_BYTES = 8 * 1024 * 1024
-MIN_LEARN = 20
-"""Good pictures that a fit takes at least; `models.vision.fit` has the same bound."""
 
 _LOOK_S = 60.0
 _FITS_SHOWN = 20
@@ -80,8 +78,8 @@ _TOO_LARGE = Text(
     f"A picture has at most {MAX_PICTURE_BYTES >> 20} MiB; save it smaller.",
     f"每张图片最大 {MAX_PICTURE_BYTES >> 20} MiB，请压缩后再上传。",
 )
-_FITTING = Text("A fit of this set is under way; wait for it, or cancel it.", "该图片集正在训练，请等待完成或先取消。")
 _ENDED = Text("This fit has ended.", "该训练已结束。")
+_RENTED = Text("It runs on rented computing; cancel its job.", "该训练在租用算力上运行，请取消对应的作业。")
 
 
 class Training:
@@ -90,6 +88,7 @@ class Training:
     def __init__(self, db: Database, secrets: Secrets) -> None:
         self._db = db
         self.signer = Signer(secrets)
+        self.rented = Rented(self.signer)
         self.requested = asyncio.Event()
         """Set when a fit was asked for in this process: nobody has to wait for the next look round."""
         self._trials = asyncio.Semaphore(1)
@@ -110,7 +109,7 @@ class Training:
     async def picture_set(self, scope: TenantScope, identity: UUID) -> PictureSet:
         """Return one set."""
         async with self._db.tenant(scope) as connection:
-            return await _set(connection, identity)
+            return await set_of(connection, identity)
 
     async def create_set(self, principal: Principal, request: SetRequest) -> PictureSet:
         """Make an empty set; raises Conflict for a taken name, Invalid for a station that is none."""
@@ -125,7 +124,7 @@ class Training:
                     raise Conflict(_TOO_MANY_SETS)
                 await store.insert_set(connection, row)
                 await audit.record(connection, principal.actor, "training.create", request.name, set=str(identity))
-                return await _set(connection, identity)
+                return await set_of(connection, identity)
         except store.NameTaken as error:
             raise Conflict(_NAME_TAKEN) from error
         except store.NoSuchPlace as error:
@@ -135,18 +134,18 @@ class Training:
         """Change the station and how long pictures stay; what is left out stays as it is."""
         try:
             async with self._db.tenant(principal.scope) as connection:
-                found = await _set(connection, identity)
+                found = await set_of(connection, identity)
                 after = found.model_dump(include={"equipment_id", "keep_days"}) | change.model_dump(exclude_unset=True)
                 await store.update_set(connection, identity, after["equipment_id"], after["keep_days"])
                 await audit.record(connection, principal.actor, "training.change", found.name, after=after)
-                return await _set(connection, identity)
+                return await set_of(connection, identity)
         except store.NoSuchPlace as error:
             raise Invalid(_NO_STATION) from error
 
     async def remove_set(self, principal: Principal, identity: UUID) -> None:
         """Delete a set with its pictures and versions."""
         async with self._db.tenant(principal.scope) as connection:
-            found = await _set(connection, identity)
+            found = await set_of(connection, identity)
             await store.delete_set(connection, identity)
             await audit.record(connection, principal.actor, "training.remove", found.name, set=str(identity))
 
@@ -177,7 +176,7 @@ class Training:
             "added_by": principal.actor,
         }
         async with self._db.tenant(principal.scope) as connection:
-            found = await _set(connection, query.set_id)
+            found = await set_of(connection, query.set_id)
             if found.good + found.defect + found.unknown >= MAX_PICTURES:
                 raise Conflict(_FULL)
             await store.insert_picture(connection, row)
@@ -186,7 +185,7 @@ class Training:
     async def pictures(self, scope: TenantScope, set_id: UUID) -> list[Picture]:
         """Return a set's uploaded pictures, newest first."""
         async with self._db.tenant(scope) as connection:
-            await _set(connection, set_id)
+            await set_of(connection, set_id)
             return [_as_picture(row) for row in await store.select_pictures(connection, set_id)]
 
     async def change_picture(self, principal: Principal, set_id: UUID, digest: str, change: PictureChange) -> Picture:
@@ -217,9 +216,9 @@ class Training:
     async def counts(self, scope: TenantScope, set_id: UUID) -> Counts:
         """Return what a fit would use now."""
         async with self._db.tenant(scope) as connection:
-            found = await _set(connection, set_id)
-            judged = await _judged(connection, found, digests=False)
-            chosen = await _chosen(connection, set_id, judged)
+            found = await set_of(connection, set_id)
+            judged = await judged_of(connection, found, digests=False)
+            chosen = await chosen_of(connection, set_id, judged)
             versions = await store.select_versions(connection, set_id=set_id)
         since = versions[0]["created_at"] if versions else None
         return Counts(
@@ -234,34 +233,17 @@ class Training:
 
     async def request_fit(self, principal: Principal, set_id: UUID) -> Fit:
         """Ask for a model fitted from the set as it is now; raises Invalid with too few pictures, Conflict while one runs."""
-        identity = uuid7()
-        try:
-            async with self._db.tenant(principal.scope) as connection:
-                found = await _set(connection, set_id)
-                judged = await _judged(connection, found, digests=True)
-                chosen = await _chosen(connection, set_id, judged)
-                if len(chosen.learn) < MIN_LEARN:
-                    raise Invalid(_too_few(len(chosen.learn), len(chosen.held_good)))
-                versions = await store.select_versions(connection, set_id=set_id)
-                number = versions[0]["number"] + 1 if versions else 1
-                task = {
-                    "recipe": {"name": found.name, "version": str(number)},
-                    "number": number,
-                    "parent": str(versions[0]["id"]) if versions else None,
-                    "pictures": msgspec.to_builtins(listed(chosen)),
-                }
-                await store.insert_fit(connection, identity, set_id, task, principal.actor)
-                await audit.record(connection, principal.actor, "training.fit", found.name, fit=str(identity))
-                fit = await _fit(connection, identity)
-        except store.AlreadyFitting as error:
-            raise Conflict(_FITTING) from error
+        async with self._db.tenant(principal.scope) as connection:
+            identity, _ = await request_fit(connection, principal, set_id, rented=False)
+            fit = await _fit(connection, identity)
         self.requested.set()
         return fit
 
     async def cancel_fit(self, principal: Principal, identity: UUID) -> Fit:
         """Let a fit end; raises Conflict if it has."""
         async with self._db.tenant(principal.scope) as connection:
-            await _fit(connection, identity)
+            if (await _fit(connection, identity)).rented:
+                raise Conflict(_RENTED)
             if not await store.cancel_fit(connection, identity):
                 raise Conflict(_ENDED)
             await audit.record(connection, principal.actor, "training.cancel", str(identity))
@@ -270,7 +252,7 @@ class Training:
     async def fits(self, scope: TenantScope, set_id: UUID) -> list[Fit]:
         """Return a set's latest fits, newest first."""
         async with self._db.tenant(scope) as connection:
-            await _set(connection, set_id)
+            await set_of(connection, set_id)
             return [Fit(**row) for row in await store.select_fits(connection, set_id, _FITS_SHOWN)]
 
     async def fit(self, scope: TenantScope, identity: UUID) -> Fit:
@@ -281,7 +263,7 @@ class Training:
     async def versions(self, scope: TenantScope, set_id: UUID) -> list[Version]:
         """Return a set's versions, newest first."""
         async with self._db.tenant(scope) as connection:
-            await _set(connection, set_id)
+            await set_of(connection, set_id)
             return [_version(row) for row in await store.select_versions(connection, set_id=set_id)]
 
     async def version(self, scope: TenantScope, identity: UUID) -> Version:
@@ -315,13 +297,6 @@ class Training:
                 return Trial(**looked, heatmap=b64encode((folder / "heatmap.png").read_bytes()).decode())
 
 
-async def _set(connection: AsyncConnection, identity: UUID) -> PictureSet:
-    rows = await store.select_sets(connection, identity)
-    if not rows:
-        raise NotFound
-    return PictureSet(**rows[0])
-
-
 async def _fit(connection: AsyncConnection, identity: UUID) -> Fit:
     row = await store.select_fit(connection, identity)
     if row is None:
@@ -346,29 +321,5 @@ def _version(row: Row) -> Version:
     return Version(**row, card=card, after=after, before=before, comparison=compare(before, after))
 
 
-async def _judged(connection: AsyncConnection, found: PictureSet, *, digests: bool) -> list[JudgedPart]:
-    if found.equipment_id is None:
-        return []
-    return await judged_parts(connection, found.equipment_id, MAX_PICTURES, digests=digests)
-
-
-async def _chosen(connection: AsyncConnection, set_id: UUID, judged: list[JudgedPart]) -> Chosens:
-    uploaded = await store.select_pictures(connection, set_id)
-    candidates = [
-        Candidate(row["part"], row["kind"] == "good", row["digest"]) for row in uploaded if row["kind"] != "unknown"
-    ]
-    candidates += [Candidate(one.part, one.judgement == "good", one.digest, str(one.inspection_id)) for one in judged]
-    return choose(candidates)
-
-
 def _new(judged: list[JudgedPart], since: datetime | None) -> int:
     return sum(since is None or one.judged_at > since for one in judged)
-
-
-def _too_few(learn: int, held: int) -> Text:
-    return Text(
-        f"A fit takes at least {MIN_LEARN} good pictures to learn from; there are {learn}"
-        f" (and {held} that are held back to judge it). Add {MIN_LEARN - learn} or more.",
-        f"训练至少需要 {MIN_LEARN} 张用于学习的良品图片，目前只有 {learn} 张"
-        f"(另有 {held} 张留作评估)。请再添加至少 {MIN_LEARN - learn} 张。",
-    )

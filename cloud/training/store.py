@@ -26,7 +26,7 @@ _SET = """
 """
 _PICTURE = "digest, kind, defect, part, width, height, size, added_by, added_at"
 _FIT = """
-    id, set_id, state, stage, done, total, reason_en, reason_zh, requested_by, requested_at,
+    id, set_id, state, rented, stage, done, total, reason_en, reason_zh, requested_by, requested_at,
     coalesce(extract(epoch FROM coalesce(ended_at, now()) - started_at), 0)::float8 AS seconds
 """
 _VERSION = (
@@ -141,12 +141,39 @@ async def select_content(connection: AsyncConnection, set_id: UUID, digest: str,
 
 
 async def insert_fit(
-    connection: AsyncConnection, identity: UUID, set_id: UUID, task: Mapping[str, Any], by: str
+    connection: AsyncConnection, identity: UUID, set_id: UUID, task: Mapping[str, Any], by: str, *, rented: bool = False
 ) -> None:
-    """Store a fit that waits. Raises AlreadyFitting."""
+    """Store a fit that waits; one that is `rented` runs elsewhere, and nobody here claims it. Raises AlreadyFitting."""
     await connection.execute(
-        "INSERT INTO training_fit (tenant_id, id, set_id, task, requested_by) VALUES (current_tenant(), %s, %s, %s, %s)",
-        [identity, set_id, Jsonb(task), by],
+        "INSERT INTO training_fit (tenant_id, id, set_id, task, requested_by, rented) VALUES (current_tenant(), %s, %s, %s, %s, %s)",
+        [identity, set_id, Jsonb(task), by, rented],
+    )
+
+
+async def note_rented(connection: AsyncConnection, identity: UUID, progress: tuple[str, int, int]) -> None:
+    """Write down how far a rented fit is."""
+    await connection.execute(
+        """
+        UPDATE training_fit SET state = 'running', stage = %s, done = %s, total = %s, leased_until = 'infinity',
+            started_at = coalesce(started_at, now())
+        WHERE tenant_id = current_tenant() AND id = %s AND rented AND state IN ('waiting', 'running')
+        """,
+        [*progress, identity],
+    )
+
+
+async def end_rented(
+    connection: AsyncConnection, identity: UUID, state: str, *, en: str = "", zh: str = ""
+) -> Row | None:
+    """Write down what became of a rented fit and return it; None if it has ended before."""
+    return await one(
+        connection,
+        """
+        UPDATE training_fit SET state = %s, reason_en = %s, reason_zh = %s, ended_at = now()
+        WHERE tenant_id = current_tenant() AND id = %s AND rented AND state IN ('waiting', 'running')
+        RETURNING id, set_id, task, requested_by
+        """,
+        [state, en, zh, identity],
     )
 
 
@@ -215,7 +242,8 @@ async def claim_fit(connection: AsyncConnection, owner: UUID, lease_s: float) ->
             total = 0, started_at = now(), leased_until = now() + make_interval(secs => %(lease)s)
         WHERE tenant_id = current_tenant() AND id = (
             SELECT f.id FROM training_fit f
-            WHERE f.tenant_id = current_tenant() AND (f.state = 'waiting' OR f.state = 'running' AND f.leased_until < now())
+            WHERE f.tenant_id = current_tenant() AND NOT f.rented
+                AND (f.state = 'waiting' OR f.state = 'running' AND f.leased_until < now())
             ORDER BY f.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING id, set_id, task, requested_by
         """,

@@ -9,24 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
-
-from cloud.core.db import AsyncConnection, Database
+from cloud.core.db import Database
 from cloud.core.errors import Problem
 from cloud.core.principal import TenantScope
 from cloud.core.rows import Row
-from cloud.quality.service import picture_content
 from cloud.training import child, store
-from cloud.training.selection import Chosen, Use
+from cloud.training.orders import files_of, keep_version, order_of
 from cloud.training.service import Training
 from models.errors import ModelError
-from models.task import FitTask, Shown
+from models.task import FitTask
 from protocols.errors import SunmaoError
 from protocols.text import Text
 
@@ -35,12 +31,8 @@ _BEAT_S = 0.5
 _LEASE_S = 30.0
 _MOST_ATTEMPTS = 2
 _FORGET_S = 3600.0
-_USES: tuple[Use, ...] = ("learn", "held_good", "held_bad")
 
 _GIVEN_UP = Text("the server stopped twice while it fitted; ask for it again", "训练期间服务器两次中断；请重新发起训练")
-_PICTURE_GONE = Text(
-    "a picture was removed after the fit was asked for; ask for it again", "发起训练后有图片被删除；请重新发起训练"
-)
 _UNEXPECTED = Text("the fault is ours and has been logged", "系统故障，已记录")
 
 _log = logging.getLogger(__name__)
@@ -114,45 +106,19 @@ class _Fitting:
             await self._end(claimed["id"], "failed", _UNEXPECTED)
 
     async def _fit(self, claimed: Row) -> None:
-        identity, task = claimed["id"], claimed["task"]
-        chosen = msgspec.convert(task["pictures"], list[Chosen])
+        task = claimed["task"]
         with TemporaryDirectory(prefix="sunmao-fit-") as name:
             folder = Path(name)
             async with self._db.tenant(self._scope) as connection:
-                await self._lay_out(connection, claimed["set_id"], chosen, folder)
-                before = await store.select_bundle(connection, UUID(task["parent"])) if task["parent"] else None
-            if before:
-                (folder / "before.toml").write_bytes(before["card"])
-                (folder / "before.onnx").write_bytes(before["onnx"])
-            learn, good, bad = ([Shown(one.digest, one.part) for one in chosen if one.use == use] for use in _USES)
-            order = FitTask(task["recipe"], learn, good, bad, before=before is not None)
-            figures = (await self._run(identity, order, folder))["fitted"]
-            card, onnx = (folder / "card.toml").read_bytes(), (folder / "model.onnx").read_bytes()
+                async for file, content in files_of(connection, claimed["set_id"], task):
+                    (folder / file).write_bytes(content)
+            figures = (await self._run(claimed["id"], order_of(task), folder))["fitted"]
+            files = (folder / "card.toml").read_bytes(), (folder / "model.onnx").read_bytes()
         async with self._db.tenant(self._scope) as connection:
-            signed = await self._training.signer.sign(connection, self._scope.tenant_id, card, onnx)
-            if not await store.end_fit(connection, identity, self._owner, "done"):
+            if not await store.end_fit(connection, claimed["id"], self._owner, "done"):
                 raise _Ended
-            row = signed._asdict() | {
-                "id": identity,
-                "set_id": claimed["set_id"],
-                "parent_id": task["parent"],
-                "number": task["number"],
-                "digest": sha256(signed.checksums).hexdigest(),
-                "figures": figures,
-                "created_by": claimed["requested_by"],
-            }
-            await store.insert_version(connection, row)
-
-    async def _lay_out(self, connection: AsyncConnection, set_id: UUID, chosen: list[Chosen], folder: Path) -> None:
-        """Write the pictures into the folder under their digests; raises TaskFailed if one is gone."""
-        for one in chosen:
-            if one.inspection:
-                content = await picture_content(connection, UUID(one.inspection))
-            else:
-                content = await store.select_content(connection, set_id, one.digest, small=False)
-            if content is None or sha256(content).hexdigest() != one.digest:
-                raise child.TaskFailed(_PICTURE_GONE)
-            (folder / one.digest).write_bytes(content)
+            signed = await self._training.signer.sign(connection, self._scope.tenant_id, *files)
+            await keep_version(connection, claimed, signed, figures)
 
     async def _run(self, identity: UUID, order: FitTask, folder: Path) -> dict[str, Any]:
         """Return what the child says came out; meanwhile the lease is kept and the progress written down."""

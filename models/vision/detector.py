@@ -29,15 +29,18 @@ class Finding(NamedTuple):
 class Detector:
     """A verified bundle, ready to run."""
 
-    def __init__(self, bundle: Bundle, way: Way = Way()) -> None:  # noqa: B008 - it cannot change
-        """Open the model; raises InputError if it is not for pictures, BundleRefused if the runtime cannot open it."""
+    def __init__(self, bundle: Bundle, way: Way = Way(), *, strict: bool = False) -> None:  # noqa: B008 - it cannot change
+        """Open the model; raises InputError if it is not for pictures, BundleRefused if the runtime cannot open it.
+
+        `strict`: see `models.session.open_session`.
+        """
         if bundle.card.task != "inspect":
             name = bundle.card.name
             raise InputError("task", f"{name} does not inspect pictures", f"{name} 不是图片检测模型")
         self.card = bundle.card
         self.digest = bundle.digest
         self.side = bundle.card.input[0].shape[0]
-        self._session = open_session(bundle.onnx, way)
+        self._session = open_session(bundle.onnx, way, strict=strict)
 
     def inspect(self, grey: Grey) -> Finding:
         """Return the finding on a picture of side x side pixels (see `pictures.fit_to`).

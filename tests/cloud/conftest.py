@@ -186,6 +186,7 @@ def cloud_url(cloud_app: FastAPI) -> Iterator[str]:
         httpx.get(f"{url}/readyz", timeout=20).raise_for_status()
         yield url
     finally:
+        cloud_app.state.telemetry.end_streams()
         server.should_exit = True
         thread.join()
         listening.close()

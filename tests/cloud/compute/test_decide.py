@@ -106,6 +106,14 @@ def test_the_price_is_that_of_the_hours_it_runs_in() -> None:
     assert plan.cost == pytest.approx(10)
 
 
+def test_nobody_waits_where_waiting_saves_nothing() -> None:
+    for minutes in range(0, 1440, 7):
+        now = NOW + timedelta(minutes=minutes, seconds=minutes % 60, microseconds=minutes * 37)
+        wanted = task(needs={"work_s": 33.14}, limits={"deadline": now + timedelta(hours=5)})
+        (plan,) = decide(wanted, [offer(prices=(Price(0, 36.0),))], now).plans
+        assert plan.begin == now
+
+
 def test_carbon_counts_as_much_as_the_plant_says() -> None:
     dirty = offer("dirty", price=10.0, kw=1.0, pue=1.5, grid_kg_per_kwh=0.55)
     green = offer("green", price=10.5, kw=1.0, pue=1.2, grid_kg_per_kwh=0.55, green_share=0.8)

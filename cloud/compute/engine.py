@@ -1,0 +1,111 @@
+"""What runs a job on a machine: the adapter interface, and the engine that is always there, a contained local process.
+
+An engine runs `models.task_child` on a folder that holds `task.json` and its files, hands on what the child says, and kills it
+when told. What runs by Slurm, Kubernetes or SkyPilot is one more class with the same `run`: the folder has to be where the
+child is, its lines have to come back, and cancelling has to end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+Heard = Callable[[dict[str, Any]], None]
+"""Called with every line the child says but its last word; see `models.task_child`."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Outcome(NamedTuple):
+    """What became of a run: what came out, or the child's own words why not, or neither - it just ended, by `code`."""
+
+    result: dict[str, Any] | None
+    failed: dict[str, str] | None
+    code: int
+
+
+class Engine(Protocol):
+    """Runs the child on a folder."""
+
+    async def run(self, folder: Path, provider: str, heard: Heard) -> Outcome:
+        """Run to the end; cancelled, kill the child."""
+
+    def cpu_ms(self) -> int:
+        """Return the computing time used so far by what runs now, in ms."""
+
+
+class LocalProcess:
+    """The child as a process of this machine: without a network where the system allows that, in the folder, not as our child's heir."""
+
+    def __init__(self) -> None:
+        self._prefix = _without_network()
+        self._child: Process | None = None
+
+    @property
+    def contained(self) -> bool:
+        """Whether the child has no network."""
+        return bool(self._prefix)
+
+    async def run(self, folder: Path, provider: str, heard: Heard) -> Outcome:
+        """Run the child on `folder`."""
+        command = [*self._prefix, sys.executable, "-P", "-m", "models.task_child", str(folder), provider]
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL")}
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env=kept, limit=1 << 24
+        )
+        self._child = child
+        try:
+            result, failed = await _listen(child, heard)
+            return Outcome(result, failed, await child.wait())
+        finally:
+            self._child = None
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+            if child.stdin:
+                child.stdin.close()
+
+    def cpu_ms(self) -> int:
+        """Return the computing time of the child and of what it has started, in ms."""
+        return _cpu_ms(self._child.pid) if self._child else 0
+
+
+async def _listen(child: Process, heard: Heard) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
+    result, failed = None, None
+    async for line in child.stdout:
+        said = msgspec.json.decode(line)
+        if "failed" in said:
+            failed = said["failed"]
+        elif said.keys() & {"stage", "checkpoint", "chip"}:
+            heard(said)
+        else:
+            result = said
+    return result, failed
+
+
+def _cpu_ms(pid: int) -> int:
+    """Return user and system time of a process and of its children that have ended; see proc(5)."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15]) * 1000 // _TICKS
+    return 0
+
+
+def _without_network() -> list[str]:
+    """Return the command that starts another one in a network namespace of its own; empty where that is not allowed."""
+    unshare = shutil.which("unshare")
+    for options in (["--net"], ["--net", "--map-root-user"]):
+        if unshare and subprocess.run([unshare, *options, "true"], capture_output=True, check=False).returncode == 0:
+            return [unshare, *options, "--"]
+    return []

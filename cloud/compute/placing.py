@@ -1,0 +1,308 @@
+"""Where a job goes: a quote before anything is spent, the money reserved, the job placed - and placed anew if it breaks.
+
+What a job may cost at most is reserved when it is asked for: twice what the plan says, and never more than the budget. It is
+stopped where that is used up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from cloud.billing.service import YUAN, Billing, Held, programmes
+from cloud.compute import store
+from cloud.compute.decide import Decision, decide
+from cloud.compute.decide import Plan as Planned
+from cloud.compute.offers import ALIVE_S, decided_by
+from cloud.compute.schemas import JobRequest, Plan, Quote, Rejection
+from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Task, Weights
+from cloud.core import audit
+from cloud.core.audit import canonical
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Conflict, Invalid
+from cloud.core.listen import announce
+from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
+from cloud.training.service import Training
+from models.task import FitTask, InspectTask
+from protocols.text import Text
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Inputs of one job."""
+MOST_OPEN = 50
+"""Jobs of a company that wait or run."""
+_SHOWN = 20
+_RESERVE = 2.0
+# Reference seconds, until the company's own jobs tell better: measured with 512 x 512 pictures on the reference machine.
+_BASE_S = {"fit": 20.0, "inspect": 3.0}
+_ITEM_S = {"fit": 0.45, "inspect": 0.05}
+_MEMORY_GB = {"fit": 3.0, "inspect": 2.0}
+_TOO_LARGE = Text(
+    f"The pictures are more than {MOST_BYTES >> 20} MiB together; make a smaller set.",
+    f"图片总量超过 {MOST_BYTES >> 20} MiB，请缩小图片集。",
+)
+_NO_VERSION = Text("Say which model inspects: version_id.", "请用 version_id 指定检测所用的模型。")
+_NOT_NOW = Text("This offer will not do now; ask for a new quote.", "该算力目前不可用，请重新询价。")
+_TOO_MANY = Text(
+    f"A company has at most {MOST_OPEN} jobs that wait or run; wait for one.",
+    f"每个企业最多同时有 {MOST_OPEN} 个未完成的作业，请稍候。",
+)
+
+
+class _Wanted(NamedTuple):
+    """A job before it has a place: what it needs, what the child is asked, and with which files; `fit` is the training's."""
+
+    name: str
+    task: Task
+    orders: FitTask | InspectTask
+    files: dict[str, bytes]
+    subject: dict[str, Any]
+
+
+class Placing:
+    """Quotes, and jobs on their way to an offer."""
+
+    def __init__(self, db: Database, billing: Billing, training: Training) -> None:
+        self._db, self._billing, self._training = db, billing, training
+
+    async def quote(self, principal: Principal, body: JobRequest) -> Quote:
+        """Return what every offer would come to; nothing is reserved. Raises NotFound, Invalid."""
+        if body.kind == "fit":
+            counts = await self._training.counts(principal.scope, body.set_id)
+            items = counts.learn + counts.held_good + counts.held_defect
+            size = (await self._training.picture_set(principal.scope, body.set_id)).bytes
+        async with self._db.tenant(principal.scope) as connection:
+            if body.kind == "inspect":
+                _, orders, files = await self._inspection(connection, body)
+                items, size = len(orders.pictures), sum(map(len, files.values()))
+            task = await self._task(connection, body, items, size)
+            decision = decide(task, [decided_by(row) for row in await _offers(connection)], datetime.now(UTC))
+        return Quote(
+            work_s=task.needs.work_s,
+            plans=[Plan(**_told(plan)) for plan in decision.plans[:_SHOWN]],
+            rejected=[
+                Rejection(code=each.code, reason_en=each.reason.en, reason_zh=each.reason.zh)
+                for each in decision.rejected[:_SHOWN]
+            ],
+            nearest=decision.nearest.code if decision.nearest else None,
+        )
+
+    async def submit(self, principal: Principal, body: JobRequest) -> UUID:
+        """Reserve what the job may cost and place it at the best offer, or the one named; returns its id.
+
+        Raises NotFound, Invalid - no offer will do: the nearest and what it lacks; too little money - and Conflict.
+        """
+        async with self._db.tenant(principal.scope) as connection:
+            if await store.count_open(connection) >= MOST_OPEN:
+                raise Conflict(_TOO_MANY)
+            wanted = await self._wanted(connection, principal, body)
+            offers = {row["code"]: row for row in await _offers(connection)}
+            decision = decide(wanted.task, [decided_by(row) for row in offers.values()], datetime.now(UTC))
+            plan = _chosen(decision, body.offer)
+            offer = offers[plan.code]
+            held = await self._held(connection, principal.scope, wanted.task, plan, offer)
+            await self._billing.reserve(connection, held)
+            files = {name: (hashlib.sha256(content).hexdigest(), content) for name, content in wanted.files.items()}
+            row = {
+                "id": held.job_id,
+                "provider_id": offer["tenant_id"],
+                "customer": (await store.select_company(connection))["name"],
+                "name": wanted.name,
+                "kind": body.kind,
+                "subject": wanted.subject,
+                "task": msgspec.to_builtins(wanted.task),
+                "orders": msgspec.to_builtins(wanted.orders),
+                "digest": digest_of(wanted.orders, {name: digest for name, (digest, _) in files.items()}),
+                "decision": [_decided(decision, plan.code)],
+                "offer_id": offer["id"],
+                "not_before": plan.begin,
+                "deadline": body.deadline,
+                "held": stored(held),
+                "cap": held.total,
+                "submitted_by": principal.actor,
+            }
+            await store.insert_job(connection, row, files)
+            await announce(connection, offer["id"])
+            after = {"kind": body.kind, "offer": plan.code, "reserved": held.total / YUAN, "subject": wanted.subject}
+            await audit.record(connection, principal.actor, "job.submit", str(held.job_id), after=after)
+        return held.job_id
+
+    async def place_again(self, connection: AsyncConnection, job: Row, share_left: float, held: Held) -> Text | None:
+        """Place a job that broke, or that nobody fetched, at another offer; returns why none will do.
+
+        One where it broke is taken again only if there is no other.
+        """
+        task = msgspec.convert(job["task"], Task)
+        needs = msgspec.structs.replace(task.needs, work_s=max(task.needs.work_s * share_left, 1.0))
+        limits = msgspec.structs.replace(task.limits, budget=held.total / YUAN)
+        task, now = msgspec.structs.replace(task, needs=needs, limits=limits), datetime.now(UTC)
+        every = await _offers(connection)
+        fresh = [row for row in every if row["id"] not in job["broken_at"]]
+        decision = Decision([], [], None)
+        for offers in (fresh, every):
+            decision = decide(task, [decided_by(row) for row in offers], now)
+            if decision.plans:
+                plan = decision.plans[0]
+                (offer,) = [row for row in offers if row["code"] == plan.code]
+                change = {
+                    "state": "queued",
+                    "offer_id": offer["id"],
+                    "provider_id": offer["tenant_id"],
+                    "not_before": plan.begin,
+                    "placed_at": now,
+                    "decision": [*job["decision"], _decided(decision, plan.code)],
+                }
+                await store.move_files(connection, job["id"], offer["tenant_id"])
+                await store.change_job(connection, job["id"], change)
+                await announce(connection, offer["id"])
+                return None
+        return none_will_do(decision)
+
+    async def _wanted(self, connection: AsyncConnection, principal: Principal, body: JobRequest) -> _Wanted:
+        orders: FitTask | InspectTask
+        subject: dict[str, Any] = {"set_id": str(body.set_id)}
+        if body.kind == "fit":
+            fit = await self._training.rented.fit(connection, principal, body.set_id)
+            name, orders, files = fit.name, fit.order, fit.files
+            subject["fit_id"] = str(fit.id)
+            items = len(fit.order.learn) + len(fit.order.held_good) + len(fit.order.held_bad)
+        else:
+            name, orders, files = await self._inspection(connection, body)
+            subject["version_id"] = str(body.version_id)
+            items = len(orders.pictures)
+        size = sum(map(len, files.values()))
+        if size > MOST_BYTES:
+            raise Invalid(_TOO_LARGE)
+        return _Wanted(name, await self._task(connection, body, items, size), orders, files, subject)
+
+    async def _inspection(
+        self, connection: AsyncConnection, body: JobRequest
+    ) -> tuple[str, InspectTask, dict[str, bytes]]:
+        if body.version_id is None:
+            raise Invalid(_NO_VERSION)
+        return await self._training.rented.inspection(connection, body.version_id, body.set_id)
+
+    async def _task(self, connection: AsyncConnection, body: JobRequest, items: int, size: int) -> Task:
+        """Return the task as the decision takes it; what it takes is learnt from the company's last jobs of the kind."""
+        known = await store.pace(connection, body.kind)
+        each_s = _ITEM_S[body.kind]
+        if known:
+            each_s = max(seconds - _BASE_S[body.kind] for _, seconds in known) / max(min(n for n, _ in known), 1)
+            each_s = max(each_s, _ITEM_S[body.kind] / 10)
+        vouchers = await self._billing.vouchers.usable(connection) if body.use_voucher else []
+        applicant = ApplicantOfVouchers()
+        if vouchers:
+            applicant = ApplicantOfVouchers(
+                kind=vouchers[0].applicant,
+                programmes={each.programme: 0.0 for each in vouchers},
+                left={each.programme: each.left or 0.0 for each in vouchers},
+                affiliates=tuple({name for each in vouchers for name in each.affiliates}),
+            )
+        return Task(
+            name="job",
+            kind=body.kind,
+            needs=Needs(
+                work_s=round(_BASE_S[body.kind] + each_s * items, 3),
+                memory_gb=_MEMORY_GB[body.kind],
+                chips=("cpu",) if body.kind == "fit" else (),  # fitting is done by NumPy
+                input_bytes=size,
+            ),
+            limits=Limits(
+                deadline=body.deadline, budget=float(body.budget), regions=tuple(body.regions), privacy=body.privacy
+            ),
+            weights=Weights(carbon=body.carbon),
+            applicant=applicant,
+        )
+
+    async def _held(
+        self, connection: AsyncConnection, scope: TenantScope, task: Task, plan: Planned, offer: Row
+    ) -> Held:
+        """Return what is to be reserved for a plan, and from which voucher."""
+        cap = min(int(task.limits.budget * YUAN), int(plan.cost * _RESERVE * YUAN))
+        held = Held(uuid7(), scope.tenant_id, cap)
+        if plan.subsidy <= 0:
+            return held
+        terms = offer["terms"]
+        usable = await self._billing.spendable(connection, terms["chip_origin"], task.kind, offer["provider"])
+        voucher = next((each for each in usable if each.programme == plan.programme), None)
+        if voucher is None:
+            return held
+        part = self._billing.voucher_hold(programmes()[voucher.programme], voucher.share / 1_000_000, cap, voucher.free)
+        return held._replace(
+            cash=cap - part,
+            voucher=part,
+            voucher_id=voucher.id,
+            programme=voucher.programme,
+            share=voucher.share,
+        )
+
+
+def digest_of(orders: FitTask | InspectTask, files: dict[str, str]) -> str:
+    """Return what a task is known by: SHA-256 of what the child is asked and of every input's digest."""
+    text = canonical([msgspec.to_builtins(orders), sorted(files.items())])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stored(held: Held) -> dict[str, Any]:
+    """Return what is reserved as it is stored with a job."""
+    return {
+        name: str(value) if isinstance(value, UUID) else value
+        for name, value in held._asdict().items()
+        if name not in ("job_id", "customer_id")
+    }
+
+
+def held_of(job: Row) -> Held:
+    """Return what is reserved for a job."""
+    found = job["held"]
+    voucher = UUID(found["voucher_id"]) if found["voucher_id"] else None
+    return Held(job["id"], job["customer_id"], **found | {"voucher_id": voucher})
+
+
+def none_will_do(decision: Decision) -> Text:
+    """Return why no offer will do, naming the one that lacks least."""
+    nearest = decision.nearest
+    if nearest is None:
+        return Text("There is no offer.", "没有可用的算力。")
+    return Text(
+        f"No offer will do. Nearest is {nearest.code}: {nearest.reason.en}.",
+        f"没有可用的算力。最接近的是 {nearest.code}：{nearest.reason.zh}。",
+    )
+
+
+async def _offers(connection: AsyncConnection) -> list[Row]:
+    return await store.select_offers(connection, ALIVE_S)
+
+
+def _chosen(decision: Decision, code: str | None) -> Planned:
+    if not decision.plans:
+        raise Invalid(none_will_do(decision))
+    if code is None:
+        return decision.plans[0]
+    plan = next((each for each in decision.plans if each.code == code), None)
+    if plan is None:
+        raise Conflict(_NOT_NOW)
+    return plan
+
+
+def _told(plan: Planned) -> dict[str, Any]:
+    return {name: value for name, value in plan._asdict().items() if name != "objective"}
+
+
+def _decided(decision: Decision, chosen: str) -> dict[str, Any]:
+    """Return a decision as it is kept with the job and shown in its receipt."""
+    shown = [each for each in decision.plans if each.code == chosen or each in decision.plans[:_SHOWN]]
+    return {
+        "at": datetime.now(UTC).isoformat(),
+        "chosen": chosen,
+        "plans": [each._asdict() | {"begin": each.begin.isoformat()} for each in shown],
+        "rejected": [
+            {"code": each.code, "reason_en": each.reason.en, "reason_zh": each.reason.zh}
+            for each in decision.rejected[:_SHOWN]
+        ],
+    }

@@ -1,0 +1,153 @@
+"""The door of the compute domain.
+
+offers = await compute.desk.offers(scope)                -> list[Offer]; made = await compute.desk.open(principal, terms)
+quote = await compute.placing.quote(principal, body)     -> Quote: what every offer would come to; nothing is spent
+job = await compute.submit(principal, body)              -> Job: the money is reserved, the job placed
+page = await compute.jobs(scope)                         -> list[Job]; detail = await compute.job(scope, job_id)
+job = await compute.cancel(principal, job_id)            -> Job
+text = await compute.receipt(scope, job_id)              -> what `receipt.verify` proves, anywhere
+
+What workers ask and say goes through `compute.running`.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cloud.billing.service import YUAN, Billing
+from cloud.compute import store
+from cloud.compute.ending import Ender
+from cloud.compute.metering import public_text
+from cloud.compute.offers import OfferDesk
+from cloud.compute.placing import Placing
+from cloud.compute.running import Running
+from cloud.compute.schemas import Attempt, Job, JobDetail, JobRequest
+from cloud.core import audit
+from cloud.core.audit import canonical
+from cloud.core.db import AsyncConnection, Database
+from cloud.core.errors import Conflict, NotFound
+from cloud.core.listen import Listener
+from cloud.core.principal import Principal, TenantScope
+from cloud.core.rows import Row
+from cloud.core.settings import Secrets
+from cloud.notify.service import Notify
+from cloud.training.service import Training
+from protocols.text import Text
+
+_PAGE = 100
+_ENDED = Text("This job has ended.", "该作业已结束。")
+_RUNS = Text("The receipt is signed when the job has ended.", "凭据在作业结束后签发。")
+
+
+class Compute:
+    """Rented computing, from the offer to the receipt."""
+
+    def __init__(
+        self, db: Database, listener: Listener, keys: Secrets, billing: Billing, doors: tuple[Training, Notify]
+    ) -> None:
+        training, notify = doors
+        self._db, self._billing = db, billing
+        self.desk = OfferDesk(db, keys)
+        self.placing = Placing(db, billing, training)
+        self._ender = Ender(billing, training, notify, self.placing, keys)
+        self.running = Running(db, listener, training, self._ender)
+
+    @property
+    def public_key(self) -> str:
+        """The key that receipts are verified with, base64."""
+        return public_text(self._ender.key)
+
+    async def submit(self, principal: Principal, body: JobRequest) -> Job:
+        """Reserve and place a job; raises as `Placing.submit`."""
+        identity = await self.placing.submit(principal, body)
+        return (await self.job(principal.scope, identity)).job
+
+    async def jobs(self, scope: TenantScope, before: UUID | None = None, *, own: bool = True) -> list[Job]:
+        """Return the company's jobs, or with `own` False those at its offers; newest first, 100 at a time."""
+        async with self._db.tenant(scope) as connection:
+            return [_seen(row) for row in await store.select_jobs(connection, _PAGE, before, own=own)]
+
+    async def job(self, scope: TenantScope, identity: UUID) -> JobDetail:
+        """Return a job with its decisions, attempts, rows and outputs; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            row = await _job(connection, identity)
+            attempts = await store.select_attempts(connection, identity)
+            outputs = await store.select_files(connection, identity, ["output"])
+        return JobDetail(
+            job=_seen(row),
+            decisions=row["decision"],
+            attempts=[_attempt(each) for each in attempts],
+            charges=await self._billing.charges(scope, identity),
+            outputs=[each["name"] for each in outputs],
+        )
+
+    async def cancel(self, principal: Principal, identity: UUID) -> Job:
+        """Let a job end; raises NotFound for another's, Conflict if it has ended."""
+        async with self._db.tenant(principal.scope) as connection:
+            row = await _job(connection, identity, lock=True)
+            if not row["own"]:
+                raise NotFound
+            if row["state"] not in ("queued", "running"):
+                raise Conflict(_ENDED)
+            await self._ender.cancel(connection, row)
+            await audit.record(connection, principal.actor, "job.cancel", str(identity))
+        return (await self.job(principal.scope, identity)).job
+
+    async def output(self, scope: TenantScope, identity: UUID, name: str) -> bytes:
+        """Return a file that came out of a job; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            await _job(connection, identity)
+            content = await store.select_content(connection, identity, "output", name)
+        if content is None:
+            raise NotFound
+        return content
+
+    async def receipt(self, scope: TenantScope, identity: UUID) -> str:
+        """Return the signed receipt of an ended job as a file; raises NotFound, Conflict before the end."""
+        async with self._db.tenant(scope) as connection:
+            await _job(connection, identity)
+            row = await store.select_receipt(connection, identity)
+        if row is None or row["receipt"] is None:
+            raise Conflict(_RUNS)
+        return canonical({"receipt": row["receipt"], "signature": row["signature"]}) + "\n"
+
+    async def beats(self, scope: TenantScope, identity: UUID, number: int) -> str:
+        """Return the chain of beats of an attempt as JSON lines; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            await _job(connection, identity)
+            rows = await store.select_beats(connection, identity, number)
+        if not rows:
+            raise NotFound
+        return "".join(canonical(row) + "\n" for row in rows)
+
+
+async def _job(connection: AsyncConnection, identity: UUID, *, lock: bool = False) -> Row:
+    row = await store.select_job(connection, identity, lock=lock)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _seen(row: Row) -> Job:
+    chosen = row["decision"][-1]["chosen"]
+    (plan,) = [each for each in row["decision"][-1]["plans"] if each["code"] == chosen]
+    return Job(
+        **{name: row[name] for name in Job.model_fields if name in row and name not in ("cap", "cost", "subsidy")},
+        **{name: row[name] / YUAN for name in ("cap", "cost", "subsidy")},
+        cancelling=row["cancel"],
+        code=chosen,
+        provider=plan["provider"],
+    )
+
+
+def _attempt(row: Row) -> Attempt:
+    return Attempt(
+        **{
+            name: row[name]
+            for name in ("number", "code", "provider", "state", "chip", "beats", "started_at", "ended_at")
+        },
+        used_s=row["used_ms"] / 1000,
+        billable_s=row["billable_ms"] / 1000,
+        lost_s=row["lost_ms"] / 1000,
+        saved=row["checkpoint"]["done"] if row["checkpoint"] else 0,
+    )

@@ -1,0 +1,19 @@
+"""Looks after jobs whose worker is silent; any number of processes may do so on one database."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cloud.compute import store
+from cloud.compute.running import PATIENCE_S
+from cloud.compute.service import Compute
+from cloud.core.db import Database
+from cloud.core.upkeep import keep_up
+
+_EVERY_S = 1.0
+
+
+async def keep_running(db: Database, compute: Compute) -> None:
+    """Take jobs elsewhere whose lease has run out, until cancelled."""
+    troubled = partial(store.customers_in_trouble, patience_s=PATIENCE_S)
+    await keep_up(db, troubled, compute.running.rescue, _EVERY_S, "silent workers cannot be looked after")
