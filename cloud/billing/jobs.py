@@ -297,7 +297,8 @@ def _credit(held: Held, first: Row, last: Row, amount: int) -> Row:
         "cost": 0,
         "billed": -amount,
         "voucher_id": held.voucher_id,
-        "facts": {"programme": held.programme, "share": held.share / _MILLION},
+        "facts": {name: first["facts"].get(name, "") for name in ("job", "provider", "code", "region")}
+        | {"programme": held.programme, "share": held.share / _MILLION},
     }
 
 

@@ -31,7 +31,7 @@ from cloud.core.access import PUBLIC, Admin, Reader, WorkerCaller
 
 router = APIRouter(prefix="/api/v1/compute", tags=["compute"])
 
-UPLOADS = {"/api/v1/compute/work/files": MOST_FILE_BYTES}
+UPLOADS = {"/api/v1/compute/worker/files": MOST_FILE_BYTES}
 """Paths that take more than a body usually may have."""
 MOST_WAIT_S = 20.0
 
@@ -134,13 +134,13 @@ async def get_platform_key(compute: ComputeDoor) -> dict[str, str]:
     return {"public_key": compute.public_key}
 
 
-@router.post("/work/hello")
+@router.post("/worker/hello")
 async def greet(worker: WorkerCaller, compute: ComputeDoor, body: Hello) -> Welcome:
     """A worker starts: its key, and what its probe has found."""
     return await compute.desk.hello(worker, body)
 
 
-@router.post("/work/lease", response_model=None, responses={200: {"model": Lease}, **_NONE})
+@router.post("/worker/lease", response_model=None, responses={200: {"model": Lease}, **_NONE})
 async def lease_job(
     request: Request,
     worker: WorkerCaller,
@@ -152,7 +152,7 @@ async def lease_job(
     return found if found else Response(status_code=204)
 
 
-@router.post("/work/beats")
+@router.post("/worker/beats")
 async def acknowledge_beat(
     worker: WorkerCaller, compute: ComputeDoor, job_id: UUID, attempt: Number, body: BeatRequest
 ) -> Ack:
@@ -160,7 +160,7 @@ async def acknowledge_beat(
     return await compute.running.beat(worker, job_id, attempt, body)
 
 
-@router.get("/work/files", response_class=Response, responses=_BYTES)
+@router.get("/worker/files", response_class=Response, responses=_BYTES)
 async def fetch_file(
     worker: WorkerCaller,
     compute: ComputeDoor,
@@ -175,7 +175,7 @@ async def fetch_file(
     return Response(content, media_type="application/octet-stream")
 
 
-@router.put("/work/files")
+@router.put("/worker/files")
 async def keep_file(
     request: Request,
     worker: WorkerCaller,
@@ -190,7 +190,7 @@ async def keep_file(
     return await compute.running.put(worker, job_id, attempt, (kind, name, await request.body()))
 
 
-@router.post("/work/end")
+@router.post("/worker/end")
 async def end_attempt(worker: WorkerCaller, compute: ComputeDoor, job_id: UUID, attempt: Number, body: Ending) -> Ended:
     """An attempt is over: done, failed by the job's own fault, stopped as asked, or broken by the worker's."""
     return await compute.running.end(worker, job_id, attempt, body)

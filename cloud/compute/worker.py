@@ -48,7 +48,7 @@ class Worker:
         self._folder, self._engine = folder, engine
         self._key = _own_key(folder)
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.AsyncClient(base_url=f"{url.rstrip('/')}/api/v1/compute/work", headers=headers, timeout=30)
+        self._http = httpx.AsyncClient(base_url=f"{url.rstrip('/')}/api/v1/compute/worker", headers=headers, timeout=30)
         self._provider = ""
         self.welcome: Welcome | None = None
 

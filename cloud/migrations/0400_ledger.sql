@@ -51,8 +51,10 @@ BEGIN
         EXECUTE format('CREATE POLICY door ON %I TO sunmao_door USING (true) WITH CHECK (true)', target);
     END LOOP;
 END $$;
-CREATE POLICY tenant_only ON ledger_account TO sunmao_app USING (tenant_id = current_tenant());
-CREATE POLICY tenant_only ON ledger_transfer TO sunmao_app USING (current_tenant() IN (debit_tenant, credit_tenant));
+CREATE POLICY tenant_only ON ledger_account TO sunmao_app USING (tenant_id = current_tenant())
+    WITH CHECK (tenant_id = current_tenant());
+CREATE POLICY tenant_only ON ledger_transfer TO sunmao_app USING (current_tenant() IN (debit_tenant, credit_tenant))
+    WITH CHECK (current_tenant() IN (debit_tenant, credit_tenant));
 DO $$ BEGIN
     PERFORM limit_to_reach('ledger_account', '(SELECT reaches_company())');
     PERFORM limit_to_reach('ledger_transfer', '(SELECT reaches_company())');
@@ -202,7 +204,7 @@ CREATE TABLE voucher_pool (
 ALTER TABLE voucher_pool ENABLE ROW LEVEL SECURITY;
 ALTER TABLE voucher_pool FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_only ON voucher_pool TO sunmao_app USING (current_tenant() IS NOT NULL)
-    WITH CHECK ((SELECT operates_market()));
+    WITH CHECK (current_tenant() IS NOT NULL AND (SELECT operates_market()));
 GRANT SELECT, INSERT, UPDATE ON voucher_pool TO sunmao_app;
 DO $$ BEGIN PERFORM limit_to_reach('voucher_pool'); END $$;
 

@@ -24,9 +24,8 @@ CREATE TABLE compute_offer (
 CREATE INDEX ON compute_offer (tenant_id);
 ALTER TABLE compute_offer ENABLE ROW LEVEL SECURITY;
 ALTER TABLE compute_offer FORCE ROW LEVEL SECURITY;
-CREATE POLICY seen ON compute_offer FOR SELECT TO sunmao_app
-    USING (current_tenant() IS NOT NULL AND (closed_at IS NULL OR tenant_id = current_tenant()));
-CREATE POLICY tenant_only ON compute_offer TO sunmao_app USING (tenant_id = current_tenant())
+CREATE POLICY tenant_only ON compute_offer TO sunmao_app
+    USING (tenant_id = current_tenant() OR (closed_at IS NULL AND current_tenant() IS NOT NULL))
     WITH CHECK (tenant_id = current_tenant());
 GRANT SELECT, INSERT, UPDATE ON compute_offer TO sunmao_app;
 DO $$ BEGIN PERFORM limit_to_reach('compute_offer'); END $$;

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from yoyo import get_backend, read_migrations
 
+from cloud.billing.service import YUAN, Billing, Held, Price, Work
 from cloud.core import audit, audit_chain
 from cloud.core.audit_chain import Verdict
 from cloud.core.db import Database, enter, prepare
@@ -29,6 +31,7 @@ from protocols.errors import ConfigError
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection
 from protocols.uplink.models import ModelsReport, StationModels
+from tests.cloud.billing.market import appoint, paid_in
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
 from tests.cloud.registry.bundles import Shelf, shelf
 from tests.cloud.sharing.pair import asked, granted, new_credit_code, registered
@@ -54,6 +57,12 @@ NO_ACT = {
     "POST /api/v1/uplink/models/part": "reads",
     "POST /api/v1/supplier-invitations/open": "reads; when it was first opened is kept with it",
     "POST /api/v1/suppliers/{supplier_id}/check": "reads over a grant, each with its receipt",
+    "POST /api/v1/compute/quotes": "reads",
+    "POST /api/v1/compute/worker/hello": "what an offer's probe has found, kept with it",
+    "POST /api/v1/compute/worker/lease": "an attempt, kept with its job",
+    "POST /api/v1/compute/worker/beats": "a chain of beats signed by both sides",
+    "PUT /api/v1/compute/worker/files": "kept with its job, and named by its receipt",
+    "POST /api/v1/compute/worker/end": "an attempt, kept with its job, and in its receipt",
     "POST /api/v1/training/pictures": "a picture, kept with who added it",
     "POST /api/v1/training/trials": "judges a picture, and keeps nothing",
     "POST /api/v1/agents/challenge": "a nonce that opens nothing by itself",
@@ -81,7 +90,7 @@ def models(tmp_path: Path, small_bundle: SignedBundle) -> Shelf:
 
 
 async def test_every_operation_that_changes_something_writes_an_entry(
-    new_company: NewCompany, db: Database, models: Shelf
+    new_company: NewCompany, db: Database, models: Shelf, owner_dsn: str
 ) -> None:
     company, partner = await new_company(), await new_company()
     ids = await _ids(company) | await _shared(company, partner, db)
@@ -105,6 +114,7 @@ async def test_every_operation_that_changes_something_writes_an_entry(
         station = ModelsReport([StationModels("camera-1", "0" * 64)])
         await agent.post("/uplink/models", station, token=True)
         await _fitted(company, db, models, UUID(ids["set_id"]), ids)
+        ids |= await _market(company, db, owner_dsn)
         walked = sorted(
             operations(await _document(company)),
             # Deletions last, and of what is within something before the thing itself.
@@ -120,6 +130,37 @@ async def test_every_operation_that_changes_something_writes_an_entry(
             assert answer.is_success, f"{name}: tell this test how to do it: {answer.text}"
             assert await _count(db, company) > before, f"{name} writes no entry into the audit log"
     assert not left, "no longer operations"
+
+
+async def _market(company: Company, db: Database, owner_dsn: str) -> dict[str, str]:
+    """Let the company run the market, have money in it, and have been billed for a job."""
+    appoint(owner_dsn, company)
+    code = await paid_in(company, company, db, 100)
+    (await company.http.post("/api/v1/billing/pools", json=BODIES["POST /api/v1/billing/pools"])).raise_for_status()
+    job, me = uuid4(), company.scope.tenant_id
+    async with db.tenant(company.scope) as connection:
+        held = Held(job, me, 10 * YUAN)
+        await Billing.reserve(connection, held)
+        start = datetime(2026, 2, 2, tzinfo=UTC)
+        work = Work(1, me, start, 3_600_000, (Price(0, 5.0),), "a job", {})
+        await Billing.settle(connection, held, work, more=False)
+    return {"billed_id": str(job), "credit_code": code}
+
+
+async def _applied(company: Company, ids: dict[str, str]) -> str:
+    """Return a new application for a voucher."""
+    body = BODIES["POST /api/v1/billing/vouchers"] | {"applicant": "one_person"}
+    return str((await company.http.post("/api/v1/billing/vouchers", json=body)).json()["id"])
+
+
+async def _living(company: Company) -> str:
+    """Return the id of an offer whose worker has just greeted."""
+    made = (await company.http.post("/api/v1/compute/offers", json=BODIES["POST /api/v1/compute/offers"])).json()
+    hello = {"public_key": "A" * 43 + "=", "provider": "CPUExecutionProvider", "speed": 1}
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    greeted = await company.http.post("/api/v1/compute/worker/hello", json=hello, headers=headers)
+    assert greeted.json()["proven"], greeted.text
+    return str(made["offer"]["id"])
 
 
 async def _fitted(company: Company, db: Database, models: Shelf, set_id: UUID, ids: dict[str, str]) -> None:
@@ -191,6 +232,27 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             path = path.replace("grant_id", "narrowed_id")
         case "POST /api/v1/sharing/requests/{request_id}/refusal":
             path = path.replace("request_id", "refused_id")
+        case (
+            "POST /api/v1/billing/applications/{voucher_id}/decision"
+            | "POST /api/v1/billing/vouchers/{voucher_id}/withdrawal"
+        ):
+            ids["voucher_id"] = await _applied(company, ids)
+        case "POST /api/v1/billing/vouchers":
+            return await company.http.post(path, json=BODIES[name] | {"applicant": "one_person"})
+        case "POST /api/v1/billing/deposits" | "POST /api/v1/billing/payouts":
+            account = {"credit_code": ids["credit_code"], "account": "cash"}
+            return await company.http.post(path, json=BODIES[name] | account)
+        case "POST /api/v1/billing/refunds":
+            return await company.http.post(path, json=BODIES[name] | {"job_id": ids["billed_id"]})
+        case "POST /api/v1/compute/jobs":
+            ids["offer_id"] = await _living(company)
+            answer = await company.http.post(path, json=_filled(BODIES[name], ids))
+            ids["job_id"] = answer.json()["id"]
+            return answer
+        case "POST /api/v1/compute/jobs/{job_id}/cancellation" if "job_id" not in ids or ids["job_id"].startswith(
+            "0199"
+        ):
+            await _act(company, "POST /api/v1/compute/jobs", "/api/v1/compute/jobs", ids, models)
         case "POST /api/v1/training/fits/{fit_id}/cancel":
             fits = f"/api/v1/training/sets/{ids['set_id']}/fits"
             ids["fit_id"] = (await company.http.post(fits)).json()["id"]

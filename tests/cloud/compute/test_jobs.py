@@ -121,7 +121,9 @@ def inspecting(process: subprocess.Popen[str]) -> psutil.Process | None:
 @asynccontextmanager
 async def held_up_after_a_checkpoint(process: subprocess.Popen[str]) -> AsyncIterator[None]:
     """Let the worker's child inspect some pictures, make them durable, and wait; at the end it is killed."""
-    while (child := inspecting(process)) is None:
+    while True:
+        if child := inspecting(process):
+            break
         await asyncio.sleep(0.02)
     child.suspend()
     await asyncio.sleep(3.1)  # longer than between two checkpoints: the next picture makes one
