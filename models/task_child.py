@@ -69,6 +69,7 @@ def _fit(task: FitTask, folder: Path) -> None:
     from models.vision.parts import Parts
     from models.vision.recipe import Recipe
 
+    _say({"chip": "CPUExecutionProvider"})  # NumPy learns, whatever else the machine has
     recipe = msgspec.convert(task.recipe, Recipe)
     everything = [*task.learn, *task.held_good, *task.held_bad]
     greys = _read(everything, folder, recipe.size)

@@ -12,8 +12,7 @@ transaction, see `jobs`. Amounts go in and out in yuan, and are whole micro-yuan
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from cloud.billing import focus, jobs, store
@@ -148,9 +147,9 @@ def month_of(month: str) -> tuple[datetime, datetime]:
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
-def this_month(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
+def this_month() -> str:
     """Return the month it is in China, as 2026-11."""
-    return now().astimezone(CHINA).strftime("%Y-%m")
+    return datetime.now(CHINA).strftime("%Y-%m")
 
 
 def _charge(row: Row) -> Charge:

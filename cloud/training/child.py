@@ -65,6 +65,8 @@ async def _listen(child: Process, progress: Progress | None) -> dict[str, Any] |
         if "stage" in said:
             if progress:
                 progress(said["stage"], said["done"], said["all"])
+        elif "chip" in said:
+            continue  # it is our own
         elif failed := said.get("failed"):
             raise TaskFailed(Text(failed["en"], failed["zh"]))
         else:

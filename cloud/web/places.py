@@ -17,6 +17,7 @@ FLOOR = Text("Shop floor", "生产现场")
 PERFORMANCE = Text("Performance", "绩效分析")
 SETTING_UP = Text("Equipment and data", "设备与数据")
 CHAIN = Text("Supply chain", "供应链")
+COMPUTING = Text("Computing power", "算力")
 COMPANY = Text("Company", "企业管理")
 
 ALARMS = "/alarms"
@@ -71,6 +72,9 @@ PLACES = (
     Place("/programmes", "chain", Text("Suppliers", "供应商"), CHAIN, also=("/programmes/",)),
     Place("/trace", "trace", Text("Traceability", "追溯"), CHAIN),
     Place("/shares", "share", Text("Data sharing", "数据共享"), CHAIN, also=("/shares/",)),
+    Place("/compute", "compute", Text("Rented computing", "算力超市"), COMPUTING, also=("/compute/",)),
+    Place("/wallet", "wallet", Text("Wallet and vouchers", "钱包与算力券"), COMPUTING, Scope.ADMIN, also=("/wallet/",)),
+    Place("/provider", "provider", Text("Provide computing", "提供算力"), COMPUTING, Scope.ADMIN),
     Place("/assessment", "assessment", Text("Maturity assessment", "数字化水平评测"), COMPANY),
     Place("/people", "people", Text("People", "人员"), COMPANY, Scope.ADMIN),
     Place("/audit", "audit", Text("Audit log", "审计日志"), COMPANY, Scope.ADMIN),

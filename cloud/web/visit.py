@@ -11,6 +11,8 @@ from nicegui import ui
 
 from cloud.alarms.service import Alarms
 from cloud.assessment.service import Assessments
+from cloud.billing.service import Billing
+from cloud.compute.service import Compute
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
 from cloud.energy.service import Energy
@@ -51,6 +53,8 @@ class Domains:
     suppliers: Suppliers
     assessments: Assessments
     traceability: Traceability
+    billing: Billing
+    compute: Compute
 
     @classmethod
     def of(cls, app: FastAPI) -> Domains:
@@ -73,6 +77,8 @@ class Domains:
             "suppliers",
             "assessments",
             "traceability",
+            "billing",
+            "compute",
         )
         return cls(*(getattr(state, name) for name in names))
 

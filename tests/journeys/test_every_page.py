@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ from playwright.sync_api import TimeoutError as Late
 from cloud.web.mount import PAGES
 from cloud.web.places import PLACES
 from tests.cloud.sharing.pair import asked, new_credit_code
+from tests.cloud.training.pictures import part, png
 from tests.doubles.factory import Factory
-from tests.journeys.conftest import SCREENS, Company
+from tests.journeys.conftest import SCREENS, Company, run
 from tests.journeys.test_translation import check, lines, other_language
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
@@ -35,6 +37,36 @@ def a_picture_set(company: Company) -> str:
     address = "/api/v1/training/sets"
     sets = company.client.get(address).json() or [company.client.post(address, json={"name": "bottle-cap"}).json()]
     return str(sets[0]["id"])
+
+
+def a_job(company: Company) -> str:
+    """Return a job of the company's at an offer of its own whose worker has greeted and is silent since."""
+    ask = company.client.request
+    if jobs := ask("GET", "/api/v1/compute/jobs").json():
+        return str(jobs[0]["id"])
+    money = {"credit_code": company.credit_code, "amount": 100, "reference": "slip"}
+    ask("POST", "/api/v1/billing/deposits", json=money).raise_for_status()
+    pool = {"programme": "beijing", "amount": 1000, "closes_at": "2030-01-01T00:00:00Z"}
+    ask("POST", "/api/v1/billing/pools", json=pool).raise_for_status()
+    applied = {"programme": "beijing", "fee": 100, "purpose": "-", "contact": company.email}
+    ask("POST", "/api/v1/billing/vouchers", json=applied).raise_for_status()
+    terms = {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 2}]}
+    offer = ask("POST", "/api/v1/compute/offers", json=terms).raise_for_status().json()
+    hello = {"public_key": "A" * 43 + "=", "provider": "CPUExecutionProvider", "speed": 1}
+    worker = {"Authorization": f"Bearer {offer['token']}"}
+    ask("POST", "/api/v1/compute/worker/hello", json=hello, headers=worker).raise_for_status()
+    set_id = a_picture_set(company)
+    for number in range(28):
+        query = {"set_id": set_id, "part": part(number)}
+        picture = ask("POST", "/api/v1/training/pictures", params=query, content=png(number))
+        picture.raise_for_status()
+    job = {
+        "kind": "fit",
+        "set_id": set_id,
+        "budget": 10,
+        "deadline": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    }
+    return str(ask("POST", "/api/v1/compute/jobs", json=job).raise_for_status().json()["id"])
 
 
 def an_alarm(company: Company, factory: Factory) -> str:
@@ -51,8 +83,9 @@ def an_alarm(company: Company, factory: Factory) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shared(works: Company, theirs: Company, factory: Factory) -> None:
-    """Let the company show another one something, which has been read, and be asked for more."""
+def shared(works: Company, theirs: Company, factory: Factory, cloud_data: Path) -> None:
+    """Let the company run the market, show another one something, which has been read, and be asked for more."""
+    run(cloud_data, "compute", "operator", "works")
     body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
     for _ in range(2):
         theirs.client.post("/api/v1/sharing/requests", json=body).raise_for_status()
@@ -100,6 +133,8 @@ DETAILS: Details = {
     "alarm-rule": lambda _, __: "/alarm-rules/new",
     "share": lambda company, _: f"/shares/{company.client.get('/api/v1/sharing/grants').json()[0]['id']}",
     "programme": lambda company, _: f"/programmes/{a_programme(company)}",
+    "compute-job": lambda company, _: f"/compute/jobs/{a_job(company)}",
+    "market": lambda _, __: "/wallet/market",
     "training-set": lambda company, _: f"/training/{a_picture_set(company)}",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }

@@ -25,6 +25,7 @@ from protocols.text import Text
 
 THUMBS = 60
 
+_RENT = Text("Or let it be fitted on rented computing", "或在租用算力上训练")
 _PICTURES, _FIT = Text("1 · Pictures", "1 · 图片"), Text("2 · Train", "2 · 训练")
 _TRY, _TAKE = Text("3 · Try it", "3 · 试用"), Text("4 · Take it to the box", "4 · 部署到网关")
 _VERSIONS = Text("Versions", "版本")
@@ -87,6 +88,9 @@ class _SetPage:
             Words(say(_FIT), tag="h2")
             self._used = box("stack")
             self._progress = FitProgress(visit, found.id, self.show, may_fit=may_fit)
+            if visit.may(Scope.ADMIN):
+                with box("link small", "a", href=f"/compute?set={found.id}"):
+                    Words(say(_RENT))
         self._tried = box("card stack wide")
         self._versions = box("stack wide")
         self._answers: dict[UUID, ui.element] = {}

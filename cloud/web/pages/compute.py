@@ -1,0 +1,217 @@
+"""Rented computing: what is offered, what a job would come to at each offer before anything is spent, and the company's jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from nicegui import ui
+
+from cloud.compute.schemas import Job, JobRequest, Offer, Plan, Quote
+from cloud.core.principal import Principal, Scope
+from cloud.web.compute_words import KINDS, STATES, grams, progress_of, small_yuan, state_of, yuan
+from cloud.web.elements import MarkView, Words, box
+from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.item_picker import figure_of
+from cloud.web.language import duration, moment, number
+from cloud.web.layout import frame, page_head
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+TITLE = Text("Rented computing", "算力超市")
+
+_NOTE = Text(
+    "Compare what a job would cost, how long it would take and how green it is, before a fen is spent. Pay by the second, for"
+    " what is verified.",
+    "花钱之前先比较费用、用时与碳排放；按秒计费，只为经双方确认的结果付费。",
+)
+_WHAT, _SET, _VERSION = Text("What to compute", "计算任务"), Text("Pictures", "图片集"), Text("Model", "模型")
+_WITHIN, _BUDGET = Text("Done within, hours", "期限，小时"), Text("At most, yuan", "预算上限，元")
+_CARBON = Text("What a kg of CO₂ weighs, yuan", "每千克 CO₂ 折算，元")
+_PRIVACY = Text("Where pictures go", "图片流向")
+_MAY = {
+    "raw": Text("to the provider", "可发送至算力提供方"),
+    "stays": Text("to your own offers only", "仅限本企业算力"),
+}
+_COMPARE, _RUN = Text("Compare offers", "比较报价"), Text("Run here", "在此运行")
+_NO_SETS = Text(
+    "There are no pictures yet. Make a set under Model training first.", "尚无图片集，请先在“模型训练”中创建。"
+)
+_TO_TRAINING = Text("Model training", "模型训练")
+_BEST = Text("Best", "推荐")
+_TAKES = Text("{time} · {begin}", "{time} · {begin}")
+_NOW, _LATER = Text("begins now", "立即开始"), Text("begins {at}", "{at} 开始")
+_OWN = Text("{own} of your own", "自付 {own}")
+_VOUCHER = Text("{cost} less {subsidy} by voucher", "费用 {cost}，算力券抵扣 {subsidy}")
+_CARBON_OF = Text("CO₂ {location} by location, {market} by market", "CO₂ 按地点 {location}，按市场 {market}")
+_REJECTED, _NONE_DO = Text("Will not do", "不可用"), Text("No offer will do.", "没有可用的报价。")
+_JOBS, _NO_JOBS = Text("Your jobs", "我的作业"), Text("No job has been run yet.", "尚无作业。")
+_OFFERS = Text("On offer", "在售算力")
+_NO_OFFERS = Text("Nothing is offered yet.", "暂无在售算力。")
+_OFFER = Text(
+    "{region} · {chip} · {cores} cores, {memory} GB · speed {speed}",
+    "{region} · {chip} · {cores} 核 {memory} GB · 速度 {speed}",
+)
+_KEPT = Text("{jobs} jobs done, broke off {breaks} times", "完成作业 {jobs} 个，中断 {breaks} 次")
+_GREEN = Text(
+    "Green index {score} · PUE {pue} · green power {share} %", "绿色指数 {score} · PUE {pue} · 绿电 {share} %"
+)
+_PRICE = Text("{price} an hour now", "当前每小时 {price}")
+_SHOWN = 12
+
+
+async def build(visit: Visit) -> None:
+    """Build the page."""
+    compute, training = visit.domains.compute, visit.domains.training
+    offers = await compute.desk.offers(visit.scope)
+    jobs = await compute.jobs(visit.scope)
+    sets = await training.sets(visit.scope)
+    with frame(visit, visit.say(TITLE)):
+        page_head(visit.say(TITLE), note=visit.say(_NOTE))
+        if not sets:
+            with box("card stack wide"):
+                Words(visit.say(_NO_SETS), "muted", tag="p")
+                with box("line"), box("button", "a", href="/training"):
+                    Words(visit.say(_TO_TRAINING))
+        elif visit.may(Scope.ADMIN):
+            versions = {
+                str(each.id): f"{one.name} v{each.number}"
+                for one in sets
+                for each in await training.versions(visit.scope, one.id)
+            }
+            _Form(visit, {str(one.id): one.name for one in sets}, versions)
+        with box("card stack wide"):
+            Words(visit.say(_JOBS), tag="h2")
+            if not jobs:
+                Words(visit.say(_NO_JOBS), "muted", tag="p")
+            for job in jobs[:_SHOWN]:
+                job_line(visit, job)
+        with box("card stack wide"):
+            Words(visit.say(_OFFERS), tag="h2")
+            if not offers:
+                Words(visit.say(_NO_OFFERS), "muted", tag="p")
+            for offer in sorted(offers, key=lambda one: (not one.alive, not one.proven, one.price_now)):
+                offer_line(visit, offer)
+
+
+def job_line(visit: Visit, job: Job) -> None:
+    """Add a job as one line that leads to its page."""
+    with box("line spread lot job", "a", href=f"/compute/jobs/{job.id}"):
+        with box():
+            Words(f"{visit.say(KINDS[job.kind])}: {job.name}", "strong", tag="div")
+            at = moment(job.submitted_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+            told = [at, job.code, progress_of(job, visit.language) if job.state == "running" else ""]
+            Words(" · ".join(filter(None, told)), "muted small", tag="div")
+        with box("line"):
+            Words(small_yuan(job.cost - job.subsidy if job.own else job.cost), "num")
+            MarkView(STATES[job.state], visit.language)
+
+
+def offer_line(visit: Visit, offer: Offer) -> None:
+    """Add an offer."""
+    say, terms = visit.say, offer.terms
+    with box("line spread lot offer"):
+        with box():
+            Words(f"{offer.code} · {offer.provider}", "strong", tag="div")
+            speed = number(offer.speed) if offer.speed else "–"
+            memory = f"{terms.memory_gb:g}"
+            said = say(_OFFER, region=terms.region, chip=terms.chip, cores=terms.cores, memory=memory, speed=speed)
+            Words(said, "small", tag="div")
+            green = say(
+                _GREEN, score=f"{offer.green.score:g}", pue=f"{terms.pue:g}", share=f"{100 * terms.green_share:g}"
+            )
+            Words(green, "muted small", tag="div")
+            Words(say(_KEPT, jobs=offer.jobs, breaks=offer.breaks), "muted small", tag="div")
+            for why in offer.refused.values():
+                Words(why, "muted small", tag="div")
+        with box("line"):
+            Words(say(_PRICE, price=yuan(offer.price_now)), "num")
+            MarkView(state_of(offer), visit.language)
+
+
+class _Form:
+    """Says what is to be computed, compares, and runs it where the reader says."""
+
+    def __init__(self, visit: Visit, sets: dict[str, str], versions: dict[str, str]) -> None:
+        self._visit, say = visit, visit.say
+        kinds = {kind: say(words) for kind, words in KINDS.items() if kind == "fit" or versions}
+        chosen = visit.request.query_params.get("set", "")
+        with box("card stack wide"):
+            with box("form-row"):
+                self._kind = Choice(say(_WHAT), kinds, "fit")
+                self._set = Choice(say(_SET), sets, chosen if chosen in sets else next(iter(sets)))
+                self._version = Choice(say(_VERSION), versions, next(iter(versions))) if versions else None
+            with box("form-row"):
+                self._hours = Field(say(_WITHIN), "12", inputmode="decimal")
+                self._budget = Field(say(_BUDGET), "20", inputmode="decimal")
+                self._carbon = Field(say(_CARBON), "0.1", inputmode="decimal")
+                may = {name: say(words) for name, words in _MAY.items()}
+                self._privacy = Choice(say(_PRIVACY), may, "raw")
+            with box("line"):
+                button(say(_COMPARE), self._compare)
+            self._answer = box("stack")
+            self._plans = box("stack wide")
+
+    def _request(self, offer: str | None = None) -> JobRequest:
+        inspecting = self._kind.value == "inspect"
+        return JobRequest.model_validate(
+            {
+                "kind": self._kind.value,
+                "set_id": self._set.value,
+                "version_id": self._version.value if inspecting and self._version else None,
+                "deadline": datetime.now(UTC) + timedelta(hours=figure_of(self._hours.value)),
+                "budget": figure_of(self._budget.value),
+                "carbon": figure_of(self._carbon.value),
+                "privacy": self._privacy.value,
+                "offer": offer,
+            }
+        )
+
+    async def _compare(self) -> None:
+        async def act(principal: Principal) -> None:
+            self._plans.clear()
+            quote = await self._visit.domains.compute.placing.quote(principal, self._request())
+            with self._plans:
+                self._show(quote)
+
+        await attempt(self._visit, self._answer, Scope.ADMIN, act)
+
+    def _show(self, quote: Quote) -> None:
+        say = self._visit.say
+        if not quote.plans:
+            Words(say(_NONE_DO), "notice warn", tag="p")
+        for place, plan in enumerate(quote.plans[:_SHOWN]):
+            self._plan(plan, best=place == 0)
+        if quote.rejected:
+            with box("stack wide", "details"):
+                with box("", "summary"):
+                    Words(f"{say(_REJECTED)}: {len(quote.rejected)}", "link")
+                for one in quote.rejected:
+                    why = one.reason_zh if self._visit.language == "zh" else one.reason_en
+                    Words(f"{one.code}: {why}", "small", tag="div")
+
+    def _plan(self, plan: Plan, *, best: bool) -> None:
+        visit, say = self._visit, self._visit.say
+        with box("line spread lot plan"):
+            with box():
+                name = f"{plan.code} · {plan.provider}"
+                Words(f"{say(_BEST)}: {name}" if best else name, "strong", tag="div")
+                soon = plan.begin - datetime.now(UTC) < timedelta(minutes=1)
+                at = moment(plan.begin, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
+                begin = say(_NOW) if soon else say(_LATER, at=at)
+                Words(say(_TAKES, time=say(duration(plan.time_s)), begin=begin), "small", tag="div")
+                if plan.subsidy:
+                    paid = say(_VOUCHER, cost=small_yuan(plan.cost), subsidy=small_yuan(plan.subsidy))
+                    Words(paid, "small", tag="div")
+                carbon = say(_CARBON_OF, location=grams(plan.carbon_kg), market=grams(plan.market_kg))
+                Words(carbon, "muted small", tag="div")
+            with box("line"):
+                Words(say(_OWN, own=small_yuan(plan.own)), "num strong")
+
+                async def run(code: str = plan.code) -> None:
+                    async def act(principal: Principal) -> None:
+                        job = await visit.domains.compute.submit(principal, self._request(code))
+                        ui.navigate.to(f"/compute/jobs/{job.id}")
+
+                    await attempt(visit, self._answer, Scope.ADMIN, act)
+
+                button(say(_RUN), run, "button" if best else "button quiet")
