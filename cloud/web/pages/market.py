@@ -169,8 +169,6 @@ class _Pools:
         in_a_year = (datetime.now(UTC) + timedelta(days=365)).date().isoformat()
         with box("card stack wide"):
             Words(say(_POOLS), tag="h2")
-            for each in programmes().values():
-                Words(f"{say(each.name)}: {each.source}", "muted small", tag="div")
             with box("form-row"):
                 named = {code: say(each.name) for code, each in programmes().items()}
                 self._programme = Choice(say(_PROGRAMME), named, next(iter(named)))
