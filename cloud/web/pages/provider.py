@@ -34,7 +34,11 @@ _REGION, _CHIP, _ORIGIN = Text("Region", "地区代码"), Text("Chip", "芯片")
 _ORIGINS = {"domestic": Text("China", "国产"), "other": Text("elsewhere", "其他")}
 _DAY, _NIGHT = Text("Yuan an hour, 8 to 22", "8–22 时，元/小时"), Text("Yuan an hour, 22 to 8", "22–8 时，元/小时")
 _CORES, _MEMORY = Text("Cores", "核数"), Text("Memory, GB", "内存，GB")
-_KW, _PUE, _GREEN = Text("Power at work, kW", "运行功率，kW"), Text("PUE of the building", "机房 PUE"), Text("Green power, %", "绿电比例，%")
+_KW, _PUE, _GREEN = (
+    Text("Power at work, kW", "运行功率，kW"),
+    Text("PUE of the building", "机房 PUE"),
+    Text("Green power, %", "绿电比例，%"),
+)
 _TOKEN = Text(
     "Save this token in a file now; it is shown once. Then start the worker on the machine:",
     "请立即将该令牌保存到文件，仅显示一次。然后在机器上启动节点：",
