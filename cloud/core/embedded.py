@@ -167,10 +167,12 @@ def _is_server(pid: int, folder: Path) -> bool:
         process = psutil.Process(pid)
         if process.name() != "postgres" or process.status() == psutil.STATUS_ZOMBIE:
             return False
-        return Path(process.cwd()) == folder.resolve()
-    except psutil.NoSuchProcess:
+        # The link and not its text, which is another one for a service that has file systems of its own.
+        link = Path(f"/proc/{pid}/cwd")
+        return folder.samefile(link if link.parent.exists() else process.cwd())
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return False
-    except psutil.AccessDenied:
+    except (psutil.AccessDenied, PermissionError):
         return True
 
 
@@ -187,7 +189,7 @@ def _refuse_unusable(folder: Path) -> None:
             key="--data",
         )
     version = folder / "PG_VERSION"
-    expected = _ROOTS_SERVER_USER if os.geteuid() == 0 else _own_name()
+    expected = _server_user()
     if version.exists() and (owner := version.owner()) != expected:
         raise ConfigError(
             Text(f"the database in {folder} belongs to the user '{owner}'", f"{folder} 中的数据库属于用户“{owner}”"),
@@ -201,12 +203,19 @@ def _own_name() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
+def _server_user() -> str:
+    """Return the user the server runs as, which its files belong to."""
+    return _ROOTS_SERVER_USER if os.geteuid() == 0 else _own_name()
+
+
 def _admit_only_us(folder: Path) -> bool:
     """Write down who may log in; True if that is new, so that a running server has to read it again."""
     user = _own_name()
+    # Backups are taken by the user the files belong to; "all" leaves replication out, which is how.
+    also = "".join(f"sunmao {name} {_SUPERUSER}\n" for name in {_server_user()} - {user})
     wanted = {
-        "pg_hba.conf": "local all all peer map=sunmao\n",
-        "pg_ident.conf": f"sunmao {user} {_SUPERUSER}\nsunmao {user} {APP_ROLE}\n",
+        "pg_hba.conf": "local all all peer map=sunmao\nlocal replication all peer map=sunmao\n",
+        "pg_ident.conf": f"sunmao {user} {_SUPERUSER}\nsunmao {user} {APP_ROLE}\n{also}",
     }
     changed = {name: text for name, text in wanted.items() if (folder / name).read_text() != text}
     for name, text in changed.items():

@@ -118,3 +118,24 @@ def test_another_users_database_is_not_taken_from_them(folder: Path) -> None:
     with pytest.raises(ConfigError, match="run this command as 'nobody'"):
         EmbeddedPostgres(data).start()
     assert data.owner() == "nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process file systems of its own")
+def test_the_server_of_a_service_with_file_systems_of_its_own_is_joined(folder: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from cloud.core.embedded import EmbeddedPostgres;"
+        " server = EmbeddedPostgres(Path(sys.argv[1])); server.start(); print(flush=True); input(); server.stop()"
+    )
+    shut_in = 'mount --rbind / "$0" && exec chroot "$0" "$@"'
+    (root := folder / "root").mkdir()
+    with subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", shut_in, root, sys.executable, "-c", program, folder / "postgres"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as service:  # fmt: skip
+        assert service.stdout is not None
+        service.stdout.readline()
+        first = (folder / "postgres" / "postmaster.pid").read_text().split()[0]
+        _run(folder / "postgres")
+        assert (folder / "postgres" / "postmaster.pid").read_text().split()[0] == first
+        service.communicate("\n", timeout=60)
+        assert service.returncode == 0
