@@ -76,7 +76,10 @@ DO $$ BEGIN PERFORM hand_to_door('tenants_to_roll_up()'); END $$;
 -- tells that there is a value and that it may be used.
 DO $$
 DECLARE
-    wanted boolean := current_setting('shared_preload_libraries') LIKE '%timescaledb%'
+    -- An owner that is no superuser may not ask what is preloaded; somebody who is has made the extension then, or not.
+    wanted boolean := EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
+        OR CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')
+                THEN current_setting('shared_preload_libraries') LIKE '%timescaledb%' ELSE false END
         AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb');
 BEGIN
     IF wanted AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN

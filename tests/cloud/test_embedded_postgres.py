@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from cloud.core.embedded import EmbeddedPostgres
 from cloud.core.migrate import migrate
@@ -79,6 +80,18 @@ def test_the_roles_password_is_in_no_log_of_the_server(folder: Path) -> None:
         server.stop()
     log = (folder / "postgres" / "log").read_text()
     assert ("ALTER ROLE" in log, "telltale" in log) == (True, False)
+
+
+def test_an_owner_who_is_no_superuser_can_migrate(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        dsn = server.start()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE ROLE plain CREATEROLE")
+            connection.execute("CREATE DATABASE plain OWNER plain")
+        migrate(make_conninfo(dsn, dbname="plain", options="-c role=plain"), "p" * 40)
+    finally:
+        server.stop()
 
 
 def test_the_lock_is_the_users_own(folder: Path) -> None:
