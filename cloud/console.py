@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,7 +44,8 @@ def installed(data: Path, dsn: str | None) -> Iterator[Installation]:
     from cloud.core.installation import Installation
     from cloud.core.settings import Settings
 
-    with Installation(Settings(data, dsn)) as here:
+    # An empty variable is none to the command line; here it is one that somebody forgot to fill in.
+    with Installation(Settings(data, os.environ.get("SUNMAO_DSN") if dsn is None else dsn)) as here:
         yield here
 
 

@@ -26,7 +26,8 @@ class Installation:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._embedded = None if settings.dsn else EmbeddedPostgres(settings.postgres_folder)
+        settings.refuse_unset_dsn()
+        self._embedded = EmbeddedPostgres(settings.postgres_folder) if settings.dsn is None else None
         self._owner_dsn = settings.dsn or ""
         self.secrets = load_secrets(settings.data)
         self.dsn = ""

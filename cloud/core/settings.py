@@ -13,6 +13,8 @@ from protocols.errors import ConfigError
 from protocols.text import Text
 
 _MIN_SECRET_CHARACTERS = 32
+_PLACEHOLDER = "CHANGE-ME"
+"""What the samples in deploy/cloud have where a password belongs."""
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +44,23 @@ class Settings(msgspec.Struct, frozen=True):
     def postgres_folder(self) -> Path:
         """Where the embedded PostgreSQL lives."""
         return self.data / "postgres"
+
+    def refuse_unset_dsn(self) -> None:
+        """Raise ConfigError for a DSN that was to be filled in: empty, it is not to mean the embedded PostgreSQL."""
+        if self.dsn is not None and (not self.dsn.strip() or _PLACEHOLDER in self.dsn):
+            raise ConfigError(
+                Text(
+                    f"the database's DSN is empty or still says {_PLACEHOLDER}",
+                    f"数据库连接串为空，或仍含有 {_PLACEHOLDER}",
+                ),
+                Text(
+                    "set SUNMAO_DSN to postgresql://user:password@host:port/database with a password of its own,"
+                    " or unset it for the embedded PostgreSQL",
+                    "请将 SUNMAO_DSN 设为 postgresql://user:password@host:port/database 并使用自己的密码；"
+                    "如用内置 PostgreSQL，请取消该变量",
+                ),
+                key="--dsn",
+            )
 
 
 def load_secrets(data: Path) -> Secrets:
@@ -79,8 +98,9 @@ _RESTORE = Text(
 def _create(path: Path) -> None:
     """Write new secrets unless there are some; of several processes exactly one wins."""
     fresh = Secrets(*(secrets.token_urlsafe(32) for _ in Secrets.__struct_fields__))
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    # Random: in containers that share the folder every process has the same number.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(msgspec.json.encode(fresh))
         file.flush()
         os.fsync(file.fileno())
