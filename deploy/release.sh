@@ -12,7 +12,7 @@
 #
 # and these functions: `option ARGUMENTS` takes an option of its own and says by its status whether it knows it; `settle`
 # makes what the first start needs, `try_out PROGRAM` exits above 1 if a release does not start here.
-root= wheels= key= python=python3 act=install purge=
+root='' wheels='' key='' python=python3 act=install purge=''
 case "${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}" in *zh*) zh=1 ;; *) zh= ;; esac
 umask 022 # the service's user reads what root installs
 

@@ -18,7 +18,7 @@ name=sunmao-cloud extras=cloud program=/opt/sunmao-cloud home=/var/lib/sunmao-cl
 settings=/etc/sunmao-cloud/cloud.env
 also='/usr/local/sbin/sunmao-cloud-backup /usr/local/sbin/sunmao-cloud-restore'
 next='sunmao-cloud tenant create --name COMPANY' next_zh='sunmao-cloud tenant create --name 企业名称'
-postgresql=
+postgresql=''
 
 option() { [ "$1" = --postgresql ] && postgresql=1; }
 

@@ -105,10 +105,13 @@ mkdir -p "$data"
 if [ -f "$from/data/secrets.json" ] && ! cmp -s "$from/data/secrets.json" "$data/secrets.json"; then
     [ ! -f "$data/secrets.json" ] || mv "$data/secrets.json" "$data/secrets.json.before-$now"
 fi
-for file in "$from"/data/*; do
-    if [ -e "$file" ]; then tar -C "$from/data" -cf - "${file##*/}" | tar -C "$data" -xpf - --skip-old-files; fi
-    if [ -e "$file" ] && [ "$(id -u)" = 0 ]; then chown -R "$(stat -c %u:%g "$data")" "$data/${file##*/}"; fi
+(cd "$from/data" && find . -type f) | while read -r file; do
+    if [ ! -e "$data/$file" ]; then
+        mkdir -p "$(dirname "$data/$file")"
+        cp -p "$from/data/$file" "$data/$file"
+    fi
 done
+if [ "$(id -u)" = 0 ]; then find "$data" -path "$postgres*" -prune -o -exec chown "$(stat -c %u:%g "$data")" {} +; fi
 say "· done; the last change in it is of ${last:-the time of the backup}. Start PostgreSQL and the cloud, then run backup.sh" \
     "· 完成；其中最后一次变更时间为 ${last:-备份时}。请启动 PostgreSQL 与云端，然后运行 backup.sh"
 [ -z "$old" ] || say "  what was there is in $old" "  原数据保留在 $old"
