@@ -44,10 +44,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of wheels that the agent and its pages install from, without a network."""
-    folder = tmp_path_factory.mktemp("wheels")
+    return _packed(wheel, tmp_path_factory.mktemp("wheels"), "edge", "ui")
+
+
+@pytest.fixture(scope="session")
+def cloud_wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of wheels that the cloud installs from, without a network."""
+    return _packed(wheel, tmp_path_factory.mktemp("cloud_wheels"), "cloud")
+
+
+def _packed(wheel: Path, folder: Path, *extras: str) -> Path:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    for held in needed_by([*project["dependencies"], *extras["edge"], *extras["ui"]]):
+    optional = [need for extra in extras for need in project["optional-dependencies"][extra]]
+    for held in needed_by([*project["dependencies"], *optional]):
         pack(held, folder)
     (folder / wheel.name).write_bytes(wheel.read_bytes())
     return folder
