@@ -58,6 +58,8 @@ ask() { as "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -h "$socket" -p "$port" -U postg
 mkdir -p "$to/base" "$to/wal" "$to/data"
 if [ "$(id -u)" = 0 ]; then chown "$owner" "$to/base" "$to/wal"; fi
 chmod 0700 "$to/base" "$to/wal" "$to/data"
+exec 9>"$to/lock"
+flock -n 9 || fail 1 "another backup to $to is being taken" "正在向 $to 进行另一次备份"
 # A file that is there already is the same one, handed over before a crash, or not ours to replace.
 command="gunzip -c $to/wal/%f.gz 2>/dev/null | cmp -s - %p || { test ! -e $to/wal/%f.gz && gzip -c %p >$to/wal/.%f && sync $to/wal/.%f && mv $to/wal/.%f $to/wal/%f.gz; }"
 now=$(ask "SELECT current_setting('archive_mode') || ' ' || current_setting('archive_command')") ||
@@ -82,7 +84,7 @@ as "$bin/pg_basebackup" -h "$socket" -p "$port" -U postgres -D "$draft" --checkp
 # The embedded PostgreSQL brings a pg_verifybackup that does not run.
 ! as "$bin/pg_verifybackup" --version >/dev/null 2>&1 || as "$bin/pg_verifybackup" --quiet "$draft" ||
     fail 1 "the backup is not what the server sent" "备份与服务器发送的内容不一致"
-# After the database: rows leave it for old readings, and come back from there never.
+# After the database, which names files that are there already; what it gave up since is copied twice, not missing.
 for file in secrets.json notify.toml oidc.toml cold; do
     [ ! -e "$data/$file" ] || cp -au "$data/$file" "$to/data/"
 done
