@@ -28,6 +28,8 @@ BENCHMARKS = (
     "paint",
     "alarms",
     "decision",
+    "ledger",
+    "rented",
 )
 OUT = Path(".bench")
 

@@ -60,6 +60,9 @@ class Cloud:
         assert self._process.stdout
         self._process.stdout.close()
 
+    def stop(self) -> None:
+        self.end(signal.SIGINT)
+
     def company(self, name: str) -> tuple[httpx.Client, str]:
         """Found a company; return its client and credit code."""
         code = new_credit_code()
@@ -195,5 +198,5 @@ def test_no_job_is_lost_and_none_billed_twice() -> None:
         assert 100 - cash["there"] == pytest.approx(charged, abs=1e-6)
         customer.close()
         provider.close()
-        cloud.end(signal.SIGINT)
+        cloud.stop()
         assert json.loads(cloud.run("compute", "verify-ledger")) == {"faults": []}

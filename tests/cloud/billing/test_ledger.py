@@ -133,7 +133,7 @@ def test_whatever_is_asked_it_does_what_a_ledger_on_paper_does(owner_dsn: str) -
     with psycopg.connect(owner_dsn) as connection:
         for seed in range(HISTORIES):
             play(connection, seed)
-        connection.commit()
+            connection.commit()
     assert faults(owner_dsn) == []
 
 
