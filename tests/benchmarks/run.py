@@ -30,6 +30,7 @@ BENCHMARKS = (
     "decision",
     "ledger",
     "rented",
+    "interruptions",
 )
 OUT = Path(".bench")
 
