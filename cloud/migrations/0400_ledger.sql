@@ -68,18 +68,20 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS 
 DECLARE
     found uuid;
 BEGIN
-    SELECT a.id INTO found FROM ledger_account a
-    WHERE a.tenant_id IS NOT DISTINCT FROM of_tenant AND a.kind = of_kind AND a.unit = of_unit AND a.ref = of_ref;
-    IF found IS NULL THEN
-        INSERT INTO ledger_account (tenant_id, kind, unit, ref, may_owe)
-        VALUES (of_tenant, of_kind, of_unit, of_ref, of_kind = 'outside')
-        ON CONFLICT DO NOTHING RETURNING id INTO found;
-        IF found IS NULL THEN
+    LOOP
+        IF of_tenant IS NULL THEN  -- apart, for an index finds either and not IS NOT DISTINCT FROM
             SELECT a.id INTO found FROM ledger_account a
-            WHERE a.tenant_id IS NOT DISTINCT FROM of_tenant AND a.kind = of_kind AND a.unit = of_unit AND a.ref = of_ref;
+            WHERE a.tenant_id IS NULL AND a.kind = of_kind AND a.unit = of_unit AND a.ref = of_ref;
+        ELSE
+            SELECT a.id INTO found FROM ledger_account a
+            WHERE a.tenant_id = of_tenant AND a.kind = of_kind AND a.unit = of_unit AND a.ref = of_ref;
         END IF;
-    END IF;
-    RETURN found;
+        IF found IS NOT NULL THEN
+            RETURN found;
+        END IF;
+        INSERT INTO ledger_account (tenant_id, kind, unit, ref, may_owe)
+        VALUES (of_tenant, of_kind, of_unit, of_ref, of_kind = 'outside') ON CONFLICT DO NOTHING;
+    END LOOP;
 END
 $$;
 
@@ -95,13 +97,17 @@ DECLARE
     debit ledger_account;
     credit ledger_account;
     made int := 0;
+    accounts uuid[] := '{}';
 BEGIN
     -- In one order, so that sets of several accounts never wait for each other in a circle.
-    PERFORM FROM ledger_account a WHERE a.id IN (
-        SELECT unnest(ARRAY[coalesce(w.debit, h.debit_id), coalesce(w.credit, h.credit_id)])
-        FROM json_to_recordset(wanted) AS w (debit uuid, credit uuid, hold uuid)
-        LEFT JOIN ledger_transfer h ON h.id = w.hold)
-    ORDER BY a.id FOR NO KEY UPDATE;
+    FOR each IN SELECT * FROM json_to_recordset(wanted) AS w (debit uuid, credit uuid, hold uuid) LOOP
+        IF each.hold IS NULL THEN
+            accounts := accounts || ARRAY[each.debit, each.credit];
+        ELSE
+            accounts := accounts || ARRAY(SELECT unnest(ARRAY[t.debit_id, t.credit_id]) FROM ledger_transfer t WHERE t.id = each.hold);
+        END IF;
+    END LOOP;
+    PERFORM FROM ledger_account a WHERE a.id = ANY (accounts) ORDER BY a.id FOR NO KEY UPDATE;
     FOR each IN
         SELECT * FROM json_to_recordset(wanted)
             AS w (id uuid, kind text, debit uuid, credit uuid, amount bigint, hold uuid, reason text, ref text)
