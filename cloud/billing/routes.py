@@ -11,6 +11,7 @@ from cloud.billing.schemas import (
     Application,
     Bill,
     Booked,
+    Budget,
     Charge,
     Decision,
     Deposit,
@@ -44,6 +45,12 @@ _CSV: dict[int | str, dict[str, object]] = {200: {"content": {"text/csv": {}}}}
 async def get_wallet(principal: Admin, billing: BillingDoor) -> Wallet:
     """Cash, vouchers, earnings and bond: what is there, what is held for jobs, what is free."""
     return await billing.wallet(principal.scope)
+
+
+@router.put("/budget", status_code=204)
+async def set_budget(principal: Admin, billing: BillingDoor, body: Budget) -> None:
+    """Say what may be spent on computing in a month. A job that could exceed it is refused; most of it spent is told."""
+    await billing.set_budget(principal, body)
 
 
 @router.get("/movements")

@@ -43,14 +43,22 @@ class Balance(BaseModel):
 
 
 class Wallet(BaseModel):
-    """The company's accounts. `operates`: it runs the market."""
+    """The company's accounts. `operates`: it runs the market. `budget`: of a month, null where there is none."""
 
     operates: bool
+    budget: float | None
+    spent: float = Field(description="Charged since the month began in China, before vouchers.")
     accounts: list[Balance]
 
     def free(self, kind: str) -> float:
         """Return what is free of all accounts of a kind."""
         return sum(each.free for each in self.accounts if each.kind == kind)
+
+
+class Budget(_Closed):
+    """What may be spent on computing in a month of China, before vouchers; null: no limit."""
+
+    monthly: Yuan | None
 
 
 class Movement(BaseModel):

@@ -15,10 +15,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from cloud.billing import focus, jobs, store
+from cloud.billing import budget, focus, jobs, store
 from cloud.billing.jobs import Held, Settled, Work, voucher_hold
 from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices
-from cloud.billing.schemas import Balance, Bill, Charge, Movement, Refund, Wallet
+from cloud.billing.schemas import Balance, Bill, Budget, Charge, Movement, Refund, Wallet
 from cloud.billing.till import Till
 from cloud.billing.voucher_desk import VoucherDesk, spendable
 from cloud.billing.vouchers import Applicant, ChipOrigin, Programme, programmes
@@ -56,12 +56,17 @@ class Billing:
     """What a company has, owes and earns."""
 
     reserve = staticmethod(jobs.reserve)
+    refuse_beyond_budget = staticmethod(budget.refuse_beyond)
     settle = staticmethod(jobs.settle)
     release = staticmethod(jobs.release)
     reimburse = staticmethod(jobs.reimburse)
     compensate = staticmethod(jobs.compensate)
     voucher_hold = staticmethod(voucher_hold)
     spendable = staticmethod(spendable)
+
+    async def warn_of_budget(self, connection: AsyncConnection) -> None:
+        """Tell people, once a month, when most of the budget is spent, in the caller's transaction."""
+        await budget.warn(connection, self._notify)
 
     @staticmethod
     async def rows_of(connection: AsyncConnection, job: UUID) -> list[Row]:
@@ -70,6 +75,7 @@ class Billing:
 
     def __init__(self, db: Database, notify: Notify) -> None:
         self._db = db
+        self._notify = notify
         self.vouchers = VoucherDesk(db, notify)
         self.till = Till(db)
 
@@ -78,6 +84,8 @@ class Billing:
         async with self._db.tenant(scope) as connection:
             rows = await store.select_balances(connection)
             operates = await store.operates(connection)
+            monthly = await store.select_budget(connection)
+            spent, _ = await store.spent_and_held(connection, budget.month_begin())
         accounts = [
             Balance(
                 kind=row["kind"],
@@ -88,7 +96,16 @@ class Billing:
         ]
         if not any(each.kind == "cash" for each in accounts):
             accounts.insert(0, Balance(kind="cash", ref="", there=0, held=0, free=0))
-        return Wallet(operates=operates, accounts=accounts)
+        limit = monthly / YUAN if monthly else None
+        return Wallet(operates=operates, budget=limit, spent=spent / YUAN, accounts=accounts)
+
+    async def set_budget(self, principal: Principal, body: Budget) -> None:
+        """Say what may be spent on computing in a month; jobs beyond it are refused."""
+        async with self._db.tenant(principal.scope) as connection:
+            before = await store.select_budget(connection)
+            await store.set_budget(connection, int(body.monthly * YUAN) if body.monthly else None)
+            after = {"before": before and before / YUAN, "after": body.model_dump(mode="json")}
+            await audit.record(connection, principal.actor, "budget.set", "month", **after)
 
     async def movements(self, scope: TenantScope, before: int | None = None) -> list[Movement]:
         """Return the last transfers of the company's accounts, newest first, 100 at a time."""

@@ -150,6 +150,51 @@ async def select_company(connection: AsyncConnection) -> Row:
     return row
 
 
+async def lock_budget(connection: AsyncConnection) -> Row | None:
+    """Return the tenant's budget, and let nobody else spend of it until the transaction ends; None if there is none."""
+    return await one(connection, "SELECT monthly, warned FROM computing_budget FOR UPDATE")
+
+
+async def select_budget(connection: AsyncConnection) -> int | None:
+    """Return the tenant's budget of a month, micro-yuan."""
+    row = await one(connection, "SELECT monthly FROM computing_budget")
+    return int(row["monthly"]) if row else None
+
+
+async def set_budget(connection: AsyncConnection, monthly: int | None) -> None:
+    """Set the tenant's budget, or take it away."""
+    if monthly is None:
+        await connection.execute("DELETE FROM computing_budget")
+        return
+    await connection.execute(
+        """
+        INSERT INTO computing_budget (tenant_id, monthly) VALUES (current_tenant(), %s)
+        ON CONFLICT (tenant_id) DO UPDATE SET monthly = excluded.monthly, warned = ''
+        """,
+        [monthly],
+    )
+
+
+async def set_warned(connection: AsyncConnection, month: str) -> None:
+    """Write down that people have been told."""
+    await connection.execute("UPDATE computing_budget SET warned = %s", [month])
+
+
+async def spent_and_held(connection: AsyncConnection, since: datetime) -> tuple[int, int]:
+    """Return what the tenant has been charged since `since`, before vouchers, and what is held for its jobs."""
+    row = await one(
+        connection,
+        """
+        SELECT (SELECT coalesce(sum(cost), 0)::bigint FROM charge WHERE customer_id = current_tenant() AND made_at >= %s) AS spent,
+               (SELECT coalesce(sum(debits_pending), 0)::bigint FROM ledger_account WHERE tenant_id = current_tenant()
+                                                                 AND kind IN ('cash', 'voucher')) AS held
+        """,
+        [since],
+    )
+    assert row is not None  # noqa: S101 - sums are always there
+    return int(row["spent"]), int(row["held"])
+
+
 async def insert_pool(connection: AsyncConnection, row: Row) -> None:
     """Open a programme, or pay more into it and let it last longer."""
     await connection.execute(

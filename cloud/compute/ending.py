@@ -136,6 +136,7 @@ class Ender:
         }
         await store.change_job(connection, job["id"], change)
         await self._notify.tell(connection, None, f"job:{job['id']}", _told(job, reason))
+        await self._billing.warn_of_budget(connection)
 
     async def _release(self, connection: AsyncConnection, job: Row, held: Held, state: str, reason: Text) -> None:
         await self._billing.release(connection, held)

@@ -106,6 +106,7 @@ class Placing:
             plan = _chosen(decision, body.offer)
             offer = offers[plan.code]
             held = await self._held(connection, principal.scope, wanted.task, plan, offer)
+            await self._billing.refuse_beyond_budget(connection, held.total)
             await self._billing.reserve(connection, held)
             files = {name: (hashlib.sha256(content).hexdigest(), content) for name, content in wanted.files.items()}
             row = {

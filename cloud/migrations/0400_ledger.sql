@@ -352,3 +352,14 @@ BEGIN ATOMIC
 END;
 DO $$ BEGIN PERFORM hand_to_door('appoint_market_operator(uuid, int)'); END $$;
 REVOKE EXECUTE ON FUNCTION appoint_market_operator(uuid, int) FROM sunmao_app;
+
+-- What a company lets itself spend on computing in a month; no row, no limit.
+CREATE TABLE computing_budget (
+    tenant_id uuid PRIMARY KEY REFERENCES tenant,
+    monthly   bigint NOT NULL CHECK (monthly > 0),  -- micro-yuan, before vouchers
+    warned    text NOT NULL DEFAULT ''  -- the month people have been told that most of it is spent
+);
+DO $$ BEGIN
+    PERFORM protect_tenant_table('computing_budget', 'SELECT, INSERT, UPDATE, DELETE');
+    PERFORM limit_to_reach('computing_budget', '(SELECT reaches_company())');
+END $$;

@@ -92,6 +92,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/training/trials": None,
     "PATCH /api/v1/training/sets/{set_id}/pictures/{digest}": {"kind": "good"},
     "POST /api/v1/billing/applications/{voucher_id}/decision": {"approve": True},
+    "PUT /api/v1/billing/budget": {"monthly": 100},
     "POST /api/v1/billing/deposits": {"credit_code": "91350100M000100Y43", "amount": 5, "reference": "slip 1"},
     "POST /api/v1/billing/payouts": {"credit_code": "91350100M000100Y43", "amount": 5, "reference": "slip 1"},
     "POST /api/v1/billing/pools": {"programme": "wuhan", "amount": 100, "closes_at": "2030-01-01T00:00:00Z"},

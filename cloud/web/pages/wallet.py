@@ -7,12 +7,12 @@ from uuid import UUID
 
 from nicegui import ui
 
-from cloud.billing.schemas import Application, Bill, Voucher, VoucherProgramme, Wallet
+from cloud.billing.schemas import Application, Bill, Budget, Voucher, VoucherProgramme, Wallet
 from cloud.billing.service import this_month
 from cloud.core.principal import Principal, Scope
 from cloud.web.compute_words import small_yuan, yuan
 from cloud.web.elements import MarkView, Words, box, figure
-from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.forms import Choice, Field, attempt, button, done
 from cloud.web.item_picker import figure_of
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
@@ -28,6 +28,12 @@ _PAY_IN = Text(
     "Money is paid in by bank transfer with your unified social credit code as reference; the market's operator books it.",
     "请通过银行转账充值，并注明本企业统一社会信用代码，由市场运营方入账。",
 )
+_BUDGET, _LIMIT = (
+    Text("Budget of a month", "月度预算"),
+    Text("At most a month, yuan; empty: no limit", "每月上限，元；留空则不限"),
+)
+_SPENT = Text("{spent} charged this month, before vouchers", "本月已计费 {spent}(抵扣前)")
+_SET, _KEPT = Text("Set", "保存"), Text("Kept.", "已保存。")
 _OPERATOR = Text("The market: money, programmes, applications", "市场运营：资金、补贴计划、申请审批")
 _APPLY, _NONE_OPEN = (
     Text("Apply for a voucher", "申请算力券"),
@@ -99,6 +105,7 @@ async def build(visit: Visit) -> None:
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE))
         _balances(visit, wallet)
+        _Budget(visit, wallet)
         _Vouchers(visit, vouchers, programmes)
         show_bill(visit, await billing.bill(visit.scope, month, "customer"))
         moved = await billing.movements(visit.scope)
@@ -151,6 +158,31 @@ def _balances(visit: Visit, wallet: Wallet) -> None:
         if wallet.operates:
             with box("line"), box("button quiet", "a", href="/wallet/market"):
                 Words(say(_OPERATOR))
+
+
+class _Budget:
+    """What may be spent in a month."""
+
+    def __init__(self, visit: Visit, wallet: Wallet) -> None:
+        self._visit, say = visit, visit.say
+        with box("card stack wide"):
+            Words(say(_BUDGET), tag="h2")
+            Words(say(_SPENT, spent=small_yuan(wallet.spent)), "num", tag="p")
+            with box("form-row"):
+                limit = "" if wallet.budget is None else f"{wallet.budget:g}"
+                self._limit = Field(say(_LIMIT), limit, inputmode="decimal")
+            with box("line"):
+                button(say(_SET), self._set, "button quiet")
+            self._answer = box("stack")
+
+    async def _set(self) -> None:
+        async def act(principal: Principal) -> None:
+            text = self._limit.value.strip()
+            body = Budget.model_validate({"monthly": figure_of(text) if text else None})
+            await self._visit.domains.billing.set_budget(principal, body)
+            done(self._answer, self._visit.say(_KEPT))
+
+        await attempt(self._visit, self._answer, Scope.ADMIN, act)
 
 
 def _at(visit: Visit, at: datetime) -> str:

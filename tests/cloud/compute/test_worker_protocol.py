@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -184,6 +185,33 @@ async def test_where_the_money_is_used_up_the_job_stops(at_work: AtWork, owner_d
     await hand.end("stopped")
     done = await ended(customer, job)
     assert done["job"]["reason_en"] == "the reserved money was used up"
+    assert faults(owner_dsn) == []
+
+
+async def test_a_months_budget_is_kept_and_most_of_it_spent_is_told(at_work: AtWork, owner_dsn: str) -> None:
+    customer, _, hand, set_id = at_work
+    body = wanted("fit", set_id, offer=hand.code, budget=40)
+    assert (await customer.http.put("/api/v1/billing/budget", json={"monthly": 30})).status_code == 204
+    refused = await customer.http.post("/api/v1/compute/jobs", json=body)
+    assert "The month's budget of 30.00 yuan has 30.00 left" in refused.json()["detail"]
+    assert await free(customer, "cash") == 50
+    job = await submitted(customer, body | {"budget": 29})
+    both = await customer.http.post("/api/v1/compute/jobs", json=body | {"budget": 29})
+    assert both.status_code in (409, 422)
+    await hand.lease()
+    await asyncio.sleep(0.3)
+    await hand.say(*hand.beat())
+    await customer.http.put("/api/v1/billing/budget", json={"monthly": 0.001})  # a tenth of a second
+    assert (await hand.end("failed", reason_en="dark")).is_success
+    with psycopg.connect(owner_dsn) as connection:
+        told = connection.execute(
+            "SELECT warned FROM computing_budget WHERE tenant_id = %s", [customer.scope.tenant_id]
+        ).fetchone()
+    assert told and told[0], "people have been told"
+    spent = (await customer.http.get("/api/v1/billing/wallet")).json()["spent"]
+    assert spent == pytest.approx((await job_of(customer, job))["job"]["cost"])
+    assert (await customer.http.put("/api/v1/billing/budget", json={"monthly": None})).status_code == 204
+    assert (await customer.http.get("/api/v1/billing/wallet")).json()["budget"] is None
     assert faults(owner_dsn) == []
 
 
