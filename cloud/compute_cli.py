@@ -146,7 +146,7 @@ def run(
         if not (folder / "task.json").is_file():
             raise ConfigError(
                 Text(f"{folder} has no task.json", f"{folder} 中没有 task.json"),
-                Text("download the task from its job's page", "请从作业页面下载任务"),
+                Text("a task is a folder as docs/compute.md shows", "任务目录的格式见 docs/compute.zh.md"),
                 key="FOLDER",
             )
         outcome = asyncio.run(LocalProcess().run(folder.absolute(), provider, lambda _: None))

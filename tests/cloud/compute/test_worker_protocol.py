@@ -207,7 +207,8 @@ async def test_a_months_budget_is_kept_and_most_of_it_spent_is_told(at_work: AtW
         told = connection.execute(
             "SELECT warned FROM computing_budget WHERE tenant_id = %s", [customer.scope.tenant_id]
         ).fetchone()
-    assert told and told[0], "people have been told"
+    assert told is not None
+    assert told[0], "people have been told"
     spent = (await customer.http.get("/api/v1/billing/wallet")).json()["spent"]
     assert spent == pytest.approx((await job_of(customer, job))["job"]["cost"])
     assert (await customer.http.put("/api/v1/billing/budget", json={"monthly": None})).status_code == 204
