@@ -34,34 +34,23 @@ class Till:
         Raises NotFound to others than the operator, Invalid for an unknown company, Conflict for a reference that was
         booked otherwise.
         """
-        async with self._db.tenant(principal.scope) as connection:
-            company = await self._company(connection, body.credit_code)
-            outside = await store.account(connection, None, "outside")
-            theirs = await store.account(connection, company["id"], body.account)
-            identity = uuid5(NAMESPACE_URL, f"sunmao:deposit:{body.reference.strip()}")
-            await self._move(
-                connection,
-                Transfer(identity, "single", int(body.amount * YUAN), "deposit", outside, theirs),
-                body.reference,
-            )
-            after = body.model_dump(mode="json")
-            await audit.record(connection, principal.actor, "money.deposit", body.credit_code, after=after)
-        return Booked(company=company["name"], account=body.account, amount=float(body.amount))
+        return await self._book(principal, body, "deposit")
 
     async def pay_out(self, principal: Principal, body: PayOut) -> Booked:
         """Book money that went out; raises as `deposit`, and Conflict if there is less."""
+        return await self._book(principal, body, "payout")
+
+    async def _book(self, principal: Principal, body: Deposit | PayOut, what: str) -> Booked:
         async with self._db.tenant(principal.scope) as connection:
             company = await self._company(connection, body.credit_code)
             outside = await store.account(connection, None, "outside")
             theirs = await store.account(connection, company["id"], body.account)
-            identity = uuid5(NAMESPACE_URL, f"sunmao:payout:{body.reference.strip()}")
-            await self._move(
-                connection,
-                Transfer(identity, "single", int(body.amount * YUAN), "payout", theirs, outside),
-                body.reference,
-            )
+            source, target = (outside, theirs) if what == "deposit" else (theirs, outside)
+            identity = uuid5(NAMESPACE_URL, f"sunmao:{what}:{body.reference.strip()}")
+            amount = int(body.amount * YUAN)
+            await self._move(connection, Transfer(identity, "single", amount, what, source, target), body.reference)
             after = body.model_dump(mode="json")
-            await audit.record(connection, principal.actor, "money.payout", body.credit_code, after=after)
+            await audit.record(connection, principal.actor, f"money.{what}", body.credit_code, after=after)
         return Booked(company=company["name"], account=body.account, amount=float(body.amount))
 
     async def open_pool(self, principal: Principal, body: Pool) -> None:

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +20,7 @@ import pytest
 
 from cloud.compute.receipt import verify
 from deploy.demo.processes import BIN, free_port
+from tests.cloud.compute.site import working
 from tests.cloud.sharing.pair import new_credit_code
 from tests.cloud.training.pictures import part, png
 
@@ -73,23 +73,6 @@ class Cloud:
         client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=10)
         client.post("/sessions", json={"email": f"{name}@example.com", "password": PASSWORD}).raise_for_status()
         return client, code
-
-
-@contextmanager
-def working(url: str, token: str, folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    (folder / "token").write_text(token)
-    command = [BIN / "sunmao-cloud", "compute", "work", "--url", url, "--token-file", folder / "token", "--json"]
-    process = subprocess.Popen([*command, "--folder", folder], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["proven"]
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
 
 
 def persisted(ask: Callable[[], httpx.Response]) -> Any:

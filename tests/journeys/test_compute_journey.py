@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.cloud.compute.site import working
 from tests.cloud.training.pictures import part, png
 from tests.journeys.conftest import CLOUD, Company, run
 from tests.journeys.test_every_page import OVERFLOW, picture
@@ -19,34 +17,6 @@ from tests.journeys.test_every_page import OVERFLOW, picture
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(240)]
 
 GOOD, BAD = 30, 4
-
-
-@contextmanager
-def working(url: str, token: str, folder: Path) -> Iterator[None]:
-    """A provider's worker, as the page says how to start it."""
-    (folder / "token.txt").write_text(token)
-    command = [
-        CLOUD,
-        "compute",
-        "work",
-        "--url",
-        url,
-        "--token-file",
-        folder / "token.txt",
-        "--folder",
-        folder,
-        "--json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["proven"]
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-        assert process.stdout
-        process.stdout.close()
 
 
 def pictured(company: Company) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from deploy.demo.processes import BIN
 from tests.cloud.conftest import Company
 from tests.cloud.training.pictures import part, png
 
@@ -37,29 +36,22 @@ async def offered(provider: Company, **more: Any) -> tuple[dict[str, Any], str]:
     return answer.json()["offer"], answer.json()["token"]
 
 
-def _started(url: str, token: str, folder: Path) -> subprocess.Popen[str]:
+@contextmanager
+def working(url: str, token: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A worker that has greeted, started as people start it; killed at the end."""
     folder.mkdir(exist_ok=True)
     (folder / "token").write_text(token)
-    command = [sys.executable, "-P", "-c", "from cloud.cli import main; main()", "compute", "work", "--url", url]
-    command += ["--json", "--token-file", str(folder / "token"), "--folder", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-@asynccontextmanager
-async def worker(url: str, token: str, folder: Path) -> AsyncIterator[subprocess.Popen[str]]:
-    """A worker that has greeted; killed at the end."""
-    process = _started(url, token, folder)
+    command = [BIN / "sunmao-cloud", "compute", "work", "--url", url, "--token-file", folder / "token", "--json"]
+    process = subprocess.Popen([*command, "--folder", folder], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
     try:
-        assert process.stdout
-        line = await asyncio.to_thread(process.stdout.readline)
+        line = process.stdout.readline()
         assert json.loads(line)["proven"], line
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
-        if process.stdout:
-            process.stdout.close()
+        process.stdout.close()
 
 
 def large(number: int) -> bytes:

@@ -18,7 +18,7 @@ from cloud.core.db import Database
 from models.task import RESULTS
 from protocols.errors import ConfigError
 from tests.cloud.billing.market import appoint, faults, free, paid_in, pool, voucher
-from tests.cloud.compute.site import ended, job_of, large, offered, pictured, submitted, wanted, worker
+from tests.cloud.compute.site import ended, job_of, large, offered, pictured, submitted, wanted, working
 from tests.cloud.conftest import Cluster, Company, NewCompany
 
 PICTURES = 40
@@ -61,7 +61,7 @@ async def test_a_refit_runs_elsewhere_and_every_yuan_and_second_of_it_can_be_pro
     assert "does not answer" in nobody.json()["detail"]
     assert await free(customer, "cash") == 50
 
-    async with worker(cloud_url, token, tmp_path / "worker"):
+    with working(cloud_url, token, tmp_path / "worker"):
         quote = (await customer.http.post("/api/v1/compute/quotes", json=body)).raise_for_status().json()
         (plan,) = quote["plans"]
         assert plan["subsidy"] == pytest.approx(plan["cost"] / 2)
@@ -144,7 +144,7 @@ async def test_a_worker_is_killed_and_another_goes_on_from_the_checkpoint(
     await paid_in(operator, provider, db, 5, "bond")
     set_id, many = await pictured(customer, "cap", 28), await pictured(customer, "many", PICTURES, draw=large)
     offer, token = await offered(provider)
-    async with worker(cloud_url, token, tmp_path / "first") as first:
+    with working(cloud_url, token, tmp_path / "first") as first:
         done = await ended(customer, await submitted(customer, wanted("fit", set_id)))
         assert done["job"]["state"] == "done", done
         (version,) = (await customer.http.get(f"/api/v1/training/sets/{set_id}/versions")).json()
@@ -158,7 +158,7 @@ async def test_a_worker_is_killed_and_another_goes_on_from_the_checkpoint(
                 await asyncio.sleep(0.05)
             first.kill()
         spare, token = await offered(other)
-        async with worker(cloud_url, token, tmp_path / "second"):
+        with working(cloud_url, token, tmp_path / "second"):
             done = await ended(customer, job)
     assert done["job"]["state"] == "done", done
     assert [each["state"] for each in done["attempts"]] == ["broken", "done"]
