@@ -222,7 +222,7 @@ async def ask(db: Database) -> AsyncIterator[Callable[[Principal, str, str], Awa
     async def nobody(token: str) -> None:
         return None
 
-    app.state.resolvers = Resolvers(principal, nobody)
+    app.state.resolvers = Resolvers(principal, nobody, nobody)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cloud") as client:
 
         async def request(who: Principal, method: str, path: str, **more: object) -> httpx.Response:
