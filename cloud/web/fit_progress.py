@@ -40,12 +40,17 @@ class FitProgress:
         self._words: Words | None = None
         self._bar: ui.element | None = None
         self._timer = ui.timer(_SPACING_S, self._look, active=False)
+        self._shown: object = None
 
     async def show(self, *, again: bool) -> None:
         """Show the latest fit and what can be done; `again`: there is a version already."""
         visit, say = self._visit, self._visit.say
         fits = await visit.domains.training.fits(visit.scope, self._id)
         latest = fits[0] if fits else None
+        shown = (latest and (latest.id, latest.state), again)
+        if shown == self._shown:
+            return  # a button that is drawn anew is not there for whoever is just pressing it
+        self._shown = shown
         self._place.clear()
         self._words = self._bar = None
         running = latest is not None and latest.state in {"waiting", "running"}

@@ -44,9 +44,11 @@ def small_picture(seed: int, flawed: bool = False) -> Grey:
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def drop(folder: Path, name: str, seed: int, flawed: bool = False) -> None:
-    """Leave a picture as a good camera does: written elsewhere, then renamed."""
-    Image.fromarray(small_picture(seed, flawed)).save(folder / f".{name}.part", "PNG")
+def drop(folder: Path, name: str, seed: int, flawed: bool = False, *, times: int = 1) -> None:
+    """Leave a picture, `times` as wide and high, as a good camera does: written elsewhere, then renamed."""
+    image = Image.fromarray(small_picture(seed, flawed))
+    larger = image.resize((times * SIDE, times * SIDE), Image.Resampling.NEAREST)
+    larger.save(folder / f".{name}.part", "PNG")
     (folder / f".{name}.part").replace(folder / name)
 
 
