@@ -19,8 +19,10 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     page.goto("/control?hours=24")
     page.locator("select[aria-label='Equipment']").select_option(label="注塑机-01")
     page.wait_for_url("**series=*")
+    other = page.url
     page.locator("select[aria-label='Measured value']").select_option(label="Melt temperature")
-    page.wait_for_url("**series=*hours=24")
+    page.wait_for_url(lambda url: url != other)
+    page.wait_for_function("window.did_handshake")
     expect(page.locator(".echarts, canvas").first).to_be_visible()
     page.get_by_label("Tolerance from").fill("200")
     page.get_by_label("Tolerance to").fill("199")
