@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
@@ -12,8 +14,20 @@ from tests.journeys.test_every_page import OVERFLOW, picture
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(120)]
 
 
+def await_states(works: Company) -> None:
+    """Wait until the states of the factory's machines are reckoned: what is known of them rests on that."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        known = works.client.get("/api/v1/assessment/evidence", params={"machines": 20}).raise_for_status().json()
+        if any(one["id"] == "production" for one in known):
+            return
+        time.sleep(0.2)
+    raise TimeoutError("the states of the factory's machines are not reckoned")
+
+
 def test_from_what_is_known_to_the_next_step(open_browser, works: Company, factory: Factory) -> None:
     assert factory.names
+    await_states(works)
     page = open_browser("zh", "phone", company=works)
     page.goto("/assessment")
     page.get_by_label("企业共有多少台生产设备？").fill("20")
