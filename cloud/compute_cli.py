@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud.console import DATA, Data, Dsn, Json, Lang, answer, explained, installed
+from cloud.console import DATA, Data, Dsn, Json, Lang, answer, content_of, explained, installed
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 
@@ -29,6 +29,7 @@ _COLUMNS = (
     Text("own, ¥", "自付，元"),
     Text("CO₂, kg", "CO₂，kg"),
 )
+_GIVE = Text("give a file you may read", "请提供可读取的文件")
 _MORE = Text("and {count} more", "另有 {count} 个")
 _REJECTED = Text("will not do:", "不可用：")
 _WIDTH = 110
@@ -106,7 +107,7 @@ def work(
     language = choose_language(lang)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     with explained(language, as_json):
-        token = _content(token_file, "--token-file").strip()
+        token = content_of(token_file, "--token-file", _GIVE).strip()
 
         async def run() -> None:
             engine = LocalProcess()
@@ -183,7 +184,7 @@ def verify_receipt(
 
     language = choose_language(lang)
     with explained(language, as_json):
-        found, faults = verify(_content(file, "FILE"), key)
+        found, faults = verify(content_of(file, "FILE", _GIVE), key)
         money, job = found["money"], found["job"]
         spent = f"{money['own'] / YUAN:,.6f}"
         attempts = len(found["attempts"])
@@ -257,17 +258,6 @@ def _greeting(code: str, chip: str, *, contained: bool, proven: bool) -> Text:
         f"Working for {code}, proven to compute by {chip}. Ctrl-C to stop.{network.en}",
         f"已为 {code} 提供算力，芯片 {chip} 已验证，按 Ctrl-C 停止。{network.zh}",
     )
-
-
-def _content(file: Path, key: str) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            Text(f"{file} cannot be read: {error}", f"无法读取 {file}：{error}"),
-            Text("give a file you may read", "请提供可读取的文件"),
-            key=key,
-        ) from error
 
 
 def _table(decision: Decision, language: Language) -> str:

@@ -79,14 +79,16 @@ def checked(model: Any, fields: Mapping[str, Any]) -> Any:
 @contextmanager
 def explained(language: Language, as_json: bool) -> Iterator[None]:
     """Turn a failure a person can act on into one line and the exit status."""
-    from cloud.core.errors import Problem
-
     try:
         yield
     except SunmaoError as error:
         _fail(error.explain(language), as_json)
         raise typer.Exit(error.exit_code) from error
-    except Problem as error:
+    except Exception as error:
+        # A provider's worker has nothing of a cloud installed; whoever raises a Problem has.
+        known = sys.modules.get("cloud.core.errors")
+        if known is None or not isinstance(error, known.Problem):
+            raise
         _fail(error.detail.to(language), as_json)
         raise typer.Exit(2) from error
 
@@ -113,6 +115,16 @@ def answer(as_json: bool, value: Mapping[str, Any], said: Text, language: Langua
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False) if as_json else said.to(language))
+
+
+def content_of(file: Path, key: str, give: Text) -> str:
+    """Return the text of a file that somebody names by `key`; raises ConfigError, with `give` as what to name instead."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            Text(f"{file} cannot be read: {error}", f"无法读取 {file}：{error}"), give, key=key
+        ) from error
 
 
 def table(found: Mapping[str, Any]) -> None:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cloud.console import Json, Lang, answer, explained
-from protocols.errors import ConfigError
+from cloud.console import Json, Lang, answer, content_of, explained
 from protocols.text import Text, choose_language
 
 sharing_app = typer.Typer(no_args_is_help=True, help="Data shared between companies. 企业间数据共享。")
+
+_GIVE = Text("give a file downloaded from the grant's page", "请提供从授权页面下载的文件")
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +40,8 @@ def verify(
 
     language = choose_language(lang)
     with explained(language, as_json):
-        text = _content(file, "FILE")
-        verdict = receipts.compare(text, _content(against, "--against")) if against else receipts.verify(text)
+        text = content_of(file, "FILE", _GIVE)
+        verdict = receipts.compare(text, content_of(against, "--against", _GIVE)) if against else receipts.verify(text)
         fault = verdict.fault.to(language) if verdict.fault else ""
         said = (
             Text(f"receipt {verdict.seq}: {fault}", f"第 {verdict.seq} 条凭据：{fault}")
@@ -53,14 +54,3 @@ def verify(
         answer(as_json, verdict._asdict() | {"fault": fault}, said, language)
         if fault:
             raise typer.Exit(1)
-
-
-def _content(file: Path, key: str) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            Text(f"{file} cannot be read: {error}", f"无法读取 {file}：{error}"),
-            Text("give a file downloaded from the grant's page", "请提供从授权页面下载的文件"),
-            key=key,
-        ) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,15 @@ def test_findings_are_taken_up_where_they_end(tmp_path: Path, small_bundle: Sign
     (folder / "0.png").unlink()  # what is done is not looked at again
     assert run(folder) == (0, "Done.\n")
     assert findings(folder) == whole
+
+
+def test_a_worker_needs_nothing_of_a_cloud() -> None:
+    absent = "import sys\nfor name in ('psycopg', 'fastapi', 'nicegui', 'uvicorn'): sys.modules[name] = None\n"
+    command = [sys.executable, "-P", "-c", f"{absent}from cloud.cli import main; main()", "compute", "work"]
+    command += ["--url", "http://127.0.0.1:9", "--token-file", "/nowhere", "--lang", "en"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("--token-file: /nowhere cannot be read")
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path, small_bundle: SignedBundle) -> None:
