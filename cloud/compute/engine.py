@@ -45,7 +45,7 @@ class Engine(Protocol):
 
 
 class LocalProcess:
-    """The child as a process of this machine: without a network where the system allows that, in the folder, not as our child's heir."""
+    """The child as a process of this machine: without a network where the system allows that, and without our secrets."""
 
     def __init__(self) -> None:
         self._prefix = _without_network()

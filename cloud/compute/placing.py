@@ -28,6 +28,7 @@ from cloud.core.errors import Conflict, Invalid
 from cloud.core.listen import announce
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
+from cloud.training.schemas import PictureSet
 from cloud.training.service import Training
 from models.task import FitTask, InspectTask
 from protocols.text import Text
@@ -72,15 +73,13 @@ class Placing:
 
     async def quote(self, principal: Principal, body: JobRequest) -> Quote:
         """Return what every offer would come to; nothing is reserved. Raises NotFound, Invalid."""
+        found = await self._set(principal.scope, body)
+        items = found.good + found.defect + found.unknown
         if body.kind == "fit":
             counts = await self._training.counts(principal.scope, body.set_id)
             items = counts.learn + counts.held_good + counts.held_defect
-            size = (await self._training.picture_set(principal.scope, body.set_id)).bytes
         async with self._db.tenant(principal.scope) as connection:
-            if body.kind == "inspect":
-                _, orders, files = await self._inspection(connection, body)
-                items, size = len(orders.pictures), sum(map(len, files.values()))
-            task = await self._task(connection, body, items, size)
+            task = await self._task(connection, body, items, found.bytes)
             decision = decide(task, [decided_by(row) for row in await _offers(connection)], datetime.now(UTC))
         return Quote(
             work_s=task.needs.work_s,
@@ -97,6 +96,7 @@ class Placing:
 
         Raises NotFound, Invalid - no offer will do: the nearest and what it lacks; too little money - and Conflict.
         """
+        await self._set(principal.scope, body)
         async with self._db.tenant(principal.scope) as connection:
             if await store.count_open(connection) >= MOST_OPEN:
                 raise Conflict(_TOO_MANY)
@@ -173,7 +173,8 @@ class Placing:
             subject["fit_id"] = str(fit.id)
             items = len(fit.order.learn) + len(fit.order.held_good) + len(fit.order.held_bad)
         else:
-            name, orders, files = await self._inspection(connection, body)
+            assert body.version_id is not None  # noqa: S101 - `_set` has looked
+            name, orders, files = await self._training.rented.inspection(connection, body.version_id, body.set_id)
             subject["version_id"] = str(body.version_id)
             items = len(orders.pictures)
         size = sum(map(len, files.values()))
@@ -181,19 +182,23 @@ class Placing:
             raise Invalid(_TOO_LARGE)
         return _Wanted(name, await self._task(connection, body, items, size), orders, files, subject)
 
-    async def _inspection(
-        self, connection: AsyncConnection, body: JobRequest
-    ) -> tuple[str, InspectTask, dict[str, bytes]]:
-        if body.version_id is None:
-            raise Invalid(_NO_VERSION)
-        return await self._training.rented.inspection(connection, body.version_id, body.set_id)
+    async def _set(self, scope: TenantScope, body: JobRequest) -> PictureSet:
+        """Return the set of a job before its pictures are read; raises NotFound, Invalid if it cannot be what is asked."""
+        found = await self._training.picture_set(scope, body.set_id)
+        if found.bytes > MOST_BYTES:
+            raise Invalid(_TOO_LARGE)
+        if body.kind == "inspect":
+            if body.version_id is None:
+                raise Invalid(_NO_VERSION)
+            await self._training.version(scope, body.version_id)
+        return found
 
     async def _task(self, connection: AsyncConnection, body: JobRequest, items: int, size: int) -> Task:
         """Return the task as the decision takes it; what it takes is learnt from the company's last jobs of the kind."""
         known = await store.pace(connection, body.kind)
         each_s = _ITEM_S[body.kind]
         if known:
-            each_s = max(seconds - _BASE_S[body.kind] for _, seconds in known) / max(min(n for n, _ in known), 1)
+            each_s = max((seconds - _BASE_S[body.kind]) / max(count, 1) for count, seconds in known)
             each_s = max(each_s, _ITEM_S[body.kind] / 10)
         vouchers = await self._billing.vouchers.usable(connection) if body.use_voucher else []
         applicant = ApplicantOfVouchers()

@@ -122,12 +122,8 @@ class Running:
     async def end(self, worker: WorkerPrincipal, job_id: UUID, number: int, body: Ending) -> Ended:
         """Take down what became of an attempt; said again it changes nothing. Raises NotFound, Conflict."""
         async with self._db.tenant(worker.scope) as connection:
-            attempt = await store.select_attempt(connection, job_id, number, lock=True)
-            if attempt is None or attempt["offer_id"] != worker.offer_id:
-                raise NotFound
-            if attempt["state"] == "running":
-                job = await store.select_job(connection, job_id, lock=True)
-                assert job is not None  # noqa: S101 - its attempt runs
+            job, attempt = await self._locked(connection, worker, job_id, number)
+            if attempt["state"] == "running" and job:
                 await self._ender.end(connection, job, attempt, body)
             elif attempt["state"] != body.outcome and attempt["state"] != "broken":
                 raise Conflict(_FENCED)
@@ -185,21 +181,26 @@ class Running:
             name=job["name"],
             orders=job["orders"],
             files=[WorkFile(**each) for each in files],
-            cores=offer["terms"]["cores"],
-            memory_gb=offer["terms"]["memory_gb"],
         )
 
     async def _mine(
         self, connection: AsyncConnection, worker: WorkerPrincipal, job_id: UUID, number: int
     ) -> tuple[Row, Row]:
-        """Return the worker's attempt, locked, and its job; raises NotFound for another's, Conflict when it is over."""
-        attempt = await store.select_attempt(connection, job_id, number, lock=True)
-        if attempt is None or attempt["offer_id"] != worker.offer_id:
-            raise NotFound
-        job = await store.select_job(connection, job_id)
+        """Return the worker's attempt and its job, locked; raises NotFound for another's, Conflict when it is over."""
+        job, attempt = await self._locked(connection, worker, job_id, number)
         if attempt["state"] != "running" or job is None:
             raise Conflict(_FENCED)
         return attempt, job
+
+    async def _locked(
+        self, connection: AsyncConnection, worker: WorkerPrincipal, job_id: UUID, number: int
+    ) -> tuple[Row | None, Row]:
+        """Return job and attempt, locked in the order everybody locks them in; no job where it has gone elsewhere."""
+        job = await store.select_job(connection, job_id, lock=True)
+        attempt = await store.select_attempt(connection, job_id, number, lock=True)
+        if attempt is None or attempt["offer_id"] != worker.offer_id:
+            raise NotFound
+        return job, attempt
 
     def _read(self, body: BeatRequest, attempt: Row) -> Beat:
         try:

@@ -245,8 +245,6 @@ class Lease(BaseModel):
     name: str
     orders: dict[str, Any]
     files: list[WorkFile]
-    cores: int
-    memory_gb: float
 
 
 class BeatRequest(_Closed):

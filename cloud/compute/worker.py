@@ -29,7 +29,7 @@ from protocols.text import Text
 
 _RETRY_S = 1.0
 _OUTPUTS = ("card.toml", "model.onnx", RESULTS)
-_UNAUTHORIZED, _CONFLICT, _NO_CONTENT = 401, 409, 204
+_UNAUTHORIZED, _NO_CONTENT = 401, 204
 _log = logging.getLogger(__name__)
 
 
