@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cloud.billing import store
-from cloud.billing.money import CHINA, YUAN
+from cloud.billing.money import CHINA, YUAN, this_month
 from cloud.core.db import AsyncConnection
 from cloud.core.errors import Invalid
 from cloud.notify.schemas import Notice
@@ -38,7 +38,7 @@ async def refuse_beyond(connection: AsyncConnection, more: int) -> None:
 
 async def warn(connection: AsyncConnection, notify: Notify) -> None:
     """Tell people, once a month, when most of the budget is spent."""
-    row, month = await store.lock_budget(connection), datetime.now(CHINA).strftime("%Y-%m")
+    row, month = await store.lock_budget(connection), this_month()
     if row is None or row["warned"] == month:
         return
     spent, _ = await store.spent_and_held(connection, month_begin())

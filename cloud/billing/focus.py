@@ -27,7 +27,7 @@ MANDATORY = (
 MORE = (
     "BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId",
     "ListUnitPrice", "PricingCategory", "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType",
-    "ServiceSubcategory", "SkuId", "SkuPriceId", "Tags",
+    "ServiceSubcategory", "SkuId", "SkuPriceId",
 )  # fmt: skip
 OWN = (
     "x_ChargeId", "x_CorrectsChargeId", "x_Attempt", "x_ChipRequested", "x_ChipUsed", "x_ComputeCode", "x_EnergyKwh",

@@ -6,7 +6,7 @@ that whoever has the seconds and the prices comes to the same amount.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, NamedTuple
 
@@ -86,9 +86,9 @@ def split(total: int, shares: Sequence[int]) -> list[int]:
     return parts
 
 
-def total(pieces: Iterable[Slice]) -> int:
-    """Return what the pieces cost together."""
-    return sum(piece.cost for piece in pieces)
+def this_month() -> str:
+    """Return the month it is in China, as 2026-11."""
+    return datetime.now(CHINA).strftime("%Y-%m")
 
 
 def _next_hour(at: datetime) -> datetime:

@@ -13,7 +13,6 @@ from cloud.core.instants import Instant
 
 Applicant = Literal["enterprise", "startup", "institute", "one_person"]
 VoucherState = Literal["applied", "issued", "rejected", "withdrawn", "expired"]
-AccountKind = Literal["cash", "voucher", "payable", "bond"]
 
 
 def _spent(amount: Decimal) -> Decimal:

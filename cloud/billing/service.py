@@ -17,7 +17,7 @@ from uuid import UUID
 
 from cloud.billing import budget, focus, jobs, store
 from cloud.billing.jobs import Held, Settled, Work, voucher_hold
-from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices
+from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices, this_month
 from cloud.billing.schemas import Balance, Bill, Budget, Charge, Movement, Refund, Wallet
 from cloud.billing.till import Till
 from cloud.billing.voucher_desk import VoucherDesk, spendable
@@ -47,6 +47,7 @@ __all__ = [
     "micro",
     "programmes",
     "slices",
+    "this_month",
 ]
 
 _PAGE = 100
@@ -162,11 +163,6 @@ def month_of(month: str) -> tuple[datetime, datetime]:
     except ValueError as error:
         raise Invalid(Text("Write the month as 2026-11.", "月份请写作 2026-11。")) from error
     return start, (start + timedelta(days=32)).replace(day=1)
-
-
-def this_month() -> str:
-    """Return the month it is in China, as 2026-11."""
-    return datetime.now(CHINA).strftime("%Y-%m")
 
 
 def _charge(row: Row) -> Charge:

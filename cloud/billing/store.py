@@ -305,7 +305,7 @@ async def select_charges(
           AND (%(start)s::timestamptz IS NULL OR (made_at >= %(start)s AND made_at < %(end)s))
           AND (%(side)s::text IS NULL OR current_tenant() = CASE %(side)s WHEN 'customer' THEN customer_id
                                                                          ELSE provider_id END)
-        ORDER BY made_at, start_at, id
+        ORDER BY made_at, start_at, category DESC, id
         """,  # noqa: S608 - our own text
         {"job": job, "voucher": voucher, "start": start, "end": end, "side": side},
     )

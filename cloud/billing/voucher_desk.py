@@ -1,6 +1,6 @@
 """Vouchers from the application to the last day: applied -> issued | rejected | withdrawn; issued -> expired.
 
-    grant = min(highest share x fee, cap of a contract x what is asked for, cap of the year - granted, what the pool has left)
+    grant = min(highest share x fee, cap of the year - granted, what the pool has left); what a contract may get is for `jobs`
 
 An issued voucher is an account of its own, filled from the programme's pool; what is not redeemed when its time is over, and
 what a refund claws back later, flows back into the pool.
