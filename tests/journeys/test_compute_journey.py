@@ -51,6 +51,20 @@ def opened_market(desk: Page, company: Company) -> None:
     expect(money.get_by_role("status")).to_contain_text("¥50.00 booked for")
 
 
+def inspected(phone: Page) -> None:
+    """Let all pictures of the set be inspected with the new model, and read what came out."""
+    phone.goto("/compute")
+    phone.get_by_label("计算任务").select_option(label="批量检测图片")
+    phone.get_by_role("button", name="比较报价").click()
+    phone.get_by_role("button", name="在此运行").first.click()
+    phone.wait_for_url(re.compile("/compute/jobs/"))
+    expect(phone.locator(".mark").first).to_have_text("已完成", timeout=60_000)
+    expect(phone.locator(".page")).to_contain_text("合格: ")
+    expect(phone.get_by_role("link", name="results.jsonl")).to_be_visible()
+    assert phone.evaluate(OVERFLOW) == []
+    picture(phone, "compute-inspect-zh-phone")
+
+
 def test_a_voucher_a_quote_a_refit_a_bill_and_a_receipt(
     open_browser, found, cloud: str, cloud_data: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +113,7 @@ def test_a_voucher_a_quote_a_refit_a_bill_and_a_receipt(
         best.get_by_role("button", name="Run here").click()
         page.wait_for_url(re.compile("/compute/jobs/"))
         expect(page.locator(".mark").first).to_have_text("Done", timeout=120_000)
+        inspected(phone)
     expect(page.locator(".page")).to_contain_text("paid by voucher")
     expect(page.locator(".page")).to_contain_text("The model is a new version of its set.")
     picture(page, "compute-job-en")
@@ -124,10 +139,10 @@ def test_a_voucher_a_quote_a_refit_a_bill_and_a_receipt(
     expect(phone.locator(".page")).to_contain_text("作业付款")
     picture(phone, "wallet-bill-zh-phone")
     provider.goto("/provider")
-    expect(provider.locator(".job")).to_contain_text("bottle-cap")
+    expect(provider.locator(".job").first).to_contain_text("bottle-cap")
     market_page = open_browser("zh", "phone", company=market)
     market_page.goto("/wallet/market")
-    expect(market_page.locator(".page")).to_contain_text("作业 1 个")
+    expect(market_page.locator(".page")).to_contain_text("作业 2 个")
     assert market_page.evaluate(OVERFLOW) == []
     stranger = page.goto("/wallet/market")
     assert stranger is not None

@@ -55,6 +55,7 @@ _KEPT = Text("{jobs} jobs done, broke off {breaks} times", "完成作业 {jobs} 
 _GREEN = Text(
     "Green index {score} · PUE {pue} · green power {share} %", "绿色指数 {score} · PUE {pue} · 绿电 {share} %"
 )
+_REFUSED = Text("{name} did not pass the probe", "{name} 未通过验证")
 _PRICE = Text("{price} an hour now", "当前每小时 {price}")
 _SHOWN = 12
 
@@ -121,8 +122,8 @@ def offer_line(visit: Visit, offer: Offer) -> None:
             )
             Words(green, "muted small", tag="div")
             Words(say(_KEPT, jobs=offer.jobs, breaks=offer.breaks), "muted small", tag="div")
-            for why in offer.refused.values():
-                Words(why, "muted small", tag="div")
+            for name in offer.refused:
+                Words(say(_REFUSED, name=name), "muted small", tag="div")
         with box("line"):
             Words(say(_PRICE, price=yuan(offer.price_now)), "num")
             MarkView(state_of(offer), visit.language)

@@ -15,8 +15,10 @@ from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import attempt, button
 from cloud.web.language import duration, moment
 from cloud.web.layout import frame, page_head
+from cloud.web.pages import provider
 from cloud.web.pages.compute import TITLE
 from cloud.web.visit import Visit
+from cloud.web.words import VERDICTS
 from protocols.text import Text
 
 _LOOK_S = 1.0
@@ -63,7 +65,7 @@ async def build(visit: Visit) -> None:
     with frame(visit, job.name):
         page_head(
             f"{visit.say(KINDS[job.kind])}: {job.name}",
-            back=("/compute" if job.own else "/provider", visit.say(TITLE)),
+            back=("/compute", visit.say(TITLE)) if job.own else ("/provider", visit.say(provider.TITLE)),
             note=job.customer if not job.own else "",
         )
         _Job(visit, box("stack wide"), detail)
@@ -185,7 +187,8 @@ class _Job:
                     Words(say(_TO_SET))
             else:
                 counts = (detail.job.result or {}).get("inspected", {})
-                Words(" · ".join(f"{verdict}: {count}" for verdict, count in sorted(counts.items())), "num", tag="p")
+                told = (f"{say(mark.text)}: {counts[name]}" for name, mark in VERDICTS.items() if name in counts)
+                Words(" · ".join(told), "num", tag="p")
             with box("line"):
                 for name in detail.outputs:
                     with box("button quiet", "a", href=f"/api/v1/compute/jobs/{detail.job.id}/outputs/{name}"):

@@ -8,6 +8,7 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.billing.schemas import Application, Bill, Budget, Voucher, VoucherProgramme, Wallet
+from cloud.billing.service import programmes as rules
 from cloud.billing.service import this_month
 from cloud.core.principal import Principal, Scope
 from cloud.web.compute_words import small_yuan, yuan
@@ -194,12 +195,12 @@ class _Vouchers:
 
     def __init__(self, visit: Visit, vouchers: list[Voucher], programmes: list[VoucherProgramme]) -> None:
         self._visit, say = visit, visit.say
-        names = {each.code: Text(each.name_en, each.name_zh) for each in programmes}
+        names = {code: each.name for code, each in rules().items()}
         with box("card stack wide"):
             Words(say(_VOUCHERS), tag="h2")
             self._answer = box("stack")
             for each in vouchers:
-                self._voucher(each, say(names.get(each.programme, Text(each.programme, each.programme))))
+                self._voucher(each, say(names[each.programme]))
             if not programmes:
                 Words(say(_NONE_OPEN), "muted", tag="p")
                 return
@@ -209,7 +210,7 @@ class _Vouchers:
                 Words(say(_SHARE, name=say(names[one.code]), share=share, flow=flow), "small", tag="p")
             with box("form-row"):
                 self._programme = Choice(
-                    say(_PROGRAMME), {code: say(name) for code, name in names.items()}, programmes[0].code
+                    say(_PROGRAMME), {one.code: say(names[one.code]) for one in programmes}, programmes[0].code
                 )
                 self._kind = Choice(say(_KIND), {kind: say(words) for kind, words in _KINDS.items()}, "enterprise")
                 self._fee = Field(say(_FEE), "1000", inputmode="decimal")
