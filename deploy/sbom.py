@@ -26,8 +26,6 @@ ACCEPTED = (
     "mit", "mozilla", "mpl", "postgresql", "psf", "python", "unlicense", "zlib", "zope",
 )  # fmt: skip
 """Parts of the names of licences that a factory may run: permissive ones, and weak copyleft of libraries used unchanged."""
-KNOWN = {"jaraco-text": "MIT"}
-"""Licences that a package states in its repository and not in its metadata."""
 
 
 Lock = Mapping[str, Mapping[str, list[str]]]
@@ -54,8 +52,7 @@ def licence_of(package: Distribution) -> str:
     classifiers = data.get_all("Classifier") or []
     if classified := [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")]:
         return " AND ".join(classified)
-    first, _, _ = (data.get("License") or "").strip().partition("\n")
-    return first or KNOWN.get(canonicalize_name(data["Name"]), "")
+    return (data.get("License") or "").strip().partition("\n")[0]
 
 
 def shipped() -> Iterator[Distribution]:
