@@ -112,12 +112,14 @@ async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(company: P
                 await asyncio.sleep(0.05)
 
     told: Counter[int] = Counter()
+    signed_in = asyncio.Event()
 
     async def follow() -> None:
         """Follow the changes over every cut, as a browser's EventSource does."""
         last = {}
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             await http.post("/api/v1/sessions", json={"email": "a@example.com", "password": "a long password"})
+            signed_in.set()
             while len(told) < FRAMES:
                 with suppress(httpx.TransportError):
                     async with http.stream("GET", "/api/v1/changes", headers=last) as stream:
@@ -136,6 +138,7 @@ async def test_a_cloud_killed_in_mid_stream_loses_and_doubles_nothing(company: P
         await agent.enrol(code)
         await agent.log_in()
         following = asyncio.create_task(follow())
+        await asyncio.wait_for(signed_in.wait(), 60)  # a log-in is not tried again, unlike all else here
         forwarding = asyncio.create_task(forward())
         for event in reached.values():
             async with asyncio.timeout(60):
