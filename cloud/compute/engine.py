@@ -43,6 +43,10 @@ class Engine(Protocol):
     def cpu_ms(self) -> int:
         """Return the computing time used so far by what runs now, in ms."""
 
+    @property
+    def contained(self) -> bool:
+        """Whether the child has no network, as far as is known yet."""
+
 
 class LocalProcess:
     """The child as a process of this machine: without a network where the system allows that, and without our secrets."""

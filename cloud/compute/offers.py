@@ -25,7 +25,7 @@ from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from protocols.text import Text
 
-ALIVE_S = 30.0
+ALIVE_S = 10.0
 """An offer whose worker has been silent for longer is not decided for."""
 BEAT_S, LEASE_S = 2.0, 8.0
 """How often a worker is heard, and how long after that its job is nobody else's."""

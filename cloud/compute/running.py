@@ -31,7 +31,7 @@ from cloud.training.service import Training
 from protocols.text import Text
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
-PATIENCE_S = 45.0
+PATIENCE_S = 10.0
 """How long a job waits for the worker it was placed at before it is looked after."""
 _LOOK_S = 2.0
 _CLOCKS_MS = 1500

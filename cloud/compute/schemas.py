@@ -68,7 +68,7 @@ class Offer(BaseModel):
     """Computing power that can be had.
 
     Attributes:
-        alive: its worker has been heard of within the last half minute.
+        alive: its worker has been heard of within the last ten seconds.
         proven: a probe has shown that it computes by the chip it names; `refused` says why other providers were not.
         speed: reference seconds of work per second, from the probe.
         busy: a job runs there.

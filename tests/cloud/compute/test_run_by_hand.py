@@ -20,14 +20,14 @@ __all__ = ["small_bundle"]
 PICTURES = 6
 
 
-def task(folder: Path, bundle: SignedBundle) -> list[dict[str, str]]:
-    """Lay a task out; return its pictures."""
+def task(folder: Path, bundle: SignedBundle, count: int = PICTURES, times: int = 1) -> list[dict[str, str]]:
+    """Lay a task of `count` pictures out, `times` as large as they need to be; return them."""
     folder.mkdir()
     for name, wanted in (("card.toml", "before.toml"), ("model.onnx", "before.onnx")):
         shutil.copy(bundle.folder / name, folder / wanted)
     pictures = []
-    for number in range(PICTURES):
-        drop(folder, f"{number}.png", number, flawed=number == 3)
+    for number in range(count):
+        drop(folder, f"{number}.png", number, flawed=number == 3, times=times)
         pictures.append({"file": f"{number}.png", "part": f"part-{number}"})
     (folder / "task.json").write_text(json.dumps({"type": "inspect", "pictures": pictures}))
     return pictures
