@@ -26,7 +26,7 @@ from edge_agent.events import announcer
 from edge_agent.normalise import Mark
 from protocols.errors import ConfigError, Refused
 from protocols.text import Language, Text
-from protocols.uplink.messages import Delivery, Event, Inspection, PointRef, Receipt
+from protocols.uplink.messages import Delivery, Event, Inspection, LateOpinion, PointRef, Receipt
 from protocols.uplink.rows import Row
 
 MAX_PENDING = 50_000
@@ -92,6 +92,11 @@ class Buffer:
         """Take an inspection with its readings (see `Sink.add_inspection`)."""
         self._group.inspections.append((inspection, readings))
         self._added(len(readings))
+
+    def add_opinion(self, opinion: LateOpinion) -> None:
+        """Take a late opinion (see `Sink.add_opinion`)."""
+        self._group.opinions.append(opinion)
+        self._added(0)
 
     def add_event(self, event: Event) -> None:
         """Take an event (see `Sink.add_event`)."""
@@ -219,6 +224,7 @@ class Buffer:
         group.marks |= later.marks
         group.inspections.extend(later.inspections)
         group.events.extend(later.events)
+        group.opinions.extend(later.opinions)
         group.lost += later.lost
         self._rows = rows + later_rows
 
@@ -276,7 +282,7 @@ class Buffer:
         def guarded() -> Result:
             try:
                 return work(self._opened())
-            except (sqlite3.Error, Damaged) as error:
+            except (sqlite3.Error, Damaged, UnicodeError) as error:
                 if not _is_damage(error):
                     raise
                 aside = self._set_aside()
@@ -327,7 +333,7 @@ def _limits(config: BufferConfig) -> tuple[int, int | None, float]:
 def _is_damage(error: Exception) -> bool:
     """Whether the file's content is wrong. SQLITE_ERROR counts: our SQL is constant, so only a wrong schema causes it.
 
-    An error without a code is Python's own, about text in the file that is not UTF-8.
+    An error without a code is Python's own, about text in the file, or in what SQLite says of it, that is not UTF-8.
     """
     wrong = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
     return isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in wrong

@@ -35,7 +35,7 @@ def peek(path: Path) -> Stats:
         with reading(path) as db:
             being_made = db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
             return stats_of(db, read_state(db), 0) if not being_made else Stats(State(epoch=""), 0, 0, 0, 0, 0)
-    except (sqlite3.Error, Damaged) as error:
+    except (sqlite3.Error, Damaged, UnicodeError) as error:
         raise SunmaoError(
             Text(f"the buffer cannot be read: {error}", f"无法读取缓存：{error}"),
             Text("the agent sets a damaged buffer aside when it starts", "代理启动时会将损坏的缓存另存"),
@@ -59,7 +59,7 @@ def verify(path: Path, progress: Callable[[int, int], None]) -> list[str]:
                     wrong.append(f"frame {row[0]}: content does not match its CRC")
                 progress(done, total)
             return wrong
-    except (sqlite3.Error, Damaged) as error:
+    except (sqlite3.Error, Damaged, UnicodeError) as error:
         return [str(error)]
 
 
@@ -202,7 +202,7 @@ def _frame(db: sqlite3.Connection, seq: int) -> tuple[Any, ...] | None:
     try:
         row = db.execute(f"SELECT {FRAME} FROM frame WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 - our own text
         return row if row is not None and intact(row) else None
-    except (sqlite3.Error, Damaged):
+    except (sqlite3.Error, Damaged, UnicodeError):
         return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,8 @@ CREATE TABLE mark (device TEXT, point TEXT, packed BLOB NOT NULL, PRIMARY KEY (d
 CREATE TABLE taken (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 PRAGMA user_version = 1;
 """
-FRAME = "seq, lane, rows, time, payload, crc"
-"""The columns that `intact` judges."""
+FRAME = "seq, lane, rows, time, CAST(payload AS BLOB), crc"
+"""The columns that `intact` judges. CAST: a flipped bit may call the payload a text, which would be decoded."""
 _CHECKED_AT_OPEN = 64 * 1024 * 1024
 """Files up to this size are checked wholly when opened; larger ones are found damaged where they are touched."""
 
@@ -81,8 +81,8 @@ class BufferFile:
             self.set_limits(limit, age)
             if self._pragma("user_version") == 0:
                 self._create()
-            elif self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN:
-                _check(self._db)
+            else:
+                _check(self._db, wholly=self._pragma("page_count") * self._page <= _CHECKED_AT_OPEN)
             self.state = read_state(self._db)
             frames, rows = self._db.execute("SELECT count(*), total(rows) FROM frame").fetchone()
             self.state.frames, self.state.rows = frames, int(rows)
@@ -105,6 +105,8 @@ class BufferFile:
                 batch = Batch(columns=columns, texts=texts, inspections=[item for item, _ in inspections])
                 self._insert(state, _QUALITY, len(rows), batch)
                 state.inspections += len(inspections)
+            if group.opinions:  # in the lane of their inspections, behind them
+                self._insert(state, _QUALITY, 0, Batch(opinions=group.opinions))
             if group.events:
                 self._insert(state, _EVENTS, 0, Batch(events=group.events))
                 state.events += len(group.events)
@@ -336,9 +338,18 @@ def _on_disk(size: int, page: int) -> int:
     return page // (page // size) if size <= page else -(-size // page) * page
 
 
-def _check(db: sqlite3.Connection) -> None:
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
+def _check(db: sqlite3.Connection, *, wholly: bool) -> None:
+    """Raise Damaged if the tables are not ours, or, where it is looked at `wholly`, anything else is wrong.
+
+    What is written into a file that is found damaged later is set aside with it.
+    """
+    tables = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_SCHEMA)
+        if db.execute(tables).fetchall() != model.execute(tables).fetchall():
+            raise Damaged("its tables are not as they were made")
+    # Not quick_check, which looks at no index.
+    if wholly and (found := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
         raise Damaged(found)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from edge_agent.normalise import Mark
-from protocols.uplink.messages import Event, Inspection, PointRef
+from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef
 from protocols.uplink.rows import Row, ScanRows
 
 
@@ -56,10 +56,11 @@ class Group(msgspec.Struct):
     marks: dict[PointRef, Mark] = {}
     inspections: list[tuple[Inspection, Sequence[Row]]] = []
     events: list[Event] = []
+    opinions: list[LateOpinion] = []
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.inspections or self.events or self.lost)
+        return bool(self.rows or self.inspections or self.events or self.opinions or self.lost)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add readings behind the others."""

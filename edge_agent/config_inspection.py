@@ -10,8 +10,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edge_agent.config_points import Collected, find_point
 from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table
+from models.verdict import Verdict
 from protocols.errors import ConfigError, SunmaoError
 from protocols.text import Text
+
+_THIS_BOX = ("localhost", "127.0.0.1", "::1")
 
 
 class CameraConfig(Table):
@@ -99,6 +102,39 @@ class OutputConfig(Table):
     )
 
 
+class RemoteConfig(Table):
+    """[inspection.remote]: a stronger machine that is asked about doubtful parts; pictures are sent there."""
+
+    url: str = Field(description="Address of `sunmao-cloud compute serve`; https:// unless it is on this box.")
+    token: SecretStr = Field(min_length=1, description="Its token.")
+    ca: RelativePath | None = Field(
+        None, description="PEM file of your own certificate authority; the public ones are trusted where absent."
+    )
+    verdicts: list[Verdict] = Field(
+        ["review"], min_length=1, description="Verdicts of this box that are doubtful enough to ask."
+    )
+    per_minute: int = Field(60, ge=1, le=6000, description="Most questions a minute: each may cost money.")
+    timeout_s: float = Field(0.5, ge=0.05, le=30, description="Longest wait for an answer in seconds.")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = bool(parts.hostname) and (parts.port or 80) > 0 and "@" not in parts.netloc
+            secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_BOX)
+        except ValueError:
+            usable = secure = False
+        if not usable or not secure:
+            raise ValueError(
+                Text(
+                    f"'{url}' is not an address like https://host:8700; http:// is for this box only",
+                    f"“{url}”不是形如 https://主机:8700 的地址；http:// 仅限本机",
+                )
+            )
+        return url.rstrip("/")
+
+
 class InspectionConfig(Table):
     """[[inspection]]: a folder of pictures judged by a signed model bundle."""
 
@@ -116,6 +152,7 @@ class InspectionConfig(Table):
     camera: CameraConfig | None = Field(None, description="Camera to fetch pictures from, into the folder.")
     trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
     output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")
+    remote: RemoteConfig | None = Field(None, description="Who is asked for a second opinion on doubtful parts.")
 
     @model_validator(mode="after")
     def _camera_with_trigger(self) -> InspectionConfig:

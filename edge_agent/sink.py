@@ -7,7 +7,7 @@ from typing import Protocol
 
 from edge_agent.events import Announce
 from protocols.reading import Reading
-from protocols.uplink.messages import Event, Inspection, PointRef
+from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef
 
 
 class Sink(Protocol):
@@ -21,6 +21,9 @@ class Sink(Protocol):
 
         An inspection whose id was taken before, in this run or an earlier one, is skipped with its readings.
         """
+
+    def add_opinion(self, opinion: LateOpinion) -> None:
+        """Take what another machine says of a part whose inspection was added before."""
 
     @property
     def announce(self) -> Announce:

@@ -52,7 +52,7 @@ class LocalProcess:
     """The child as a process of this machine: without a network where the system allows that, and without our secrets."""
 
     def __init__(self) -> None:
-        self._prefix = _without_network()
+        self._prefix = without_network()
         self._child: Process | None = None
 
     @property
@@ -63,9 +63,8 @@ class LocalProcess:
     async def run(self, folder: Path, provider: str, heard: Heard) -> Outcome:
         """Run the child on `folder`."""
         command = [*self._prefix, sys.executable, "-P", "-m", "models.task_child", str(folder), provider]
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL")}
         child = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env=kept, limit=1 << 24
+            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env=child_environment(), limit=1 << 24
         )
         self._child = child
         try:
@@ -106,7 +105,12 @@ def _cpu_ms(pid: int) -> int:
     return 0
 
 
-def _without_network() -> list[str]:
+def child_environment() -> dict[str, str]:
+    """Return the environment of a child: none of our secrets."""
+    return {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL")}
+
+
+def without_network() -> list[str]:
     """Return the command that starts another one in a network namespace of its own; empty where that is not allowed."""
     unshare = shutil.which("unshare")
     for options in (["--net"], ["--net", "--map-root-user"]):

@@ -19,6 +19,18 @@ Judgement = Literal["good", "defect"]
 PictureKind = Literal["picture", "heatmap"]
 
 
+class Opinion(BaseModel):
+    """What another model says of the part: one on its way in, or a heavier one on another machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    model_version: str
+    verdict: Verdict
+    score: float = Field(description="In that model's own scale.")
+    latency_us: int = Field(description="Until it had answered, microseconds.")
+
+
 class Inspection(BaseModel):
     """One inspected part.
 
@@ -46,6 +58,7 @@ class Inspection(BaseModel):
     judged_by: str | None = None
     judged_at: datetime | None = None
     defect: str | None = Field(None, description="The kind of defect, if the operator named one.")
+    second: Opinion | None = None
 
 
 class ListQuery(BaseModel):

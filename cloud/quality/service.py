@@ -47,7 +47,7 @@ from cloud.quality.schemas import (
 from protocols.errors import Malformed
 from protocols.reading import EARLIEST_US, LATEST_US
 from protocols.text import Text
-from protocols.uplink.messages import Batch
+from protocols.uplink.messages import Batch, SecondOpinion
 from protocols.uplink.messages import Inspection as Delivered
 
 MAX_IMAGE_BYTES = 4 * 1024 * 1024
@@ -62,11 +62,15 @@ _MOST_NAMES = 12
 
 
 async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
-    """Store the inspections of `batch` with their images, in the transaction of the ingest.
+    """Store the inspections of `batch` with their images, and opinions on earlier ones, in the transaction of the ingest.
 
-    An inspection the tenant already has is left as it is, so a replay changes nothing. Raises Malformed for one that no
+    An inspection or opinion the tenant already has is left as it is, so a replay changes nothing. Raises Malformed for one that no
     honest agent would send; the ingest then refuses the frame and the agent sets it aside.
     """
+    for late in batch.opinions:
+        _check_opinion(late.inspection, late.opinion)
+    for late in batch.opinions:
+        await store.add_opinion(connection, agent.agent_id, UUID(late.inspection), late.opinion)
     if not batch.inspections:
         return
     for inspection in batch.inspections:
@@ -291,9 +295,26 @@ def _check(inspection: Delivered) -> None:
         else None
     )  # fmt: skip
     if wrong:
-        raise Malformed(
-            Text(f"inspection '{inspection.id}': {wrong} is not valid", f"检测记录“{inspection.id}”：{wrong} 无效")
-        )
+        raise _malformed(inspection.id, wrong)
+    if inspection.shadow:
+        _check_opinion(inspection.id, inspection.shadow)
+
+
+def _check_opinion(inspection: str, opinion: SecondOpinion) -> None:
+    wrong = (
+        "id" if not _is_uuid(inspection)
+        else "verdict" if opinion.verdict not in get_args(Verdict)
+        else "score" if not math.isfinite(opinion.score)
+        else "latency" if not 0 <= opinion.latency_us < 2**63
+        else "text" if any(len(text) > _MAX_TEXT or "\0" in text for text in (opinion.model, opinion.model_version))
+        else None
+    )  # fmt: skip
+    if wrong:
+        raise _malformed(inspection, wrong)
+
+
+def _malformed(inspection: str, wrong: str) -> Malformed:
+    return Malformed(Text(f"inspection '{inspection}': {wrong} is not valid", f"检测记录“{inspection}”：{wrong} 无效"))
 
 
 def _is_uuid(text: str) -> bool:

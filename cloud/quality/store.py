@@ -17,6 +17,9 @@ from protocols.uplink.messages import SecondOpinion
 _COLUMNS = """
     id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
     judgement, judged_by, judged_at, defect,
+    CASE WHEN shadow_model IS NOT NULL THEN jsonb_build_object(
+        'model', shadow_model, 'model_version', shadow_version, 'verdict', shadow_verdict, 'score', shadow_score,
+        'latency_us', shadow_latency_us) END AS second,
     EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
             AND i.kind = 'picture' AND i.content IS NOT NULL) AS picture,
     EXISTS (SELECT FROM inspection_image i WHERE i.tenant_id = inspection.tenant_id AND i.inspection_id = inspection.id
@@ -82,6 +85,18 @@ async def insert(
                     if content
                 ],
             )
+
+
+async def add_opinion(connection: AsyncConnection, agent: UUID, inspection: UUID, opinion: SecondOpinion) -> None:
+    """Note another machine's opinion on an inspection of this agent that has none yet."""
+    await connection.execute(
+        """
+        UPDATE inspection SET (shadow_model, shadow_version, shadow_verdict, shadow_score, shadow_latency_us)
+            = (%s, %s, %s, %s, %s)
+        WHERE tenant_id = current_tenant() AND id = %s AND agent_id = %s AND shadow_model IS NULL
+        """,
+        [*_second(opinion), inspection, agent],
+    )
 
 
 def _second(opinion: SecondOpinion | None) -> tuple[str | float | int | None, ...]:

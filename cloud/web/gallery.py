@@ -18,6 +18,7 @@ REVIEW_AT, REJECT_AT = 45.0, 68.0
 
 NO_PICTURE = Text("no picture", "无图片")
 _SCORE = Text("score {score}", "分值 {score}")
+_SECOND = Text("Another model says:", "另一模型判定：")
 
 
 class Gallery:
@@ -73,6 +74,15 @@ def place_on_scale(item: Inspection) -> float:
         start, end, low, high = REJECT_AT, 100.0, reject, max(score * 1.1, reject + 2 * (reject - review))
     share = (score - low) / (high - low) if high > low else 0.5
     return round(min(max(start + share * (end - start), 3.0), 97.0), 2)
+
+
+def second_opinion(visit: Visit, item: Inspection) -> None:
+    """Say what another model says of the part, if one does."""
+    if item.second:
+        with box("line"):
+            Words(visit.say(_SECOND), "muted small")
+            MarkView(VERDICTS[item.second.verdict], visit.language)
+            Words(f"{item.second.model} {item.second.model_version}", "muted small num")
 
 
 def score_scale(visit: Visit, item: Inspection) -> None:

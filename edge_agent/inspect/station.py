@@ -19,6 +19,7 @@ from edge_agent.inspect.drift_watch import DriftWatch
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.output import Output
 from edge_agent.inspect.punctuality import Punctuality
+from edge_agent.inspect.remote_opinion import RemoteOpinion
 from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
@@ -75,6 +76,7 @@ class Station:
         self._arrived = asyncio.Event()
         self._punctuality = Punctuality(inspection.device, sink.announce)
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
+        self._remote = inspection.remote and RemoteOpinion(inspection.device, inspection.remote, sink)
         self._models = ModelSwitch(inspection, config, sink.announce, self._arrived.set)
         self._failing: Text | None = None
         self._capture: Capture | None = None
@@ -107,6 +109,8 @@ class Station:
         finally:
             if output:
                 await _ended(output)
+            if self._remote:
+                await self._remote.close()
 
     async def _run(self) -> None:
         """Inspect for ever. A refused model or an unusable folder is announced once and tried again."""
@@ -151,7 +155,7 @@ class Station:
 
     def _counters(self) -> dict[str, int]:
         counted = self._punctuality.counted + Counter(self._drift.counters() if self._drift else {})
-        for part in (self._capture, self._output):
+        for part in (self._capture, self._output, self._remote):
             counted += part.counted if part else Counter()
         return dict(counted)
 
@@ -243,6 +247,8 @@ class Station:
         second = await self._models.second(judged.content, judged.picture.part)
         await self._models.judged(judged.judgement.latency_us)
         self._add(detector, judged, arrived, late=late, second=second)
+        if self._remote:
+            self._remote.ask(judged.identifier, judged.content, judged.judgement.finding.verdict)
 
     def _add(
         self, detector: Detector, judged: _Judged, arrived: int, *, late: bool, second: SecondOpinion | None

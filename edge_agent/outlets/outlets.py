@@ -13,7 +13,7 @@ from edge_agent.normalise import Mark
 from edge_agent.outlets.config import CsvConfig, OutletConfig, ParquetConfig, SparkplugConfig
 from edge_agent.outlets.outlet import Outlet, OutletState, Pair
 from edge_agent.supervise import supervise
-from protocols.uplink.messages import Event, Inspection, PointRef
+from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ class Outlets:
             past = not marks and any(reading.source_time != reading.arrival_time for _, reading in readings)
             for running in self._running.values():
                 running.outlet.add(readings, past=past)
+
+    def add_opinion(self, opinion: LateOpinion) -> None:
+        """See `Sink.add_opinion`."""
+        self._buffer.add_opinion(opinion)
 
     def add_inspection(self, inspection: Inspection, readings: Sequence[Pair]) -> None:
         """See `Sink.add_inspection`."""

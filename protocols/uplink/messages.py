@@ -81,7 +81,7 @@ class TextReading(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SecondOpinion(msgspec.Struct, frozen=True):
-    """What a model on its way in would have said of a part that another one judged; its score is in its own units."""
+    """What another model - one on its way in, or a heavier one elsewhere - says of a part; its score is in its own units."""
 
     model: str
     model_version: str
@@ -123,6 +123,13 @@ class Inspection(msgspec.Struct, frozen=True):
     shadow: SecondOpinion | None = None
 
 
+class LateOpinion(msgspec.Struct, frozen=True):
+    """What another machine says of a part whose inspection, by its id, went ahead of it."""
+
+    inspection: str
+    opinion: SecondOpinion
+
+
 class Event(msgspec.Struct, frozen=True):
     """Something that happened at the edge and that people should see: link lost, readings dropped, model refused."""
 
@@ -142,6 +149,7 @@ class Batch(msgspec.Struct, frozen=True):
     texts: Annotated[list[TextReading], Meta(max_length=MAX_LISTED)] = []
     inspections: Annotated[list[Inspection], Meta(max_length=MAX_LISTED)] = []
     events: Annotated[list[Event], Meta(max_length=MAX_LISTED)] = []
+    opinions: Annotated[list[LateOpinion], Meta(max_length=MAX_LISTED)] = []
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):

@@ -51,7 +51,7 @@ BROKEN = {
     "pinyin is spelled in cloud.web.point_search": ("cloud/web/planted_pinyin.py", "import pypinyin"),
     "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
-    "the agent's ways out over HTTP are edge_agent.cloud_link and its cameras": (
+    "the agent's HTTP goes to its cloud, cameras and second opinions": (
         "edge_agent/inspect/planted_http.py",
         "import httpx",
     ),

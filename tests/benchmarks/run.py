@@ -30,6 +30,7 @@ BENCHMARKS = (
     "decision",
     "ledger",
     "rented",
+    "remote",
     "interruptions",
 )
 OUT = Path(".bench")

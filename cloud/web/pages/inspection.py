@@ -12,7 +12,7 @@ from cloud.core.errors import NotFound
 from cloud.core.principal import Scope
 from cloud.quality.schemas import Inspection, Judgement
 from cloud.web.elements import MarkView, Words, box, icon
-from cloud.web.gallery import NO_PICTURE, score_scale
+from cloud.web.gallery import NO_PICTURE, score_scale, second_opinion
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import inspections
@@ -77,6 +77,7 @@ async def build(visit: Visit) -> None:
                     Words(visit.say(_SCORE), tag="h2")
                     score_scale(visit, item)
                     Words(visit.say(_EXPLAIN[item.verdict]), "muted", tag="p")
+                    second_opinion(visit, item)
                 await _judgement(visit, item)
                 with box("card"):
                     Words(visit.say(_FACTS), tag="h2")

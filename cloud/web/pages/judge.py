@@ -17,7 +17,7 @@ from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.forms import attempt, button
-from cloud.web.gallery import score_scale
+from cloud.web.gallery import score_scale, second_opinion
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.training import stations_of
@@ -137,6 +137,7 @@ class _Judging:
                 if self._said:
                     self._undo_button()
                 score_scale(visit, item)
+                second_opinion(visit, item)
 
     def _large(self, name: Text, key: Text, tone: str, judgement: Judgement) -> None:
         with box(f"button {tone}", "button", type="button").on("click", lambda _: self._judge(judgement)):

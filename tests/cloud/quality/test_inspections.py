@@ -26,7 +26,7 @@ from cloud.identity.service import Identity
 from cloud.quality import routes
 from cloud.quality.service import MAX_IMAGE_BYTES, Filter, Quality, store_inspections
 from protocols.errors import Malformed
-from protocols.uplink.messages import Batch
+from protocols.uplink.messages import Batch, LateOpinion, SecondOpinion
 from protocols.uplink.messages import Inspection as Delivered
 from tests.doubles.plant import Plant
 
@@ -123,6 +123,26 @@ async def test_a_replay_changes_nothing(db: Database, company: Company, quality:
     page = await quality.inspections(company.scope, Filter(), limit=10)
     assert [(item.verdict, item.judgement) for item in page.items] == [("pass", "defect")]
     assert (await quality.image(company.scope, UUID(sent.id), "picture")).content == JPEG
+
+
+async def test_a_late_opinion_is_noted_once_and_only_on_the_agents_own(
+    db: Database, company: Company, stranger: Company, quality: Quality
+) -> None:
+    sent = part(1, "review")
+    await deliver(db, company, sent)
+    late = LateOpinion(sent.id, SecondOpinion("heavy", "3", "reject", 7.5, 45_000))
+    other = LateOpinion(sent.id, SecondOpinion("other", "1", "pass", 0.5, 1))
+    for teller, opinion in ((stranger, other), (company, late), (company, other)):
+        async with db.tenant(teller.scope) as connection:
+            await store_inspections(connection, teller.agent, Batch(opinions=[opinion]))
+    item = await quality.inspection(company.scope, UUID(sent.id))
+    assert item.second is not None
+    assert (item.second.model, item.second.verdict, item.second.score) == ("heavy", "reject", 7.5)
+    assert item.verdict == "review"
+    wrong = LateOpinion(sent.id, SecondOpinion("heavy", "3", "perhaps", 7.5, 45_000))
+    with pytest.raises(Malformed):
+        async with db.tenant(company.scope) as connection:
+            await store_inspections(connection, company.agent, Batch(opinions=[wrong]))
 
 
 async def test_an_oversize_picture_is_said_and_blocks_nothing(db: Database, company: Company, quality: Quality) -> None:
