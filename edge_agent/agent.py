@@ -26,6 +26,7 @@ from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
 from edge_agent.remote import Remote
 from edge_agent.supervise import supervise
+from edge_agent.watchdog import keep_watched
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
 
@@ -91,6 +92,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             ("diagnostics", Diagnosis(path, lambda: reconfigurer.config, link, login).run),
             ("models", ModelOrders(devices, lambda: reconfigurer.config, link, login).run),
             ("memory", _give_back_memory),
+            ("watchdog", keep_watched),
         ]
         await _run_until(stop, [supervise(name, work, buffer.announce) for name, work in parts])
 
