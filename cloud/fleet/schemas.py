@@ -45,7 +45,11 @@ class NewCode(BaseModel):
 
 
 class Agent(BaseModel):
-    """An edge agent. `health` is its latest report (`protocols.uplink.messages.Health` without the devices)."""
+    """An edge agent.
+
+    `health` is its latest report (`protocols.uplink.messages.Health` without the devices), `copied_at` when it was last
+    noticed that two boxes report by its key.
+    """
 
     id: UUID
     site_id: UUID
@@ -55,6 +59,7 @@ class Agent(BaseModel):
     revoked_at: datetime | None
     last_seen: datetime | None
     health: dict[str, Any] | None
+    copied_at: datetime | None = None
 
 
 Outcome = Literal["", "probation", "applied", "failed", "rolled_back"]

@@ -79,6 +79,18 @@ _ASIDE = Text("{count} batches were refused and set aside on the box.", "有 {co
 _LOOK_ASIDE = Text(
     "On the box, sunmao-edge buffer stats tells which.", "请在网关上运行 sunmao-edge buffer stats 查看。"
 )
+_COPIED = Trouble(
+    "bad",
+    Text(
+        "Two boxes report by its key: a copy of its disk is running. What they send is mixed, and half of it taken as repetition.",
+        "两台设备使用同一密钥上报：其磁盘被复制后同时运行，数据相互混淆，部分会被当作重复。",
+    ),
+    Text(
+        "Revoke it, clear the state folder of both, and enrol each with a code of its own.",
+        "请吊销该网关，清空两台设备的状态目录，再分别用新的注册码注册。",
+    ),
+)
+COPIED_FOR = timedelta(hours=1)
 _OLD = Text("Its software is {version}; this cloud's is {ours}.", "网关软件版本 {version}，平台版本 {ours}。")
 _UPDATE = Text("Update the box when it suits.", "请择机升级网关软件。")
 
@@ -93,6 +105,8 @@ def troubles(agent: Agent, now: datetime, ours: str) -> list[Trouble]:
         return [_NEVER]
     health = agent.health or {}
     found = [*_buffer(health), *_box(health), *_lost(health)]
+    if agent.copied_at and now - agent.copied_at < COPIED_FOR:
+        found.append(_COPIED)
     silent_s = (now - agent.last_seen).total_seconds()
     if silent_s > SILENT_AFTER.total_seconds():
         found.append(_silence(silent_s, health))

@@ -156,6 +156,20 @@ async def test_forged_tokens_open_nothing(company: Company, forge: str) -> None:
         assert (await agent.post("/uplink/health", HEALTH, token=True)).status_code == 401
 
 
+async def test_a_copied_box_is_noticed_and_a_restarted_one_is_not(company: Company) -> None:
+    async with company.agent() as agent:
+
+        async def copied(*starts: int) -> bool:
+            for start in starts:
+                report = msgspec.structs.replace(HEALTH, started=start)
+                assert (await agent.post("/uplink/health", report, token=True)).status_code == 200
+            (listed,) = (await company.http.get("/api/v1/agents")).json()
+            return listed["copied_at"] is not None
+
+        assert not await copied(1, 1, 2, 2, 3, 2**63)
+        assert await copied(2, 2**63)
+
+
 async def test_a_health_report_becomes_equipment(company: Company) -> None:
     device = DeviceReport(
         "moulder-1", "opcua", "demo-injection-moulder", "injection_moulding", "down", 1_770_000_000_000_000, 9, 1,

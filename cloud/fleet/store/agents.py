@@ -118,18 +118,27 @@ async def select_agents(connection: AsyncConnection) -> list[Row]:
     return await _all(
         connection,
         """
-        SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health FROM agent
+        SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health, copied_at FROM agent
         WHERE tenant_id = current_tenant() ORDER BY name, id
         """,
     )
 
 
 async def update_health(connection: AsyncConnection, agent: UUID, version: str, health: Mapping[str, Any]) -> None:
-    """Keep an agent's latest health report."""
+    """Keep an agent's latest health report, and note if two boxes report as one.
+
+    A box that was started anew never again says the start before: where that comes back, another box says it.
+    """
     await connection.execute(
-        "UPDATE agent SET health = %s, agent_version = %s, last_seen = now()"
-        " WHERE tenant_id = current_tenant() AND id = %s",
-        [Jsonb(health), version, agent],
+        """
+        UPDATE agent SET health = %(health)s, agent_version = %(version)s, last_seen = now(),
+            copied_at = CASE WHEN health->>'started' <> %(started)s AND started_before = %(started)s
+                             THEN now() ELSE copied_at END,
+            started_before = CASE WHEN health->>'started' <> %(started)s
+                                  THEN health->>'started' ELSE started_before END
+        WHERE tenant_id = current_tenant() AND id = %(agent)s
+        """,
+        {"health": Jsonb(health), "version": version, "started": str(health["started"]), "agent": agent},
     )
 
 
