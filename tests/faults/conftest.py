@@ -31,6 +31,7 @@ class Joint:
         self.meter = meter
         self.name = name
         platform.config = Path(f"{name}.toml")
+        self.figure = "one line, no traceback"
         self._state_dir = f"state-{name}"
         self._before = self.stored()
         log = platform.plant.log("agent")
@@ -75,8 +76,10 @@ class Joint:
             buffer = self.platform.buffer()
         state = buffer["state"]
         now = self.stored()
+        lost = state["collected"] - (now["readings"] - self._before["readings"])
+        self.figure = f"{lost} of {state['collected']:,} readings lost, {now['duplicates']} twice"
         return {
-            "lost": state["collected"] - (now["readings"] - self._before["readings"]),
+            "lost": lost,
             "dropped": state["dropped"],
             "set aside": state["set_aside"],
             "duplicates": now["duplicates"],
@@ -111,11 +114,14 @@ def names() -> Iterator[str]:
 
 
 @pytest.fixture
-def joint(platform: Platform, meter: str, names: Iterator[str]) -> Iterator[Joint]:
+def joint(
+    platform: Platform, meter: str, names: Iterator[str], record_property: Callable[[str, object], None]
+) -> Iterator[Joint]:
     """An agent of this test alone, configured and enrolled; ended with the test."""
     joint = Joint(platform, meter, next(names))
     joint.configure()
     platform.enrol()
     yield joint
+    record_property("figure", joint.figure)
     if "agent" in platform.plant.processes:
         platform.plant.stop("agent")

@@ -7,6 +7,7 @@ import random
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ ROOT = Path(__file__).parents[2]
 FEW, MANY = 6, 100
 
 
-async def test_agent_and_uplink_killed_at_random(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+async def test_agent_and_uplink_killed_at_random(
+    tmp_path: Path, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
+) -> None:
     """kill -9 at random instants of an outage: 100 times in `make faults`, a few in the suite"""
     kills = MANY if pytestconfig.getoption("markexpr") == "faults" else FEW
     generator = random.Random(1500)
@@ -64,6 +67,7 @@ async def test_agent_and_uplink_killed_at_random(tmp_path: Path, pytestconfig: p
                 assert value > last_of[name], "a tag's readings are in order of their numbers"
                 last_of[name] = float(value)
     assert len({epoch for epoch, _ in cloud.ledger}) == 1
+    record_property("figure", f"{kills} kills: 0 of {collected:,} readings lost, 0 twice")
 
 
 async def started(state_dir: Path, url: str, most: int) -> Process:

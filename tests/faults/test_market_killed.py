@@ -136,7 +136,7 @@ def ended(customer: httpx.Client, job: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120 + 12 * KILLS)
-def test_no_job_is_lost_and_none_billed_twice() -> None:
+def test_no_job_is_lost_and_none_billed_twice(record_property: Callable[[str, object], None]) -> None:
     """the market's control process is killed at random moments while jobs run"""
     dice = random.Random(11)
     with TemporaryDirectory(prefix="sunmao-test-") as name:
@@ -183,3 +183,4 @@ def test_no_job_is_lost_and_none_billed_twice() -> None:
         provider.close()
         cloud.stop()
         assert json.loads(cloud.run("compute", "verify-ledger")) == {"faults": []}
+    record_property("figure", f"{KILLS} kills: 0 of {len(found)} jobs lost, 0 billed twice")
