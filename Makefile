@@ -16,7 +16,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(call step,creating the environment in .venv,在 .venv 中创建运行环境)
 	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + ' - set PYTHON=python3.11' if sys.version_info < (3, 11) else 0)"
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"; }
-	$(call step,installing the locked packages (about 700 MB once installed),安装锁定版本的软件包(安装后约 700 MB))
+	$(call step,installing the locked packages (about 1.1 GB once installed),安装锁定版本的软件包(安装后约 1.1 GB))
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
