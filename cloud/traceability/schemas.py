@@ -30,6 +30,19 @@ class Step(BaseModel):
     biz_step: str | None
 
 
+class Link(Step):
+    """A step with all that is told of its event; `depth` counts from the nearest of the things that were asked for.
+
+    Attributes:
+        read_point, biz_location, disposition: where it was seen, where it is now, what state it is in, as the event says.
+    """
+
+    event_id: str
+    read_point: str | None = None
+    biz_location: str | None = None
+    disposition: str | None = None
+
+
 class Trace(BaseModel):
     """What a thing was made of, or what was made of it.
 

@@ -3,10 +3,13 @@
 captured = await traces.capture(principal, document)       -> Captured: an EPCIS 2.0 document, wholly or not at all
 page = await traces.events(scope, EventQuery(...))         -> EventPage, newest first
 trace = await traces.trace(scope, thing, up=True)          -> Trace: what a thing was made of, or what was made of it
+links = await traces.links(scope, things, up=True)         -> the same from many things at once, within a span, as mere links
+known = await traces.known(scope, things)                  -> which of them the tenant's events name
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,10 +19,11 @@ from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
 from cloud.traceability import store
 from cloud.traceability.events import Wrong, document_of, events_of, thing_of
-from cloud.traceability.schemas import Captured, EventPage, Step, Trace
+from cloud.traceability.schemas import Captured, EventPage, Link, Step, Trace
+from cloud.traceability.store import MOST_LINKS, MOST_THINGS
 from protocols.text import Text
 
-__all__ = ["EventQuery", "Traceability", "document_of", "thing_of"]
+__all__ = ["MOST_LINKS", "MOST_THINGS", "EventQuery", "Link", "Traceability", "document_of", "thing_of"]
 
 MOST_EVENTS = 10_000
 """Events of one document."""
@@ -106,9 +110,9 @@ class Traceability:
         if named is None:
             raise Invalid(_NO_THING)
         async with self._db.tenant(scope) as connection:
-            if not await store.is_known(connection, named):
+            if not await store.select_known(connection, [named]):
                 raise NotFound(Text("No event names this.", "没有事件涉及该对象。"))
-            rows = await store.follow(connection, named, up=up)
+            rows = await store.follow(connection, [named], up=up)
         steps = [Step(**row) for row in rows]
         there, here = ("used", "made") if up else ("made", "used")
         met = dict.fromkeys(getattr(step, there) for step in steps if getattr(step, there) != named)
@@ -118,8 +122,33 @@ class Traceability:
             things=list(met),
             ends=[one for one in met if one not in leading],
             steps=steps,
-            complete=len(met) < store.MOST_THINGS,
+            complete=len(met) < MOST_THINGS and len(rows) < MOST_LINKS,
         )
+
+    async def known(self, scope: TenantScope, things: Collection[str]) -> set[str]:
+        """Return which of the things the tenant's events name."""
+        async with self._db.tenant(scope) as connection:
+            return await store.select_known(connection, list(things))
+
+    async def links(
+        self,
+        scope: TenantScope,
+        things: Collection[str],
+        *,
+        up: bool,
+        span: tuple[datetime, datetime] | None = None,
+        places: bool = False,
+    ) -> list[Link]:
+        """Follow things as `trace` does, whether known or not; there is more where `MOST_THINGS` or `MOST_LINKS` are reached.
+
+        Only events in `span`, [start, end), count. With `places` each link says where it happened.
+        """
+        async with self._db.tenant(scope) as connection:
+            rows = await store.follow(connection, list(things), up=up, span=span)
+            events = {row["event_id"] for row in rows}
+            found = await store.select_places(connection, list(events)) if places else []
+        where = {row.pop("id"): row for row in found}
+        return [Link(**row, **where.get(row["event_id"], {})) for row in rows]
 
 
 _NO_THING = Text(

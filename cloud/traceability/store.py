@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from psycopg import AsyncConnection
 
 from cloud.core.rows import Row, every
 
 MOST_THINGS = 5000
+MOST_LINKS = 4 * MOST_THINGS
 DEEPEST = 60
 
 
@@ -60,37 +62,62 @@ async def select_events(connection: AsyncConnection, asked: Row) -> list[Row]:
     )
 
 
-async def is_known(connection: AsyncConnection, thing: str) -> bool:
-    """Return whether any event names a thing."""
+async def select_known(connection: AsyncConnection, things: Sequence[str]) -> set[str]:
+    """Return which of the things an event names."""
     cursor = await connection.execute(
-        "SELECT EXISTS (SELECT FROM trace_thing WHERE tenant_id = current_tenant() AND thing = %s)", [thing]
+        """
+        SELECT n.thing FROM unnest(%s::text[]) AS n (thing)
+        WHERE EXISTS (SELECT FROM trace_thing t WHERE t.tenant_id = current_tenant() AND t.thing = n.thing)
+        """,
+        [list(things)],
     )
-    (found,) = await cursor.fetchone() or (False,)
-    return bool(found)
+    return {thing for (thing,) in await cursor.fetchall()}
 
 
-async def follow(connection: AsyncConnection, thing: str, *, up: bool) -> list[Row]:
-    """Return the links that lead from a thing to what it was made of (`up`), or to what was made of it, nearest first."""
+async def follow(
+    connection: AsyncConnection, things: Sequence[str], *, up: bool, span: tuple[datetime, datetime] | None = None
+) -> list[Row]:
+    """Return the links that lead from things to what they were made of (`up`), or to what was made of them, nearest first.
+
+    Of several events that say the same the earliest is told. With a `span` events outside of [start, end) do not count.
+    """
     here, there = ("made", "used") if up else ("used", "made")
-    # Each thing is taken once, at its least depth: a step looks at the things of the last one that are new.
+    start, end = span or (None, None)
+    within = "AND e.event_time >= %(start)s AND e.event_time < %(end)s" if span else ""
+    told = f"""JOIN trace_event e ON e.tenant_id = l.tenant_id AND e.id = l.event_id {within}"""
+    # Each thing is taken once, at its least depth: a step looks at the things of the last one that are new. The walk comes
+    # in the order of depth, and is given up where it is so long that there must be more things than are told.
     return await every(
         connection,
         f"""
         WITH RECURSIVE walk (thing, depth) AS (
-            SELECT %(thing)s::text, 0
+            SELECT unnest(%(things)s::text[]), 0
             UNION
             SELECT l.{there}, w.depth + 1 FROM walk w
-            JOIN trace_link l ON l.tenant_id = current_tenant() AND l.{here} = w.thing
+            JOIN trace_link l ON l.tenant_id = current_tenant() AND l.{here} = w.thing {told if span else ""}
             WHERE w.depth < {DEEPEST}
         ), reached AS (
-            SELECT thing, min(depth) AS depth FROM walk GROUP BY thing ORDER BY 2, 1 LIMIT {MOST_THINGS}
+            SELECT thing, min(depth) AS depth FROM (SELECT * FROM walk LIMIT {DEEPEST * MOST_THINGS}) w
+            GROUP BY thing ORDER BY 2, 1 LIMIT {MOST_THINGS}
         )
-        SELECT l.used, l.made, r.depth + 1 AS depth, min(e.event_time) AS event_time, min(e.biz_step) AS biz_step,
-               min(e.kind) AS kind
+        SELECT DISTINCT ON (r.depth, l.{there}, l.{here})
+               l.used, l.made, r.depth + 1 AS depth, e.id AS event_id, e.event_time, e.kind, e.biz_step
         FROM reached r
-        JOIN trace_link l ON l.tenant_id = current_tenant() AND l.{here} = r.thing
-        JOIN trace_event e ON e.tenant_id = l.tenant_id AND e.id = l.event_id
-        GROUP BY l.used, l.made, r.depth ORDER BY r.depth, l.{there} LIMIT {4 * MOST_THINGS}
+        JOIN trace_link l ON l.tenant_id = current_tenant() AND l.{here} = r.thing {told}
+        ORDER BY r.depth, l.{there}, l.{here}, e.event_time, e.id LIMIT {MOST_LINKS}
         """,  # noqa: S608 - our own names
-        {"thing": thing},
+        {"things": list(things), "start": start, "end": end},
+    )
+
+
+async def select_places(connection: AsyncConnection, events: Sequence[str]) -> list[Row]:
+    """Return where events happened and what state things were in after them, as the events say."""
+    return await every(
+        connection,
+        """
+        SELECT id, body->'readPoint'->>'id' AS read_point, body->'bizLocation'->>'id' AS biz_location,
+               body->>'disposition' AS disposition
+        FROM trace_event WHERE tenant_id = current_tenant() AND id = ANY(%s)
+        """,
+        [list(events)],
     )
