@@ -25,6 +25,7 @@ from cloud.sharing.schemas import ReadProof, SharedMachine, SharedRead, SharedSe
 from cloud.sharing.terms import KPI, WIDTH, Bucket, Item, Shown, Terms, name_of, shown, unit_of
 from cloud.telemetry.schemas import Point, Resolution
 from cloud.telemetry.service import Telemetry, csv_table
+from cloud.traceability.service import Traceability
 from protocols.text import Language, Text
 
 MOST_VALUES = 20_000
@@ -56,6 +57,7 @@ class Doors:
     fleet: Fleet
     telemetry: Telemetry
     production: Production
+    traceability: Traceability
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Question:
     equipment_id: UUID | None = None
 
 
-class _Moved(Exception):
+class Moved(Exception):
     """The grant was changed while it was read over."""
 
 
@@ -122,7 +124,7 @@ class Reader:
         not in it - and Invalid where it is too much at once.
         """
         for _ in range(3):
-            with suppress(_Moved):
+            with suppress(Moved):
                 return await self._read(asker, grant, question, way, empty=empty)
         raise Conflict(Text("The grant is being changed; ask again.", "授权正在变更，请重试。"))
 
@@ -217,7 +219,7 @@ class Reader:
                 connection, grant, "read", asker.actor, canonical(body), version=row["version"]
             )
         if proof is None:
-            raise _Moved
+            raise Moved
         return SharedRead(
             grant_id=grant,
             version=row["version"],

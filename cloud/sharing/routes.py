@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints
 
 from cloud.core.access import Admin, Reader, StillValid
 from cloud.core.errors import Invalid, NotFound, language_of
 from cloud.core.instants import Instant
 from cloud.sharing.reader import LONGEST, Question
 from cloud.sharing.schemas import (
+    MOST_ASKED,
     Acceptance,
+    ChainTrace,
     Ending,
     Grant,
     Narrowing,
@@ -208,3 +211,17 @@ async def download_receipts(principal: Reader, sharing: SharingDoor, grant_id: U
 
     headers = {"Content-Disposition": f'attachment; filename="receipts-{grant_id}.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(rest(), media_type="application/jsonl", headers=headers)
+
+
+@router.get("/trace")
+async def trace_across_companies(
+    principal: Reader,
+    sharing: SharingDoor,
+    thing: Annotated[
+        list[Annotated[str, StringConstraints(max_length=300)]],
+        Query(min_length=1, max_length=MOST_ASKED, description="URIs - EPC, GS1 Digital Link, your own - or Handles."),
+    ],
+    direction: Annotated[Literal["up", "down"], Query(description="What it was made of, or what was made of it.")],
+) -> ChainTrace:
+    """Follow things through your own events and those of companies whose live grants show them to you. They see that you did."""
+    return await sharing.tracer.trace(principal, thing, up=direction == "up")

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cloud.identity.service import verified
-from cloud.sharing.terms import Ask, Granularity, Items, Terms
+from cloud.sharing.terms import Ask, Granularity, Items, Terms, TraceDepth
 from protocols.errors import ConfigError
 
 Side = Literal["leader", "supplier"]
@@ -26,6 +26,9 @@ def _credit_code(code: str) -> str:
 
 
 CreditCode = Annotated[str, Field(min_length=18, max_length=18), AfterValidator(_credit_code)]
+
+MOST_ASKED = 50
+"""Things of one question."""
 
 
 class _Closed(BaseModel):
@@ -71,12 +74,14 @@ class Acceptance(_Closed):
 
     Attributes:
         items: what of it is granted, at most what is asked; None: all.
+        trace: what of events, at most what is asked; "none": nothing; None: as asked.
         machines: at which machines; None: all of the company's, those to come too.
         history_days: how far back; None: as asked.
         days: for how long; None: as asked.
     """
 
     items: Items | None = None
+    trace: TraceDepth | Literal["none"] | None = None
     machines: list[UUID] | None = Field(None, min_length=1, max_length=1000)
     history_days: int | None = Field(None, ge=0, le=400)
     days: int | None = Field(None, ge=1, le=1830)
@@ -122,7 +127,8 @@ class Grant(BaseModel):
 class Receipt(BaseModel):
     """One link of a grant's chain: an act or a read, with the SHA-256 of the one before and of its own content.
 
-    `body` of a read says what was read: entry, granularity, machines, span, how many values, and the SHA-256 of them.
+    `body` of a read says what was read: entry, granularity, machines, span, how many values, and the SHA-256 of them;
+    where it has `trace` in their place: which way events were followed, how many things were named, and the SHA-256 of the steps.
     """
 
     seq: int
@@ -193,3 +199,69 @@ class SharedRead(BaseModel):
     series: list[SharedSeries]
     digest: str
     receipt: ReadProof
+
+
+class ChainStep(BaseModel):
+    """One thing came of another, as the events of a company say: `made` of `used`, or holds it.
+
+    Attributes:
+        depth: how many steps it is from the nearest of the things that were asked for.
+        company: whose events say so.
+        grant_id: the grant that shows it; None for one's own events.
+        kind, biz_step, read_point, biz_location, disposition: of the event; null where the grant shows `products` only.
+    """
+
+    used: str
+    made: str
+    depth: int
+    company: str
+    grant_id: UUID | None
+    event_time: datetime
+    kind: str | None = None
+    biz_step: str | None = None
+    read_point: str | None = None
+    biz_location: str | None = None
+    disposition: str | None = None
+
+
+class ChainThing(BaseModel):
+    """A thing that was met, and in whose events, as far as they are shown."""
+
+    thing: str
+    depth: int
+    companies: list[str]
+
+
+class ChainSource(BaseModel):
+    """A company with a live grant towards you, and what of its events the grant shows; the same whatever was asked.
+
+    Attributes:
+        trace: None where the grant shows values only; its events are not disclosed.
+        receipt: of this very read; None where nothing of its events was told.
+    """
+
+    grant_id: UUID
+    company: str
+    trace: TraceDepth | None
+    since: datetime
+    until: datetime
+    receipt: ReadProof | None = None
+
+
+class ChainTrace(BaseModel):
+    """What things were made of, or what was made of them, through all companies that show it.
+
+    Attributes:
+        asked: the things it starts from.
+        things: all others that were met, nearest first.
+        ends: those of them that lead nowhere further as far as is shown: what it began with, or the finished goods.
+        complete: False where there is more than is told.
+    """
+
+    asked: list[str]
+    direction: Literal["up", "down"]
+    things: list[ChainThing]
+    ends: list[str]
+    steps: list[ChainStep]
+    sources: list[ChainSource]
+    complete: bool

@@ -6,6 +6,7 @@ await sharing.refuse(principal, request_id)                      the supplier de
 grant = await sharing.narrow(principal, grant_id, terms)         the supplier alone shows less, at once
 grant = await sharing.end(principal, grant_id, reason)           either side alone, at once
 read = await sharing.reader.read(principal, grant_id, question)  -> SharedRead: what is asked, cut to the live grant
+trace = await sharing.tracer.trace(principal, things, up=True)   -> ChainTrace: through one's own events and what grants show
 page = await sharing.receipts(scope, grant_id)                   -> ReceiptPage: who read what
 text = sharing.chain(scope, grant_id)                            -> lines that `receipts.verify` proves whole
 
@@ -31,6 +32,7 @@ from cloud.core.rows import Row
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing import store
+from cloud.sharing.chain_trace import ChainTracer
 from cloud.sharing.reader import Asker, Doors, Question, Reader
 from cloud.sharing.receipts import head_line, line
 from cloud.sharing.schemas import Acceptance, Grant, Receipt, ReceiptPage, RequestBody, ShareRequest
@@ -41,8 +43,10 @@ from cloud.sharing.terms import (
     Granularity,
     Item,
     Terms,
+    TraceDepth,
     coarser,
     granularities,
+    less_trace,
     name_of,
     unit_of,
     within,
@@ -60,8 +64,10 @@ __all__ = [
     "Question",
     "Sharing",
     "Terms",
+    "TraceDepth",
     "coarser",
     "granularities",
+    "less_trace",
     "name_of",
     "unit_of",
 ]
@@ -72,6 +78,7 @@ _CHAIN_PAGE = 1000
 _NOT_LESS = Text(
     "That is more than was asked; say yes to all of it, or to less.", "超出了对方的申请范围，只能全部同意或缩小范围。"
 )
+_NOTHING = Text("That would show nothing; decline instead.", "这样不会共享任何内容，请改为拒绝。")
 _NOT_NARROWER = Text(
     "That shows more than the grant does now; ask to be asked for it.",
     "超出了当前授权范围；如需扩大，请由对方重新申请。",
@@ -88,6 +95,7 @@ class Sharing:
         self._fleet = doors.fleet
         self._notify = notify
         self.reader = Reader(db, listener, doors)
+        self.tracer = ChainTracer(db, doors.traceability)
 
     async def requests(self, scope: TenantScope, before: UUID | None = None) -> list[ShareRequest]:
         """Return the last requests of and to the tenant, newest first."""
@@ -274,9 +282,14 @@ async def _open(connection: AsyncConnection, identity: UUID) -> Row:
 
 def _accepted(ask: Ask, acceptance: Acceptance, now: datetime) -> Terms:
     machines = tuple(acceptance.machines) if acceptance.machines else None
+    items = ask.items if acceptance.items is None else acceptance.items
+    trace = None if acceptance.trace == "none" else acceptance.trace or ask.trace
+    if not items and trace is None:
+        raise Invalid(_NOTHING)
     try:
         less = Ask(
-            items=acceptance.items or ask.items,
+            items=items,
+            trace=trace,
             history_days=ask.history_days if acceptance.history_days is None else acceptance.history_days,
             days=acceptance.days or ask.days,
         )

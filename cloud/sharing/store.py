@@ -105,6 +105,17 @@ async def select_grant(connection: AsyncConnection, identity: UUID, *, lock: boo
     )
 
 
+async def select_seen(connection: AsyncConnection) -> list[Row]:
+    """Return all live grants that let the tenant see something, oldest first."""
+    return await every(
+        connection,
+        f"""
+        SELECT {_GRANT} FROM share_grant
+        WHERE leader_id = current_tenant() AND ended_at IS NULL AND until > now() ORDER BY id
+        """,  # noqa: S608 - our own text
+    )
+
+
 async def change_terms(connection: AsyncConnection, identity: UUID, row: Row) -> None:
     """Put other terms into force."""
     await connection.execute(

@@ -8,11 +8,13 @@ construction, within [since, until). What is made of many readings cannot be tak
 - of a bucket one figure is shown, without extremes, counts or sums beside it;
 - a mean is of at least `FEWEST` readings, because that of one is the reading;
 - what is inside limits is told against the limits of the grant, which the reader cannot move.
+
+Events of things (cloud/traceability) are no values: `trace` says what of them is shown, within the same span, of the whole company.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
@@ -26,6 +28,9 @@ from protocols.text import Text
 
 Granularity = Literal["raw", "minute", "hour", "day", "shift", "pass_fail"]
 """Readings as they came; one figure a minute, hour or day; a KPI per shift; or only whether it kept to limits."""
+
+TraceDepth = Literal["products", "full"]
+"""What of an event is shown: what came of what and when, or besides that kind, step, place and disposition."""
 
 WIDTH = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 """How long a bucket lasts; a day with a change of the clock an hour more or less."""
@@ -42,6 +47,8 @@ _COARSER: dict[Granularity, frozenset[Granularity]] = {
     "pass_fail": frozenset({"pass_fail"}),
 }
 """What follows from each; passing is told of hours, or of shifts for a KPI."""
+_TRACES: tuple[TraceDepth | None, ...] = (None, "products", "full")
+"""Least first; each shows what the one before does."""
 
 
 def granularities(entry: str) -> list[Granularity]:
@@ -53,6 +60,11 @@ def granularities(entry: str) -> list[Granularity]:
         return ["raw"]
     without = {"pass_fail"} if found.aggregation == "duration_by_state" else set()
     return [each for each in ("raw", "minute", "hour", "day", "pass_fail") if each not in without]
+
+
+def less_trace(most: TraceDepth | None) -> list[TraceDepth | None]:
+    """Return what may be shown of events where `most` may be, `most` first and nothing at all (None) last."""
+    return list(reversed(_TRACES[: _TRACES.index(most) + 1]))
 
 
 def coarser(item: Item) -> list[Granularity]:
@@ -133,36 +145,41 @@ class Item(_Closed):
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-Items = Annotated[tuple[Item, ...], Field(min_length=1, max_length=100)]
+Items = Annotated[tuple[Item, ...], Field(max_length=100)]
 
 
-def _once(items: Iterable[Item]) -> None:
+def _makes_sense(items: Sequence[Item], trace: TraceDepth | None) -> None:
     names = [item.entry for item in items]
     if len(names) != len(set(names)):
         raise ValueError("an entry is named twice / 有条目重复")
+    if not items and trace is None:
+        raise ValueError("nothing is shown: name an entry, or trace / 未共享任何内容：请给出条目或 trace")
 
 
 class Ask(_Closed):
-    """What a company asks to see.
+    """What a company asks to see: values of `items`, or events of things, or both.
 
     Attributes:
         history_days: how far before the acceptance.
         days: how long from the acceptance on.
+        trace: what of events of things; None: nothing.
     """
 
     items: Items
+    trace: TraceDepth | None = None
     history_days: int = Field(0, ge=0, le=400)
     days: int = Field(365, ge=1, le=1830)
 
     @model_validator(mode="after")
-    def _each_once(self) -> Ask:
-        _once(self.items)
+    def _make_sense(self) -> Ask:
+        _makes_sense(self.items, self.trace)
         return self
 
     def granted(self, now: datetime, machines: tuple[UUID, ...] | None) -> Terms:
         """Return the terms of a grant of all that is asked, made at `now`, for `machines` or all."""
         return Terms(
             items=self.items,
+            trace=self.trace,
             machines=machines,
             since=now - timedelta(days=self.history_days),
             until=now + timedelta(days=self.days),
@@ -170,16 +187,20 @@ class Ask(_Closed):
 
 
 class Terms(_Closed):
-    """What a grant shows: values of `items` at `machines` - None: all, those to come too - from `since` on, until `until`."""
+    """What a grant shows: values of `items` at `machines` - None: all, those to come too - from `since` on, until `until`.
+
+    Of events in the same span it shows what `trace` says, wherever they happened.
+    """
 
     items: Items
+    trace: TraceDepth | None = None
     machines: tuple[UUID, ...] | None = Field(None, max_length=1000)
     since: Instant
     until: Instant
 
     @model_validator(mode="after")
     def _make_sense(self) -> Terms:
-        _once(self.items)
+        _makes_sense(self.items, self.trace)
         if self.since >= self.until:
             raise ValueError("since must be before until / since 必须早于 until")
         return self
@@ -204,6 +225,7 @@ def within(inner: Terms, outer: Terms) -> bool:
         machines
         and inner.since >= outer.since
         and inner.until <= outer.until
+        and inner.trace in less_trace(outer.trace)
         and all(_follows(item, outer.item(item.entry)) for item in inner.items)
     )
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cloud.sharing.schemas import Acceptance, Words
 from cloud.sharing.service import Ask
@@ -26,6 +26,12 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _of_values(terms: Ask) -> Ask:
+    if not terms.items:
+        raise ValueError("a programme asks for at least one entry / 项目至少需要一个数据项")
+    return terms
+
+
 class ProgrammeRequest(_Closed):
     """What every supplier of a programme is asked for, and how good it has to be.
 
@@ -37,7 +43,7 @@ class ProgrammeRequest(_Closed):
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     purpose: Words
-    terms: Ask
+    terms: Annotated[Ask, AfterValidator(_of_values)]
     completeness: float = Field(0.9, ge=0, le=1)
     age_minutes: int = Field(60, ge=1, le=100_000)
     deadline: date

@@ -45,9 +45,9 @@ class ItemPicker:
         with box("line"):
             button(say(_ADD), self._add, "button quiet")
 
-    def chosen(self) -> list[dict[str, Any]]:
-        """Return what is chosen; raises Invalid if that is nothing."""
-        if not self._items:
+    def chosen(self, *, needed: bool = True) -> list[dict[str, Any]]:
+        """Return what is chosen; raises Invalid if that is nothing and something is needed."""
+        if needed and not self._items:
             raise Invalid(NOTHING_SHOWN)
         return [item.model_dump() for item in self._items]
 

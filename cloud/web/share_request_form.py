@@ -12,12 +12,12 @@ from cloud.core.errors import Invalid
 from cloud.core.principal import Principal, Scope
 from cloud.fleet.schemas import Equipment
 from cloud.sharing.schemas import Acceptance, RequestBody, ShareRequest
-from cloud.sharing.service import Item, coarser, name_of
+from cloud.sharing.service import Item, TraceDepth, coarser, less_trace, name_of
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, NOTHING_SHOWN, PURPOSE, ItemPicker, figure_of
 from cloud.web.language import moment
-from cloud.web.share_words import GRANULARITIES, how, what
+from cloud.web.share_words import GRANULARITIES, TRACE, TRACES, all_of, how
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
 
@@ -81,11 +81,12 @@ class RequestCard:
             at = moment(request.asked_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
             Words(say(_BY, by=request.asked_by.removeprefix("user:"), at=at), "muted small", tag="p")
             if not visit.may(Scope.ADMIN):
-                for item in terms.items:
-                    Words(what(item, visit.language), tag="p")
+                for line in all_of(terms, visit.language):
+                    Words(line, tag="p")
                 return
             with box("form-row"):
                 self._items = [(item, item_choice(visit, item)) for item in terms.items]
+                self._trace = trace_choice(visit, terms.trace)
             with box("form-row"):
                 named = {str(each.id): each.label for each in machines}
                 self._where = Choice(say(_WHERE), {"": say(_ALL)} | named, "")
@@ -100,8 +101,8 @@ class RequestCard:
 
         async def act(principal: Principal) -> None:
             acceptance = Acceptance.model_validate(
-                {
-                    "items": kept(self._items),
+                granted_as(self._items, self._trace)
+                | {
                     "machines": [self._where.value] if self._where.value else None,
                     "days": figure_of(self._days.value),
                 }
@@ -126,12 +127,27 @@ def item_choice(visit: Speaker, item: Item) -> Choice:
     return Choice(visit.say(name_of(item.entry)), options | {HIDDEN: visit.say(_NOT)}, item.granularity)
 
 
-def kept(chosen: list[tuple[Item, Choice]]) -> list[dict[str, object]]:
-    """Return what stays shown of the items, as chosen; raises Invalid if that is nothing."""
+def trace_choice(visit: Speaker, most: TraceDepth | None) -> Choice | None:
+    """Add a list of what is shown of events: `most`, less, or nothing; None where there is nothing to choose."""
+    if most is None:
+        return None
+    options = {each or HIDDEN: visit.say(TRACES[each]) for each in less_trace(most)}
+    return Choice(visit.say(TRACE), options, most)
+
+
+def kept(chosen: list[tuple[Item, Choice]], trace: Choice | None) -> dict[str, object]:
+    """Return `items` and `trace` as they stay shown; raises Invalid if that is nothing."""
     items = [item.model_dump() | {"granularity": choice.value} for item, choice in chosen if choice.value != HIDDEN]
-    if not items:
+    traced = trace.value if trace else HIDDEN
+    if not items and traced == HIDDEN:
         raise Invalid(NOTHING_SHOWN)
-    return items
+    return {"items": items, "trace": None if traced == HIDDEN else traced}
+
+
+def granted_as(chosen: list[tuple[Item, Choice]], trace: Choice | None) -> dict[str, object]:
+    """Return `kept` as an acceptance has it, in which None would be all that is asked."""
+    found = kept(chosen, trace)
+    return found | {"trace": found["trace"] or "none"}
 
 
 class AskForm:
@@ -150,6 +166,9 @@ class AskForm:
                 self._history = Field(say(HISTORY), "30", inputmode="numeric")
                 self._days = Field(say(FOR_DAYS), "365", inputmode="numeric")
             self._picker = ItemPicker(visit)
+            with box("form-row"):
+                traces = {each or HIDDEN: say(words) for each, words in TRACES.items()}
+                self._trace = Choice(say(TRACE), traces, HIDDEN)
             with box("line"):
                 button(say(_SEND), self._send)
             self._answer = box("stack")
@@ -162,7 +181,8 @@ class AskForm:
                     "supplier": self._name.value.strip(),
                     "purpose": self._purpose.value.strip(),
                     "terms": {
-                        "items": self._picker.chosen(),
+                        "items": self._picker.chosen(needed=self._trace.value == HIDDEN),
+                        "trace": self._trace.value or None,
                         "history_days": figure_of(self._history.value),
                         "days": figure_of(self._days.value),
                     },

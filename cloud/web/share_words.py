@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.sharing.schemas import Grant, ShareRequest
-from cloud.sharing.service import KPI, Granularity, Item, name_of
+from cloud.sharing.service import KPI, Ask, Granularity, Item, Terms, TraceDepth, name_of
 from cloud.web.language import number
 from cloud.web.words import Mark
 from protocols.text import Language, Text
@@ -19,6 +19,12 @@ GRANULARITIES: Mapping[Granularity, Text] = {
     "day": Text("one figure a day", "每天一个数值"),
     "shift": Text("one figure a shift", "每班一个数值"),
     "pass_fail": Text("only whether within limits, hour by hour", "仅显示每小时是否在限值内"),
+}
+TRACE = Text("Events of lots and serial numbers", "批次与序列号事件")
+TRACES: Mapping[TraceDepth | None, Text] = {
+    None: Text("not shown", "不共享"),
+    "products": Text("what came of what, and when", "来源与去向及时间"),
+    "full": Text("what came of what, when, where and at which step", "来源与去向、时间、地点及工序"),
 }
 _SHIFT_BY_SHIFT = Text("only whether within limits, shift by shift", "仅显示每班是否在限值内")
 _LIMITS = Text("{low} to {high}", "{low}～{high}")
@@ -50,7 +56,17 @@ def how(item: Item, language: Language) -> str:
 
 def what(item: Item, language: Language) -> str:
     """Return what an item shows and how finely."""
-    return f"{name_of(item.entry).to(language)}{'：' if language == 'zh' else ': '}{how(item, language)}"
+    return _labelled(name_of(item.entry), how(item, language), language)
+
+
+def all_of(terms: Ask | Terms, language: Language) -> list[str]:
+    """Return what terms show, a line for each thing, values first."""
+    traced = [_labelled(TRACE, TRACES[terms.trace].to(language), language)] if terms.trace else []
+    return [*(what(item, language) for item in terms.items), *traced]
+
+
+def _labelled(name: Text, shown: str, language: Language) -> str:
+    return f"{name.to(language)}{'：' if language == 'zh' else ': '}{shown}"
 
 
 def state_of(grant: Grant) -> Mark:

@@ -169,6 +169,8 @@ SAME = {
     "attempt": "1",
     "digest": "0" * 64,
     "entry": "active_power_total",
+    "direction": "up",
+    "thing": "urn:epc:id:sgtin:0614141.107346.9",
 }
 """What paths and queries take that belongs to nobody."""
 # Ends the very session the walk uses.
@@ -256,6 +258,8 @@ async def _ids(company: Company) -> dict[str, str]:
         thing: (await get(f"/api/v1/energy/{thing}")).json()[0]["id"] for thing in ("meters", "tariffs", "factors")
     }
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
+    event = BODIES["POST /api/v1/trace/capture"] | {"epcList": [SAME["thing"]]}
+    (await company.http.post("/api/v1/trace/capture", json=event)).raise_for_status()
     share = BODIES["POST /api/v1/sharing/requests"] | {"purpose": "theirs alone"}
     schedule = _filled(BODIES["POST /api/v1/reports/schedules"], {"site_id": site, "channel_id": channel_id})
     return {

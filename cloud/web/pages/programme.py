@@ -22,7 +22,7 @@ from cloud.web.forms import attempt, button, done
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.supplier import INVITATION_PATH
-from cloud.web.share_words import what
+from cloud.web.share_words import all_of
 from cloud.web.supplier_words import STAGES, WAY, lacking
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
@@ -88,8 +88,8 @@ async def build(visit: Visit) -> None:
         await _scorecards(visit, programme)
         with box("card stack wide"):
             Words(visit.say(_ASKED), tag="h2")
-            for item in programme.terms.items:
-                Words(what(item, visit.language), tag="p")
+            for line in all_of(programme.terms, visit.language):
+                Words(line, tag="p")
 
 
 async def _scorecards(visit: Visit, programme: Programme) -> None:

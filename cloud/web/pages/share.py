@@ -18,8 +18,8 @@ from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
-from cloud.web.share_request_form import item_choice, kept
-from cloud.web.share_words import GRANULARITIES, state_of, what
+from cloud.web.share_request_form import item_choice, kept, trace_choice
+from cloud.web.share_words import GRANULARITIES, all_of, state_of
 from cloud.web.trend_chart import MOST_LINES, Axis, DrawnCurve, options
 from cloud.web.trend_curves import Dot
 from cloud.web.visit import Visit
@@ -60,6 +60,10 @@ _DOWNLOAD = Text("Download the receipts", "下载凭据")
 _PROOF = Text("Prove the file whole, anywhere:", "可在任何地方校验该文件：")
 _COMMAND = "sunmao-cloud sharing verify receipts.jsonl"
 _READ = Text("read {what}: {count} values, {start} to {end}", "读取 {what}：{count} 个数值，{start} 至 {end}")
+_FOLLOWED = {
+    "up": Text("followed things up: {count} named", "向上追溯：涉及 {count} 个对象"),
+    "down": Text("followed things down: {count} named", "向下追溯：涉及 {count} 个对象"),
+}
 _ACTS = {
     "granted": Text("accepted the request", "同意了申请"),
     "changed": Text("changed what is shown", "变更了共享内容"),
@@ -100,7 +104,7 @@ class _Grant:
         self._place.clear()
         with self._place:
             self._terms(names)
-            if grant.side == "leader" and grant.live:
+            if grant.side == "leader" and grant.live and grant.terms.items:
                 _Values(visit, grant)
             if grant.live and visit.may(Scope.ADMIN):
                 if grant.side == "supplier":
@@ -129,8 +133,8 @@ class _Grant:
                 by = grant.leader if grant.ended_by == "leader" else grant.supplier
                 said = say(_ENDED, by=by, at=self._at(grant.ended_at))
                 Words(f"{said} {grant.end_reason}".strip(), "notice warn", tag="p")
-            for item in grant.terms.items:
-                Words(what(item, visit.language), tag="p")
+            for line in all_of(grant.terms, visit.language):
+                Words(line, tag="p")
             machines = grant.terms.machines
             listed = say(_ALL) if machines is None else "、".join(names.get(each, NOTHING) for each in machines)
             Words(say(_MACHINES, names=listed), "small", tag="p")
@@ -144,11 +148,12 @@ class _Grant:
             Words(visit.say(_NARROW_NOTE), "muted small", tag="p")
             with box("form-row"):
                 chosen = [(item, item_choice(visit, item)) for item in grant.terms.items]
+                trace = trace_choice(visit, grant.terms.trace)
             answer = box("stack")
 
             async def save() -> None:
                 async def act(principal: Principal) -> None:
-                    terms = Terms.model_validate(grant.terms.model_dump() | {"items": kept(chosen)})
+                    terms = Terms.model_validate(grant.terms.model_dump() | kept(chosen, trace))
                     self._grant = await visit.domains.sharing.narrow(principal, grant.id, terms)
 
                 if await attempt(visit, answer, Scope.ADMIN, act):
@@ -195,6 +200,8 @@ class _Grant:
         if receipt.kind != "read":
             return self._visit.say(_ACTS[receipt.kind])
         body = {name: str(value) for name, value in receipt.body.items()}
+        if "trace" in body:
+            return self._visit.say(_FOLLOWED[body["direction"]], count=body["things"])
         granularity = next(words for name, words in GRANULARITIES.items() if name == body["granularity"])
         return self._visit.say(
             _READ,

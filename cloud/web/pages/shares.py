@@ -10,7 +10,7 @@ from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import attempt, button
 from cloud.web.layout import frame, page_head
 from cloud.web.share_request_form import AskForm, RequestCard, reload
-from cloud.web.share_words import answer_of, state_of, what
+from cloud.web.share_words import all_of, answer_of, state_of
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -64,7 +64,9 @@ def _grants(visit: Visit, title: Text, none: Text, grants: Sequence[Grant]) -> N
                     Words(grant.purpose, "small", tag="div")
                 with box("line"):
                     MarkView(state_of(grant), visit.language)
-                    count = visit.say(_COUNT, items=len(grant.terms.items), receipts=grant.receipts)
+                    count = visit.say(
+                        _COUNT, items=len(grant.terms.items) + bool(grant.terms.trace), receipts=grant.receipts
+                    )
                     Words(count, "muted small")
 
 
@@ -75,8 +77,8 @@ def _asked(visit: Visit, request: ShareRequest) -> None:
                 Words(request.supplier, "strong", tag="div")
                 Words(f"{request.credit_code} · {request.purpose}", "muted small", tag="div")
             MarkView(answer_of(request), visit.language)
-        for item in request.terms.items:
-            Words(what(item, visit.language), "small", tag="div")
+        for line in all_of(request.terms, visit.language):
+            Words(line, "small", tag="div")
         if request.answer is None and visit.may(Scope.ADMIN):
             answer = box("stack")
 
