@@ -2,7 +2,7 @@
 
 A `TenantScope` is made in five places only: when a token has been resolved (identity), when an agent has proved its key
 (fleet), when a worker has shown its token
-(compute), where a live grant shows another company's data (sharing), and by the operator's command line. Everything else takes
+(compute), where a live grant joins two companies (sharing), and by the operator's command line. Everything else takes
 it as its first argument and passes it to
 `Database.tenant`, the single door to tenant data.
 """

@@ -34,8 +34,8 @@ SETTLE = timedelta(seconds=10)
 """How long after its end a bucket is shown: roll-ups have caught up by then."""
 LONGEST = timedelta(days=400)
 
-Way = Literal["api", "stream", "export", "page", "check"]
-"""How a value is read; a check looks whether what a programme asks for is there."""
+Way = Literal["api", "stream", "export", "page", "check", "recall"]
+"""How is read; a check looks whether what a programme asks for is there, a recall for what is affected."""
 
 _RESOLUTION: dict[str, Resolution] = {"minute": "1m", "hour": "1h", "day": "1d", "pass_fail": "1h"}
 _HOUR = timedelta(hours=1)

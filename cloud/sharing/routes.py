@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 
-from cloud.core.access import Admin, Reader, StillValid
+from cloud.core.access import Admin, Operator, Reader, StillValid
 from cloud.core.errors import Invalid, NotFound, language_of
 from cloud.core.instants import Instant
 from cloud.sharing.reader import LONGEST, Question
@@ -22,6 +22,9 @@ from cloud.sharing.schemas import (
     Ending,
     Grant,
     Narrowing,
+    Recall,
+    RecallBody,
+    RecallReply,
     ReceiptPage,
     RequestBody,
     SharedMachine,
@@ -225,3 +228,30 @@ async def trace_across_companies(
 ) -> ChainTrace:
     """Follow things through your own events and those of companies whose live grants show them to you. They see that you did."""
     return await sharing.tracer.trace(principal, thing, up=direction == "up")
+
+
+@router.get("/recalls")
+async def list_recalls(principal: Reader, sharing: SharingDoor, before: Before = None) -> list[Recall]:
+    """Recalls of yours and those you were told of; newest first, 100 at a time, each with its first 20 things."""
+    return await sharing.recalls.recalls(principal.scope, before)
+
+
+@router.post("/recalls", status_code=201)
+async def issue_recall(principal: Admin, sharing: SharingDoor, body: RecallBody) -> Recall:
+    """Find what is affected and tell every company that has some of it and a live grant about events with you, what is its own.
+
+    Where `companies` is empty nobody was told.
+    """
+    return await sharing.recalls.issue(principal, body)
+
+
+@router.get("/recalls/{recall_id}")
+async def get_recall(principal: Reader, sharing: SharingDoor, recall_id: UUID) -> Recall:
+    """A recall with all things that it affects, as far as you may see or are told."""
+    return await sharing.recalls.recall(principal.scope, recall_id)
+
+
+@router.post("/recalls/{recall_id}/answer")
+async def answer_recall(principal: Operator, sharing: SharingDoor, recall_id: UUID, body: RecallReply) -> Recall:
+    """Say what you have done about a recall you were told of, again whenever there is news. The issuer is told."""
+    return await sharing.recalls.answer(principal, recall_id, body)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from cloud.identity.service import verified
 from cloud.sharing.terms import Ask, Granularity, Items, Terms, TraceDepth
@@ -14,6 +14,11 @@ from protocols.errors import ConfigError
 
 Side = Literal["leader", "supplier"]
 """Who sees, and whose data it is."""
+
+RecallKind = Literal["alert", "investigation", "block"]
+"""Beware of what was made of it; look into what it was made of; stop what was made of it."""
+
+RecallAnswer = Literal["acknowledged", "contained", "not_affected"]
 
 Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")]
 
@@ -265,3 +270,65 @@ class ChainTrace(BaseModel):
     steps: list[ChainStep]
     sources: list[ChainSource]
     complete: bool
+
+
+class RecallBody(_Closed):
+    """Recall things, and tell the companies that have what is affected.
+
+    Attributes:
+        things: what is or may be bad.
+        kind: `alert` and `block` reach what was made of them, `investigation` what they were made of.
+        reason: for the other companies.
+    """
+
+    things: list[Annotated[str, StringConstraints(max_length=300)]] = Field(min_length=1, max_length=MOST_ASKED)
+    kind: RecallKind
+    reason: Words
+
+
+class RecallReply(_Closed):
+    """What a company that was told says: it knows, it has stopped what is affected, or it has none of it."""
+
+    answer: RecallAnswer
+    text: str = Field("", max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")
+
+
+class RecallTold(BaseModel):
+    """A company that was told of a recall, and what it answered last.
+
+    Attributes:
+        shown: how many of its things the issuer sees; null where no grant of its shows any.
+    """
+
+    company: str
+    shown: int | None
+    answer: RecallAnswer | None
+    text: str
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+class Recall(BaseModel):
+    """A recall as you see it.
+
+    Attributes:
+        issuer: the company that recalls.
+        complete: False where there is more than was found.
+        side: whether it is yours or you were told.
+        things: what is affected, nearest first: of a recall of yours all that you may see, else what of it is yours; in a
+            list the first 20.
+        affected: how many there are.
+        companies: who was told; of another's recall you alone.
+    """
+
+    id: UUID
+    issuer: str
+    kind: RecallKind
+    reason: str
+    complete: bool
+    issued_by: str
+    issued_at: datetime
+    side: Literal["issuer", "told"]
+    things: list[str]
+    affected: int
+    companies: list[RecallTold]

@@ -7,6 +7,7 @@ grant = await sharing.narrow(principal, grant_id, terms)         the supplier al
 grant = await sharing.end(principal, grant_id, reason)           either side alone, at once
 read = await sharing.reader.read(principal, grant_id, question)  -> SharedRead: what is asked, cut to the live grant
 trace = await sharing.tracer.trace(principal, things, up=True)   -> ChainTrace: through one's own events and what grants show
+recall = await sharing.recalls.issue(principal, body)            -> Recall: what is affected; who has it is told, and answers
 page = await sharing.receipts(scope, grant_id)                   -> ReceiptPage: who read what
 text = sharing.chain(scope, grant_id)                            -> lines that `receipts.verify` proves whole
 
@@ -34,6 +35,7 @@ from cloud.notify.service import Notify
 from cloud.sharing import store
 from cloud.sharing.chain_trace import ChainTracer
 from cloud.sharing.reader import Asker, Doors, Question, Reader
+from cloud.sharing.recalls import Recalls
 from cloud.sharing.receipts import head_line, line
 from cloud.sharing.schemas import Acceptance, Grant, Receipt, ReceiptPage, RequestBody, ShareRequest
 from cloud.sharing.terms import (
@@ -96,6 +98,7 @@ class Sharing:
         self._notify = notify
         self.reader = Reader(db, listener, doors)
         self.tracer = ChainTracer(db, doors.traceability)
+        self.recalls = Recalls(db, self.tracer, doors.traceability, self._tell)
 
     async def requests(self, scope: TenantScope, before: UUID | None = None) -> list[ShareRequest]:
         """Return the last requests of and to the tenant, newest first."""

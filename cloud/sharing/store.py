@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -116,6 +117,18 @@ async def select_seen(connection: AsyncConnection) -> list[Row]:
     )
 
 
+async def select_traced(connection: AsyncConnection) -> list[Row]:
+    """Return all live grants of and to the tenant that show events, each with the other company; they stay live meanwhile."""
+    return await every(
+        connection,
+        """
+        SELECT id, leader_id = current_tenant() AS seen, CASE WHEN leader_id = current_tenant() THEN supplier_id ELSE leader_id END
+            AS company_id, CASE WHEN leader_id = current_tenant() THEN supplier ELSE leader END AS company
+        FROM share_grant WHERE ended_at IS NULL AND until > now() AND terms->>'trace' IS NOT NULL ORDER BY id FOR SHARE
+        """,
+    )
+
+
 async def change_terms(connection: AsyncConnection, identity: UUID, row: Row) -> None:
     """Put other terms into force."""
     await connection.execute(
@@ -169,3 +182,79 @@ async def select_chain(connection: AsyncConnection, grant: UUID, after: int, lim
         """,
         [grant, after, limit],
     )
+
+
+async def insert_recall(connection: AsyncConnection, row: Row) -> None:
+    """Store a recall of the transaction's tenant."""
+    await connection.execute(
+        """
+        INSERT INTO share_recall (id, issuer_id, issuer, kind, reason, complete, issued_by)
+        VALUES (%(id)s, current_tenant(), %(issuer)s, %(kind)s, %(reason)s, %(complete)s, %(issued_by)s)
+        """,
+        row,
+    )
+
+
+async def insert_recall_things(connection: AsyncConnection, recall: UUID, things: Sequence[str]) -> None:
+    """Store what of a recall the transaction's tenant sees."""
+    await connection.execute(
+        "INSERT INTO share_recall_things (tenant_id, recall_id, things) VALUES (current_tenant(), %s, %s)",
+        [recall, list(things)],
+    )
+
+
+async def insert_recall_notice(
+    connection: AsyncConnection, recall: UUID, company: UUID, name: str, shown: int | None
+) -> None:
+    """Store that a company is told of a recall of the transaction's tenant."""
+    await connection.execute(
+        """
+        INSERT INTO share_recall_notice (recall_id, issuer_id, told_id, told, shown)
+        VALUES (%s, current_tenant(), %s, %s, %s)
+        """,
+        [recall, company, name, shown],
+    )
+
+
+async def select_recalls(
+    connection: AsyncConnection, limit: int, things: int, *, before: UUID | None = None, only: UUID | None = None
+) -> list[Row]:
+    """Return recalls that the tenant has issued or was told of, newest first, each with its first `things` things."""
+    return await every(
+        connection,
+        """
+        SELECT r.id, r.issuer_id, r.issuer, r.kind, r.reason, r.complete, r.issued_by, r.issued_at,
+               CASE WHEN r.issuer_id = current_tenant() THEN 'issuer' ELSE 'told' END AS side,
+               t.things[:%(things)s] AS things, cardinality(t.things) AS affected
+        FROM share_recall_things t JOIN share_recall r ON r.id = t.recall_id
+        WHERE t.tenant_id = current_tenant() AND (%(only)s::uuid IS NULL OR t.recall_id = %(only)s)
+          AND (%(before)s::uuid IS NULL OR t.recall_id < %(before)s)
+        ORDER BY t.recall_id DESC LIMIT %(limit)s
+        """,
+        {"limit": limit, "things": things, "before": before, "only": only},
+    )
+
+
+async def select_recall_notices(connection: AsyncConnection, recalls: Sequence[UUID]) -> list[Row]:
+    """Return who was told and what they answered, as far as the tenant may know: who was told knows of itself only."""
+    return await every(
+        connection,
+        """
+        SELECT recall_id, told AS company, shown, answer, answer_text AS text, answered_by, answered_at
+        FROM share_recall_notice WHERE recall_id = ANY(%s) ORDER BY told, told_id
+        """,
+        [list(recalls)],
+    )
+
+
+async def answer_recall(connection: AsyncConnection, recall: UUID, answer: str, text: str, actor: str) -> str | None:
+    """Answer a recall that the tenant was told of, once more if it has; return its name there, None if it was not told."""
+    row = await one(
+        connection,
+        """
+        UPDATE share_recall_notice SET answer = %s, answer_text = %s, answered_by = %s, answered_at = now()
+        WHERE recall_id = %s AND told_id = current_tenant() RETURNING told
+        """,
+        [answer, text, actor, recall],
+    )
+    return row["told"] if row else None

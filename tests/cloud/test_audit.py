@@ -176,14 +176,19 @@ async def _fitted(company: Company, db: Database, models: Shelf, set_id: UUID, i
 
 
 async def _shared(company: Company, partner: Company, db: Database) -> dict[str, str]:
-    """Let the partner have two grants of the company's and ask for a third, and a fourth."""
+    """Let the partner have two grants of the company's and ask for a third, and a fourth, and recall a thing of both."""
     asking = asked(
         await registered(company, db), {"entry": "active_power_total", "granularity": "day"}, history_days=400
     )
+    asking["terms"]["trace"] = "products"
     grants = [(await granted(partner, company, asking))["id"] for _ in range(2)]
     requests = [(await partner.http.post("/api/v1/sharing/requests", json=asking)).json()["id"] for _ in range(2)]
-    names = ("grant_id", "narrowed_id", "request_id", "refused_id")
-    return dict(zip(names, [*grants, *requests], strict=True))
+    recall = BODIES["POST /api/v1/sharing/recalls"]
+    event = BODIES["POST /api/v1/trace/capture"] | {"epcList": recall["things"]}
+    (await partner.http.post("/api/v1/trace/capture", json=event)).raise_for_status()
+    told = (await partner.http.post("/api/v1/sharing/recalls", json=recall)).json()["id"]
+    names = ("grant_id", "narrowed_id", "request_id", "refused_id", "recall_id")
+    return dict(zip(names, [*grants, *requests, told], strict=True))
 
 
 async def _act(company: Company, name: str, path: str, ids: dict[str, str], models: Shelf) -> httpx.Response:

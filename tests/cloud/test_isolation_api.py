@@ -82,6 +82,12 @@ BODIES: dict[str, Any] = {
         }
     },
     "POST /api/v1/sharing/grants/{grant_id}/end": {"reason": "over"},
+    "POST /api/v1/sharing/recalls": {
+        "things": ["urn:epc:id:sgtin:0614141.107346.9"],
+        "kind": "alert",
+        "reason": "theirs alone",
+    },
+    "POST /api/v1/sharing/recalls/{recall_id}/answer": {"answer": "contained"},
     "POST /api/v1/models": None,
     "POST /api/v1/models/from-training": {"training_version_id": "{version_id}"},
     "POST /api/v1/models/keys": {"public_key": "A" * 43 + "=", "name": "ours"},
@@ -260,6 +266,7 @@ async def _ids(company: Company) -> dict[str, str]:
     line = await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "theirs alone"})
     event = BODIES["POST /api/v1/trace/capture"] | {"epcList": [SAME["thing"]]}
     (await company.http.post("/api/v1/trace/capture", json=event)).raise_for_status()
+    recall = await company.http.post("/api/v1/sharing/recalls", json=BODIES["POST /api/v1/sharing/recalls"])
     share = BODIES["POST /api/v1/sharing/requests"] | {"purpose": "theirs alone"}
     schedule = _filled(BODIES["POST /api/v1/reports/schedules"], {"site_id": site, "channel_id": channel_id})
     return {
@@ -295,6 +302,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "programme_id": await _programme(company),
         "supplier_id": "01999999-0000-7000-8000-000000000000",  # kept from others in suppliers/test_suppliers_api
         "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
+        "recall_id": recall.json()["id"],
         "grant_id": "01999999-0000-7000-8000-000000000000",  # grants are kept from others in sharing/test_sharing_api
         # Kept from others in compute/test_jobs and billing/test_market:
         **dict.fromkeys(("offer_id", "job_id", "voucher_id"), "01999999-0000-7000-8000-000000000000"),
@@ -406,6 +414,7 @@ async def _everything(company: Company) -> list[Any]:
         "energy/factors",
         "training/sets",
         "sharing/requests",
+        "sharing/recalls",
         "programmes",
         "billing/wallet",
         "billing/vouchers",
