@@ -22,6 +22,8 @@ from playwright.sync_api import TimeoutError as Late
 from cloud.web.mount import PAGES
 from cloud.web.places import PLACES
 from tests.cloud.sharing.pair import asked, new_credit_code
+from tests.cloud.sharing.test_chain_trace import made
+from tests.cloud.traceability.test_traceability import document
 from tests.cloud.training.pictures import part, png
 from tests.doubles.factory import Factory
 from tests.journeys.conftest import SCREENS, Company, run
@@ -29,6 +31,7 @@ from tests.journeys.test_translation import check, lines, other_language
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
+THINGS = ("urn:epc:class:lgtin:6901234.000001.7", "urn:epc:id:sgtin:6901234.000002.1")
 OUT = Path(__file__).parents[2] / ".pages"
 PICTURES = bool(os.environ.get("SUNMAO_PICTURES"))
 
@@ -84,15 +87,22 @@ def an_alarm(company: Company, factory: Factory) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def shared(works: Company, theirs: Company, factory: Factory, cloud_data: Path) -> None:
-    """Let the company run the market, show another one something, which has been read, and be asked for more."""
+    """Let the company run the market, show another one something, which has been read and recalled, and be asked for more."""
     run(cloud_data, "compute", "operator", "works")
     body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
+    body["terms"]["trace"] = "products"
     for _ in range(2):
         theirs.client.post("/api/v1/sharing/requests", json=body).raise_for_status()
     request = works.client.get("/api/v1/sharing/requests").json()[0]["id"]
     grant = works.client.post(f"/api/v1/sharing/requests/{request}/acceptance", json={}).raise_for_status().json()["id"]
     query = {"entry": "active_power_total"}
     theirs.client.get(f"/api/v1/sharing/grants/{grant}/values", params=query).raise_for_status()
+    (lot, part) = THINGS
+    for company, used, out in ((works, [lot], [part]), (theirs, [part], ["urn:epc:id:sgtin:6901234.000009.1"])):
+        company.client.post("/api/v1/trace/capture", json=document(made(used, out))).raise_for_status()
+    recall = {"things": [lot], "kind": "block", "reason": factory.names[0]}
+    theirs.client.post("/api/v1/sharing/recalls", json=recall).raise_for_status()
+    works.client.post("/api/v1/sharing/recalls", json=recall).raise_for_status()
 
 
 def a_programme(company: Company) -> str:
@@ -132,6 +142,7 @@ DETAILS: Details = {
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",
     "share": lambda company, _: f"/shares/{company.client.get('/api/v1/sharing/grants').json()[0]['id']}",
+    "trace-chain": lambda _, __: f"/trace?thing={THINGS[0]}",
     "programme": lambda company, _: f"/programmes/{a_programme(company)}",
     "compute-job": lambda company, _: f"/compute/jobs/{a_job(company)}",
     "market": lambda _, __: "/wallet/market",

@@ -13,12 +13,14 @@ from cloud.core.principal import Scope
 from cloud.telemetry.service import csv_table
 from cloud.traceability.schemas import Captured, Trace
 from cloud.traceability.service import EventQuery
+from cloud.web.chain_view import ChainView
 from cloud.web.charts import INK, LINE
 from cloud.web.elements import Words, box
 from cloud.web.file_choice import FileChoice
 from cloud.web.forms import Field, button, done
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
+from cloud.web.recall_cards import show_recalls
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -71,6 +73,8 @@ async def build(visit: Visit) -> None:
                 button(visit.say(_FIND), find)
         if asked:
             await _both(visit, asked)
+            ChainView(visit, asked)
+        await show_recalls(visit)
         await _latest(visit)
         if visit.may(Scope.OPERATE):
             _take_in(visit)
