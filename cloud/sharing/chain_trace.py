@@ -55,7 +55,7 @@ class ChainTracer:
         Raises Invalid for what names no thing, NotFound for a thing that neither one's own events name nor a grant shows in
         connection with one that they do.
         """
-        asked = [_named(thing) for thing in dict.fromkeys(things)]
+        asked = list(dict.fromkeys(map(_named, things)))
         for _ in range(3):
             with suppress(Moved):
                 return await self._trace(asker, asked, up=up, way=way)

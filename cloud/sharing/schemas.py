@@ -242,7 +242,8 @@ class ChainSource(BaseModel):
 
     Attributes:
         trace: None where the grant shows values only; its events are not disclosed.
-        receipt: of this very read; None where nothing of its events was told.
+        receipt: of this very read; None where nothing of its events was told. Its digest is the SHA-256 of the grant's steps
+            without `depth`, in the order of `used` and `made`, as canonical JSON.
     """
 
     grant_id: UUID

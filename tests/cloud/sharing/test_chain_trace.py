@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.core.audit import canonical
 from cloud.core.db import Database
 from cloud.sharing import receipts
 from cloud.sharing.terms import Ask, Terms, within
@@ -179,6 +181,9 @@ async def test_reads_are_receipted_narrowed_and_ended(chain: Chain, db: Database
         "way": "api",
     }
     assert chain.car not in str(last), "what was asked for is not told"
+    given = [{key: step[key] for key in step if key != "depth"} for step in full["steps"] if step["grant_id"]]
+    given.sort(key=lambda step: (step["used"], step["made"]))
+    assert last["body"]["digest"] == sha256(canonical(given).encode()).hexdigest()
     assert receipts.verify((await chain.middle.http.get(f"{base}/receipts/chain")).text).fault is None
     # Nothing of it is told, so nothing is receipted.
     await traced(chain.leader, "down", chain.car)
@@ -285,11 +290,13 @@ async def test_nothing_outside_of_live_grants_is_told_and_all_inside_is(new_comp
             clients[company].post(f"/api/v1/sharing/grants/{grant}/end", json={}).raise_for_status()
         query = {"thing": names[start], "direction": "up" if up else "down"}
         answer = asker.get("/api/v1/sharing/trace", params=query)
+        body = {"things": [names[start]], "kind": "investigation" if up else "alert", "reason": "r"}
+        recall = asker.post("/api/v1/sharing/recalls", json=body)
         for company, grant in grants[: len(shown)]:
             clients[company].post(f"/api/v1/sharing/grants/{grant}/end", json={}).raise_for_status()
         expected = right(events, shown, start, up=up)
         if expected is None:
-            assert answer.status_code == 404, answer.text
+            assert (answer.status_code, recall.status_code) == (404, 404), answer.text
             return
         of = {grant: company for company, grant in grants} | {None: 0}
         told = {
@@ -303,7 +310,16 @@ async def test_nothing_outside_of_live_grants_is_told_and_all_inside_is(new_comp
         assert places <= {f"{urn}:place-{company}" for company in wholly}
         named = {thing for _, *pair in expected for thing in pair} | {start}
         for node in set(range(THINGS)) - named:
-            assert names[node] not in answer.text
+            assert names[node] not in answer.text + recall.text
+        assert set(recall.json()["things"]) == {names[node] for node in named}
+        for company in range(1, COMPANIES):
+            theirs = {thing for one, *pair, _ in events if one == company for thing in pair}
+            told = clients[company].get(f"/api/v1/sharing/recalls/{recall.json()['id']}")
+            live = any(one == company for one, _, _ in shown)
+            assert (told.status_code == 200) == bool(live and theirs & named)
+            if told.status_code == 200:
+                assert {names[node] for node in theirs & named} <= set(told.json()["things"])
+                assert set(told.json()["things"]) <= {names[node] for node in theirs}
 
     try:
         check()

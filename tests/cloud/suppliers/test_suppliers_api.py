@@ -205,3 +205,9 @@ async def test_a_drift_is_told_once_and_five_are_compared(
             "SELECT notice->>'title_zh' FROM notify_outbox WHERE channel_id = %s AND key LIKE 'drift:%%'", [channel_id]
         )
         assert await cursor.fetchall() == [("S4：总有功功率出现漂移",)]
+
+
+async def test_a_programme_asks_for_values_whatever_it_asks_of_events(company: Company) -> None:
+    body = {"name": "events", "purpose": "recalls", "deadline": "2030-01-01", "terms": {"items": [], "trace": "full"}}
+    answer = await company.http.post("/api/v1/programmes", json=body)
+    assert (answer.status_code, "at least one entry" in answer.text) == (422, True)
