@@ -38,8 +38,9 @@ bench: setup
 	@$(BIN)/python -P -m tests.benchmarks.run
 	@$(BIN)/python -P -m tests.benchmarks.gateway
 
-bench-full: bench # 103,680,000 points take about 12 GB of disk and half an hour more
+bench-full: bench # 103,680,000 points, then 10,000,000 events, take up to 25 GB of disk and an hour more
 	@SUNMAO_BENCH_POINTS=103680000 $(BIN)/python -P -m tests.benchmarks.run chart
+	@SUNMAO_BENCH_EVENTS=10000000 $(BIN)/python -P -m tests.benchmarks.run recall
 	@$(BIN)/python -P -m tests.benchmarks.ingest_soak 10
 
 bench-models: setup # fits and judges on real sets, part-disjoint

@@ -29,6 +29,7 @@ BENCHMARKS = (
     "alarms",
     "decision",
     "ledger",
+    "recall",
     "rented",
     "remote",
     "interruptions",
