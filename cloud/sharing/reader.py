@@ -35,7 +35,7 @@ SETTLE = timedelta(seconds=10)
 LONGEST = timedelta(days=400)
 
 Way = Literal["api", "stream", "export", "page", "check", "recall"]
-"""How is read; a check looks whether what a programme asks for is there, a recall for what is affected."""
+"""How something is read; a check looks whether what a programme asks for is there, a recall for what is affected."""
 
 _RESOLUTION: dict[str, Resolution] = {"minute": "1m", "hour": "1h", "day": "1d", "pass_fail": "1h"}
 _HOUR = timedelta(hours=1)

@@ -20,8 +20,8 @@ from protocols.text import Text
 
 _TITLE = Text("Across companies", "跨企业追溯")
 _NOTE = Text(
-    "Through your own events and those of companies that show them to you. Each company sees that you have looked.",
-    "沿本企业事件及其他企业向贵公司共享的事件追溯。每次查看对方均有记录。",
+    "Through your own events and those of companies that show them to you. What is shown of theirs is on record with both.",
+    "沿本企业事件及其他企业向贵公司共享的事件追溯。对方事件的每次显示双方均有记录。",
 )
 _DIRECTION = Text("Direction", "方向")
 _UP, _DOWN = Text("what it was made of", "来源"), Text("what was made of it", "去向")

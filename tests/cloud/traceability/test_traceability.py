@@ -173,6 +173,13 @@ async def test_a_recall_reaches_what_was_made_and_nothing_else(company: Company,
     assert (await stranger.http.get("/api/v1/trace/down", params={"thing": RESIN})).status_code == 404
 
 
+async def test_of_events_that_say_the_same_the_earliest_is_told(company: Company) -> None:
+    late = moulded(RESIN, CAPS[0]) | {"eventTime": "2026-11-27T09:00:00+08:00", "bizStep": "accepting"}
+    await captured(company, late, moulded(RESIN, CAPS[0]))
+    (step,) = (await trace(company, "down", RESIN))["steps"]
+    assert (step["event_time"], step["biz_step"]) == ("2026-11-27T00:00:00Z", "commissioning")
+
+
 async def test_events_are_asked_for_as_the_standard_has_it(company: Company) -> None:
     for hour in range(5):
         late = {"eventTime": f"2026-11-27T0{hour}:00:00.000+08:00"}
