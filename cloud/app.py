@@ -58,6 +58,8 @@ from cloud.reports import routes as reports
 from cloud.reports.compose import Composer, Sources
 from cloud.reports.service import Reports
 from cloud.reports.tasks import keep_reporting
+from cloud.semantics import routes as semantics
+from cloud.semantics.service import Semantics
 from cloud.sharing import routes as sharing
 from cloud.sharing.reader import Doors as SharedDoors
 from cloud.sharing.service import Sharing
@@ -116,6 +118,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
         db, listener, Ingest(db, (store_inspections, store_events), given.metrics), given.retained
     )
     state.production = Production(db, state.telemetry)
+    state.semantics = Semantics(state.fleet, state.telemetry, state.production)
     state.notify = Notify(db, given.secrets, given.notify)
     state.energy = Energy(db, state.identity, state.fleet, state.production)
     doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
@@ -149,7 +152,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -217,6 +220,7 @@ def create_app(
         quality,
         notify,
         production,
+        semantics,
         energy,
         alarms,
         reports,

@@ -65,6 +65,7 @@ _POINTS, _UNMAPPED = (
     Text("{count}, {unmapped} not mapped", "{count} 个，其中 {unmapped} 个未映射"),
 )
 _CONFIGURATION = Text("Configuration of its gateway", "所属网关配置")
+_SHELL = Text("Asset Administration Shell", "资产管理壳(AAS)")
 _TRENDS = Text("In trends", "在趋势中查看")
 _INSPECTIONS = Text("Latest inspections", "最新检测")
 
@@ -157,6 +158,11 @@ def _facts(visit: Visit, equipment: Equipment) -> None:
                     Words(value, tag="dd")
         with box("link", "a", href=f"/gateways/{known.agent_id}/configuration"):
             Words(say(_CONFIGURATION))
+        with box("line"):
+            Words(say(_SHELL), "muted small")
+            for kind in ("aasx", "json"):
+                with box("button quiet", "a", href=f"/api/v1/equipment/{known.id}/shell?format={kind}", download=""):
+                    Words(kind.upper())
 
 
 async def _history_card(visit: Visit, points: Sequence[Point]) -> History:

@@ -32,6 +32,7 @@ _DETAILS = Text("Details", "详情")
 _RENAME, _REMOVE, _SAVE = Text("Rename", "重命名"), Text("Remove", "移除"), Text("Save", "保存")
 _NEW_LINE, _ADD_LINE = Text("New line", "新产线"), Text("Add the line", "添加产线")
 _NEW_SITE, _ADD_SITE = Text("New site", "新站点"), Text("Add the site", "添加站点")
+_SHELLS = Text("Asset Administration Shells (AASX)", "资产管理壳(AASX)")
 _ZONE = Text("Time zone", "时区")
 _NAME = Text("Name", "名称")
 
@@ -80,6 +81,12 @@ class _Layout:
                     self._rename(site.name, partial(self._rename_site, site.id))
             if not machines:
                 Words(visit.say(_NO_EQUIPMENT), "muted", tag="p")
+            else:
+                with (
+                    box("line"),
+                    box("button quiet", "a", href=f"/api/v1/equipment:shells?site_id={site.id}", download=""),
+                ):
+                    Words(visit.say(_SHELLS))
             with box("lines"):
                 for line in lines:
                     self._show_line(line, lines, [one for one in machines if one.line_id == line.id])

@@ -1,0 +1,49 @@
+"""HTTP of the semantics domain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from cloud.core.access import Reader
+from cloud.semantics.package import MEDIA_TYPES, ShellFormat
+from cloud.semantics.service import Semantics, ShellFile
+
+router = APIRouter(prefix="/api/v1", tags=["semantics"])
+
+
+def semantics_of(request: Request) -> Semantics:
+    """Return the running cloud's semantics domain."""
+    return cast(Semantics, request.app.state.semantics)
+
+
+SemanticsDoor = Annotated[Semantics, Depends(semantics_of)]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILES: dict[int | str, dict[str, Any]] = {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)}}
+
+
+@router.get("/equipment/{equipment_id}/shell", response_class=Response, responses=_FILES)
+async def get_shell(
+    principal: Reader, equipment_id: UUID, semantics: SemanticsDoor, format: ShellFormat = "aasx"
+) -> Response:
+    """A piece of equipment as an Asset Administration Shell: nameplate, technical data, latest values and KPIs.
+
+    Each value names its dictionary entry, which is in the file with its names and definitions in Chinese and English.
+    """
+    return _download(await semantics.shell(principal.scope, equipment_id, format))
+
+
+@router.get("/equipment:shells", response_class=Response, responses=_FILES)
+async def get_shells(
+    principal: Reader, semantics: SemanticsDoor, site_id: UUID | None = None, format: ShellFormat = "aasx"
+) -> Response:
+    """All equipment of a site, or of the company, as one package; at most 200 pieces, 422 above."""
+    return _download(await semantics.shells(principal.scope, site_id, format))
+
+
+def _download(file: ShellFile) -> Response:
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
+    return Response(file.content, media_type=file.media_type, headers=headers)

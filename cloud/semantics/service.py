@@ -1,0 +1,116 @@
+"""The door of the semantics domain.
+
+semantics = Semantics(fleet, telemetry, production)           app.state.semantics in a running cloud
+file = await semantics.shell(scope, equipment_id, "aasx")      -> ShellFile: a machine as an Asset Administration Shell
+file = await semantics.shells(scope, site_id, "aasx")          -> ShellFile: every machine of a site, or of the company
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cloud.core.errors import Invalid, NotFound
+from cloud.core.principal import TenantScope
+from cloud.fleet.schemas import Equipment
+from cloud.fleet.service import Fleet
+from cloud.production.schemas import KpiRow, Node
+from cloud.production.service import Production
+from cloud.semantics.package import MEDIA_TYPES, ShellFormat, packed
+from cloud.semantics.shell import objects_of
+from cloud.semantics.twin import Twin, device_model
+from cloud.telemetry.schemas import Latest, Point
+from cloud.telemetry.service import Telemetry
+from protocols.text import Text
+
+MOST_SHELLS = 200
+"""Machines of one package: they are put together in memory."""
+
+_Each = TypeVar("_Each", Point, Latest)
+_LOOKED_BACK = timedelta(days=7)
+
+
+class ShellFile(NamedTuple):
+    """A file to download."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+class Semantics:
+    """What a tenant has, in the words of the Asset Administration Shell."""
+
+    def __init__(self, fleet: Fleet, telemetry: Telemetry, production: Production) -> None:
+        self._fleet = fleet
+        self._telemetry = telemetry
+        self._production = production
+
+    async def shell(self, scope: TenantScope, equipment_id: UUID, kind: ShellFormat) -> ShellFile:
+        """Return a machine as a shell; raises NotFound."""
+        equipment = await self._fleet.equipment(scope, equipment_id)
+        points = await self._telemetry.points(scope, equipment_id)
+        latest = await self._telemetry.latest(scope, equipment_id)
+        twin = await self._twin(scope, equipment, points, latest)
+        return await _file(equipment.label, [twin], kind)
+
+    async def shells(self, scope: TenantScope, site_id: UUID | None, kind: ShellFormat) -> ShellFile:
+        """Return the machines of a site, or of the company, as one package of shells.
+
+        Raises NotFound for a site without machines, Invalid where there are more than 200.
+        """
+        machines = [one for one in await self._fleet.equipment_list(scope) if site_id in (None, one.site_id)]
+        if not machines:
+            raise NotFound
+        if len(machines) > MOST_SHELLS:
+            raise Invalid(
+                Text(
+                    f"{len(machines)} machines are more than the {MOST_SHELLS} of one package; ask site by site with"
+                    " site_id, or machine by machine.",
+                    f"共 {len(machines)} 台设备，超过单个文件上限 {MOST_SHELLS} 台；请用 site_id 按工厂下载，或逐台下载。",
+                )
+            )
+        points = _by_equipment(await self._telemetry.points(scope))
+        latest = _by_equipment(await self._telemetry.latest(scope))
+        twins = [await self._twin(scope, one, points.get(one.id, []), latest.get(one.id, [])) for one in machines]
+        return await _file(machines[0].site if site_id else "plant", twins, kind)
+
+    async def _twin(
+        self, scope: TenantScope, equipment: Equipment, points: Sequence[Point], latest: Sequence[Latest]
+    ) -> Twin:
+        node = Node(kind="equipment", id=equipment.id)
+        (reading,) = await self._production.machine_settings.readings(scope, node)
+        return Twin(
+            equipment=equipment,
+            model=device_model(equipment.template),
+            points=points,
+            latest={one.series_id: one for one in latest},
+            run_time_s=reading.run_time_s,
+            shift=await self._last_shift(scope, equipment, node),
+        )
+
+    async def _last_shift(self, scope: TenantScope, equipment: Equipment, node: Node) -> KpiRow | None:
+        """Return the figures of the last shift that is over, by the function that all pages take them from."""
+        now = datetime.now(UTC)
+        today = now.astimezone(ZoneInfo(equipment.time_zone)).date()
+        shifts = await self._production.shifts_of_days(scope, node, today - _LOOKED_BACK, today)
+        over = max((shift for shift in shifts if shift.end <= now), key=lambda shift: shift.end, default=None)
+        if over is None:
+            return None
+        report = await self._production.kpis(scope, node, over.day, over.day, "shift")
+        return next((row for row in report.rows if row.start == over.start), None)
+
+
+async def _file(name: str, twins: Sequence[Twin], kind: ShellFormat) -> ShellFile:
+    content = await asyncio.to_thread(lambda: packed(map(objects_of, twins), kind))
+    return ShellFile(f"{name}.{kind}", MEDIA_TYPES[kind], content)
+
+
+def _by_equipment(rows: Sequence[_Each]) -> dict[UUID, list[_Each]]:
+    ordered = sorted(rows, key=lambda row: row.equipment_id)
+    return {equipment: list(some) for equipment, some in groupby(ordered, key=lambda row: row.equipment_id)}
