@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from cloud.core.access import Reader
 from cloud.semantics.package import MEDIA_TYPES, ShellFormat
-from cloud.semantics.service import Semantics, ShellFile
+from cloud.semantics.service import CSV, DictionaryFormat, Semantics, ShellFile
 
 router = APIRouter(prefix="/api/v1", tags=["semantics"])
 
@@ -42,6 +42,16 @@ async def get_shells(
 ) -> Response:
     """All equipment of a site, or of the company, as one package; at most 200 pieces, 422 above."""
     return _download(await semantics.shells(principal.scope, site_id, format))
+
+
+@router.get(
+    "/dictionary:export",
+    response_class=Response,
+    responses={200: {"content": dict.fromkeys((CSV, *MEDIA_TYPES.values()), _BINARY)}},
+)
+async def export_dictionary(principal: Reader, semantics: SemanticsDoor, format: DictionaryFormat = "csv") -> Response:
+    """All entries of the dictionary in Chinese and English: a table, or concept descriptions as AASX or JSON (IEC 61360)."""
+    return _download(await semantics.dictionary(format))
 
 
 def _download(file: ShellFile) -> Response:

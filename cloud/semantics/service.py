@@ -3,6 +3,7 @@
 semantics = Semantics(fleet, telemetry, production)           app.state.semantics in a running cloud
 file = await semantics.shell(scope, equipment_id, "aasx")      -> ShellFile: a machine as an Asset Administration Shell
 file = await semantics.shells(scope, site_id, "aasx")          -> ShellFile: every machine of a site, or of the company
+file = await semantics.dictionary("csv")                      -> ShellFile: all entries of the dictionary
 """
 
 from __future__ import annotations
@@ -11,23 +12,29 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import TenantScope
+from cloud.dictionary.service import entries
 from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
 from cloud.production.schemas import KpiRow, Node
 from cloud.production.service import Production
+from cloud.semantics.concepts import concept_of, described
+from cloud.semantics.entry_table import entry_table
 from cloud.semantics.package import MEDIA_TYPES, ShellFormat, packed
 from cloud.semantics.shell import objects_of
 from cloud.semantics.twin import Twin, device_model
 from cloud.telemetry.schemas import Latest, Point
 from cloud.telemetry.service import Telemetry
+from protocols.dictionary.entries import load_dictionary
 from protocols.text import Text
 
+CSV = "text/csv; charset=utf-8"
+DictionaryFormat = Literal["csv", "aasx", "json"]
 MOST_SHELLS = 200
 """Machines of one package: they are put together in memory."""
 
@@ -79,6 +86,13 @@ class Semantics:
         latest = _by_equipment(await self._telemetry.latest(scope))
         twins = [await self._twin(scope, one, points.get(one.id, []), latest.get(one.id, [])) for one in machines]
         return await _file(machines[0].site if site_id else "plant", twins, kind)
+
+    async def dictionary(self, kind: DictionaryFormat) -> ShellFile:
+        """Return all released entries: as a table, or as concept descriptions of the Asset Administration Shell."""
+        if kind == "csv":
+            return ShellFile("dictionary.csv", CSV, entry_table(entries()))
+        concepts = (described(concept_of(entry)) for entry in load_dictionary().values())
+        return ShellFile(f"dictionary.{kind}", MEDIA_TYPES[kind], await asyncio.to_thread(packed, concepts, kind))
 
     async def _twin(
         self, scope: TenantScope, equipment: Equipment, points: Sequence[Point], latest: Sequence[Latest]

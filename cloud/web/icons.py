@@ -17,6 +17,7 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "lot": '<path d="M4 8l8-4 8 4v8l-8 4-8-4z"/><path d="M8.5 12.5l2.5 2.5 4.5-5"/>',
         "trace": '<circle cx="5" cy="6" r="2.4"/><circle cx="5" cy="18" r="2.4"/><circle cx="19" cy="12" r="2.4"/>'
         '<path d="M7.2 7l9.6 4M7.2 17l9.6-4"/>',
+        "dictionary": '<path d="M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3z"/><path d="M5 17a3 3 0 0 1 3-3h11M9 8h6"/>',
         "assessment": '<path d="M4 20h4v-5H4zM10 20h4V10h-4zM16 20h4V4h-4z"/>',
         "compute": '<rect x="6" y="6" width="12" height="12" rx="1.5"/><path d="M9.5 9.5h5v5h-5zM9 3v3M15 3v3M9 18v3M15 18v3"/>'
         '<path d="M3 9h3M3 15h3M18 9h3M18 15h3"/>',

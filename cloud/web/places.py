@@ -66,6 +66,7 @@ PLACES = (
     Place("/training", "training", Text("Model training", "模型训练"), SETTING_UP, also=("/training/",)),
     Place("/models", "model", Text("Models and roll-outs", "模型与下发"), SETTING_UP),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
+    Place("/dictionary", "dictionary", Text("Data dictionary", "数据字典"), SETTING_UP),
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/oee/settings", "calendar", Text("Shifts and OEE settings", "班次与 OEE 设置"), SETTING_UP, Scope.ENGINEER),
