@@ -35,6 +35,7 @@ from cloud.core.listen import Listener
 from cloud.core.metrics import Metrics
 from cloud.core.settings import Secrets
 from cloud.dictionary import routes as dictionary
+from cloud.dictionary.service import CompanyEntries
 from cloud.energy import routes as energy
 from cloud.energy.service import Energy
 from cloud.energy.tasks import keep_metered, note_changes
@@ -112,13 +113,14 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     """
     state.db = db
     state.identity = Identity(db, given.secrets, given.oidc)
+    state.company_entries = CompanyEntries(db)
     state.fleet = Fleet(db, given.secrets, listener)
     state.quality = Quality(db)
     state.telemetry = Telemetry(
         db, listener, Ingest(db, (store_inspections, store_events), given.metrics), given.retained
     )
     state.production = Production(db, state.telemetry)
-    state.semantics = Semantics(state.fleet, state.telemetry, state.production)
+    state.semantics = Semantics(state.company_entries, state.fleet, state.telemetry, state.production)
     state.notify = Notify(db, given.secrets, given.notify)
     state.energy = Energy(db, state.identity, state.fleet, state.production)
     doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
@@ -152,7 +154,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)

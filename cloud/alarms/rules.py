@@ -18,7 +18,7 @@ from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.limits import RateLimit
 from cloud.core.listen import announce
 from cloud.core.principal import Principal, TenantScope
-from cloud.dictionary.service import entry_of
+from cloud.dictionary.service import entries_of
 from protocols.text import Text
 
 MAX_RULES = 1000
@@ -153,11 +153,15 @@ class Rules:
             await self._doors.fleet.agents(scope),
         )
 
+    async def _is_entry(self, scope: TenantScope, code: str) -> bool:
+        async with self._db.tenant(scope) as connection:
+            return code in await entries_of(connection, [code])
+
     async def _check(self, scope: TenantScope, request: RuleRequest) -> None:
         """Raise Invalid for what a rule names and the tenant has not got."""
         wanted = request.selection
         missing = None
-        if wanted.property and entry_of(wanted.property) is None:
+        if wanted.property and not await self._is_entry(scope, wanted.property):
             missing = Text(f"dictionary entry '{wanted.property}'", f"数据字典条目“{wanted.property}”")
         if wanted.series_id is not None:
             points = {point.series_id for point in await self._doors.telemetry.points(scope)}

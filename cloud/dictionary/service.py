@@ -2,15 +2,32 @@
 
 entry_of(code) -> Entry | None      unit_symbol(code) -> str, "" for a bare number      entries(equipment_class) -> list
 codes_of(aggregation) -> codes of the entries that are aggregated so
+await entries_of(connection, codes) -> the released entries and, where `codes` name any, the tenant's own
+await withdrawn(connection) -> codes of the tenant's own that no more points may have
+CompanyEntries(db)                  app.state.company_entries in a running cloud: what a company proposes, reviews, withdraws
 """
 
 from __future__ import annotations
 
 from cloud.core.errors import NotFound
+from cloud.dictionary.company_entries import OWN, CompanyEntries, entries_of, withdrawn
 from cloud.dictionary.schemas import DictionaryEntry, Term
 from protocols.dictionary.entries import Aggregation, Entry, load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.text import Text
+
+__all__ = [
+    "OWN",
+    "CompanyEntries",
+    "answer",
+    "codes_of",
+    "entries",
+    "entries_of",
+    "entry",
+    "entry_of",
+    "unit_symbol",
+    "withdrawn",
+]
 
 _NO_UNIT = "C62"
 
@@ -35,7 +52,7 @@ def unit_symbol(code: str) -> str:
 
 def entries(equipment_class: str | None = None) -> list[DictionaryEntry]:
     """Return the released entries, of one class of equipment or of all."""
-    return [_answer(entry) for entry in load_dictionary().values() if equipment_class in (None, entry.equipment_class)]
+    return [answer(entry) for entry in load_dictionary().values() if equipment_class in (None, entry.equipment_class)]
 
 
 def entry(code: str) -> DictionaryEntry:
@@ -43,10 +60,11 @@ def entry(code: str) -> DictionaryEntry:
     found = entry_of(code)
     if found is None:
         raise NotFound
-    return _answer(found)
+    return answer(found)
 
 
-def _answer(found: Entry) -> DictionaryEntry:
+def answer(found: Entry) -> DictionaryEntry:
+    """Return an entry as the API gives it."""
     return DictionaryEntry(
         code=found.code,
         equipment_class=found.equipment_class,

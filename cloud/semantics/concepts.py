@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+from uuid import UUID
 
 from basyx.aas import model
 
-from cloud.dictionary.service import unit_symbol
+from cloud.dictionary.service import OWN, unit_symbol
 from protocols.dictionary.entries import Entry
 from protocols.text import Text
 
 _IEC_61360 = "https://admin-shell.io/DataSpecificationTemplates/DataSpecificationIec61360/3"
-_UNIT = "urn:sunmao:unit:"
-_ENTRY = "urn:sunmao:entry:"
+UNIT = "urn:sunmao:unit:"
+ENTRY = "urn:sunmao:entry:"
 
 
 class Concept(NamedTuple):
@@ -32,8 +33,10 @@ class Concept(NamedTuple):
     extensions: Mapping[str, str] = {}
 
 
-def concept_of(entry: Entry) -> Concept:
-    """Return the concept of a dictionary entry; its id never changes."""
+def concept_of(entry: Entry, company: UUID) -> Concept:
+    """Return the concept of a dictionary entry, a released one or one of `company`'s own; its id never changes."""
+    own = entry.code.startswith(OWN)
+    id_ = f"urn:sunmao:company:{company}:entry:{entry.code.removeprefix(OWN)}" if own else f"{ENTRY}{entry.code}"
     extensions = {
         "code": entry.code,
         "equipment_class": entry.equipment_class,
@@ -43,12 +46,12 @@ def concept_of(entry: Entry) -> Concept:
         "typical_max": "" if entry.typical_max is None else f"{entry.typical_max:.12g}",
     }
     return Concept(
-        id=f"{_ENTRY}{entry.code}",
+        id=id_,
         name=entry.name,
         definition=entry.definition,
         data_type=entry.data_type,
         unit=entry.unit,
-        values={str(value): (f"{_ENTRY}{entry.code}:{value}", name) for value, name in entry.values.items()},
+        values={str(value): (f"{id_}:{value}", name) for value, name in entry.values.items()},
         extensions={name: value for name, value in extensions.items() if value},
     )
 
@@ -63,7 +66,7 @@ def described(concept: Concept) -> Iterator[model.ConceptDescription]:
             definition=model.DefinitionTypeIEC61360(concept.definition._asdict()),
             data_type=model.DataTypeIEC61360[concept.data_type],
             unit=(unit_symbol(concept.unit) or "1") if concept.unit else None,
-            unit_id=external(f"{_UNIT}{concept.unit}") if concept.unit else None,
+            unit_id=external(f"{UNIT}{concept.unit}") if concept.unit else None,
             value_list=pairs or None,
         ),
         [model.Extension(name, str, value) for name, value in concept.extensions.items()],

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from cloud.core.access import Reader
+from cloud.core.access import Engineer, Reader
+from cloud.dictionary.schemas import ImportReport
 from cloud.semantics.package import MEDIA_TYPES, ShellFormat
 from cloud.semantics.service import CSV, DictionaryFormat, Semantics, ShellFile
 
@@ -22,6 +23,9 @@ def semantics_of(request: Request) -> Semantics:
 
 SemanticsDoor = Annotated[Semantics, Depends(semantics_of)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_TAKES_FILE = {
+    "requestBody": {"required": True, "content": dict.fromkeys(("text/csv", *MEDIA_TYPES.values()), _BINARY)}
+}
 _FILES: dict[int | str, dict[str, Any]] = {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)}}
 
 
@@ -51,7 +55,18 @@ async def get_shells(
 )
 async def export_dictionary(principal: Reader, semantics: SemanticsDoor, format: DictionaryFormat = "csv") -> Response:
     """All entries of the dictionary in Chinese and English: a table, or concept descriptions as AASX or JSON (IEC 61360)."""
-    return _download(await semantics.dictionary(format))
+    return _download(await semantics.dictionary(principal.scope, format))
+
+
+@router.post("/dictionary:import", openapi_extra=_TAKES_FILE)
+async def import_dictionary(
+    request: Request, principal: Engineer, semantics: SemanticsDoor, format: DictionaryFormat = "csv"
+) -> ImportReport:
+    """Propose the entries of a file as the company's own: all, or - where any row is amiss - none.
+
+    The body is the file, at most 1 MiB: CSV with the columns of the export, or concept descriptions as AASX or JSON.
+    """
+    return await semantics.take_in(principal, await request.body(), format)
 
 
 def _download(file: ShellFile) -> Response:

@@ -1,15 +1,16 @@
 """The door of the semantics domain.
 
-semantics = Semantics(fleet, telemetry, production)           app.state.semantics in a running cloud
+semantics = Semantics(company_entries, fleet, telemetry, production)           app.state.semantics in a running cloud
 file = await semantics.shell(scope, equipment_id, "aasx")      -> ShellFile: a machine as an Asset Administration Shell
 file = await semantics.shells(scope, site_id, "aasx")          -> ShellFile: every machine of a site, or of the company
-file = await semantics.dictionary("csv")                      -> ShellFile: all entries of the dictionary
+file = await semantics.dictionary(scope, "csv")                -> ShellFile: all entries, the company's own last
+report = await semantics.take_in(principal, content, "csv")    -> ImportReport: a file proposed as own entries, or what is amiss
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Literal, NamedTuple, TypeVar
@@ -17,8 +18,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cloud.core.errors import Invalid, NotFound
-from cloud.core.principal import TenantScope
-from cloud.dictionary.service import entries
+from cloud.core.principal import Principal, TenantScope
+from cloud.dictionary.schemas import ImportReport
+from cloud.dictionary.service import CompanyEntries, answer
 from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
 from cloud.production.schemas import KpiRow, Node
@@ -26,11 +28,12 @@ from cloud.production.service import Production
 from cloud.semantics.concepts import concept_of, described
 from cloud.semantics.entry_table import entry_table
 from cloud.semantics.package import MEDIA_TYPES, ShellFormat, packed
+from cloud.semantics.reading import read_concepts, read_requests, read_table
 from cloud.semantics.shell import objects_of
 from cloud.semantics.twin import Twin, device_model
 from cloud.telemetry.schemas import Latest, Point
 from cloud.telemetry.service import Telemetry
-from protocols.dictionary.entries import load_dictionary
+from protocols.dictionary.entries import Entry, load_dictionary
 from protocols.text import Text
 
 CSV = "text/csv; charset=utf-8"
@@ -53,7 +56,10 @@ class ShellFile(NamedTuple):
 class Semantics:
     """What a tenant has, in the words of the Asset Administration Shell."""
 
-    def __init__(self, fleet: Fleet, telemetry: Telemetry, production: Production) -> None:
+    def __init__(
+        self, company_entries: CompanyEntries, fleet: Fleet, telemetry: Telemetry, production: Production
+    ) -> None:
+        self._company_entries = company_entries
         self._fleet = fleet
         self._telemetry = telemetry
         self._production = production
@@ -63,7 +69,7 @@ class Semantics:
         equipment = await self._fleet.equipment(scope, equipment_id)
         points = await self._telemetry.points(scope, equipment_id)
         latest = await self._telemetry.latest(scope, equipment_id)
-        twin = await self._twin(scope, equipment, points, latest)
+        twin = await self._twin(scope, equipment, points, latest, await self._company_entries.known(scope))
         return await _file(equipment.label, [twin], kind)
 
     async def shells(self, scope: TenantScope, site_id: UUID | None, kind: ShellFormat) -> ShellFile:
@@ -84,22 +90,60 @@ class Semantics:
             )
         points = _by_equipment(await self._telemetry.points(scope))
         latest = _by_equipment(await self._telemetry.latest(scope))
-        twins = [await self._twin(scope, one, points.get(one.id, []), latest.get(one.id, [])) for one in machines]
+        known = await self._company_entries.known(scope)
+        twins = [
+            await self._twin(scope, one, points.get(one.id, []), latest.get(one.id, []), known) for one in machines
+        ]
         return await _file(machines[0].site if site_id else "plant", twins, kind)
 
-    async def dictionary(self, kind: DictionaryFormat) -> ShellFile:
-        """Return all released entries: as a table, or as concept descriptions of the Asset Administration Shell."""
+    async def dictionary(self, scope: TenantScope, kind: DictionaryFormat) -> ShellFile:
+        """Return all entries, the company's own last: as a table, or as concept descriptions."""
+        known = (await self._company_entries.known(scope)).values()
         if kind == "csv":
-            return ShellFile("dictionary.csv", CSV, entry_table(entries()))
-        concepts = (described(concept_of(entry)) for entry in load_dictionary().values())
-        return ShellFile(f"dictionary.{kind}", MEDIA_TYPES[kind], await asyncio.to_thread(packed, concepts, kind))
+            return ShellFile("dictionary.csv", CSV, entry_table(map(answer, known)))
+        concepts = (one for entry in known for one in described(concept_of(entry, scope.tenant_id)))
+        return ShellFile(f"dictionary.{kind}", MEDIA_TYPES[kind], await asyncio.to_thread(packed, [concepts], kind))
+
+    async def take_in(self, principal: Principal, content: bytes, kind: DictionaryFormat) -> ImportReport:
+        """Propose the entries of a file as the company's own: all of them, or none where any is amiss.
+
+        Entries in it that are known as they are, are left aside. Raises Invalid for what is no such file.
+        """
+        written = await asyncio.to_thread(read_table if kind == "csv" else read_concepts, content)
+        fresh = [one for one in written if one.fields.get("code") not in load_dictionary()]
+        requests, faults = read_requests(fresh)
+        known = await self._company_entries.known(principal.scope)
+        changed = (
+            []
+            if faults
+            else [
+                (one, request)
+                for one, request in zip(fresh, requests, strict=True)
+                if known.get(request.code) != request.entry()
+            ]
+        )
+        wanted = [request for _, request in changed]
+        checked = await self._company_entries.check(principal.scope, wanted)
+        faults += [one.fault(fault) for (one, _), fault in zip(changed, checked, strict=True) if fault]
+        if faults:
+            return ImportReport(proposed=[], known=0, faults=faults)
+        if wanted:
+            await self._company_entries.propose(principal, wanted)
+        return ImportReport(proposed=[request.code for request in wanted], known=len(written) - len(wanted), faults=[])
 
     async def _twin(
-        self, scope: TenantScope, equipment: Equipment, points: Sequence[Point], latest: Sequence[Latest]
+        self,
+        scope: TenantScope,
+        equipment: Equipment,
+        points: Sequence[Point],
+        latest: Sequence[Latest],
+        entries: Mapping[str, Entry],
     ) -> Twin:
         node = Node(kind="equipment", id=equipment.id)
         (reading,) = await self._production.machine_settings.readings(scope, node)
         return Twin(
+            company=scope.tenant_id,
+            entries=entries,
             equipment=equipment,
             model=device_model(equipment.template),
             points=points,

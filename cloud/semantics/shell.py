@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from basyx.aas import model
 from basyx.aas.model import datatypes
 
-from cloud.dictionary.service import entry_of
 from cloud.production.schemas import KpiRow, KpiValue
 from cloud.production.service import KPIS
 from cloud.semantics.concepts import Concept, concept_of, described, external, meaning
@@ -114,11 +113,9 @@ def _technical_data(twin: Twin, concepts: dict[str, Concept]) -> model.Submodel:
             ),
         ]
     properties: list[model.SubmodelElement] = []
-    rated = entry_of("rated_power")
-    if rated and equipment.rated_power_kw is not None:
-        properties.append(
-            _property("RatedPower", float, equipment.rated_power_kw, _used(concept_of(rated), concepts), unit="KWT")
-        )
+    if equipment.rated_power_kw is not None:
+        rated = _used(concept_of(twin.entries["rated_power"], twin.company), concepts)
+        properties.append(_property("RatedPower", float, equipment.rated_power_kw, rated, unit="KWT"))
     if twin.run_time_s is not None:
         properties.append(
             _property("PlannedRunTime", float, twin.run_time_s, _used(_RUN_TIME, concepts), unit=_RUN_TIME.unit)
@@ -148,8 +145,8 @@ def _technical_data(twin: Twin, concepts: dict[str, Concept]) -> model.Submodel:
 def _operational_data(twin: Twin, concepts: dict[str, Concept]) -> model.Submodel:
     points, taken = [], set[str]()
     for point in twin.points:
-        entry = entry_of(point.property)
-        concept = _used(concept_of(entry), concepts) if entry else None
+        entry = twin.entries.get(point.property)
+        concept = _used(concept_of(entry, twin.company), concepts) if entry else None
         id_short = _unlike(_id_short(point.property or point.name, "point"), taken)
         points.append(_point(id_short, point, twin.latest.get(point.series_id), concept))
     parts = [_collection("Points", points)]

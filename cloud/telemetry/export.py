@@ -19,11 +19,12 @@ import numpy as np
 from cloud.core.db import Database
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import TenantScope
-from cloud.dictionary.service import entry_of, unit_symbol
+from cloud.dictionary.service import OWN, entries_of, unit_symbol
 from cloud.telemetry.columns import instant
 from cloud.telemetry.retained import Retained
 from cloud.telemetry.schemas import ExportFormat
 from cloud.telemetry.store import arrays, query
+from protocols.dictionary.entries import Entry
 from protocols.text import Language, Text
 
 MAX_SERIES = 200
@@ -114,11 +115,11 @@ class Export:
             raise Invalid(Text("The end is not after the start.", "结束时间须晚于开始时间。"))
         async with self._db.tenant(self._scope) as connection:
             known = {row["series_id"]: row for row in await query.select_named_series(connection, wanted)}
+            entries = await entries_of(connection, {row["property"] for row in known.values()})
         if any(one not in known for one in wanted):
             raise NotFound
-        return Plan(
-            [_column(known[one]) for one in wanted], start, end, ZoneInfo(known[wanted[0]]["time_zone"]), language
-        )
+        columns = [_column(known[one], entries.get(known[one]["property"])) for one in wanted]
+        return Plan(columns, start, end, ZoneInfo(known[wanted[0]]["time_zone"]), language)
 
     async def pages(self, plan: Plan) -> AsyncIterator[Page]:
         """Yield the readings of `plan`, from its start to its end."""
@@ -237,10 +238,16 @@ def headings(plan: Plan) -> list[str]:
     return [clock.to(plan.language), utc.to(plan.language), *(one.heading(plan.language) for one in plan.columns)]
 
 
-def _column(row: query.Row) -> Column:
-    entry = entry_of(row["property"])
+def _column(row: query.Row, entry: Entry | None) -> Column:
     name = entry.name if entry else Text(row["name"], row["name"])
-    return Column(row["series_id"], row["equipment"], row["name"], row["property"], name, unit_symbol(row["unit"]))
+    return Column(
+        row["series_id"], row["equipment"], row["name"], row["property"], name, unit_symbol(unit_of(row, entry))
+    )
+
+
+def unit_of(row: query.Row, entry: Entry | None) -> str:
+    """Return the unit of a series; one that its agent does not know is that of the company's own entry."""
+    return entry.unit if entry and row["property"].startswith(OWN) else str(row["unit"])
 
 
 MEDIA: dict[ExportFormat, str] = {

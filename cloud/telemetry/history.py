@@ -15,7 +15,7 @@ import numpy as np
 
 from cloud.core.db import AsyncConnection
 from cloud.core.errors import Invalid, NotFound
-from cloud.dictionary.service import entry_of
+from cloud.dictionary.service import entries_of
 from cloud.telemetry.columns import instant
 from cloud.telemetry.curves import LEVEL_S, aligned, choose, choose_fine, filled, legal, samples
 from cloud.telemetry.downsample import largest_triangles
@@ -79,8 +79,9 @@ class Reader:
             known = {row["series_id"]: row for row in await query.select_series(self._connection, asked.series)}
         if not asked.series or any(series not in known for series in asked.series):
             raise NotFound
+        entries = await entries_of(self._connection, {row["property"] for row in known.values()})
         for series, row in known.items():
-            entry = entry_of(row["property"])
+            entry = entries.get(row["property"])
             self._aggregations[series] = legal(
                 entry.aggregation if entry else "avg", asked.aggregation, row["property"]
             )

@@ -15,7 +15,7 @@ from cloud.core import audit
 from cloud.core.db import Database
 from cloud.core.errors import Invalid
 from cloud.core.principal import TenantScope
-from cloud.dictionary.service import entry_of
+from cloud.dictionary.service import entries_of
 from cloud.telemetry.retained import Retained, joined
 from cloud.telemetry.store import cold as store
 from cloud.telemetry.store import ingest as writing
@@ -42,10 +42,11 @@ class Retention:
 
     async def set_rules(self, scope: TenantScope, rules: Mapping[str, int], actor: str) -> None:
         """Make `rules` the tenant's; raises Invalid for entries the dictionary does not have."""
-        for code in rules:
-            if code and entry_of(code) is None:
-                raise Invalid(Text(f"The dictionary has no entry '{code}'.", f"数据字典中没有条目“{code}”。"))
         async with self._db.tenant(scope) as connection:
+            known = await entries_of(connection, rules)
+            for code in rules:
+                if code and code not in known:
+                    raise Invalid(Text(f"The dictionary has no entry '{code}'.", f"数据字典中没有条目“{code}”。"))
             await store.replace_rules(connection, rules)
             await audit.record(connection, actor, "retention.set", "", rules=dict(rules))
 

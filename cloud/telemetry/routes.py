@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Annotated, Literal, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from cloud.core.access import Admin, AgentCaller, Reader, StillValid
+from cloud.core.access import Admin, AgentCaller, Engineer, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import language_of
 from cloud.core.instants import Instant
@@ -20,6 +20,7 @@ from cloud.telemetry.schemas import (
     ExportFormat,
     History,
     Latest,
+    Meaning,
     Point,
     ReadingPage,
     Resolution,
@@ -47,6 +48,7 @@ def telemetry_of(request: Request) -> Telemetry:
 
 TelemetryDoor = Annotated[Telemetry, Depends(telemetry_of)]
 SeriesId = Annotated[int, Query(ge=0, lt=2**31)]
+Series = Annotated[int, Path(ge=0, lt=2**31)]
 Start = Annotated[Instant | None, Query(description="Inclusive; an hour before `end` unless told.")]
 End = Annotated[Instant | None, Query(description="Exclusive; now unless told.")]
 
@@ -194,6 +196,12 @@ async def follow_changes(
 async def get_stats(principal: Reader, telemetry: TelemetryDoor) -> Stats:
     """What is stored, whether the ledger agrees with it, and how long readings took to get there."""
     return await telemetry.stats(principal.scope)
+
+
+@router.put("/points/{series_id}/meaning", status_code=204)
+async def set_meaning(principal: Engineer, telemetry: TelemetryDoor, series_id: Series, body: Meaning) -> None:
+    """Say which of the company's own entries a point has that the gateway has not mapped; "" takes it away."""
+    await telemetry.meanings.set(principal, series_id, body.entry)
 
 
 @router.get("/retention")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from protocols.dictionary.entries import Aggregation, DataType
 
@@ -43,6 +43,14 @@ class Point(BaseModel):
     data_type: DataType | None
     aggregation: Aggregation
     values: dict[int, dict[str, str]] = Field(default={}, description='e.g. {3: {"en": "Executing", "zh": "运行"}}')
+
+
+class Meaning(BaseModel):
+    """What a point means that its gateway says nothing of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entry: str = Field(max_length=64, description='Code of an entry of the company\'s own, "own:..."; "" for none.')
 
 
 class Latest(BaseModel):

@@ -7,6 +7,7 @@
     export = telemetry.export(scope)                              export.plan(...), then export.file(plan, "csv") -> bytes
     async for change in telemetry.changes(scope): ...             first all latest values, then those that change
     receipt = await telemetry.deliver(agent, delivery)
+    await telemetry.meanings.set(principal, series_id, "own:...")  an unmapped point has one of the company's own entries
     csv_table(rows), workbook_table(rows)                         -> bytes: a small table for a spreadsheet
     minutes = await used_minutes(connection, series_id, start, end)     -> Minutes, for domains that compute from them
     telemetry.feed                                                readings as they are committed, each once; see `feed.Feed`
@@ -28,13 +29,14 @@ from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
-from cloud.dictionary.service import entry_of, unit_symbol
+from cloud.dictionary.service import entries_of, unit_symbol
 from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
-from cloud.telemetry.export import Export
+from cloud.telemetry.export import Export, unit_of
 from cloud.telemetry.feed import Feed, groups
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
+from cloud.telemetry.meanings import UNKNOWN_UNIT, Meanings
 from cloud.telemetry.retained import Retained, joined
 from cloud.telemetry.retention import Retention
 from cloud.telemetry.schemas import (
@@ -50,10 +52,20 @@ from cloud.telemetry.schemas import (
 )
 from cloud.telemetry.store import query as store
 from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
-from protocols.dictionary.entries import Aggregation
+from protocols.dictionary.entries import Aggregation, Entry
 from protocols.uplink.messages import Delivery, Receipt
 
-__all__ = ["Feed", "Readings", "Telemetry", "csv_table", "groups", "heard_minutes", "used_minutes", "workbook_table"]
+__all__ = [
+    "UNKNOWN_UNIT",
+    "Feed",
+    "Readings",
+    "Telemetry",
+    "csv_table",
+    "groups",
+    "heard_minutes",
+    "used_minutes",
+    "workbook_table",
+]
 
 HEARTBEAT_S = 5.0
 """Longest silence of `changes`: a change without values says that nothing has changed."""
@@ -85,6 +97,7 @@ class Telemetry:
         self._ingest = ingest
         self._retained = retained
         self.retention = Retention(db, retained)
+        self.meanings = Meanings(db)
         self.feed = Feed()
         self._counting = asyncio.Semaphore(1)
 
@@ -100,7 +113,9 @@ class Telemetry:
     async def points(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Point]:
         """Return the points of one equipment or of all, by name."""
         async with self._db.tenant(scope) as connection:
-            return [_point(row) for row in await store.select_points(connection, equipment_id)]
+            rows = await store.select_points(connection, equipment_id)
+            entries = await entries_of(connection, {row["property"] for row in rows})
+        return [_point(row, entries.get(row["property"])) for row in rows]
 
     async def latest(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Latest]:
         """Return the latest reading of every point of one equipment or of all."""
@@ -237,13 +252,13 @@ async def _changed(connection: AsyncConnection, equipment_id: UUID | None, posit
     ]
 
 
-def _point(row: store.Row) -> Point:
-    entry = entry_of(row["property"])
+def _point(row: store.Row, entry: Entry | None) -> Point:
+    unit = unit_of(row, entry)
     return Point(
-        **row,
+        **row | {"unit": unit},
         name_en=entry.name.en if entry else row["name"],
         name_zh=entry.name.zh if entry else row["name"],
-        unit_symbol=unit_symbol(row["unit"]),
+        unit_symbol=unit_symbol(unit),
         data_type=entry.data_type if entry else None,
         aggregation=entry.aggregation if entry else "avg",
         values={value: name._asdict() for value, name in entry.values.items()} if entry else {},

@@ -294,7 +294,8 @@ class RuleForm:
         found = {point.property: self._name_of(point) for point in self.points.values() if point.property}
         wanted = self._rule.selection.property if self._rule else None
         if wanted and wanted not in found:  # no machine has it yet
-            found[wanted] = self._visit.say(load_dictionary()[wanted].name)
+            entry = load_dictionary().get(wanted)
+            found[wanted] = self._visit.say(entry.name) if entry else wanted
         return found
 
     def _places(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cloud.billing.service import Billing
 from cloud.compute.service import Compute
 from cloud.core.access import SESSION_COOKIE
 from cloud.core.principal import Principal, Scope, TenantScope
+from cloud.dictionary.service import CompanyEntries
 from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
@@ -38,6 +39,7 @@ class Domains:
     """The doors of the domains below, as the running cloud made them."""
 
     identity: Identity
+    company_entries: CompanyEntries
     fleet: Fleet
     telemetry: Telemetry
     quality: Quality
@@ -62,6 +64,7 @@ class Domains:
         state = app.state
         names = (
             "identity",
+            "company_entries",
             "fleet",
             "telemetry",
             "quality",

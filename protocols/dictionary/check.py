@@ -40,6 +40,12 @@ def check_tables(tables: Mapping[str, Sequence[Row]]) -> list[Text]:
     ]
 
 
+def check_property(row: Row) -> list[Text]:
+    """Return what keeps `row`, an entry written as in core.csv, from being one beside the released ones."""
+    tables = {file: data_rows(file) for file in ("equipment_classes.csv", "units.csv")}
+    return [fault for _, fault in _properties({**tables, "core.csv": [row], "computed.csv": []})]
+
+
 def _properties(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Text]]:
     rows = [*tables["core.csv"], *tables["computed.csv"]]
     units = {row["code"] for row in tables["units.csv"]}

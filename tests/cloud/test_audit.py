@@ -29,7 +29,7 @@ from cloud.registry.store import FILES
 from cloud.training import store as training
 from protocols.errors import ConfigError
 from protocols.uplink.codec import encode
-from protocols.uplink.messages import Batch, Frame, Inspection
+from protocols.uplink.messages import Batch, Frame, Inspection, PointRef
 from protocols.uplink.models import ModelsReport, StationModels
 from tests.cloud.billing.market import appoint, paid_in
 from tests.cloud.conftest import PASSWORD, SECRETS, Cluster, Company, NewCompany, roles_alone
@@ -38,7 +38,7 @@ from tests.cloud.sharing.pair import asked, granted, new_credit_code, registered
 from tests.cloud.test_isolation_api import BODIES, LAST, _document, _filled, _ids, operations
 from tests.cloud.training.pictures import part, png
 from tests.cloud.training.test_training import GOOD, ended, upload
-from tests.doubles.agent import AgentDouble
+from tests.doubles.agent import AgentDouble, frame, readings
 from tests.edge_agent.inspect.conftest import SignedBundle, small_bundle
 
 __all__ = ["small_bundle"]
@@ -191,6 +191,19 @@ async def _shared(company: Company, partner: Company, db: Database) -> dict[str,
     return dict(zip(names, [*grants, *requests, told], strict=True))
 
 
+async def _proposed(company: Company, code: str) -> None:
+    """Let a colleague propose an entry."""
+    who = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
+    (await company.http.post("/api/v1/users", json=who | {"role": "engineer"})).raise_for_status()
+    async with httpx.AsyncClient(base_url=company.http.base_url) as colleague:
+        token = (await colleague.post("/api/v1/sessions", json=who)).json()["token"]
+        colleague.cookies.clear()
+        name = "POST /api/v1/dictionary/company-entries"
+        body = BODIES[name] | {"code": code, "name_en": code, "name_zh": f"{code}行程"}
+        headers = {"Authorization": f"Bearer {token}"}
+        (await colleague.post("/api/v1/dictionary/company-entries", json=body, headers=headers)).raise_for_status()
+
+
 async def _act(company: Company, name: str, path: str, ids: dict[str, str], models: Shelf) -> httpx.Response:
     match name:
         case "POST /api/v1/models":
@@ -229,6 +242,25 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             ids |= {"supplier_id": answer.json()["invited"][0]["supplier_id"]}
             ids |= {name: answer.json()["invited"][0][name] for name in ("token", "code")}
             return answer
+        case "PUT /api/v1/points/{series_id}/meaning":
+            async with company.agent("unmapped") as agent:
+                await agent.deliver(
+                    frame(1, readings(PointRef("meter-2", "?", "", "C62"), [1.0], 1_770_000_000_000_000))
+                )
+            found = {each["name"]: each for each in (await company.http.get("/api/v1/points")).json()}
+            return await company.http.put(path.format(**found["?"]), json={"entry": ""})
+        case "POST /api/v1/dictionary:import":
+            row = "own:file,文件行程,a file,行程的次数,how often"
+            table = f"code,name_zh,name_en,definition_zh,definition_en\n{row}\n"
+            return await company.http.post(path, content=table.encode())
+        case "POST /api/v1/dictionary/company-entries/{entry_code}/review":
+            ids["entry_code"] = "own:reviewed"
+            await _proposed(company, ids["entry_code"])
+        case "POST /api/v1/dictionary/company-entries/{entry_code}/withdrawal":
+            await _proposed(company, "own:withdrawn")
+            ids["entry_code"] = "own:withdrawn"
+            review = f"/api/v1/dictionary/company-entries/{ids['entry_code']}/review"
+            (await company.http.post(review, json={"approve": True})).raise_for_status()
         case "POST /api/v1/supplier-invitations/register":
             key = {name: ids[name] for name in ("token", "code")}
             founded = {"company": "one", "site": "main", "email": f"one-{company.email}", "password": PASSWORD}

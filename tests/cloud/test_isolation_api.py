@@ -49,6 +49,18 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/alarms/{alarm_id}/acknowledgement": {"comment": "seen"},
     "PUT /api/v1/alarms/{alarm_id}/shelf": {"reason": "sensor"},
     "PUT /api/v1/retention": {"rules": []},
+    "PUT /api/v1/points/{series_id}/meaning": {"entry": ""},
+    "POST /api/v1/dictionary/company-entries": {
+        "code": "own:ours",
+        "name_zh": "行程",
+        "name_en": "ours",
+        "definition_zh": "行程的次数",
+        "definition_en": "how often",
+        "aggregation": "sum",
+    },
+    "POST /api/v1/dictionary/company-entries/{entry_code}/review": {"approve": True},
+    "POST /api/v1/dictionary/company-entries/{entry_code}/withdrawal": {"note": "ours"},
+    "POST /api/v1/dictionary:import": None,
     "POST /api/v1/inspections/{inspection_id}/judgement": {"judgement": "defect"},
     "PUT /api/v1/spc/plans/{series_id}": {"subgroup": 3},
     "POST /api/v1/spc/lots": {"product": "theirs", "lot": "1", "lot_size": 90, "aql": 2.5, "found": 0},
@@ -268,9 +280,11 @@ async def _ids(company: Company) -> dict[str, str]:
     (await company.http.post("/api/v1/trace/capture", json=event)).raise_for_status()
     recall = await company.http.post("/api/v1/sharing/recalls", json=BODIES["POST /api/v1/sharing/recalls"])
     share = BODIES["POST /api/v1/sharing/requests"] | {"purpose": "theirs alone"}
+    entry = BODIES["POST /api/v1/dictionary/company-entries"] | {"code": "own:theirs", "name_en": "theirs alone"}
     schedule = _filled(BODIES["POST /api/v1/reports/schedules"], {"site_id": site, "channel_id": channel_id})
     return {
         "line_id": line.json()["id"],
+        "entry_code": (await company.http.post("/api/v1/dictionary/company-entries", json=entry)).json()["code"],
         "equipment_id": point["equipment_id"],
         "series_id": str(point["series_id"]),
         "agent_id": next(each["id"] for each in (await get("/api/v1/agents")).json() if each["name"] == "workshop-1"),
@@ -403,6 +417,7 @@ async def _everything(company: Company) -> list[Any]:
         "production/stop-reasons",
         "equipment",
         "points",
+        "dictionary/company-entries",
         "latest",
         "agents",
         "users",

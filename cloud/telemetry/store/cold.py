@@ -60,7 +60,7 @@ async def select_oldest(connection: AsyncConnection) -> list[tuple[int, str, dat
     """Return (series, property, Monday of its oldest reading but the last one) of the tenant's series that have any."""
     cursor = await connection.execute(
         """
-        SELECT s.id, s.property, date_trunc('week', o.ts, 'UTC') FROM series s
+        SELECT s.id, coalesce(nullif(s.own_entry, ''), s.property), date_trunc('week', o.ts, 'UTC') FROM series s
         CROSS JOIN LATERAL (SELECT ts FROM telemetry WHERE series_id = s.id ORDER BY ts DESC LIMIT 1) l
         CROSS JOIN LATERAL (SELECT ts FROM telemetry WHERE series_id = s.id AND ts < l.ts ORDER BY ts LIMIT 1) o
         WHERE s.tenant_id = current_tenant() ORDER BY s.id

@@ -12,16 +12,20 @@ from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 
+_PROPERTY = "coalesce(nullif(s.own_entry, ''), s.property) AS property"
+"""What a point means: what its agent says or, where that is nothing, what people have said in the cloud."""
+
 
 async def select_points(connection: AsyncConnection, equipment: UUID | None) -> list[Row]:
     """Return the current series of one equipment or of all, by name."""
     return await _all(
         connection,
-        """
-        SELECT id AS series_id, equipment_id, name, property, unit FROM series
-        WHERE tenant_id = current_tenant() AND is_current AND (%(equipment)s::uuid IS NULL OR equipment_id = %(equipment)s)
-        ORDER BY equipment_id, name, id
-        """,
+        f"""
+        SELECT s.id AS series_id, s.equipment_id, s.name, {_PROPERTY}, s.unit FROM series s
+        WHERE s.tenant_id = current_tenant() AND s.is_current
+            AND (%(equipment)s::uuid IS NULL OR s.equipment_id = %(equipment)s)
+        ORDER BY s.equipment_id, s.name, s.id
+        """,  # noqa: S608 - our own text
         {"equipment": equipment},
     )
 
@@ -30,12 +34,12 @@ async def select_series(connection: AsyncConnection, series: Collection[int]) ->
     """Return those of `series` that are the tenant's, with their property and the site's time zone."""
     return await _all(
         connection,
-        """
-        SELECT s.id AS series_id, s.property, site.time_zone
+        f"""
+        SELECT s.id AS series_id, {_PROPERTY}, site.time_zone
         FROM series s JOIN equipment e ON e.id = s.equipment_id JOIN agent a ON a.id = e.agent_id
         JOIN site ON site.id = a.site_id
         WHERE s.tenant_id = current_tenant() AND s.id = ANY(%s) ORDER BY s.id
-        """,
+        """,  # noqa: S608 - our own text
         [list(series)],
     )
 
@@ -44,13 +48,32 @@ async def select_named_series(connection: AsyncConnection, series: Collection[in
     """Return those of `series` that are the tenant's, with all names and the site's time zone."""
     return await _all(
         connection,
-        """
-        SELECT s.id AS series_id, e.name AS equipment, s.name, s.property, s.unit, site.time_zone
+        f"""
+        SELECT s.id AS series_id, e.name AS equipment, s.name, {_PROPERTY}, s.unit, site.time_zone
         FROM series s JOIN equipment e ON e.id = s.equipment_id JOIN agent a ON a.id = e.agent_id
         JOIN site ON site.id = a.site_id
         WHERE s.tenant_id = current_tenant() AND s.id = ANY(%s)
-        """,
+        """,  # noqa: S608 - our own text
         [list(series)],
+    )
+
+
+async def lock_meaning(connection: AsyncConnection, series: int) -> Row | None:
+    """Return unit, the agent's property and the company's own entry of a current series; nobody changes them meanwhile."""
+    rows = await _all(
+        connection,
+        """
+        SELECT unit, property, own_entry FROM series WHERE tenant_id = current_tenant() AND id = %s AND is_current FOR UPDATE
+        """,
+        [series],
+    )
+    return rows[0] if rows else None
+
+
+async def update_meaning(connection: AsyncConnection, series: int, code: str) -> None:
+    """Say which of the company's own entries a series has; "" for none."""
+    await connection.execute(
+        "UPDATE series SET own_entry = %s WHERE tenant_id = current_tenant() AND id = %s", [code, series]
     )
 
 

@@ -8,13 +8,14 @@ from html import escape
 
 from nicegui import ui
 
-from cloud.dictionary.schemas import DictionaryEntry
-from cloud.dictionary.service import entries
+from cloud.dictionary.service import unit_symbol
+from cloud.web.company_entries import show_company_entries
 from cloud.web.elements import Words, box
+from cloud.web.entry_words import meant
 from cloud.web.layout import frame, page_head
 from cloud.web.point_search import PointSearch
 from cloud.web.visit import Visit
-from protocols.dictionary.entries import equipment_classes
+from protocols.dictionary.entries import Entry, equipment_classes
 from protocols.text import Text
 
 TITLE = Text("Data dictionary", "数据字典")
@@ -32,19 +33,6 @@ _EXPORT = Text("All entries as a file", "导出全部条目")
 _USED, _MORE = Text("Used by {points}", "使用该条目的点：{points}"), Text(" and {count} more", " 等共 {count} 个")
 _ANY_CLASS = Text("All classes", "全部类别")
 _CLASS = Text("Equipment class", "设备类别")
-TYPES = {
-    "REAL_MEASURE": Text("number", "数值"),
-    "INTEGER_COUNT": Text("whole number", "整数"),
-    "BOOLEAN": Text("yes or no", "是/否"),
-    "STRING": Text("text", "文本"),
-}
-AGGREGATIONS = {
-    "avg": Text("mean", "平均值"),
-    "sum": Text("sum", "求和"),
-    "last": Text("latest value", "最新值"),
-    "counter_delta": Text("increase of a counter", "计数器增量"),
-    "duration_by_state": Text("time per state", "各状态时长"),
-}
 _NAMED = 3
 
 
@@ -52,7 +40,7 @@ async def build(visit: Visit) -> None:
     """Build the page for what its address searches."""
     typed = visit.request.query_params.get("q", "")[:120]
     kind = visit.request.query_params.get("class", "")
-    every = entries()
+    every = list((await visit.domains.company_entries.known(visit.scope)).values())
     wanted = [entry for entry in every if kind in ("", entry.equipment_class)]
     found = _search(wanted).find(typed, len(wanted)) if typed.strip() else range(len(wanted))
     with frame(visit, visit.say(TITLE)):
@@ -68,6 +56,7 @@ async def build(visit: Visit) -> None:
         with box("card stack wide"):
             shown = "".join(_entry(visit, wanted[place], users) for place in found[:SHOWN])
             ui.html(shown, sanitize=False, tag="div")
+        await show_company_entries(visit)
 
 
 def _form(visit: Visit, typed: str, kind: str) -> None:
@@ -86,12 +75,12 @@ def _form(visit: Visit, typed: str, kind: str) -> None:
             Words(visit.say(_FIND))
 
 
-def _search(wanted: Sequence[DictionaryEntry]) -> PointSearch[int]:
+def _search(wanted: Sequence[Entry]) -> PointSearch[int]:
     return PointSearch(
         (
             number,
             (
-                *(entry.name.zh, entry.name.en, entry.code, entry.unit_symbol, entry.unit),
+                *(entry.name.zh, entry.name.en, entry.code, unit_symbol(entry.unit), entry.unit),
                 *(entry.definition.zh, entry.definition.en),
             ),
         )
@@ -110,17 +99,12 @@ async def _users(visit: Visit) -> Mapping[str, list[tuple[str, str]]]:
     return users
 
 
-def _entry(visit: Visit, entry: DictionaryEntry, users: Mapping[str, list[tuple[str, str]]]) -> str:
+def _entry(visit: Visit, entry: Entry, users: Mapping[str, list[tuple[str, str]]]) -> str:
     say = visit.say
-    meant = [say(TYPES[entry.data_type]), say(AGGREGATIONS[entry.aggregation])]
-    if entry.unit_symbol:
-        meant.insert(0, f"{entry.unit_symbol} ({entry.unit})")
-    values = ", ".join(f"{value} {say(Text(name.en, name.zh))}" for value, name in entry.values.items())
     rows = [
-        f'<div class="line"><strong>{escape(say(Text(entry.name.en, entry.name.zh)))}</strong>'
-        f"<code>{escape(entry.code)}</code></div>",
-        f"<div>{escape(say(Text(entry.definition.en, entry.definition.zh)))}</div>",
-        f'<div class="muted small">{escape(" · ".join([*meant, *([values] if values else [])]))}</div>',
+        f'<div class="line"><strong>{escape(say(entry.name))}</strong><code>{escape(entry.code)}</code></div>',
+        f"<div>{escape(say(entry.definition))}</div>",
+        f'<div class="muted small">{escape(meant(visit, entry))}</div>',
     ]
     if used := users.get(entry.code):
         points = ", ".join(f'<a class="link" href="{to}">{escape(name)}</a>' for to, name in used[:_NAMED])

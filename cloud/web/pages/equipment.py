@@ -22,6 +22,7 @@ from cloud.web.history import History
 from cloud.web.kpi_strip import show_kpis
 from cloud.web.language import NOTHING, number
 from cloud.web.layout import frame, page_head
+from cloud.web.meaning_card import show_meanings
 from cloud.web.pages import overview
 from cloud.web.pages.plant_part import id_in
 from cloud.web.plant import Equipment, Point, load_equipment, take
@@ -106,6 +107,7 @@ async def build(visit: Visit) -> None:
             table = PointTable(visit, choose)
         table.refresh(equipment.ranked(), history.chosen, now)
         gallery = await _inspected(visit, identity)
+        await show_meanings(visit, equipment.ranked())
         _facts(visit, equipment)
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:
