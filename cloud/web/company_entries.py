@@ -29,10 +29,6 @@ from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
 _TITLE = Text("The company's own entries", "企业自有条目")
-_NONE = Text(
-    "None yet. Propose what the dictionary lacks; a manager reviews it.",
-    "暂无。字典中没有的含义可在此提交，由管理者审核。",
-)
 _STATES: dict[EntryState, Mark] = {
     "proposed": Mark(Text("To be reviewed", "待审核"), "warn"),
     "returned": Mark(Text("Sent back", "已退回"), "bad"),
@@ -45,8 +41,8 @@ _REASON = Text("Reason, to send it back or to withdraw it", "退回或撤回的�
 _APPROVE, _RETURN, _WITHDRAW = Text("Release", "发布"), Text("Send back", "退回"), Text("Withdraw", "撤回")
 _PROPOSE = Text("Propose an entry", "提交条目")
 _HOW = Text(
-    "The code of an entry that is there makes a new version of it. Unit, type and aggregation of a released one stay.",
-    "代码已存在时提交为新版本；已发布条目的单位、类型与汇总方式不可更改。",
+    "What the dictionary lacks; another person, a manager, reviews it. The code of an entry that is there makes a new version of it. Unit, type and aggregation of a released one stay.",
+    "可提交字典中没有的含义，由另一位管理者审核。代码已存在时提交为新版本；已发布条目的单位、类型与汇总方式不可更改。",
 )
 _CODE = Text("Code (after own:)", "代码(own: 之后)")
 _FIELDS = {
@@ -72,18 +68,16 @@ _SHOWN = 50
 
 
 async def show_company_entries(visit: Visit) -> None:
-    """Add the list of the company's own entries and, to who may, the ways to propose one."""
+    """Add the list of the company's own entries, those to be reviewed first; nothing where there are none."""
     versions = await visit.domains.company_entries.versions(visit.scope)
     latest = {one.code: one for one in reversed(versions)}
+    if not latest:
+        return
     with box("card stack wide"):
         Words(visit.say(_TITLE), tag="h2")
-        if not latest:
-            Words(visit.say(_NONE), "muted", tag="p")
         waiting_first = sorted(latest.values(), key=lambda one: (one.state != "proposed", one.code))
         for one in waiting_first[:_SHOWN]:
             _Shown(visit, one)
-    if visit.may(Scope.ENGINEER):
-        _Form(visit)
 
 
 class _Shown:
@@ -140,7 +134,7 @@ class _Shown:
             ui.navigate.reload()
 
 
-class _Form:
+class ProposalForm:
     """Proposes an entry, or those of a file."""
 
     def __init__(self, visit: Visit) -> None:

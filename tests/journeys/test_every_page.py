@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as Late
@@ -26,7 +27,7 @@ from tests.cloud.sharing.test_chain_trace import made
 from tests.cloud.traceability.test_traceability import document
 from tests.cloud.training.pictures import part, png
 from tests.doubles.factory import Factory
-from tests.journeys.conftest import SCREENS, Company, run
+from tests.journeys.conftest import PASSWORD, SCREENS, Company, run
 from tests.journeys.test_translation import check, lines, other_language
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
@@ -89,6 +90,7 @@ def an_alarm(company: Company, factory: Factory) -> str:
 def shared(works: Company, theirs: Company, factory: Factory, cloud_data: Path) -> None:
     """Let the company run the market, show another one something, which has been read and recalled, and be asked for more."""
     run(cloud_data, "compute", "operator", "works")
+    an_own_entry(works)
     body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
     body["terms"]["trace"] = "products"
     for _ in range(2):
@@ -115,6 +117,19 @@ def a_programme(company: Company) -> str:
         row = f"credit_code,name\n{new_credit_code()},4711\n"
         company.client.post(f"{address}/{found[0]['id']}/suppliers", content=row).raise_for_status()
     return str(found[0]["id"])
+
+
+def an_own_entry(company: Company) -> None:
+    """Let a colleague have proposed an entry of the company's own; made on first use."""
+    address, who = "/api/v1/dictionary/company-entries", {"email": "proposer@example.com", "password": PASSWORD}
+    if company.client.get(address).json():
+        return
+    company.client.post("/api/v1/users", json=who | {"role": "engineer"}).raise_for_status()
+    with httpx.Client(base_url=company.url, timeout=30) as colleague:
+        colleague.post("/api/v1/sessions", json=who).raise_for_status()
+        text = {"name_zh": "拉杆伸长量", "name_en": "Tie-bar elongation", "definition_zh": "锁模时拉杆的伸长"}
+        entry = text | {"definition_en": "How much longer tie bars are", "code": "own:elongation", "unit": "MMT"}
+        colleague.post(address, json=entry).raise_for_status()
 
 
 Details = dict[str, Callable[[Company, Factory], str]]

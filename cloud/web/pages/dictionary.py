@@ -8,8 +8,9 @@ from html import escape
 
 from nicegui import ui
 
+from cloud.core.principal import Scope
 from cloud.dictionary.service import unit_symbol
-from cloud.web.company_entries import show_company_entries
+from cloud.web.company_entries import ProposalForm, show_company_entries
 from cloud.web.elements import Words, box
 from cloud.web.entry_words import meant
 from cloud.web.layout import frame, page_head
@@ -19,7 +20,7 @@ from protocols.dictionary.entries import Entry, equipment_classes
 from protocols.text import Text
 
 TITLE = Text("Data dictionary", "数据字典")
-SHOWN = 60
+SHOWN = 30
 """Entries of one page; who looks for another one searches."""
 
 _NOTE = Text(
@@ -49,6 +50,7 @@ async def build(visit: Visit) -> None:
             for suffix in ("csv", "aasx", "json"):
                 with box("button quiet", "a", href=f"/api/v1/dictionary:export?format={suffix}", download=""):
                     Words(suffix.upper())
+        await show_company_entries(visit)
         _form(visit, typed, kind)
         more = visit.say(_FIRST, shown=SHOWN) if len(found) > SHOWN else ""
         Words(visit.say(_COUNT, found=len(found), all=len(every)) + more, "muted small", tag="p")
@@ -56,7 +58,8 @@ async def build(visit: Visit) -> None:
         with box("card stack wide"):
             shown = "".join(_entry(visit, wanted[place], users) for place in found[:SHOWN])
             ui.html(shown, sanitize=False, tag="div")
-        await show_company_entries(visit)
+        if visit.may(Scope.ENGINEER):
+            ProposalForm(visit)
 
 
 def _form(visit: Visit, typed: str, kind: str) -> None:
