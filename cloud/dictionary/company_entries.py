@@ -17,6 +17,10 @@ from protocols.text import Text
 OWN = "own:"
 """How every code of a company's own begins, and no released one does."""
 
+MOST_ENTRIES = 2000
+"""Of one company: they are read together."""
+
+_FULL = Text(f"A company has at most {MOST_ENTRIES} entries of its own.", f"企业自有条目最多 {MOST_ENTRIES} 个。")
 _WAITING = Text(
     "A version of this entry is being reviewed; wait for that, or have it sent back.",
     "该条目有版本正在审核；请等待审核结果或先退回。",
@@ -40,13 +44,24 @@ class CompanyEntries:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def versions(self, scope: TenantScope, code: str | None = None) -> list[CompanyEntry]:
-        """Return every version, newest first, of one entry or of all by code; raises NotFound for an unknown one."""
+    async def latest(self, scope: TenantScope) -> list[CompanyEntry]:
+        """Return the latest version of each entry, by code."""
+        async with self._db.tenant(scope) as connection:
+            return [_entry(row) for row in await store.select_latest(connection)]
+
+    async def versions(self, scope: TenantScope, code: str) -> list[CompanyEntry]:
+        """Return the last 100 versions of an entry, newest first; raises NotFound for an unknown one."""
         async with self._db.tenant(scope) as connection:
             rows = await store.select_versions(connection, code)
-        if code is not None and not rows:
+        if not rows:
             raise NotFound
         return [_entry(row) for row in rows]
+
+    async def usable(self, scope: TenantScope) -> dict[str, Entry]:
+        """Return the entries that more points may have: released and not withdrawn."""
+        async with self._db.tenant(scope) as connection:
+            own, gone = await own_entries(connection), await withdrawn(connection)
+        return {code: entry for code, entry in own.items() if code not in gone}
 
     async def known(self, scope: TenantScope) -> Mapping[str, Entry]:
         """Return what entries a tenant's points may have: released ones of the platform, and its own that were released."""
@@ -56,14 +71,19 @@ class CompanyEntries:
     async def check(self, scope: TenantScope, requests: Sequence[EntryRequest]) -> list[Text | None]:
         """Return, of each of `requests`, what keeps it from being proposed along with those before it; None is nothing."""
         async with self._db.tenant(scope) as connection:
-            waiting = {row["code"] for row in await store.select_versions(connection) if row["state"] == "proposed"}
+            latest = {row["code"]: row["state"] for row in await store.select_latest(connection)}
             known = {**load_dictionary(), **await own_entries(connection)}
         found = []
         for request in requests:
-            fault = _WAITING if request.code in waiting else _fault(request, known)
+            if latest.get(request.code) == "proposed":
+                fault: Text | None = _WAITING
+            elif request.code not in latest and len(latest) >= MOST_ENTRIES:
+                fault = _FULL
+            else:
+                fault = _fault(request, known)
             found.append(fault)
             known[request.code] = request.entry()
-            waiting.add(request.code)
+            latest[request.code] = "proposed"
         return found
 
     async def propose(self, principal: Principal, requests: Sequence[EntryRequest]) -> list[CompanyEntry]:

@@ -37,8 +37,8 @@ async def get_entry(code: str) -> DictionaryEntry:
 
 @router.get("/company-entries")
 async def list_company_entries(principal: Reader, own: CompanyDoor) -> list[CompanyEntry]:
-    """Every version of the company's own entries, by code, newest first."""
-    return await own.versions(principal.scope)
+    """The company's own entries by code, each as its latest version is; at most 2000."""
+    return await own.latest(principal.scope)
 
 
 @router.post("/company-entries", status_code=201)
@@ -49,7 +49,7 @@ async def propose_entry(principal: Engineer, own: CompanyDoor, body: EntryReques
 
 @router.get("/company-entries/{entry_code}")
 async def list_entry_versions(principal: Reader, own: CompanyDoor, entry_code: EntryCode) -> list[CompanyEntry]:
-    """Every version of one of the company's own entries, newest first: who, when, and what became of it."""
+    """The last 100 versions of one of the company's own entries, newest first: who, when, and what became of it."""
     return await own.versions(principal.scope, entry_code)
 
 

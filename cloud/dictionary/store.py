@@ -33,15 +33,26 @@ async def insert_version(connection: AsyncConnection, code: str, body: str, prop
     return row
 
 
-async def select_versions(connection: AsyncConnection, code: str | None = None) -> list[Row]:
-    """Return all versions, newest first, of one entry or of all by code."""
+async def select_versions(connection: AsyncConnection, code: str) -> list[Row]:
+    """Return the last 100 versions of an entry, newest first."""
     return await every(
         connection,
         f"""
-        SELECT {_COLUMNS} FROM company_entry
-        WHERE tenant_id = current_tenant() AND (%(code)s::text IS NULL OR code = %(code)s) ORDER BY code, version DESC
+        SELECT {_COLUMNS} FROM company_entry WHERE tenant_id = current_tenant() AND code = %s
+        ORDER BY version DESC LIMIT 100
         """,  # noqa: S608 - our own text
-        {"code": code},
+        [code],
+    )
+
+
+async def select_latest(connection: AsyncConnection) -> list[Row]:
+    """Return the latest version of each entry, by code."""
+    return await every(
+        connection,
+        f"""
+        SELECT DISTINCT ON (code) {_COLUMNS} FROM company_entry WHERE tenant_id = current_tenant()
+        ORDER BY code, version DESC
+        """,  # noqa: S608 - our own text
     )
 
 

@@ -27,7 +27,7 @@ from protocols.dictionary.units import load_units
 from protocols.text import Text
 
 MOST_ROWS = 1000
-MOST_UNPACKED = 16 * 1024 * 1024
+MOST_UNPACKED = 8 * 1024 * 1024
 _MOST_PARTS = 1000
 _TYPES = {"INTEGER_MEASURE": "INTEGER_COUNT", "REAL_COUNT": "REAL_MEASURE", "STRING_TRANSLATABLE": "STRING"}
 """Types of IEC 61360 that differ from one of ours by nothing that is stored."""

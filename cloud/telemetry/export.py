@@ -21,6 +21,7 @@ from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import TenantScope
 from cloud.dictionary.service import OWN, entries_of, unit_symbol
 from cloud.telemetry.columns import instant
+from cloud.telemetry.meanings import UNKNOWN_UNIT
 from cloud.telemetry.retained import Retained
 from cloud.telemetry.schemas import ExportFormat
 from cloud.telemetry.store import arrays, query
@@ -247,7 +248,8 @@ def _column(row: query.Row, entry: Entry | None) -> Column:
 
 def unit_of(row: query.Row, entry: Entry | None) -> str:
     """Return the unit of a series; one that its agent does not know is that of the company's own entry."""
-    return entry.unit if entry and row["property"].startswith(OWN) else str(row["unit"])
+    own = entry if entry and row["property"].startswith(OWN) else None
+    return own.unit if own and row["unit"] == UNKNOWN_UNIT else str(row["unit"])
 
 
 MEDIA: dict[ExportFormat, str] = {

@@ -69,21 +69,21 @@ _SHOWN = 50
 
 async def show_company_entries(visit: Visit) -> None:
     """Add the list of the company's own entries, those to be reviewed first; nothing where there are none."""
-    versions = await visit.domains.company_entries.versions(visit.scope)
-    latest = {one.code: one for one in reversed(versions)}
+    latest = await visit.domains.company_entries.latest(visit.scope)
     if not latest:
         return
+    usable = await visit.domains.company_entries.usable(visit.scope)
     with box("card stack wide"):
         Words(visit.say(_TITLE), tag="h2")
-        waiting_first = sorted(latest.values(), key=lambda one: (one.state != "proposed", one.code))
+        waiting_first = sorted(latest, key=lambda one: (one.state != "proposed", one.code))
         for one in waiting_first[:_SHOWN]:
-            _Shown(visit, one)
+            _Shown(visit, one, in_use=one.code in usable)
 
 
 class _Shown:
     """One entry, as its latest version is, and what may be done with that."""
 
-    def __init__(self, visit: Visit, shown: CompanyEntry) -> None:
+    def __init__(self, visit: Visit, shown: CompanyEntry, *, in_use: bool) -> None:
         self._visit, self._shown, say = visit, shown, visit.say
         entry = shown.entry.entry()
         with box("lot stack"):
@@ -103,8 +103,8 @@ class _Shown:
             if not visit.may(Scope.ADMIN):
                 return
             mine = shown.proposed_by == visit.principal.actor
-            reviewable, released = shown.state == "proposed" and not mine, shown.state == "released"
-            if reviewable or released:
+            reviewable, withdrawable = shown.state == "proposed" and not mine, shown.state != "proposed" and in_use
+            if reviewable or withdrawable:
                 with box("form-row"):
                     self._note = Field(say(_REASON), maxlength="500")
                 with box("line"):

@@ -27,9 +27,7 @@ _UNMAPPED = Text("not mapped", "未映射")
 async def show_meanings(visit: Visit, points: Sequence[Point]) -> None:
     """Add the card where there are such points, and entries they may have."""
     loose = [point for point in points if not point.code or point.code.startswith(OWN)]
-    versions = await visit.domains.company_entries.versions(visit.scope) if loose else []
-    latest = {one.code: one for one in reversed(versions) if one.state in ("released", "withdrawn")}
-    usable = {code: one.entry.entry() for code, one in latest.items() if one.state == "released"}
+    usable = await visit.domains.company_entries.usable(visit.scope) if loose else {}
     if not usable or not visit.may(Scope.ENGINEER):
         return
     with box("card stack"):
