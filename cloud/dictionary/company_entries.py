@@ -60,8 +60,8 @@ class CompanyEntries:
     async def usable(self, scope: TenantScope) -> dict[str, Entry]:
         """Return the entries that more points may have: released and not withdrawn."""
         async with self._db.tenant(scope) as connection:
-            own, gone = await own_entries(connection), await withdrawn(connection)
-        return {code: entry for code, entry in own.items() if code not in gone}
+            rows = await store.select_known(connection)
+        return {row["code"]: _stored(row).entry() for row in rows if row["state"] == "released"}
 
     async def known(self, scope: TenantScope) -> Mapping[str, Entry]:
         """Return what entries a tenant's points may have: released ones of the platform, and its own that were released."""
@@ -73,16 +73,17 @@ class CompanyEntries:
         async with self._db.tenant(scope) as connection:
             latest = {row["code"]: row["state"] for row in await store.select_latest(connection)}
             known = {**load_dictionary(), **await own_entries(connection)}
-        found = []
+        found, names = [], _names(known)
         for request in requests:
             if latest.get(request.code) == "proposed":
                 fault: Text | None = _WAITING
             elif request.code not in latest and len(latest) >= MOST_ENTRIES:
                 fault = _FULL
             else:
-                fault = _fault(request, known)
+                fault = _fault(request, known, names)
             found.append(fault)
-            known[request.code] = request.entry()
+            for name, code in _names({request.code: request.entry()}).items():
+                names.setdefault(name, code)
             latest[request.code] = "proposed"
         return found
 
@@ -118,14 +119,16 @@ class CompanyEntries:
                 raise Forbidden(_FOUR_EYES)
             if request.approve:
                 known = {**load_dictionary(), **await own_entries(connection)}
-                if fault := _fault(EntryRequest.model_validate(row["body"]), known):
+                if fault := _fault(_stored(row), known, _names(known)):
                     raise Invalid(fault)
             state = "released" if request.approve else "returned"
             changed = await store.update_version(
                 connection, row | {"state": state, "note": request.note, "by": principal.actor}
             )
             await audit.record(
-                *(connection, principal.actor, f"dictionary.{state}", code), version=row["version"], note=request.note
+                *(connection, principal.actor, f"dictionary.{'release' if request.approve else 'return'}", code),
+                version=row["version"],
+                note=request.note,
             )
         return _entry(changed)
 
@@ -145,7 +148,7 @@ class CompanyEntries:
 async def own_entries(connection: AsyncConnection) -> dict[str, Entry]:
     """Return the tenant's entries that have been released, withdrawn or not, within `connection`."""
     rows = await store.select_known(connection)
-    return {row["code"]: EntryRequest.model_validate(row["body"]).entry() for row in rows}
+    return {row["code"]: _stored(row).entry() for row in rows}
 
 
 async def entries_of(connection: AsyncConnection, codes: Collection[str]) -> Mapping[str, Entry]:
@@ -160,18 +163,28 @@ async def withdrawn(connection: AsyncConnection) -> set[str]:
     return {row["code"] for row in await store.select_known(connection) if row["state"] == "withdrawn"}
 
 
-def _fault(request: EntryRequest, known: Mapping[str, Entry]) -> Text | None:
+def _names(known: Mapping[str, Entry]) -> dict[tuple[str, str], str]:
+    """Return the codes of entries by their class and each of their names."""
+    return {(entry.equipment_class, name.lower()): code for code, entry in known.items() for name in entry.name}
+
+
+def _fault(request: EntryRequest, known: Mapping[str, Entry], names: Mapping[tuple[str, str], str]) -> Text | None:
     wanted = request.entry()
     if before := known.get(request.code):
         for field in ("unit", "data_type", "aggregation"):
             if getattr(before, field) != getattr(wanted, field):
                 return Text(_FIXED.en.format(field=field), _FIXED.zh.format(field=field))
-    for code, entry in known.items():
-        alike = entry.name.zh == wanted.name.zh or entry.name.en.lower() == wanted.name.en.lower()
-        if alike and code != request.code and entry.equipment_class == wanted.equipment_class:
-            return Text(_SAME_NAME.en.format(other=code), _SAME_NAME.zh.format(other=code))
+    for name in wanted.name:
+        other = names.get((wanted.equipment_class, name.lower()), request.code)
+        if other != request.code:
+            return Text(_SAME_NAME.en.format(other=other), _SAME_NAME.zh.format(other=other))
     return None
 
 
+def _stored(row: Row) -> EntryRequest:
+    """Return what is stored, as it was found valid when it was proposed."""
+    return EntryRequest.model_construct(**row["body"])
+
+
 def _entry(row: Row) -> CompanyEntry:
-    return CompanyEntry(entry=EntryRequest.model_validate(row["body"]), **{k: v for k, v in row.items() if k != "body"})
+    return CompanyEntry(entry=_stored(row), **{name: value for name, value in row.items() if name != "body"})

@@ -10,7 +10,7 @@ report = await semantics.take_in(principal, content, "csv")    -> ImportReport: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Literal, NamedTuple, TypeVar
@@ -33,7 +33,7 @@ from cloud.semantics.shell import objects_of
 from cloud.semantics.twin import Twin, device_model
 from cloud.telemetry.schemas import Latest, Point
 from cloud.telemetry.service import Telemetry
-from protocols.dictionary.entries import Entry, load_dictionary
+from protocols.dictionary.entries import load_dictionary
 from protocols.text import Text
 
 CSV = "text/csv; charset=utf-8"
@@ -67,10 +67,7 @@ class Semantics:
     async def shell(self, scope: TenantScope, equipment_id: UUID, kind: ShellFormat) -> ShellFile:
         """Return a machine as a shell; raises NotFound."""
         equipment = await self._fleet.equipment(scope, equipment_id)
-        points = await self._telemetry.points(scope, equipment_id)
-        latest = await self._telemetry.latest(scope, equipment_id)
-        twin = await self._twin(scope, equipment, points, latest, await self._company_entries.known(scope))
-        return await _file(equipment.label, [twin], kind)
+        return await _file(equipment.label, await self._twins(scope, [equipment], equipment_id), kind)
 
     async def shells(self, scope: TenantScope, site_id: UUID | None, kind: ShellFormat) -> ShellFile:
         """Return the machines of a site, or of the company, as one package of shells.
@@ -88,13 +85,7 @@ class Semantics:
                     f"共 {len(machines)} 台设备，超过单个文件上限 {MOST_SHELLS} 台；请用 site_id 按工厂下载，或逐台下载。",
                 )
             )
-        points = _by_equipment(await self._telemetry.points(scope))
-        latest = _by_equipment(await self._telemetry.latest(scope))
-        known = await self._company_entries.known(scope)
-        twins = [
-            await self._twin(scope, one, points.get(one.id, []), latest.get(one.id, []), known) for one in machines
-        ]
-        return await _file(machines[0].site if site_id else "plant", twins, kind)
+        return await _file(machines[0].site if site_id else "plant", await self._twins(scope, machines), kind)
 
     async def dictionary(self, scope: TenantScope, kind: DictionaryFormat) -> ShellFile:
         """Return all entries, the company's own last: as a table, or as concept descriptions."""
@@ -111,7 +102,7 @@ class Semantics:
         """
         written = await asyncio.to_thread(read_table if kind == "csv" else read_concepts, content)
         fresh = [one for one in written if one.fields.get("code") not in load_dictionary()]
-        requests, faults = read_requests(fresh)
+        requests, faults = await asyncio.to_thread(read_requests, fresh)
         known = await self._company_entries.known(principal.scope)
         changed = (
             []
@@ -131,29 +122,34 @@ class Semantics:
             await self._company_entries.propose(principal, wanted)
         return ImportReport(proposed=[request.code for request in wanted], known=len(written) - len(wanted), faults=[])
 
-    async def _twin(
-        self,
-        scope: TenantScope,
-        equipment: Equipment,
-        points: Sequence[Point],
-        latest: Sequence[Latest],
-        entries: Mapping[str, Entry],
-    ) -> Twin:
-        node = Node(kind="equipment", id=equipment.id)
-        (reading,) = await self._production.machine_settings.readings(scope, node)
-        return Twin(
-            company=scope.tenant_id,
-            entries=entries,
-            equipment=equipment,
-            model=device_model(equipment.template),
-            points=points,
-            latest={one.series_id: one for one in latest},
-            run_time_s=reading.run_time_s,
-            shift=await self._last_shift(scope, equipment, node),
-        )
+    async def _twins(self, scope: TenantScope, machines: Sequence[Equipment], only: UUID | None = None) -> list[Twin]:
+        """Return what is known of `machines`; `only` is the one they are, so that nothing is read of others."""
+        entries = await self._company_entries.known(scope)
+        points = _by_equipment(await self._telemetry.points(scope, only))
+        latest = _by_equipment(await self._telemetry.latest(scope, only))
+        sites = {Node(kind="site", id=machine.site_id) for machine in machines}
+        run_times = {
+            one.equipment_id: one.run_time_s
+            for node in ([Node(kind="equipment", id=only)] if only else sites)
+            for one in await self._production.machine_settings.readings(scope, node)
+        }
+        return [
+            Twin(
+                company=scope.tenant_id,
+                entries=entries,
+                equipment=machine,
+                model=device_model(machine.template),
+                points=points.get(machine.id, []),
+                latest={one.series_id: one for one in latest.get(machine.id, [])},
+                run_time_s=run_times.get(machine.id),
+                shift=await self._last_shift(scope, machine),
+            )
+            for machine in machines
+        ]
 
-    async def _last_shift(self, scope: TenantScope, equipment: Equipment, node: Node) -> KpiRow | None:
+    async def _last_shift(self, scope: TenantScope, equipment: Equipment) -> KpiRow | None:
         """Return the figures of the last shift that is over, by the function that all pages take them from."""
+        node = Node(kind="equipment", id=equipment.id)
         now = datetime.now(UTC)
         today = now.astimezone(ZoneInfo(equipment.time_zone)).date()
         shifts = await self._production.shifts_of_days(scope, node, today - _LOOKED_BACK, today)

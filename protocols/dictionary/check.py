@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import get_args
 
 from protocols.dictionary.data import data_rows
-from protocols.dictionary.entries import Aggregation, DataType
+from protocols.dictionary.entries import Aggregation, DataType, equipment_classes
+from protocols.dictionary.units import load_units
 from protocols.text import Text
 
 FILES = ("core.csv", "computed.csv", "value_lists.csv", "equipment_classes.csv", "units.csv")
@@ -42,7 +43,8 @@ def check_tables(tables: Mapping[str, Sequence[Row]]) -> list[Text]:
 
 def check_property(row: Row) -> list[Text]:
     """Return what keeps `row`, an entry written as in core.csv, from being one beside the released ones."""
-    tables = {file: data_rows(file) for file in ("equipment_classes.csv", "units.csv")}
+    codes = {"equipment_classes.csv": equipment_classes(), "units.csv": load_units()}
+    tables: dict[str, list[Row]] = {file: [{"code": code} for code in known] for file, known in codes.items()}
     return [fault for _, fault in _properties({**tables, "core.csv": [row], "computed.csv": []})]
 
 
