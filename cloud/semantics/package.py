@@ -10,13 +10,11 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from basyx.aas import model
 from basyx.aas.adapter.aasx import AASXWriter, DictSupplementaryFileContainer
 from basyx.aas.adapter.json import object_store_to_json
-from pyecma376_2 import OPCCoreProperties
 
 ShellFormat = Literal["aasx", "json"]
 MEDIA_TYPES: dict[ShellFormat, str] = {
@@ -49,10 +47,6 @@ def _aasx(stores: Iterable[model.DictIdentifiableStore]) -> bytes:
         for number, store in enumerate(stores, start=1):
             # Not write_aas: it takes only concepts that a semanticId names, and none of a dictionary without shells.
             writer.write_all_aas_objects(f"/aasx/data-{number}.xml", store, DictSupplementaryFileContainer())
-        properties = OPCCoreProperties()
-        properties.creator = "Sunmao"
-        properties.created = datetime.now(UTC)
-        writer.write_core_properties(properties)
     return file.getvalue()
 
 

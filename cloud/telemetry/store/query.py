@@ -233,8 +233,8 @@ async def select_stats(connection: AsyncConnection) -> Row:
         ), entered AS (
             SELECT count(*) AS frames, COALESCE(sum(readings), 0) AS n FROM ledger WHERE tenant_id = current_tenant()
         ), known AS (
-            SELECT count(*) AS points, count(*) FILTER (WHERE property = '') AS unmapped,
-                   count(DISTINCT NULLIF(property, '')) AS properties
+            SELECT count(*) AS points, count(*) FILTER (WHERE property = '' AND own_entry = '') AS unmapped,
+                   count(DISTINCT NULLIF(property || own_entry, '')) AS properties
             FROM series WHERE tenant_id = current_tenant() AND is_current
         )
         SELECT (SELECT sum(n) FROM stored)::bigint AS readings, (SELECT sum(again) FROM stored)::bigint AS duplicates,

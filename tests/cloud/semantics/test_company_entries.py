@@ -121,6 +121,8 @@ async def test_a_point_takes_the_meaning_everywhere(
     found = (await points(company))["Hub"]
     assert (found["property"], found["name_zh"], found["unit"]) == ("own:strokes", "合模次数", "H87")
     assert (found["data_type"], found["aggregation"]) == ("INTEGER_COUNT", "counter_delta")
+    stats = (await company.http.get("/api/v1/telemetry/stats")).json()
+    assert (stats["unmapped_points"], stats["properties"]) == (1, 2)
     every = await points(company)
     wrong, mapped = every["Druck"]["series_id"], every["P"]["series_id"]
     assert "BAR" in (await mean(wrong, "own:strokes")).text
