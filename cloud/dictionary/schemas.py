@@ -45,8 +45,9 @@ EntryState = Literal["proposed", "returned", "released", "withdrawn"]
 OwnAggregation = Literal["avg", "sum", "last", "counter_delta"]
 """Time per state is kept hour by hour as it arrives, so it cannot be said of a point afterwards."""
 
-_Name = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
-_Definition = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]*$")]
+_FIT_FOR_XML = r"^[^\x00-\x1f\ufffe\uffff]*$"
+_Name = Annotated[str, Field(min_length=1, max_length=120, pattern=_FIT_FOR_XML)]
+_Definition = Annotated[str, Field(min_length=1, max_length=1000, pattern=_FIT_FOR_XML)]
 
 
 class EntryRequest(BaseModel):

@@ -49,17 +49,17 @@ def objects_of(twin: Twin) -> Iterator[model.Identifiable]:
     equipment = twin.equipment
     concepts: dict[str, Concept] = {}
     submodels = [_nameplate(twin), _technical_data(twin, concepts), _operational_data(twin, concepts)]
-    numbers = [model.SpecificAssetId("assetNumber", equipment.asset_number)] if equipment.asset_number else []
+    numbers = [model.SpecificAssetId("assetNumber", _plain(equipment.asset_number))] if equipment.asset_number else []
     yield model.AssetAdministrationShell(
         model.AssetInformation(
             global_asset_id=f"urn:sunmao:equipment:{equipment.id}",
             specific_asset_id=numbers,
-            asset_type=equipment.equipment_class or None,
+            asset_type=_plain(equipment.equipment_class) or None,
         ),
         f"urn:sunmao:shell:{equipment.id}",
         id_short=_id_short(equipment.label, "equipment"),
         display_name=_names(Text(equipment.label, equipment.label)),
-        description=model.MultiLanguageTextType({"zh": equipment.path[:1000], "en": equipment.path[:1000]}),
+        description=_texts(Text(equipment.path[:1000], equipment.path[:1000])),
         submodel={model.ModelReference.from_referable(one) for one in submodels},
     )
     yield from submodels
@@ -157,7 +157,7 @@ def _operational_data(twin: Twin, concepts: dict[str, Concept]) -> model.Submode
 
 def _point(id_short: str, point: Point, latest: Latest | None, concept: Concept | None) -> model.Property:
     kind, value = _typed(point, latest.value if latest else None)
-    qualifiers: list[model.Qualifier] = [_qualifier("PointName", str, point.name)]
+    qualifiers: list[model.Qualifier] = [_qualifier("PointName", str, _plain(point.name))]
     if latest:
         qualifiers += [
             _qualifier("Timestamp", datetime, latest.time.astimezone(UTC)),
@@ -210,7 +210,7 @@ def _kpi_concept(value: KpiValue) -> Concept:
 def _typed(point: Point, value: float | str | None) -> tuple[type, _Value]:
     """Return the XSD type of a point's values, and `value` in it; a value unlike its entry keeps its own type."""
     if isinstance(value, str) or (value is None and point.data_type == "STRING"):
-        return str, value
+        return str, _plain(value) if value else value
     if point.data_type == "BOOLEAN" and value in (None, 0, 1):
         return bool, None if value is None else bool(value)
     if point.data_type == "INTEGER_COUNT" and (value is None or value.is_integer()):
@@ -268,14 +268,22 @@ def _used(concept: Concept, concepts: dict[str, Concept]) -> Concept:
 
 
 def _names(text: Text) -> model.MultiLanguageNameType:
-    return model.MultiLanguageNameType({"zh": text.zh[:_LONGEST_NAME], "en": text.en[:_LONGEST_NAME]})
+    return model.MultiLanguageNameType({"zh": _plain(text.zh)[:_LONGEST_NAME], "en": _plain(text.en)[:_LONGEST_NAME]})
 
 
 _LONGEST_NAME = 128
 
 
 def _texts(text: Text) -> model.MultiLanguageTextType | None:
-    return model.MultiLanguageTextType(text._asdict()) if text.en and text.zh else None
+    return model.MultiLanguageTextType({"zh": _plain(text.zh), "en": _plain(text.en)}) if text.en and text.zh else None
+
+
+def _plain(text: str) -> str:
+    """Return `text` with a mark for each character that AAS, as XML, cannot hold: a device may say anything."""
+    return _UNFIT.sub("\ufffd", text)
+
+
+_UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _date(day: date) -> datatypes.Date:

@@ -90,6 +90,7 @@ async def test_two_people_make_an_entry_and_each_change_is_a_version(company: Co
         ({"code": "strokes"}, "own:"),
         ({"name_zh": "Strokes"}, "name_zh"),
         ({"definition_en": FORCE["name_en"]}, "repeats"),
+        ({"name_zh": "合模\uffff"}, "name_zh"),
         ({"unit": "XXX"}, "unknown unit"),
         ({"equipment_class": "boat"}, "unknown class"),
         ({"data_type": "STRING"}, "cannot be aggregated"),

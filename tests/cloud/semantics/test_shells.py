@@ -21,7 +21,7 @@ from tests.cloud.production.test_production import a_day, a_machine, kpis
 from tests.doubles.agent import POWER, frame, readings
 
 OIL = PointRef("press-1", "油温 #1", "", "CEL")
-RECIPE = PointRef("press-1", "Recipe", "", "C62")
+RECIPE = PointRef("press-1", "Recipe\x1b", "", "C62")
 SILENT = PointRef("press-1", "T", "motor_temperature", "CEL")
 
 
@@ -61,7 +61,7 @@ async def press(company: Company, db: Database, owner_dsn: str) -> tuple[str, da
         free = {"site_id": str(company.site_id), "day": (day + timedelta(days=off)).isoformat(), "name": "-"}
         (await company.http.put("/api/v1/production/calendar-exceptions", json=free)).raise_for_status()
     last_us = rows[-1][1].source_time
-    rows += readings(OIL, [41.5], last_us) + readings(RECIPE, ["配方-7"], last_us)
+    rows += readings(OIL, [41.5], last_us) + readings(RECIPE, ["配方\x02-7"], last_us)
     rows += readings(SILENT, [None], last_us, quality=BAD_TIMEOUT)
     machine = await a_machine(company, db, owner_dsn, [frame(0, rows)])
     told = {
@@ -107,7 +107,7 @@ async def test_a_machine_comes_back_from_its_package(company: Company, press: tu
     assert names["3"] == "运行"
     assert qualified(points["point_1"])["PointName"] == OIL.name
     assert (points["point_1"].value, points["point_1"].display_name["zh"]) == (41.5, OIL.name)
-    assert points["Recipe"].value == "配方-7"
+    assert points["Recipe"].value == "配方\ufffd-7"
     assert points["motor_temperature"].value is None
     assert qualified(points["motor_temperature"])["Quality"] == BAD_TIMEOUT.cause
 
