@@ -29,6 +29,7 @@ from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
 from cloud.core.body import BodyLimit
 from cloud.core.db import Database
+from cloud.core.gate import Doorkeeper, Gate
 from cloud.core.idempotency import Idempotency, document
 from cloud.core.limits import API_BURST, API_PERIOD_S, RateHeaders, RateLimit
 from cloud.core.listen import Listener
@@ -213,6 +214,8 @@ def create_app(
         },
     )
     app.add_middleware(RememberAddress)
+    app.state.gate = Gate(metrics)
+    app.add_middleware(Doorkeeper, gate=app.state.gate, log_in=fleet.LOG_IN, deliver=telemetry.DELIVERIES)
     errors.install(app)
     for domain in (
         identity,

@@ -54,7 +54,9 @@ class Database:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self._pool = AsyncConnectionPool(dsn, min_size=1, max_size=MAX_CONNECTIONS, open=False, timeout=10)
+        self._pool = AsyncConnectionPool(
+            dsn, min_size=1, max_size=MAX_CONNECTIONS, open=False, timeout=10, kwargs={"autocommit": True}
+        )
 
     async def __aenter__(self) -> Database:
         try:
@@ -98,6 +100,12 @@ class Database:
     async def door(self) -> AsyncIterator[AsyncConnection]:
         """One transaction of no tenant: all tables look empty, only the SECURITY DEFINER look-ups answer."""
         async with self._pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def look_up(self) -> AsyncIterator[AsyncConnection]:
+        """As `door`, for a single statement: it is a transaction of its own, and so one round trip."""
+        async with self._pool.connection() as connection:
             yield connection
 
 

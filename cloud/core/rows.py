@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -21,3 +23,11 @@ async def one(connection: AsyncConnection, query: str, values: Any = None) -> Ro
     """Return the first row, or None."""
     rows = await every(connection, query, values)
     return rows[0] if rows else None
+
+
+def array(values: Iterable[int | datetime]) -> str:
+    """Return numbers or times as PostgreSQL writes an array, for a parameter that is cast to one.
+
+    The driver looks at each element of a list, which for the thousands of a roll-up takes longer than the statement.
+    """
+    return "{" + ",".join(map(str, values)) + "}"

@@ -47,8 +47,10 @@ from protocols.uplink.messages import (
 
 router = APIRouter(prefix="/api/v1", tags=["fleet"])
 
+LOG_IN = ("/api/v1/agents/challenge", "/api/v1/agents/token")
 
-def fleet_of(request: Request) -> Fleet:
+
+async def fleet_of(request: Request) -> Fleet:
     """Return the running cloud's fleet domain."""
     return cast(Fleet, request.app.state.fleet)
 

@@ -158,7 +158,7 @@ class Fleet:
         """Return a nonce, good once and for 60 s. Unknown and revoked agents get one too; it opens nothing."""
         self._per_address.spend(address)
         nonce = randomness.token_bytes(32)
-        async with self._db.door() as connection:
+        async with self._db.look_up() as connection:
             await store.open_challenge(connection, _uuid(agent_id), self._hash(b"nonce:", nonce))
         return ChallengeReply(nonce)
 
@@ -166,11 +166,10 @@ class Fleet:
         """Return a 15-minute token for a signed nonce; raises Unauthenticated or TooMany."""
         self._per_address.spend(address)
         agent_id = _uuid(request.agent_id)
-        async with self._db.door() as connection:
-            taken = await store.take_challenge(connection, agent_id, self._hash(b"nonce:", request.nonce))
-            found = await store.find_agent(connection, agent_id)
+        async with self._db.look_up() as connection:
+            found = await store.take_challenge(connection, agent_id, self._hash(b"nonce:", request.nonce))
         signed = b"sunmao-login:" + request.agent_id.encode() + request.nonce
-        if not taken or found is None or not _signed(found["public_key"], request.signature, signed):
+        if found is None or not _signed(found["public_key"], request.signature, signed):
             raise Unauthenticated(
                 Text(
                     "The agent is not known, or the signature does not fit; enrol it again.",
@@ -190,7 +189,7 @@ class Fleet:
         except (JoseError, ValueError):
             return None
         agent_id = _uuid(str(claims["sub"]))
-        async with self._db.door() as connection:
+        async with self._db.look_up() as connection:
             found = await store.find_agent(connection, agent_id)
         if found is None:
             return None

@@ -34,7 +34,6 @@ from cloud.telemetry.columns import (
     time_out_of_range,
 )
 from cloud.telemetry.delays import buckets_of
-from cloud.telemetry.gate import Gate
 from cloud.telemetry.store import ingest as store
 from protocols.errors import Malformed
 from protocols.reading import BAD_NO_DATA, EARLIEST_US, LATEST_US
@@ -60,7 +59,6 @@ class Ingest:
         self._db = db
         self._sinks = sinks
         self._metrics = metrics
-        self.gate = Gate(metrics)
         self._series: dict[tuple[UUID, str, str], tuple[PointRef, int]] = {}
         self._weeks: set[int] = set()
 
@@ -147,22 +145,31 @@ class Ingest:
     async def _prepare(
         self, agent: AgentPrincipal, points: set[PointRef], weeks: set[int]
     ) -> tuple[dict[PointRef, int], list[int]]:
-        """Return the series of `points`, and those just looked up; what is new of equipment, series, weeks is made first."""
+        """Return the series of `points`, and those just looked up whose point has, or may soon have, another one.
+
+        What is new of equipment, series and weeks is made first.
+        """
         known = {point: self._known(agent, point) for point in points}
         missing = [point for point, series in known.items() if series is None]
         weeks = weeks - self._weeks
         made: dict[PointRef, int] = {}
+        remapped: list[int] = []
         if missing or weeks:
             async with self._db.tenant(agent.scope) as connection:
                 await store.bound_waits(connection)
-                equipment = await fleet.equipment_of(connection, agent, {point.device for point in missing})
-                made = await store.ensure_series(connection, equipment, missing)
+                found = await store.find_series(connection, agent.agent_id, missing)
+                made = {point: one for point, (one, _) in found.items()}
+                remapped = [one for one, several in found.values() if several]
+                if new := [point for point in missing if point not in made]:
+                    equipment = await fleet.equipment_of(connection, agent, {point.device for point in new})
+                    made |= await store.ensure_series(connection, equipment, new)
+                    remapped += [made[point] for point in new]
                 await store.ensure_partitions(connection, [instant(week) for week in weeks])
             for point, series in made.items():
                 self._series[agent.agent_id, point.device, point.name] = (point, series)
             known |= made
             self._weeks |= weeks
-        return {point: series for point, series in known.items() if series is not None}, list(made.values())
+        return {point: series for point, series in known.items() if series is not None}, remapped
 
     def _known(self, agent: AgentPrincipal, point: PointRef) -> int | None:
         mapped, series = self._series.get((agent.agent_id, point.device, point.name), (None, None))
@@ -196,8 +203,7 @@ class Ingest:
         async with connection.pipeline():
             if touched:
                 pairs = np.unique(np.concatenate(touched), axis=0)
-                minutes = [instant(minute * _MINUTE_US) for minute in pairs[:, 0].tolist()]
-                await store.insert_changes(connection, minutes, pairs[:, 1].tolist())
+                await store.insert_changes(connection, pairs[:, 0].tolist(), pairs[:, 1].tolist())
             await announce(connection, agent.scope.tenant_id)
             if touched:
                 # The last thing before the commit, so that the delay is as near to the truth as one can write down.

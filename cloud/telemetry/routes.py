@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from cloud.core.access import Admin, AgentCaller, Engineer, Reader, StillValid
 from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import language_of
+from cloud.core.gate import Gate, credential_of
 from cloud.core.instants import Instant
 from cloud.telemetry.export import MAX_SERIES, MEDIA
 from cloud.telemetry.schemas import (
@@ -41,7 +42,7 @@ MAX_DELIVERY_BYTES = 16 * 1024 * 1024
 _CHECK_S = 2.0
 
 
-def telemetry_of(request: Request) -> Telemetry:
+async def telemetry_of(request: Request) -> Telemetry:
     """Return the running cloud's telemetry domain."""
     return cast(Telemetry, request.app.state.telemetry)
 
@@ -59,8 +60,9 @@ async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor
 
     429 or 503 with `Retry-After` while more come in than can be stored: nothing is lost, deliver again then.
     """
-    telemetry.refuse_if_crowded()
-    return message(await telemetry.deliver(agent, await read_message(request, Delivery)))
+    gate: Gate = request.app.state.gate
+    async with gate.admitted(credential_of(request)):
+        return message(await telemetry.deliver(agent, await read_message(request, Delivery)))
 
 
 @router.get("/points")

@@ -102,13 +102,8 @@ class Telemetry:
         self._counting = asyncio.Semaphore(1)
 
     async def deliver(self, agent: AgentPrincipal, delivery: Delivery) -> Receipt:
-        """Store a delivery, each frame exactly once; raises Malformed if it is none, TooMany if too many wait."""
-        async with self._ingest.gate.admitted():
-            return await self._ingest.deliver(agent, delivery)
-
-    def refuse_if_crowded(self) -> None:
-        """Raise TooMany, with when to come back, if so many deliveries wait that reading one more is of no use."""
-        self._ingest.gate.refuse_if_crowded()
+        """Store a delivery, each frame exactly once; raises Malformed if it is none."""
+        return await self._ingest.deliver(agent, delivery)
 
     async def points(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Point]:
         """Return the points of one equipment or of all, by name."""

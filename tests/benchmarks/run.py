@@ -21,6 +21,7 @@ BENCHMARKS = (
     "buffer_write",
     "ingest",
     "ingest_timescale",
+    "reconnect",
     "backlog",
     "chart",
     "export",

@@ -19,12 +19,12 @@ import pytest
 from psycopg import sql
 
 from cloud.core.db import Database
+from cloud.core.gate import AT_ONCE, QUEUE
 from cloud.core.metrics import Metrics
 from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
 from cloud.identity.schemas import SiteRequest
 from cloud.identity.service import Identity
-from cloud.telemetry.gate import AT_ONCE, QUEUE
 from cloud.telemetry.tasks import roll_up_all
 from protocols.uplink.messages import Delivery, Frame, PointRef, Receipt
 from tests.cloud.conftest import SECRETS, Company

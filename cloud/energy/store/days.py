@@ -15,6 +15,8 @@ from psycopg.adapt import Loader
 from psycopg.postgres import types
 from psycopg.pq import Format
 
+from cloud.core.rows import array
+
 
 class Day(NamedTuple):
     """A stored day of a meter: what flowed, and how many seconds are covered, in each of its intervals."""
@@ -57,7 +59,7 @@ async def mark_dirty(connection: AsyncConnection, dirty: Sequence[tuple[int, dat
         INSERT INTO energy_dirty (tenant_id, meter_id, first, last)
         SELECT current_tenant(), id, min(first), max(last) FROM touched GROUP BY id
         """,
-        [[series for series, _ in dirty], [minute for _, minute in dirty]],
+        [array(series for series, _ in dirty), array(minute for _, minute in dirty)],
     )
 
 

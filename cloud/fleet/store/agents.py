@@ -96,10 +96,10 @@ async def open_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: b
     await connection.execute("SELECT open_challenge(%s, %s)", [agent, nonce_hash])
 
 
-async def take_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> bool:
-    """Use up a nonce; False if the agent has none such."""
-    row = await _one(connection, "SELECT take_challenge(%s, %s) AS taken", [agent, nonce_hash])
-    return bool(row and row["taken"])
+async def take_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> Row | None:
+    """Use up a nonce and return what `find_agent` does; None if the agent has no such nonce."""
+    query = "SELECT a.* FROM take_challenge(%s, %s) AS taken, find_agent(%s) a WHERE taken"
+    return await _one(connection, query, [agent, nonce_hash, agent])
 
 
 async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:

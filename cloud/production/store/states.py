@@ -10,6 +10,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from cloud.core.rows import array
+
 
 class Change(NamedTuple):
     """An hour of a machine whose shifts, and if `states` its states, have to be made anew."""
@@ -50,7 +52,7 @@ async def note_readings(connection: AsyncConnection, series: Sequence[int], minu
         FROM unnest(%s::int[], %s::timestamptz[]) AS d (series_id, minute)
         JOIN series s ON s.id = d.series_id AND s.tenant_id = current_tenant()
         """,
-        [list(series), list(minutes)],
+        [array(series), array(minutes)],
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from cloud.core.rows import array
 from cloud.telemetry.store.arrays import Readings, read_arrays
 
 
@@ -124,7 +125,7 @@ async def select_touched(
             ON d.series_id = c.series_id AND d.ts >= c.week AND d.ts < c.week + interval '7 days'
         WHERE c.tenant_id = current_tenant()
         """,
-        [list(series), list(times)],
+        [array(series), array(times)],
     )
     return [ColdFile(*row) for row in await cursor.fetchall()]
 

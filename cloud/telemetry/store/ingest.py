@@ -10,10 +10,30 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.errors import CheckViolation
 
+from cloud.core.rows import array
 from protocols.uplink.messages import PointRef
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '8s'"
 """A delivery that cannot have a lock by then is answered with 503, and comes again."""
+
+
+async def find_series(
+    connection: AsyncConnection, agent: UUID, points: Sequence[PointRef]
+) -> dict[PointRef, tuple[int, bool]]:
+    """Return the series of those of an agent's `points` that have one, and whether the point has several."""
+    columns = [[getattr(point, name) for point in points] for name in ("device", "name", "property", "unit")]
+    cursor = await connection.execute(
+        """
+        SELECT p.i, s.id, EXISTS (SELECT FROM series o WHERE o.tenant_id = s.tenant_id
+            AND o.equipment_id = s.equipment_id AND o.name = s.name AND o.id <> s.id)
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY AS p (device, name, property, unit, i)
+        JOIN equipment e ON e.tenant_id = current_tenant() AND e.agent_id = %s AND e.name = p.device
+        JOIN series s ON s.tenant_id = e.tenant_id AND s.equipment_id = e.id AND s.name = p.name
+            AND s.property = p.property AND s.unit = p.unit
+        """,
+        [*columns, agent],
+    )
+    return {points[place - 1]: (series, several) for place, series, several in await cursor.fetchall()}
 
 
 async def ensure_series(
@@ -55,27 +75,39 @@ async def ensure_series(
 async def choose_current(connection: AsyncConnection, series: Collection[int]) -> None:
     """Of each point of the tenant with several series, one of which is in `series`, make the one read last current.
 
-    What is current thus depends on the readings alone, in whatever order and by whatever process they were stored.
+    What is current thus depends on the readings alone, in whatever order and by whatever process they were stored: call it
+    when both the series and their readings are committed, so that of two who make a second one at once the later sees both.
     """
+    cursor = await connection.execute(
+        """
+        SELECT t.id FROM series t WHERE t.tenant_id = current_tenant() AND t.id = ANY(%s) AND EXISTS (
+            SELECT FROM series s WHERE s.tenant_id = t.tenant_id AND s.equipment_id = t.equipment_id
+                AND s.name = t.name AND s.id <> t.id)
+        """,
+        [list(series)],
+    )
+    several = [row[0] for row in await cursor.fetchall()]
+    if not several:
+        return
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtext('current'), hashtext(current_tenant()::text))"  # one orders them at a time
     )
     await connection.execute(
         """
-        UPDATE series s SET is_current = ranked.place = 1 FROM (
+        WITH point AS (
+            SELECT DISTINCT equipment_id, name FROM series WHERE tenant_id = current_tenant() AND id = ANY(%s)
+        ), ranked AS (
             SELECT c.id, row_number() OVER (PARTITION BY c.equipment_id, c.name
                        ORDER BY GREATEST(number.ts, text.ts) DESC NULLS LAST, c.id DESC) AS place
-            FROM series c
+            FROM point JOIN series c ON c.tenant_id = current_tenant() AND c.equipment_id = point.equipment_id
+                AND c.name = point.name
             LEFT JOIN LATERAL (SELECT ts FROM telemetry WHERE series_id = c.id ORDER BY ts DESC LIMIT 1) number ON true
             LEFT JOIN LATERAL (SELECT ts FROM telemetry_text WHERE series_id = c.id ORDER BY ts DESC LIMIT 1) text ON true
-            WHERE c.tenant_id = current_tenant() AND EXISTS (
-                SELECT FROM series sibling JOIN series t USING (tenant_id, equipment_id, name)
-                WHERE t.id = ANY(%s) AND sibling.id <> t.id AND sibling.tenant_id = c.tenant_id
-                    AND sibling.equipment_id = c.equipment_id AND sibling.name = c.name)
-        ) ranked
+        )
+        UPDATE series s SET is_current = ranked.place = 1 FROM ranked
         WHERE s.id = ranked.id AND s.tenant_id = current_tenant() AND s.is_current <> (ranked.place = 1)
         """,
-        [list(series)],
+        [several],
     )
 
 
@@ -156,15 +188,15 @@ async def insert_texts(connection: AsyncConnection, rows: Sequence[tuple[int, da
         )
 
 
-async def insert_changes(connection: AsyncConnection, minutes: Sequence[datetime], series: Sequence[int]) -> None:
-    """Note which series have readings in which minutes: pairs, each once."""
+async def insert_changes(connection: AsyncConnection, minutes: Sequence[int], series: Sequence[int]) -> None:
+    """Note which series have readings in which minutes since 1970: pairs, each once."""
     await connection.execute(
         """
         INSERT INTO telemetry_change (tenant_id, minute, series_ids)
-        SELECT current_tenant(), c.minute, array_agg(c.series ORDER BY c.series)
-        FROM unnest(%s::timestamptz[], %s::int[]) AS c (minute, series) GROUP BY c.minute ORDER BY c.minute
+        SELECT current_tenant(), 'epoch'::timestamptz + c.minute * interval '1 minute', array_agg(c.series ORDER BY c.series)
+        FROM unnest(%s::int[], %s::int[]) AS c (minute, series) GROUP BY c.minute ORDER BY c.minute
         """,
-        [list(minutes), list(series)],
+        [array(minutes), array(series)],
     )
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from cloud.core.rows import array
 from cloud.telemetry.store.ingest import choose_current
 
 # States of readings `r` merged into buckets `b` of `level`; see 0004_telemetry.sql for what each state is. Sums run in the
@@ -126,7 +127,7 @@ async def roll_up(
     dirty = sorted({(series, minute) for minute, ids in changes for series in ids})
     if dirty:
         await restore(connection, dirty)
-        values = {"series": [series for series, _ in dirty], "minutes": [minute for _, minute in dirty]}
+        values = {"series": array(series for series, _ in dirty), "minutes": array(minute for _, minute in dirty)}
         for statement in _ROLLUPS:
             await connection.execute(statement, values)
         await choose_current(connection, {series for series, _ in dirty})

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
+from cloud.core.rows import array
+
 # What the readings of the hours in `dirty` say: between each two the earlier one's state is held.
 _FROM_READINGS = """
     r AS (
@@ -67,8 +69,8 @@ async def roll_up_states(
             states = excluded.states, micros = excluded.micros
         """,  # noqa: S608 - constants of this module
         {
-            "series": [series for series, _ in touched],
-            "minutes": [minute for _, minute in touched],
+            "series": array(series for series, _ in touched),
+            "minutes": array(minute for _, minute in touched),
             "properties": list(properties),
         },
     )
