@@ -43,7 +43,7 @@ PATIENCE_S = 5.0
 LIVE_S = 30.0
 """How long an agent is in after a delivery of its was stored."""
 
-_LONGEST_RETRY_S = 60
+_LONGEST_RETRY_S = 120
 _SMOOTHING = 0.2
 _MAX_LIVE = 100_000
 

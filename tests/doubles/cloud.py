@@ -56,13 +56,14 @@ class CloudDouble:
     keys: dict[str, bytes] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     nonces: set[bytes] = field(default_factory=set)
+    host: str = "127.0.0.1"
     port: int = 0
     server: asyncio.Server | None = None
     open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     def readings(self) -> list[tuple[m.PointRef, int, float, int]]:
         """Every stored numeric reading: point, source time, value, quality."""
@@ -84,7 +85,7 @@ class CloudDouble:
 
     async def start(self) -> str:
         """Listen, on the same port as before if there was one."""
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
+        self.server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
         return self.url
 
