@@ -6,6 +6,7 @@ No clock is needed: a token's life counts from its receipt, on the monotonic clo
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from edge_agent import __version__
 from edge_agent.atomic_file import write_file
 from edge_agent.cloud_link import CloudLink
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, Unreachable
 from protocols.reading import now_us
 from protocols.text import Text
 from protocols.uplink.messages import (
@@ -39,6 +40,7 @@ CHALLENGE = "/api/v1/agents/challenge"
 TOKEN = "/api/v1/agents/token"  # noqa: S105 - a path
 RENEW_BEFORE = 0.2
 """Part of a token's life that is left when a new one is fetched."""
+RENEW_AGAIN_S = 10.0
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -88,29 +90,42 @@ class Login:
         self.clock_offset_us: int | None = None
         """The cloud's clock minus this box's, as found at the last log-in."""
         self._token = ""
-        self._renew_at = 0.0
+        self._renew_at = self._expires_at = 0.0
+        self._logging_in = asyncio.Lock()
 
     async def token(self) -> str:
-        """Return a token that is good for a while, logging in if need be; raises as `CloudLink.post` and ConfigError."""
-        if time.monotonic() >= self._renew_at:
-            identity = load_identity(self._state_dir)
-            if identity is None:
-                raise not_enrolled()
-            challenge = await self._link.post(CHALLENGE, ChallengeRequest(identity.agent_id), ChallengeReply)
-            signed = b"sunmao-login:" + identity.agent_id.encode() + challenge.nonce
-            signature = _key(self._state_dir, create=False).sign(signed)
-            asked, sent = time.monotonic(), now_us()
-            reply = await self._link.post(
-                TOKEN, TokenRequest(identity.agent_id, challenge.nonce, signature), TokenReply
-            )
-            self._token = reply.token
-            self.clock_offset_us = reply.server_time - (sent + now_us()) // 2
-            self._renew_at = asked + reply.expires_in_s * (1 - RENEW_BEFORE)
-        return self._token
+        """Return a token that is good for a while, logging in if need be; raises as `CloudLink.post` and ConfigError.
+
+        A cloud that has no time for a new one is asked again later, as long as the old one is good: so an agent that
+        delivers is not held up by the thousands that come back.
+        """
+        async with self._logging_in:
+            if time.monotonic() >= self._renew_at:
+                try:
+                    await self._log_in()
+                except Unreachable:
+                    if time.monotonic() >= self._expires_at:
+                        raise
+                    self._renew_at = time.monotonic() + RENEW_AGAIN_S
+            return self._token
+
+    async def _log_in(self) -> None:
+        identity = load_identity(self._state_dir)
+        if identity is None:
+            raise not_enrolled()
+        challenge = await self._link.post(CHALLENGE, ChallengeRequest(identity.agent_id), ChallengeReply)
+        signed = b"sunmao-login:" + identity.agent_id.encode() + challenge.nonce
+        signature = _key(self._state_dir, create=False).sign(signed)
+        asked, sent = time.monotonic(), now_us()
+        reply = await self._link.post(TOKEN, TokenRequest(identity.agent_id, challenge.nonce, signature), TokenReply)
+        self._token = reply.token
+        self.clock_offset_us = reply.server_time - (sent + now_us()) // 2
+        self._renew_at = asked + reply.expires_in_s * (1 - RENEW_BEFORE)
+        self._expires_at = asked + reply.expires_in_s
 
     def forget(self) -> None:
         """Drop the token, because the cloud no longer takes it."""
-        self._renew_at = 0.0
+        self._renew_at = self._expires_at = 0.0
 
 
 def not_enrolled() -> ConfigError:

@@ -250,6 +250,23 @@ async def test_a_token_is_renewed_before_it_expires_and_not_before_need(
     assert tokens == ["token-1", "token-1", "token-1", "token-2"]
 
 
+async def test_a_token_that_is_good_is_used_while_no_new_one_is_given_and_many_ask_for_one_at_once(
+    cloud: CloudDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    await enrol(tmp_path, cloud.url, CODE, "a")
+    async with CloudLink(cloud.url) as link:
+        login = Login(tmp_path, link)
+        assert await asyncio.gather(*(login.token() for _ in range(4))) == ["token-1"] * 4
+        await cloud.stop()
+        clock += 0.85 * cloud.token_life_s
+        assert await login.token() == "token-1"
+        clock += 0.2 * cloud.token_life_s
+        with pytest.raises(Unreachable):
+            await login.token()
+
+
 async def test_the_key_is_readable_by_its_owner_only_and_survives_a_second_enrolment(
     cloud: CloudDouble, tmp_path: Path
 ) -> None:
