@@ -61,8 +61,9 @@ async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor
     429 or 503 with `Retry-After` while more come in than can be stored: nothing is lost, deliver again then.
     """
     gate: Gate = request.app.state.gate
+    delivery = await read_message(request, Delivery)
     async with gate.admitted(str(agent.agent_id)):
-        return message(await telemetry.deliver(agent, await read_message(request, Delivery)))
+        return message(await telemetry.deliver(agent, delivery))
 
 
 @router.get("/points")

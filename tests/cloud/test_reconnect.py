@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64encode
 from collections import Counter
 from contextlib import AsyncExitStack
 
@@ -78,6 +79,13 @@ async def test_those_turned_away_are_told_different_times() -> None:
     await asyncio.gather(*waiting)
     assert told[:1000] == sorted(told[:1000])
     assert set(told) == set(range(1, 61)), "spread over all of the longest wait"
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"7", b"\xff", b'{"sub": null}', b"[" * 20_000])
+async def test_a_token_that_is_none_is_refused_and_nothing_worse(company: Company, payload: bytes) -> None:
+    token = f"Bearer x.{urlsafe_b64encode(payload).decode()}.x"
+    answer = await company.http.post("/api/v1/uplink/batches", headers={"Authorization": token})
+    assert answer.status_code == 401
 
 
 async def _deliver(gate: Gate, who: str) -> None:
