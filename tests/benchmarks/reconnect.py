@@ -82,6 +82,8 @@ def _count(connection: psycopg.Connection, live: int) -> None:
 async def _come_back(returning: list[Returning], living: list[Returning]) -> tuple[float, list[float]]:
     over, taken = asyncio.Event(), list[float]()
     lives = [asyncio.create_task(_live(agent, over, taken)) for agent in living]
+    while len(taken) < len(living):  # noqa: ASYNC110 - they are in before the others come
+        await asyncio.sleep(0.1)
     held = backlog()  # the same for all: what it costs to make is not the cloud's
     began = time.perf_counter()
     await asyncio.gather(*(agent.come_back(held) for agent in returning))
