@@ -104,7 +104,9 @@ def run(
                 Text("a task is a folder as docs/compute.md shows", "任务目录的格式见 docs/compute.zh.md"),
                 key="FOLDER",
             )
-        outcome = asyncio.run(_engine(ray, ray_token).run(folder.absolute(), provider, lambda _: None))
+        engine = _engine(ray, ray_token)
+        outcome = asyncio.run(engine.run(folder.absolute(), provider, lambda _: None))
+        engine.close()
         failed = outcome.failed or {"en": f"it ended by {outcome.code}", "zh": f"进程以 {outcome.code} 结束"}
         done = outcome.result is not None
         said = Text("Done.", "已完成。") if done else Text(failed["en"], failed["zh"])

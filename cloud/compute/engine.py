@@ -47,6 +47,9 @@ class Engine(Protocol):
     def contained(self) -> bool:
         """Whether the child has no network, as far as is known yet."""
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+
 
 class LocalProcess:
     """The child as a process of this machine: without a network where the system allows that, and without our secrets."""
@@ -77,6 +80,9 @@ class LocalProcess:
                 await child.wait()
             if child.stdin:
                 child.stdin.close()
+
+    def close(self) -> None:
+        """Nothing is held between runs."""
 
     def cpu_ms(self) -> int:
         """Return the computing time of the child and of what it has started, in ms."""

@@ -98,6 +98,11 @@ class RayCluster:
             (folder / name).write_bytes(output)
         return end.outcome or _BROKEN
 
+    def close(self) -> None:
+        """Leave the cluster."""
+        with redirect_stdout(sys.stderr):
+            ray.shutdown()
+
     def cpu_ms(self) -> int:
         """Return the computing time used so far on all nodes together, in ms."""
         return sum(self._cpu_ms.values())

@@ -53,8 +53,10 @@ class RemoteOpinion:
 
     async def close(self) -> None:
         """Ask nothing any more."""
-        for task in self._asking:
+        asking = list(self._asking)
+        for task in asking:
             task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         await self._http.aclose()
 
     def ask(self, inspection: str, content: bytes, verdict: Verdict) -> None:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,7 +159,11 @@ def _recorded(folder: Path) -> list[str]:
     return trace.read_text().splitlines()
 
 
-async def test_whatever_a_power_cut_leaves_what_was_held_is_there_once_and_true(tmp_path: Path, memory: Path) -> None:
+@pytest.mark.faults
+async def test_whatever_a_power_cut_leaves_what_was_held_is_there_once_and_true(
+    tmp_path: Path, memory: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """the power is cut at any instant, with any sectors of what was not synced on the disk"""
     generator, images, instants = random.Random(512), 0, 0
     for disk in _states(_recorded(tmp_path)):
         if disk.held == 0:
@@ -172,7 +176,7 @@ async def test_whatever_a_power_cut_leaves_what_was_held_is_there_once_and_true(
             shutil.rmtree(folder)
             images += 1
     assert disk.held == GROUPS * 50
-    print(f"{images} disks of {instants} instants: nothing lost, nothing wrong")
+    record_property("figure", f"{instants} instants, {images:,} disks: 0 lost, 0 wrong")
     assert images > 100
 
 

@@ -12,8 +12,8 @@ from tests.journeys.test_every_page import OVERFLOW, picture
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(120)]
 
-URN = "urn:epc:id:sgtin:6901234"
-LOT, CAPS, CAR = "urn:epc:class:lgtin:6901234.000001.LOT-7", [f"{URN}.000002.{n}" for n in range(3)], f"{URN}.000009.1"
+URN = "urn:epc:id:sgtin:6905678"
+LOT, CAPS, CAR = "urn:epc:class:lgtin:6905678.000001.LOT-7", [f"{URN}.000002.{n}" for n in range(3)], f"{URN}.000009.1"
 
 
 def test_from_a_grant_of_events_to_an_answered_recall(open_browser, found, works: Company) -> None:
@@ -54,7 +54,7 @@ def test_from_a_grant_of_events_to_an_answered_recall(open_browser, found, works
     expect(recall).to_contain_text("No answer yet")
 
     phone.goto("/trace")
-    told = phone.locator(".recall")
+    told = phone.locator(".recall").filter(has_text="brittle caps")
     expect(told).to_contain_text("brittle caps")
     expect(told).to_contain_text("贵公司受影响对象 3 个")
     told.get_by_label("答复").select_option("contained")

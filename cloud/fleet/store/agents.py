@@ -9,14 +9,13 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from cloud.core.keyset import NEWEST
+from cloud.core.rows import Row, every, one
 from protocols.uplink.messages import DeviceReport
 
-Row = dict[str, Any]
 NoSuchSite = ForeignKeyViolation
 """Raised by inserts that name a site the tenant does not have."""
 
@@ -25,7 +24,7 @@ async def insert_code(
     connection: AsyncConnection, code: UUID, *, site: UUID, code_hash: bytes, minutes: int, created_by: str
 ) -> Row:
     """Insert an enrolment code; returns its expires_at. Raises NoSuchSite."""
-    row = await _one(
+    row = await one(
         connection,
         """
         INSERT INTO enrolment_code (id, tenant_id, site_id, hash, created_by, expires_at)
@@ -39,7 +38,7 @@ async def insert_code(
 
 async def select_codes(connection: AsyncConnection) -> list[Row]:
     """Return the tenant's last 100 codes, newest first."""
-    return await _all(
+    return await every(
         connection,
         """
         SELECT id, site_id, created_by, created_at, expires_at, used_at FROM enrolment_code
@@ -50,7 +49,7 @@ async def select_codes(connection: AsyncConnection) -> list[Row]:
 
 async def claim_code(connection: AsyncConnection, code_hash: bytes, public_key: bytes) -> Row:
     """Use up a code: outcome (claimed, used, expired, unknown), and when claimed its tenant_id and site_id."""
-    row = await _one(connection, "SELECT * FROM claim_enrolment_code(%s, %s)", [code_hash, public_key])
+    row = await one(connection, "SELECT * FROM claim_enrolment_code(%s, %s)", [code_hash, public_key])
     assert row is not None  # noqa: S101 - the function always returns one row
     return row
 
@@ -62,7 +61,7 @@ async def upsert_agent(
 
     Equipment of one that comes to another site leaves the line it stood in.
     """
-    row = await _one(
+    row = await one(
         connection,
         """
         WITH enrolled AS (
@@ -88,7 +87,7 @@ async def upsert_agent(
 
 async def find_agent(connection: AsyncConnection, agent: UUID) -> Row | None:
     """Return tenant_id, site_id, name and public_key of an agent that is not revoked, whatever the tenant."""
-    return await _one(connection, "SELECT * FROM find_agent(%s)", [agent])
+    return await one(connection, "SELECT * FROM find_agent(%s)", [agent])
 
 
 async def open_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> None:
@@ -99,12 +98,12 @@ async def open_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: b
 async def take_challenge(connection: AsyncConnection, agent: UUID, nonce_hash: bytes) -> Row | None:
     """Use up a nonce and return what `find_agent` does; None if the agent has no such nonce."""
     query = "SELECT a.* FROM take_challenge(%s, %s) AS taken, find_agent(%s) a WHERE taken"
-    return await _one(connection, query, [agent, nonce_hash, agent])
+    return await one(connection, query, [agent, nonce_hash, agent])
 
 
 async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:
     """Revoke an agent; returns its name, or None if the tenant has none such."""
-    row = await _one(
+    row = await one(
         connection,
         "UPDATE agent SET revoked_at = COALESCE(revoked_at, now()) WHERE tenant_id = current_tenant() AND id = %s"
         " RETURNING name",
@@ -115,7 +114,7 @@ async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:
 
 async def select_agents(connection: AsyncConnection) -> list[Row]:
     """Return the tenant's agents, by name."""
-    return await _all(
+    return await every(
         connection,
         """
         SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health, copied_at FROM agent
@@ -125,10 +124,7 @@ async def select_agents(connection: AsyncConnection) -> list[Row]:
 
 
 async def update_health(connection: AsyncConnection, agent: UUID, version: str, health: Mapping[str, Any]) -> None:
-    """Keep an agent's latest health report, and note if two boxes report as one.
-
-    A box that was started anew never again says the start before: where that comes back, another box says it.
-    """
+    """Keep an agent's latest health report, and note if two boxes report as one: a start that has ended never comes back."""
     await connection.execute(
         """
         UPDATE agent SET health = %(health)s, agent_version = %(version)s, last_seen = now(),
@@ -191,7 +187,7 @@ async def ensure_equipment(connection: AsyncConnection, agent: UUID, names: Coll
         """,
         [agent, [uuid7() for _ in ordered], ordered, agent],
     )
-    rows = await _all(
+    rows = await every(
         connection,
         "SELECT name, id FROM equipment WHERE tenant_id = current_tenant() AND agent_id = %s AND name = ANY(%s)",
         [agent, ordered],
@@ -201,7 +197,7 @@ async def ensure_equipment(connection: AsyncConnection, agent: UUID, names: Coll
 
 async def select_equipment(connection: AsyncConnection, equipment: UUID | None = None) -> list[Row]:
     """Return the tenant's equipment by name, or the one piece named; its agent's silence overrides its state."""
-    return await _all(
+    return await every(
         connection,
         """
         SELECT e.id, e.agent_id, a.name AS agent, s.id AS site_id, s.name AS site, s.time_zone, e.name,
@@ -225,7 +221,7 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
 
 async def lock_description(connection: AsyncConnection, equipment: UUID) -> Row | None:
     """Return what people have said of a piece of equipment and its site_id; nobody changes it until the transaction ends."""
-    return await _one(
+    return await one(
         connection,
         f"""
         SELECT {_DESCRIPTION}, a.site_id FROM equipment e JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
@@ -237,7 +233,7 @@ async def lock_description(connection: AsyncConnection, equipment: UUID) -> Row 
 
 async def site_of_line(connection: AsyncConnection, line: UUID) -> UUID | None:
     """Return the site a line is in, if the tenant has it; it stays there until the transaction ends."""
-    row = await _one(
+    row = await one(
         connection, "SELECT site_id FROM line WHERE tenant_id = current_tenant() AND id = %s FOR SHARE", [line]
     )
     return row["site_id"] if row else None
@@ -269,7 +265,7 @@ async def reported_version(connection: AsyncConnection, agent: UUID, *, lock: bo
     """
     if lock:
         await connection.execute("SELECT FROM agent WHERE tenant_id = current_tenant() AND id = %s FOR UPDATE", [agent])
-    row = await _one(
+    row = await one(
         connection,
         "SELECT coalesce(health->'config'->>'version', '') AS hash FROM agent"
         " WHERE tenant_id = current_tenant() AND id = %s",
@@ -290,7 +286,7 @@ async def insert_configuration(
     body: str,
 ) -> Row:
     """Insert the next version of an agent's configuration and return it; the caller has locked the agent."""
-    row = await _one(
+    row = await one(
         connection,
         f"""
         INSERT INTO agent_configuration (tenant_id, agent_id, version, origin, author, note, base, hash, body)
@@ -310,7 +306,7 @@ async def insert_configuration(
 
 async def select_configurations(connection: AsyncConnection, agent: UUID) -> list[Row]:
     """Return the last 100 versions of an agent's configuration without their text, newest first."""
-    return await _all(
+    return await every(
         connection,
         f"SELECT {_VERSION} FROM agent_configuration WHERE tenant_id = current_tenant() AND agent_id = %s"  # noqa: S608
         " ORDER BY version DESC LIMIT 100",
@@ -320,7 +316,7 @@ async def select_configurations(connection: AsyncConnection, agent: UUID) -> lis
 
 async def select_configuration(connection: AsyncConnection, agent: UUID, version: int) -> Row | None:
     """Return one version with its text."""
-    return await _one(
+    return await one(
         connection,
         f"SELECT {_VERSION}, body AS text FROM agent_configuration"  # noqa: S608 - our own text
         " WHERE tenant_id = current_tenant() AND agent_id = %s AND version = %s",
@@ -330,7 +326,7 @@ async def select_configuration(connection: AsyncConnection, agent: UUID, version
 
 async def find_configuration(connection: AsyncConnection, agent: UUID, version_hash: str) -> Row | None:
     """Return the newest version of this content that did not fail, else the newest that did."""
-    return await _one(
+    return await one(
         connection,
         f"SELECT {_VERSION} FROM agent_configuration"  # noqa: S608 - our own text
         " WHERE tenant_id = current_tenant() AND agent_id = %s AND hash = %s"
@@ -341,7 +337,7 @@ async def find_configuration(connection: AsyncConnection, agent: UUID, version_h
 
 async def newest_wanted(connection: AsyncConnection, agent: UUID) -> Row | None:
     """Return the newest version that came from the cloud."""
-    return await _one(
+    return await one(
         connection,
         f"SELECT {_VERSION} FROM agent_configuration"  # noqa: S608 - our own text
         " WHERE tenant_id = current_tenant() AND agent_id = %s AND origin = 'cloud' ORDER BY version DESC LIMIT 1",
@@ -385,7 +381,7 @@ async def insert_events(connection: AsyncConnection, agent: UUID, rows: Collecti
 async def select_events(connection: AsyncConnection, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
     """Return at most `limit` events older than `before`, newest first."""
     ts, identity = before or NEWEST
-    return await _all(
+    return await every(
         connection,
         """
         SELECT id, agent_id, device, ts AS time, kind, text_en, text_zh FROM agent_event
@@ -394,15 +390,3 @@ async def select_events(connection: AsyncConnection, before: tuple[datetime, UUI
         """,
         {"ts": ts, "id": identity, "limit": limit},
     )
-
-
-async def _one(connection: AsyncConnection, query: Any, values: Any = None) -> Row | None:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchone()
-
-
-async def _all(connection: AsyncConnection, query: Any, values: Any = None) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()

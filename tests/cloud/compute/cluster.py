@@ -83,6 +83,15 @@ class Node:
                 self._process.wait(0.1)
                 raise AssertionError(Path(self._log.name).read_text())
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a task runs on it."""
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "models.task_child" in child.cmdline():
+                    return True
+        return False
+
     def kill(self) -> None:
         """Kill all of it at once, as when its power is cut."""
         with suppress(psutil.NoSuchProcess):
