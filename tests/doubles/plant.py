@@ -43,6 +43,7 @@ from protocols.uplink.messages import (
     Inspection,
     PointRef,
     Receipt,
+    SecondOpinion,
     TokenReply,
     TokenRequest,
 )
@@ -159,14 +160,16 @@ def _bytes(image: Image.Image, format: str) -> bytes:
 
 
 def inspection_of(number: int, time_us: int, *, defect: bool, score: float | None = None) -> Inspection:
-    """Return one inspection of `camera-1`."""
+    """Return one inspection of `camera-1`; a heavier model has been asked, too."""
     picture, heatmap = picture_of(number, defect)
     score = score if score is not None else (6.2 if defect else 1.1) + Random(number).uniform(-0.7, 0.7)
     verdict = "reject" if score >= REJECT_LIMIT else "review" if score >= REVIEW_LIMIT else "pass"
+    second = SecondOpinion("part-surface-large", "2.0.0", "reject" if defect else "pass", score * 1.3, 48_000)
     return Inspection(
         id=str(uuid7()), device="camera-1", time=time_us, part=f"P-{number:05d}", verdict=verdict, score=score,
         review_limit=REVIEW_LIMIT, reject_limit=REJECT_LIMIT, model="part-surface", model_version="1.0.0",
         latency_us=21_400 + number % 7 * 900, picture=picture, heatmap=heatmap,
+        shadow=second,
     )  # fmt: skip
 
 
