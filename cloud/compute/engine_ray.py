@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -146,8 +146,11 @@ class RayCluster:
 
     async def _proof(self, task: bytes, node: str) -> _Word:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
-        words = [word async for word in self._words({"task.json": task}, None, _CPU, scheduling_strategy=there)]
-        return words[-1]
+        last = _Word(None, b"", 0)
+        with suppress(RayError):
+            async for word in self._words({"task.json": task}, None, _CPU, scheduling_strategy=there):
+                last = word
+        return last
 
 
 _BROKEN = Outcome(None, None, 1)
@@ -189,7 +192,7 @@ class _Inspection:
         most = min(_MOST, max(_FEWEST, -(-len(left) // (cores * _PIECES_PER_CORE))))
         self._pieces = [_Piece(pictures) for pictures in _cut(left, folder, most)]
         self._turn = asyncio.Semaphore(cores + 1)
-        self._model = ray.put({name: (folder / name).read_bytes() for name in ("before.toml", "before.onnx")})
+        self._model = ray.put(_files(folder, ("before.toml", "before.onnx")))
 
     async def run(self) -> Outcome:
         """Run all pieces."""
@@ -209,7 +212,7 @@ class _Inspection:
 
     async def _do(self, piece: _Piece, file: BinaryIO) -> None:
         async with self._turn:
-            files = {one.file: (self._folder / one.file).read_bytes() for one in piece.pictures}
+            files = _files(self._folder, [one.file for one in piece.pictures])
             files["task.json"] = msgspec.json.encode(msgspec.structs.replace(self._task, pictures=piece.pictures))
 
             def hear(word: _Word) -> None:
@@ -255,7 +258,8 @@ def _cut(pictures: list[Shown], folder: Path, most: int) -> Iterator[list[Shown]
     piece: list[Shown] = []
     size = 0
     for shown in pictures:
-        more = (folder / shown.file).stat().st_size
+        path = folder / shown.file
+        more = path.stat().st_size if path.is_file() else 0
         if piece and (len(piece) == most or size + more > _BYTES):
             yield piece
             piece, size = [], 0
@@ -265,8 +269,10 @@ def _cut(pictures: list[Shown], folder: Path, most: int) -> Iterator[list[Shown]
         yield piece
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def _files(folder: Path, names: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return the files of a folder, or those of `names` that are there: of one that is not its child has to speak."""
+    paths = [folder / name for name in names] if names else folder.iterdir()
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 def _child(files: dict[str, bytes], shared: dict[str, bytes], provider: str) -> Iterator[_Word]:

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from deploy.demo.screenshots import CHROMIUM, FLAGS, log_in
 from protocols.uplink.messages import Inspection
@@ -182,6 +183,21 @@ class Watch:
 Open = Callable[..., Page]
 
 
+def _persist(page: Page) -> None:
+    """Go where a page is told to go again, once, if it was just then loading itself anew: the browser gives one of the two up."""
+    go = page.goto
+
+    def goto(url: str, **options: Any) -> Any:
+        try:
+            return go(url, **options)
+        except Error as error:
+            if "ERR_ABORTED" not in str(error):
+                raise
+            return go(url, **options)
+
+    page.goto = goto
+
+
 @pytest.fixture
 def open_browser(browser: Browser, cloud: str) -> Iterator[Open]:
     """Open a fresh browser profile; at the end nothing may have gone wrong in any of them."""
@@ -194,6 +210,7 @@ def open_browser(browser: Browser, cloud: str) -> Iterator[Open]:
         contexts.append(context)
         page = context.new_page()
         watch.over(page)
+        _persist(page)
         if company:
             log_in(page, company.email, PASSWORD)
             page.locator(".page h1").wait_for()
