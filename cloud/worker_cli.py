@@ -76,6 +76,7 @@ def work(
                     language,
                 )
                 await worker.work(jobs)
+            engine.close()
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -26,6 +27,7 @@ from protocols.text import Text
 MOST_BYTES = 16 * 1024 * 1024
 WAITING = 32
 _BUSY = 429
+_log = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -147,12 +149,16 @@ class InspectionServer:
 
     async def _asked(self, child: _Child, content: bytes) -> dict[str, Any]:
         said = await child.ask(content)
-        if said:
-            self._idle.put_nowait(child)
-        else:
+        if not said:
             await child.stop()
-            self._children.remove(child)
-            await self._start()
+            try:
+                await self._start()
+            except ConfigError as error:
+                _log.warning("%s", error)  # the dead one keeps its place: whoever asks next has it tried again
+            else:
+                self._children.remove(child)
+                return said
+        self._idle.put_nowait(child)
         return said
 
     async def _start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -96,7 +97,9 @@ def picture(folder: Path, seed: int, *, flawed: bool = False) -> bytes:
 async def test_the_server_says_what_the_model_says_and_refuses_by_name(
     tmp_path: Path, small_bundle: SignedBundle
 ) -> None:
-    with served(small_bundle, tmp_path, "--models", "2") as (url, process):
+    bundle = SignedBundle(tmp_path / "bundle", small_bundle.trust)
+    shutil.copytree(small_bundle.folder, bundle.folder)
+    with served(bundle, tmp_path, "--models", "2") as (url, process):
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
             bad = await http.post("/inspect", content=picture(tmp_path, 1, flawed=True))
             assert bad.json()["verdict"] == "reject"
@@ -113,6 +116,14 @@ async def test_the_server_says_what_the_model_says_and_refuses_by_name(
                 child.kill()
             statuses = [(await http.post("/inspect", content=picture(tmp_path, 40))).status_code for _ in range(4)]
             assert statuses[-1] == 200, "models that died are started again"
+            (bundle.folder / "card.toml").rename(tmp_path / "card.toml")
+            for child in psutil.Process(process.pid).children():
+                child.kill()
+            for _ in range(4):
+                assert (await http.post("/inspect", content=picture(tmp_path, 41))).status_code == 503
+            (tmp_path / "card.toml").rename(bundle.folder / "card.toml")
+            statuses = [(await http.post("/inspect", content=picture(tmp_path, 42))).status_code for _ in range(4)]
+            assert statuses[-1] == 200, "also after they could not be"
 
 
 @pytest.mark.parametrize("what", ["another key", "a short token"])
