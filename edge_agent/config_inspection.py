@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edge_agent.config_points import Collected, find_point
-from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table
+from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table, http_address
 from models.verdict import Verdict
 from protocols.errors import ConfigError, SunmaoError
 from protocols.text import Text
@@ -31,12 +30,7 @@ class CameraConfig(Table):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
-        except ValueError:
-            usable = False
-        if not usable or "@" in parts.netloc:
+        if http_address(url) is None:
             raise ValueError(
                 Text(
                     f"'{url}' is not an address like http://192.168.1.20/snapshot.jpg; user and password are keys of their own",
@@ -119,13 +113,8 @@ class RemoteConfig(Table):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            usable = bool(parts.hostname) and (parts.port or 80) > 0 and "@" not in parts.netloc
-            secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_BOX)
-        except ValueError:
-            usable = secure = False
-        if not usable or not secure:
+        parts = http_address(url)
+        if parts is None or not (parts.scheme == "https" or parts.hostname in _THIS_BOX):
             raise ValueError(
                 Text(
                     f"'{url}' is not an address like https://host:8700; http:// is for this box only",

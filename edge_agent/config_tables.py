@@ -6,7 +6,7 @@ import binascii
 from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -76,6 +76,16 @@ class AgentConfig(Table):
     )
 
 
+def http_address(url: str) -> SplitResult | None:
+    """Return the parts of an http:// or https:// address with no user in it; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 80) > 0
+    except ValueError:  # also UnicodeError
+        return None
+    return parts if named and parts.scheme in ("http", "https") and "@" not in parts.netloc else None
+
+
 class CloudConfig(Table):
     """[cloud]: where readings go."""
 
@@ -87,12 +97,8 @@ class CloudConfig(Table):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            named = bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 80) > 0
-        except ValueError:  # also UnicodeError
-            named = False
-        if not named or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
+        parts = http_address(url)
+        if parts is None or parts.query or parts.fragment:
             raise ValueError(
                 Text(f"'{url}' is not an address like https://host:8000", f"“{url}”不是形如 https://主机:8000 的地址")
             )
