@@ -97,6 +97,8 @@ class History:
             self._draw([], start, end, unit)
             return
         answer = await visit.domains.telemetry.history(visit.scope, [series.series_id], start, end, SAMPLES)
+        if self._drawn is not end:  # another curve was asked for while this one was read
+            return
         band = answer.step_s > 0 and series.aggregation == "avg"
         samples = [
             charts.Sample(sample.time, sample.value, sample.low if band else None, sample.high if band else None)

@@ -98,15 +98,19 @@ class TrendPanel:
     ) -> None:
         """Draw `view`; `chosen` gives each of its series with its machine, in their order, `before` what to compare with."""
         visit = self._visit
-        start, end = self._span = view.span(now)
+        start, end = shown = self._span = view.span(now)
         if not chosen:
             self._draw([], start, end)
             return
         series = list(chosen)
         answer = await visit.domains.telemetry.history(visit.scope, series, start, end, SAMPLES)
-        curves = self._curves(answer, chosen, alone=len(series) == 1 and before is None)
+        earlier = None
         if before is not None:
             earlier = await visit.domains.telemetry.history(visit.scope, series, *before, SAMPLES)
+        if self._span is not shown:  # another view was asked for while this one was read
+            return
+        curves = self._curves(answer, chosen, alone=len(series) == 1 and before is None)
+        if before is not None and earlier is not None:
             later_by = wall(start, visit.zone) - wall(before[0], visit.zone)
             curves += self._curves(earlier, chosen, earlier=visit.say(_COMPARED[view.compare]), later_by=later_by)
         self._made_from.show(self._said(answer))

@@ -175,6 +175,8 @@ class _Trends:
         self._empty.set_visibility(not view.series)
         self._picker.mark(view.series)
         before = view.compared_span(now, self._visit.zone, await self._shifts(view, now))
+        if self._view is not view:  # another one was asked for while the shifts were read
+            return
         if before is None and view.compare == "shift" and view.series:
             self._say(self._visit.say(_NO_SHIFTS))
         await self._panel.show(view, {one: self._known[one] for one in view.series}, before, now)

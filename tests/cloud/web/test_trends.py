@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nicegui import Client, ui
 
-from cloud.telemetry.schemas import Curve, Sample
+from cloud.telemetry.schemas import Curve, History, Sample
+from cloud.web.plant import Point
 from cloud.web.point_search import PointSearch
 from cloud.web.trend_chart import Axis, DrawnCurve, instant_of, options
 from cloud.web.trend_curves import Dot, dots, figures, with_gaps
+from cloud.web.trend_panel import TrendPanel
 from cloud.web.trend_view import LONGEST, MOST_SERIES, SHORTEST, TrendView
 
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
@@ -158,3 +163,46 @@ def test_a_place_on_the_axis_is_an_instant_again() -> None:
         (place,) = drawn["series"][0]["data"]
         assert place["symbol"] == "circle"  # alone, so that a line would not show it
         assert instant_of(place["value"][0], BERLIN) == instant
+
+
+async def test_a_slow_answer_does_not_cover_the_curve_asked_for_after_it() -> None:
+    """Readings of a long span that come late - here held back by hand - leave the shorter one asked for since alone."""
+    slow, quick = timedelta(days=30), timedelta(hours=1)
+    let_go = asyncio.Event()
+
+    async def history(_: object, series: list[int], start: datetime, end: datetime, samples: int) -> History:
+        if end - start == slow:
+            await let_go.wait()
+        return History(
+            start=start, end=end, resolution="raw", shape="buckets", step_s=0, sql_ms=1.0, curves=[curve(at(0, 1.0))]
+        )
+
+    named = SimpleNamespace(
+        name_en="Power",
+        name_zh="功率",
+        aggregation="avg",
+        data_type="REAL_MEASURE",
+        unit_symbol="kW",
+        values={},
+        series_id=1,
+        property="",
+    )
+    machine = SimpleNamespace(known=SimpleNamespace(id=1, label="Press"))
+    visit = SimpleNamespace(
+        domains=SimpleNamespace(telemetry=SimpleNamespace(history=history)),
+        scope=None,
+        zone=BERLIN,
+        language="en",
+        say=lambda text, **values: text.to("en").format(**values),
+        may=lambda _: False,
+    )
+    with Client(ui.page("/trends"), request=None):
+        panel = TrendPanel(visit, drop=None, zoom=None)  # type: ignore[arg-type]
+        chosen = {1: (machine, Point(named))}  # type: ignore[arg-type]
+        late = asyncio.create_task(panel.show(TrendView((1,), slow), chosen, None, NOON))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await panel.show(TrendView((1,), quick), chosen, None, NOON)  # type: ignore[arg-type]
+        let_go.set()
+        await late
+        axis = panel._chart.options["xAxis"]
+    assert axis["max"] - axis["min"] == quick.total_seconds() * 1000
