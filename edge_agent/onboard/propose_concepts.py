@@ -135,15 +135,16 @@ class Described(msgspec.Struct, frozen=True):
 def described(point: Point, kinds: Sequence[str]) -> Described:
     """Return what `point` of a device of one of `kinds` (empty: unknown) is about."""
     path, name, remark, listed = _texts(point)
-    name, quantity = _without_unit(_without_tail(name, point.unit), quantity_of(point.unit))
+    unit = "kWh" if point.unit.strip() == "度" and "电" in point.name else point.unit
+    name, quantity = _without_unit(_without_tail(name, unit), quantity_of(unit))
     remark, quantity = _without_unit(remark, quantity)
+    remark = "" if quantity and quantity == quantity_of(remark) else remark  # the unit once more
     parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
         quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := quantity_of(text))), "")
         if quantity:
             parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
-    evidence = _Evidence()
-    opaque = not _says_something(parsed)
+    evidence, opaque = _Evidence(), not _says_something(parsed)
     chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
     code = _CODE_NAME.fullmatch(point.name.strip()) is not None and not _spelled_out(point.name)
     if opaque or ((chinese or code) and _says_something(remarked)):
@@ -156,8 +157,7 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(parsed, 1.0, 1.0, 1.0)
         evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5, role=0.5)
     for distance, segment in enumerate(reversed(path[-3:])):
-        near = 0.6 / (1 + distance)
-        above = parse(segment, "", kinds)
+        near, above = 0.6 / (1 + distance), parse(segment, "", kinds)
         if "actual" in parsed.concepts and "setpoint" not in parsed.concepts:
             above = msgspec.structs.replace(above, concepts=above.concepts - {"setpoint"})
         evidence.add(above, near, near / (12 if chinese else 4), near / 4)
@@ -209,6 +209,9 @@ def _settle_by_unit(evidence: _Evidence, quantity: str, kinds: Sequence[str]) ->
         # "Total production" in kWh: what is produced is energy.
         evidence.forget("count")
         evidence.rename("part", "generation")
+    for end, way in (("input", "import_"), ("output", "export_")) if "energy_meter" in kinds else ():
+        if quantity in {"energy", "reactive_energy"} and end in evidence.support:
+            evidence.rename(end, way)
 
 
 def _settle_direction(evidence: _Evidence, quantity: str) -> None:
@@ -261,7 +264,7 @@ _EITHER = re.compile(
     r"(?i)(?<![a-z])(on|start|run|enable|open|fwd|forward|cw|auto|hand|man|manual|local|remote|ein|heating)\s*/\s*"
     r"(off|stop|disable|close|rev|reverse|ccw|man|manual|auto|remote|local|network|aus|cooling)(?![a-z])"
 )
-_CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$")
+_CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$|^((?:[^/]{1,20} / ){2,}[^/]{1,20})$")
 """A list of what a state may be, "auto/manual/off"."""
 
 _CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|(?=.*\d)[A-Z0-9_$@.\-]{9,14}|[A-Za-z]{1,4}|[A-Za-z]{1,3}\d{3,}")
@@ -283,7 +286,7 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
     text = plain_letters(point.description)
     listed, start = states(text)
     if not listed and (choices := _CHOICES.search(text)):
-        listed, start = choices[1].count("/") + 1, choices.start(1)
+        listed, start = choices[0].count("/") + 1, choices.start()
     name, path = _EITHER.sub(r"\1 \2", point.name.strip()), []
     remark = _first_sentence(text[:start])
     address = _PATH_ADDRESS.fullmatch(point.address.strip())

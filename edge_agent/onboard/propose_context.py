@@ -112,7 +112,7 @@ def describe(found: PointList) -> Device:
     lexicon = load_lexicon()
     said = (found.kind.replace("_", " "), f"{found.vendor} {found.model}")
     kinds = next((kinds[:1] for text in said if (kinds := lexicon.devices_in(text))), [])
-    tagless = spell_initials(_without_tag(found.points), " ".join((found.kind, *said)), quantity_of)
+    tagless = spell_initials(_without_number(_without_tag(found.points)), " ".join((found.kind, *said)), quantity_of)
     listed = _without_shared(_without_front(tagless))
     points = [described(point, kinds) for point in listed]
     if not kinds and (guessed := _guess(points)):
@@ -144,6 +144,7 @@ _TAG = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,4})_(?=\w*\w[^./]*$)")
 _NUMBERED = re.compile(
     r"\d\s*[#号]|#\s*\d|(?i:(?:pump|compressor|motor|conveyor)[ _]?\d)|(?:泵|机)\d|[\ue000-\uefff]\s*\d"
 )
+_NUMBER_IN_FRONT = re.compile(r"^\s*(?![Ll]\d)[A-Za-z]{1,2}\d{2,4}(?:[.\-]\d+)?[\s:：]+(?=\S*\w{2})")
 _FRONT = re.compile(r"[A-Za-z]+\d*_(?=[A-Za-z])")
 _CLAUSE = re.compile(r"[^,，;；。]+[,，;；。]?")
 _SERIES = re.compile(r"[\s_.#\-]*(?:\[(\d)\]|(?<![\d.])(\d)|(?<![A-Za-z])([A-CR-Ta-cr-t]))$")
@@ -158,6 +159,15 @@ def _without_tag(points: Sequence[Point]) -> Sequence[Point]:
         return "" if found[1] in common else found[0]
 
     return [msgspec.structs.replace(point, name=_TAG.sub(cut, point.name)) for point in points] if common else points
+
+
+def _without_number(points: Sequence[Point]) -> Sequence[Point]:
+    """Return the points without the parameter number that most of their names begin with, "M06 Output frequency"."""
+    rests = [_NUMBER_IN_FRONT.sub("", point.name) for point in points]
+    numbered = sum(rest != point.name for rest, point in zip(rests, points, strict=True))
+    if numbered <= FRONT_POINTS or numbered < FRONT_SHARE * len(points):
+        return points
+    return [msgspec.structs.replace(point, name=rest) for rest, point in zip(rests, points, strict=True)]
 
 
 def _without_front(points: Sequence[Point]) -> Sequence[Point]:

@@ -12,10 +12,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 from typing import Any
 from unicodedata import normalize
 
-from edge_agent.onboard.propose_words import Vocabulary
+from edge_agent.onboard.propose_words import Vocabulary, split
 from protocols.dictionary.units import load_units
 
 CLASSES = ("quantity", "subject", "qualifier", "role", "machine", "filler")
@@ -48,7 +49,10 @@ class Lexicon:
             self._meaning[atoms(spelling)] = tuple(concepts.split())
         self._parts = {"".join(key): key for key in self._meaning if all(atom.isascii() for atom in key)}
         known = {word: self._meaning[key] for word, key in self._parts.items() if word.isalpha() and len(word) > 2}
-        self._vocabulary = Vocabulary(known, [word for word in known if len(self._parts[word]) == 1])
+        single = [word for word in known if len(self._parts[word]) == 1]
+        nouns = [word for word in single if {self.class_of[c] for c in known[word]} <= {"quantity", "subject"}]
+        self._vocabulary = Vocabulary(known, single, nouns)
+        self._read_aloud = self._in_pinyin()
         self.jargon: Mapping[str, Mapping[str, str]] = tables["jargon"]
         self.initials: Mapping[str, str] = tables["initials"]
         self.names = {concept: _names(words) for table in spelled.values() for concept, words in table.items()}
@@ -56,6 +60,17 @@ class Lexicon:
             _folded(word): code for code, words in tables["unit"].items() for word in words.split(",")
         }
         self.devices = {atoms(word): kind for kind, words in tables["device"].items() for word in words.split(",")}
+
+    def _in_pinyin(self) -> frozenset[str]:
+        """Add the Chinese spellings as pinyin, "shui wei" for "水位"; return them glued, as a word may have them."""
+        glued = set()
+        for key, concepts in list(self._meaning.items()):
+            if len(key) > 1 and all(atom in _readings() for atom in key):
+                for syllables in product(*(_readings()[atom] for atom in key)):
+                    self._meaning.setdefault(syllables, concepts)
+                    self._parts.setdefault("".join(syllables), syllables)
+                    glued.add("".join(syllables))
+        return frozenset(glued)
 
     def mark(self, *concepts: str) -> str:
         """Return text that `parse` reads as `concepts`."""
@@ -104,12 +119,24 @@ class Lexicon:
     def _unspelled(self, atom: str) -> Iterator[tuple[str, tuple[str, ...] | None]]:
         if atom.isdigit() or (len(atom) == 1 and (atom.isascii() or atom in NUMERALS)):
             return
-        pieces = self._vocabulary.repair(atom) if atom.isascii() else ()
+        pieces = (split(atom, self._read_aloud) or self._vocabulary.repair(atom)) if atom.isascii() else ()
         if not pieces:
-            yield atom, None
-            return
+            head = self._vocabulary.head(atom) if atom.isascii() else ""
+            yield atom.removesuffix(head), None
+            pieces = (head,) if head else ()
         for piece in pieces:
             yield piece, self._meaning[self._parts[piece]]
+
+
+@lru_cache(maxsize=1)
+def _readings() -> Mapping[str, tuple[str, ...]]:
+    """Return how each Chinese character of the spellings is read in pinyin."""
+    text = files("edge_agent.onboard").joinpath("propose_pinyin.toml").read_text(encoding="utf-8")
+    found: dict[str, tuple[str, ...]] = {}
+    for syllable, characters in tomllib.loads(text).items():
+        for character in characters:
+            found[character] = (*found.get(character, ()), syllable)
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ import msgspec
 from edge_agent.onboard.propose_concepts import Described
 from edge_agent.onboard.propose_context import Device
 from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
-from protocols.dictionary.entries import Entry
+from protocols.dictionary.entries import Entry, load_dictionary
 from protocols.dictionary.units import load_units
 
 PARTS = {"chiller": frozenset({"compressor", "pump"}), "injection_moulding": frozenset({"pump", "furnace"})}
@@ -47,6 +47,7 @@ ANY_UNIT = frozenset(
         "inspection_score",
         "spindle_load",
         "motor_thermal_load",
+        "clamp_force",
     }
 )
 """Entries whose points come in units of several quantities (a stroke as volume, a life in uses, a level in percent)."""
@@ -54,8 +55,15 @@ ANY_UNIT = frozenset(
 RATES = frozenset({"specific_energy", "energy_per_part", "thermal_power"})
 """Entries whose points come in compound units that the table of units has not (kWh/kg, GJ/h)."""
 
+ANY_OF_ALL = frozenset({"alarm_active", "fault_active"})
+"""Entries that say whether there is any, which one of many numbered ones does not."""
+
 ONLY_PERCENT = frozenset({"motor_torque_percent", "spindle_load", "motor_thermal_load"})
 """Of these, those that may lack a unit but never have a physical one."""
+
+
+NO_READING = frozenset({"maximum", "minimum"})
+"""What is said beside a measured quantity is no reading of it, unless its entry asks for that."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -99,6 +107,8 @@ def _reading(code: str, line: str) -> Reading:
                 forbidden.add(token[1:])
             case _:
                 required.append(frozenset(token.split("/")))
+    if load_dictionary()[code].aggregation == "avg":
+        forbidden |= NO_READING - optional - {concept for group in required for concept in group}
     return Reading(
         code=code,
         required=tuple(required),
@@ -134,6 +144,8 @@ def _alone(point: Described) -> bool:
 def may_be(entry: Entry, point: Described) -> bool:
     """Return whether unit and data type allow the entry."""
     boolean, text = "#bool" in point.flags, "#text" in point.flags
+    if "#numbered" in point.flags and entry.code in ANY_OF_ALL:
+        return False
     measured = entry.data_type == "REAL_MEASURE"
     if boolean and (measured or entry.data_type == "STRING" or entry.quantity_kind in {"count", "code"}):
         return False

@@ -90,8 +90,11 @@ _DISTORTION = re.compile(r"(?i)(?<![a-z])([uvi]?)thd[\s_-]?([uvi]?)(?=(?:l?[123]
 """Total harmonic distortion glued to the sign of what is distorted, "THDUa" or "UTHD"."""
 
 ENERGIES = frozenset({"energy", "reactive_energy", "apparent_energy"})
-_SIGNED = re.compile(r"(?i)((?<![a-z])(?:k?wh|mwh|k?varh|e[pq]|w[pq]|energy|[ar]) ?)\(?([+-])\)?(?=\s|$)")
+_SIGNED = re.compile(r"(?i)((?<![a-z])(?:k?wh|mwh|k?varh|e[apqr]|w[pq]|energy|[ar]) ?)\(?([+-])\)?(?=\s|$)")
 """A direction of energy as its sign, "EP-" or "kWh+"."""
+
+_TARIFF = re.compile(r"(?<![A-Za-z])T ?[1-9](?![A-Za-z0-9])")
+"""A tariff of a meter, "T1 Total Active Energy"."""
 
 _DISTORTED = re.compile(r"(?i)(?<![a-z])([UVI])_?(?:l?[1-3]{1,2}|[abc]{1,2}n?|an|avg|ln|ll)(?![a-z0-9])")
 """The formula sign of what is distorted, "THD_V1"."""
@@ -152,6 +155,8 @@ def marked(text: str, lexicon: Lexicon, unit_quantity: str, electrical: bool) ->
     text = _DISTORTION.sub(lambda found: f" THD {found[1] or found[2]}", text)
     if unit_quantity in ENERGIES:
         text = _SIGNED.sub(lambda found: found[1] + lexicon.mark("import_" if found[2] == "+" else "export_"), text)
+        if electrical:
+            text = _TARIFF.sub(lexicon.mark("tariff"), text)
     if not electrical and unit_quantity not in ELECTRIC:
         text = _GLUED_L.sub("l", text)
     text = _SMALL_PHASE.sub("L", text)

@@ -73,6 +73,9 @@ _ITALIAN_OF = re.compile(r"(?<=[a-z]{3}) di (?=[a-z]{4})(?!stat|input|chan|word|
 _JOINT = re.compile(r"(?<![A-Za-z])[JAj][1-7](?!\d)")
 _SIGN_IN_BRACKETS = re.compile(r"\(([+-])\)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
+_CHOICES = re.compile(r"[^/]{2,}(?:/[^/]{2,}){2,}")
+"""What a state may be, "(manual/automatic/off)"."""
+
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
     re.IGNORECASE,
@@ -112,12 +115,16 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     clean = _TYPE_IN_FRONT.sub("", _CODE_IN_BRACKETS.sub(" ", clean).replace("_", " "))
     clean = _PREPOSITION.sub(" ", _ITALIAN_OF.sub(" ", _CAMEL.sub(" ", clean)))
     clean = _SIGN_IN_BRACKETS.sub(r"\1", clean)
-    brackets = tuple(found.strip("()[]{}【】<> ") for found in _BRACKET.findall(clean))
+    brackets = tuple(found.strip("()[]{}（）【】<> ") for found in _BRACKET.findall(clean))
+    choices = max((part.count("/") + 1 for part in brackets if _CHOICES.fullmatch(part)), default=0)
+    brackets = tuple(part for part in brackets if not _CHOICES.fullmatch(part))
     outside = _BRACKET.sub(" ", clean)
     if not outside.strip():
         outside, brackets = " ".join(brackets), ()
     listed, start = states(outside)
-    listed = max([listed, *(len(_STATES.findall(part)) + len(_CODED_STATE.findall(part)) for part in brackets)])
+    listed = max(
+        [listed, choices, *(len(_STATES.findall(part)) + len(_CODED_STATE.findall(part)) for part in brackets)]
+    )
     outside = outside[:start]
     measured, outside = instrument(outside)
     if "robot" in kinds:

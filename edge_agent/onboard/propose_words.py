@@ -9,6 +9,9 @@ SHORTEST_PREFIX = 4
 SHORTEST_SKELETON = 3
 """Letters that a word cut short ("accum") and a word without its vowels ("rdy") have at least."""
 
+SHORTEST_FRONT, SHORTEST_HEAD = 3, 5
+"""Letters that the parts of a German compound have at least, of which only the second is known."""
+
 VOWELS = frozenset("aeiou")
 SOUND_ALIKE = (VOWELS | {"y"}, frozenset("ckq"), frozenset("sz"), frozenset("fv"))
 
@@ -16,11 +19,13 @@ SOUND_ALIKE = (VOWELS | {"y"}, frozenset("ckq"), frozenset("sz"), frozenset("fv"
 class Vocabulary:
     """Known words with what they mean; `repair` leads unknown words back to them.
 
-    `single` are those of the words that people write as one: only these are shortened.
+    `single` are those of the words that people write as one: only these are shortened. `nouns` are those of them that
+    may be the head of a compound.
     """
 
-    def __init__(self, meaning: Mapping[str, tuple[str, ...]], single: Iterable[str]) -> None:
+    def __init__(self, meaning: Mapping[str, tuple[str, ...]], single: Iterable[str], nouns: Iterable[str]) -> None:
         self._words = frozenset(meaning)
+        self._nouns = frozenset(nouns)
         meaning = {word: meaning[word] for word in single}
         self._prefixes = _unambiguous(
             (word[:length], word, meaning[word])
@@ -41,11 +46,16 @@ class Vocabulary:
             self._repaired[word] = (
                 self._singular(word)
                 or self._abbreviated(word)
-                or _split(word, self._words)
+                or split(word, self._words)
                 or self._cut_short(word)
                 or _nearest(word, self._words)
             )
         return self._repaired[word]
+
+    def head(self, word: str) -> str:
+        """Return the known word that a German compound ends with, "pumpe" of "heizkreispumpe"; "" where there is none."""
+        ends = (word[at:] for at in range(SHORTEST_FRONT, len(word) - SHORTEST_HEAD + 1))
+        return next((end for end in ends if end in self._nouns), "")
 
     def _singular(self, word: str) -> tuple[str, ...]:
         stems = [word.removesuffix(ending) for ending in ("s", "es") if word.endswith(ending)]
@@ -81,7 +91,7 @@ def _skeleton(word: str) -> str:
     return "".join(letters)
 
 
-def _split(word: str, known: frozenset[str]) -> tuple[str, ...]:
+def split(word: str, known: frozenset[str]) -> tuple[str, ...]:
     """Return known words of which `word` is made without a gap, as few as possible; () where there are none."""
     best: list[tuple[str, ...] | None] = [()] + [None] * len(word)
     for end in range(3, len(word) + 1):

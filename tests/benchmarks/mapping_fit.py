@@ -38,7 +38,7 @@ MASKED_WEIGHT, NAME_WEIGHT = 0.5, 0.5
 FEWEST_VENDORS = 2
 """A signal of a single vendor is worth nothing to others."""
 
-SMALLEST = 0.04
+SMALLEST = 0.06
 """Weights nearer to nothing than that are left out of the file."""
 
 STEPS = 60

@@ -1,8 +1,8 @@
 """Labelled point lists: what each point of a device is, for measuring and fitting `propose`.
 
 Facts in few words (name, unit, type, access), each list with its source in `lists/<set>_sources.csv`:
-`development`, `recalled`, `sealed` and `unseen` (both opened after they had judged) are what the lexicon was enlarged with and
-what is fitted on; `fresh` judges.
+`development`, `recalled`, `wide`, and `sealed`, `unseen` and `fresh` (opened after they had judged) are what the lexicon was
+enlarged with and what is fitted on; `later` judges.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEVICE_MAPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "device-
 LISTS = Path(__file__).parent / "lists"
 
 
-OPEN = ("development", "recalled", "sealed", "unseen")
+OPEN = ("development", "recalled", "sealed", "unseen", "fresh", "wide")
 """The sets of lists that the mapper was tuned on, beside the device maps."""
 
 
