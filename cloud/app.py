@@ -20,7 +20,7 @@ from cloud.assessment.service import Assessments
 from cloud.assessment.service import Doors as Evident
 from cloud.billing import routes as billing
 from cloud.billing.service import Billing
-from cloud.billing.tasks import keep_expiring
+from cloud.billing.tasks import keep_expiring, keep_hours_expiring
 from cloud.compute import routes as compute
 from cloud.compute.service import Compute
 from cloud.compute.tasks import keep_running
@@ -180,6 +180,7 @@ def create_app(
                 keep_rolling_out(db, state.registry),
                 keep_checked(db, state.suppliers),
                 keep_expiring(db, state.billing),
+                keep_hours_expiring(db, state.billing),
                 keep_running(db, state.compute),
                 *([keep_enforced(state.telemetry.retention)] if cold_store else []),
             )

@@ -1,4 +1,4 @@
-"""`sunmao-cloud compute`: plan a task, verify a receipt, name the operator, verify the ledger; see also `worker_cli`."""
+"""`sunmao-cloud compute`: plan a task, verify a receipt, name the operator, verify the ledger; see also `worker_cli` and `rental_cli`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud import worker_cli
+from cloud import rental_cli, worker_cli
 from cloud.console import DATA, Data, Dsn, Json, Lang, answer, content_of, explained, installed
 from protocols.text import Language, Text, choose_language
 
@@ -38,6 +38,7 @@ _WIDTH = 110
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     worker_cli.register(compute_app)
+    rental_cli.register(compute_app)
     app.add_typer(compute_app, name="compute")
 
 

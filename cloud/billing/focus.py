@@ -2,6 +2,7 @@
 
 Ours begin with x_: FOCUS has no energy and no carbon. ContractedCost is PricingQuantity x ContractedUnitPrice rounded to
 micro-yuan, as every amount here; quantities are hours with twelve decimals. BilledCost of an invoice adds up to it exactly.
+Prepaid hours are a commitment discount: their purchase is billed and has no effective cost, what they pay later the other way round.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ MANDATORY = (
 MORE = (
     "BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId",
     "ListUnitPrice", "PricingCategory", "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType",
-    "ServiceSubcategory", "SkuId", "SkuPriceId",
+    "ServiceSubcategory", "SkuId", "SkuPriceId", "CommitmentDiscountCategory", "CommitmentDiscountId",
+    "CommitmentDiscountStatus", "CommitmentDiscountType",
 )  # fmt: skip
 OWN = (
     "x_ChargeId", "x_CorrectsChargeId", "x_Attempt", "x_ChipRequested", "x_ChipUsed", "x_ComputeCode", "x_EnergyKwh",
@@ -82,7 +84,7 @@ def _line(row: Row, account: Account, month: str, period: tuple[datetime, dateti
         "ChargePeriodStart": _at(row["start_at"]),
         "ChargePeriodEnd": _at(row["end_at"]),
         "ContractedCost": yuan(row["cost"]),
-        "EffectiveCost": yuan(row["billed"]),
+        "EffectiveCost": "0" if row["category"] == "Purchase" else yuan(row["billed"]),
         "InvoiceIssuerName": ISSUER,
         "InvoiceId": f"{month}-{account.id}",
         "ListCost": yuan(row["list_cost"]),
@@ -91,15 +93,17 @@ def _line(row: Row, account: Account, month: str, period: tuple[datetime, dateti
         "ServiceCategory": "AI and Machine Learning",
         "ServiceName": "Rented computing",
         "ServiceSubcategory": "Other (AI and Machine Learning)",
-        "ResourceId": str(row["job_id"]),
+        "ResourceId": str(row["job_id"] or row["lot_id"]),
         "ResourceName": facts.get("job", ""),
-        "ResourceType": "Job",
+        "ResourceType": "Job" if row["job_id"] else "Prepaid hours",
         "x_ChargeId": str(row["id"]),
         "x_CorrectsChargeId": str(row["corrects"] or ""),
         "x_Attempt": row["attempt"],
         "x_VoucherProgramme": facts.get("programme", ""),
     }
-    if usage:
+    if row["lot_id"]:
+        line |= _of_hours(row)
+    elif usage:
         line |= {
             "PricingCategory": "Standard",
             "PricingQuantity": hours(row["quantity_ms"]),
@@ -127,6 +131,36 @@ def _line(row: Row, account: Account, month: str, period: tuple[datetime, dateti
             line["x_QueueSeconds"] = facts.get("queue_s", "")
     if "lost_s" in facts:
         line["x_LostSeconds"] = facts["lost_s"]
+    return line
+
+
+def _of_hours(row: Row) -> dict[str, str]:
+    """Return the columns of a row about prepaid hours: bought, used by a job, or gone unused."""
+    usage, facts = row["category"] == "Usage", row["facts"]
+    line = {
+        "CommitmentDiscountId": str(row["lot_id"]),
+        "CommitmentDiscountCategory": "Usage",
+        "CommitmentDiscountType": "Prepaid hours",
+    }
+    if row["category"] == "Credit":
+        return line
+    taken = facts.get("lot_hours", 0)
+    unit = "Core-Hours" if facts.get("lot_chip") == "cpu" else "Card-Hours"
+    quantity, unit = (hours(taken), unit) if taken else ("1", "Units")
+    price = format((Decimal(row["cost"]) / YUAN / Decimal(quantity)).quantize(_QUANTUM), "f")
+    line |= {
+        "PricingCategory": "Committed",
+        "PricingQuantity": quantity,
+        "PricingUnit": unit,
+        "ListUnitPrice": price,
+        "ContractedUnitPrice": price,
+        "SkuId": facts.get("lot_chip", ""),
+    }
+    if not usage:
+        return line | {"ChargeFrequency": "One-Time"}
+    line |= {"EffectiveCost": yuan(row["cost"]), "CommitmentDiscountStatus": "Used" if row["job_id"] else "Unused"}
+    if not row["correction"]:
+        line |= {"ConsumedQuantity": quantity, "ConsumedUnit": unit}
     return line
 
 

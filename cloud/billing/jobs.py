@@ -1,5 +1,6 @@
 """Who pays a job: what is reserved before it runs, what is posted for the time that is verified, what a voucher takes over.
 
+    hours  prepaid ones pay the first of the time, as far as they reach; see `prepaid`. All below is of the rest
     held   cap of the job, reserved from the voucher (deduct_now: share x cap, as far as it reaches) and from cash
     rows   one per price and piece of verified time: clearing -> provider, by a transfer of the row's own id
     voucher  share x cost, at most what is left of it and of the cap of a contract (a job is one); at once, or - where the
@@ -13,11 +14,12 @@ Everything happens in the caller's transaction, by ids that follow from the job:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from cloud.billing import store
+from cloud.billing import prepaid, store
+from cloud.billing.hours import Part
 from cloud.billing.money import YUAN, Price, Slice, cost_of, slices, split
 from cloud.billing.store import Transfer
 from cloud.billing.vouchers import Programme, programmes
@@ -31,7 +33,10 @@ _MILLION = 1_000_000
 
 
 class Held(NamedTuple):
-    """What is reserved for a job, micro-yuan, by the hold number `round`. `share`: what the voucher pays of a fee, in millionths."""
+    """What is reserved for a job, micro-yuan, by the hold number `round`.
+
+    `share`: what the voucher pays of a fee, in millionths. `bank`: parts of lots of prepaid hours; an hour takes `units` of them.
+    """
 
     job_id: UUID
     customer_id: UUID
@@ -41,11 +46,26 @@ class Held(NamedTuple):
     programme: str = ""
     share: int = 0
     round: int = 0
+    bank: tuple[Part, ...] = ()
+    units: int = 1
 
     @property
     def total(self) -> int:
-        """What may be spent at most."""
+        """What of money may be spent at most."""
         return self.cash + self.voucher
+
+    @property
+    def prepaid_ms(self) -> int:
+        """The time that prepaid hours pay."""
+        return sum(part.hours for part in self.bank) // self.units
+
+    def used_up(self, start: datetime, ms: int, prices: Sequence[Price]) -> bool:
+        """Return whether `ms` of time from `start` on take all that is reserved; never where it costs nothing."""
+        over = ms - self.prepaid_ms
+        if over <= 0 or not (self.total or self.bank):
+            return False
+        rest = start + timedelta(milliseconds=self.prepaid_ms)
+        return sum(piece.cost for piece in slices(rest, over, prices)) >= self.total
 
     def hold(self, account: str) -> UUID:
         """Return the id of the running hold on "cash" or "voucher"."""
@@ -65,11 +85,12 @@ class Work(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What was posted, and what is still held."""
+    """What was posted - `prepaid` of the cost by hours -, and what is still held."""
 
     cost: int
     subsidy: int
     held: Held
+    prepaid: int = 0
 
 
 async def reserve(connection: AsyncConnection, held: Held) -> None:
@@ -89,7 +110,7 @@ async def reserve(connection: AsyncConnection, held: Held) -> None:
     free = await store.free(connection, await store.account(connection, held.customer_id, "cash"))
     if free < held.cash:
         raise Invalid(_too_little(held.cash, free))
-    await _moved(connection, wanted)
+    await _moved(connection, [*wanted, *await prepaid.held(connection, held)])
 
 
 async def release(connection: AsyncConnection, held: Held) -> None:
@@ -99,7 +120,7 @@ async def release(connection: AsyncConnection, held: Held) -> None:
         for kind, amount in (("cash", held.cash), ("voucher", held.voucher))
         if amount
     ]
-    await _moved(connection, wanted)
+    await _moved(connection, [*wanted, *prepaid.ended(held)])
 
 
 async def settle(connection: AsyncConnection, held: Held, work: Work, *, more: bool) -> Settled:
@@ -107,28 +128,36 @@ async def settle(connection: AsyncConnection, held: Held, work: Work, *, more: b
 
     The time is cut where what is reserved ends: nobody is ever billed for more.
     """
-    pieces = _within(list(slices(work.start, work.ms, work.prices)), held.total)
+    by_hours = prepaid.used(held, work)
+    rest = work.start + timedelta(milliseconds=by_hours.ms)
+    pieces = _within(list(slices(rest, work.ms - by_hours.ms, work.prices)), held.total)
     cost = sum(piece.cost for piece in pieces)
     subsidy = min(cost * held.share // _MILLION, held.voucher) if held.voucher else 0
     payable = await store.account(connection, work.provider_id, "payable")
     clearing = await store.account(connection, None, "clearing")
     ref = str(held.job_id)
-    wanted: list[Transfer] = []
+    wanted = by_hours.transfers
     used = {"cash": cost - subsidy, "voucher": subsidy}
     for kind, reserved in (("cash", held.cash), ("voucher", held.voucher)):
         if reserved:
             hold, amount = held.hold(kind), used[kind]
             done = "post" if amount else "void"
             wanted.append(Transfer(uuid5(hold, done), done, amount, f"job.{done}", hold=hold, ref=ref))
-    left = held._replace(cash=held.cash - used["cash"], voucher=held.voucher - used["voucher"], round=held.round + 1)
+    left = held._replace(
+        cash=held.cash - used["cash"],
+        voucher=held.voucher - used["voucher"],
+        round=held.round + 1,
+        bank=by_hours.left,
+    )
     if more:
+        wanted += await prepaid.held(connection, left)
         for kind, reserved in (("cash", left.cash), ("voucher", left.voucher)):
             if reserved:
                 of = str(held.voucher_id) if kind == "voucher" else ""
                 source = await store.account(connection, held.customer_id, kind, of)
                 wanted.append(Transfer(left.hold(kind), "hold", reserved, "job.reserve", source, clearing, ref=ref))
     else:
-        left = left._replace(cash=0, voucher=0)
+        left = left._replace(cash=0, voucher=0, bank=())
     rows = [_usage(held, work, place, piece) for place, piece in enumerate(pieces)]
     wanted += [
         Transfer(row["id"], "single", row["billed"], "job.charge", clearing, payable, ref=ref)
@@ -137,21 +166,28 @@ async def settle(connection: AsyncConnection, held: Held, work: Work, *, more: b
     ]
     if subsidy:
         rows.append(_credit(held, rows[0], rows[-1], subsidy) | {"id": uuid5(held.hold("voucher"), "post")})
-    if fee := cost * await store.fee_ppm(connection) // _MILLION:
+    by_bank = sum(row["cost"] for row in by_hours.rows)
+    wanted += [
+        Transfer(row["id"], "single", row["cost"], "job.charge", clearing, payable, ref=ref)
+        for row in by_hours.rows
+        if row["cost"]
+    ]
+    if fee := (cost + by_bank) * await store.fee_ppm(connection) // _MILLION:
         market = await store.account(connection, None, "fee")
         wanted.append(
             Transfer(uuid5(held.job_id, f"fee:{work.attempt}"), "single", fee, "job.fee", payable, market, ref=ref)
         )
     await _moved(connection, wanted)
-    await store.insert_charges(connection, rows)
-    return Settled(cost, subsidy, left)
+    await store.insert_charges(connection, [*by_hours.rows, *rows])
+    return Settled(cost + by_bank, subsidy, left, by_bank)
 
 
 async def reimburse(connection: AsyncConnection, held: Held) -> int:
     """Pay the voucher's part of an ended job back, micro-yuan: for programmes that pay on proof."""
     if held.voucher_id is None or programmes()[held.programme].flow != "reimburse":
         return 0
-    rows = [row for row in await store.select_charges(connection, job=held.job_id) if row["category"] == "Usage"]
+    rows = await store.select_charges(connection, job=held.job_id)
+    rows = [row for row in rows if row["category"] == "Usage" and row["lot_id"] is None]
     source = await store.account(connection, held.customer_id, "voucher", str(held.voucher_id))
     cap = _contract_cap(programmes()[held.programme])
     part = min(sum(row["cost"] for row in rows) * held.share // _MILLION, cap, await store.free(connection, source))
@@ -192,7 +228,7 @@ async def compensate(connection: AsyncConnection, held: Held, work: Work) -> int
 
 
 async def refund(connection: AsyncConnection, job_id: UUID, share: float, reason: str, number: int) -> int:
-    """Give `share` of what a job cost back, as the provider: rows that correct rows, the voucher's part to the voucher.
+    """Give `share` of what a job cost back, as the provider: rows that correct rows, the voucher's and the lots' parts to them.
 
     Returns micro-yuan of cost that were taken back. Raises Invalid where there is nothing left to give back, Conflict where
     the provider has been paid out already.
@@ -208,19 +244,29 @@ async def refund(connection: AsyncConnection, job_id: UUID, share: float, reason
     customer = usage[0]["customer_id"]
     cash = await store.account(connection, customer, "cash")
     payable = await store.account(connection, usage[0]["provider_id"], "payable")
-    wanted, made = [], []
+    wanted, made, of_money = [], [], 0
     if fee := back * await store.fee_ppm(connection) // _MILLION:
         market = await store.account(connection, None, "fee")
         wanted.append(
             Transfer(uuid5(job_id, f"fee-back:{number}"), "single", fee, "refund.fee", market, payable, ref=str(job_id))
         )
     for row, part in zip(usage, split(back, [row["cost"] for row in usage]), strict=True):
-        if part:
-            correcting = uuid5(row["id"], f"refund:{number}")
+        if not part:
+            continue
+        correcting, correction = uuid5(row["id"], f"refund:{number}"), {}
+        if row["lot_id"] is None:
             wanted.append(Transfer(correcting, "single", part, "refund", payable, cash, ref=str(job_id)))
-            made.append(_correction(row, correcting, -part, reason))
+            of_money += part
+        else:
+            transfers, hours = await prepaid.given_back(connection, row, part, payable, correcting)
+            wanted += transfers
+            correction = {"billed": 0, "facts": row["facts"] | {"reason": reason, "lot_hours": -hours}}
+        made.append(_correction(row, correcting, -part, reason) | correction)
     subsidised = -sum(row["billed"] for row in credit)
-    for row, part in zip(credit, split(back * subsidised // spent, [-each["billed"] for each in credit]), strict=True):
+    by_money = sum(row["cost"] for row in usage if row["lot_id"] is None)
+    for row, part in zip(
+        credit, split(of_money * subsidised // max(by_money, 1), [-each["billed"] for each in credit]), strict=True
+    ):
         if part:
             correcting = uuid5(row["id"], f"refund:{number}")
             voucher = await store.account(connection, customer, "voucher", str(row["voucher_id"]))

@@ -9,6 +9,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.billing.schemas import (
     Application,
+    Bank,
+    BankConversion,
+    BankDeposit,
+    BankLot,
+    BankRate,
+    BankRateSet,
     Bill,
     Booked,
     Budget,
@@ -79,6 +85,30 @@ async def export_bill(principal: Admin, billing: BillingDoor, month: Month, side
 async def refund_job(principal: Admin, billing: BillingDoor, body: Refund) -> list[Charge]:
     """Give back a part of what a job cost, as its provider. Returns all rows of the job, the corrections last."""
     return await billing.refund(principal, body)
+
+
+@router.get("/bank")
+async def get_bank(principal: Admin, billing: BillingDoor) -> Bank:
+    """Prepaid hours: the rates that hold now, and your lots, those that expire first first."""
+    return await billing.bank.bank(principal.scope)
+
+
+@router.put("/bank/rates")
+async def publish_bank_rate(principal: Admin, billing: BillingDoor, body: BankRateSet) -> BankRate:
+    """Publish what hours of a chip cost from now on; the operator's. Lots that are there keep their terms."""
+    return await billing.bank.publish(principal, body)
+
+
+@router.post("/bank/deposits", status_code=201)
+async def deposit_into_bank(principal: Admin, billing: BillingDoor, body: BankDeposit) -> BankLot:
+    """Buy hours of a chip with cash at the rate that holds now."""
+    return await billing.bank.deposit(principal, body)
+
+
+@router.post("/bank/conversions", status_code=201)
+async def convert_hours(principal: Admin, billing: BillingDoor, body: BankConversion) -> list[BankLot]:
+    """Turn hours of one chip into another's by the rates that hold now; their end stays what it was."""
+    return await billing.bank.convert(principal, body)
 
 
 @router.get("/programmes")

@@ -192,9 +192,10 @@ class Charge(BaseModel):
     """A row of a bill. Prices per hour; `billed` is payable, negative for what is given back."""
 
     id: UUID
-    category: Literal["Usage", "Credit", "Adjustment"]
+    category: Literal["Usage", "Credit", "Adjustment", "Purchase"]
     correction: bool
-    job_id: UUID
+    job_id: UUID | None = Field(description="Null for prepaid hours that are bought, converted or over.")
+    lot_id: UUID | None = Field(description="The prepaid hours that have paid it, or that it is about.")
     attempt: int
     description: str
     start_at: datetime
@@ -214,8 +215,69 @@ class Bill(BaseModel):
     side: Literal["customer", "provider"]
     charges: list[Charge]
     cost: float
+    prepaid: float = Field(description="What of the cost prepaid hours have paid; not payable any more.")
     credits: float
     billed: float
+
+
+BankChip = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class BankRateSet(_Closed):
+    """What an hour of a core ("cpu") or of a card of a chip costs when it is bought ahead, and by what terms."""
+
+    chip: BankChip
+    yuan_per_hour: Yuan
+    days: int = Field(365, ge=1, le=1095, description="How long hours bought now can be spent.")
+    fee_percent: float = Field(1.0, ge=0, le=50, description="Of the worth of what is converted from this chip.")
+    back_percent: float = Field(50.0, ge=0, le=100, description="Of the money behind hours that expire: back as cash.")
+
+
+class BankRate(BaseModel):
+    """A rate that holds now."""
+
+    chip: str
+    yuan_per_hour: float
+    days: int
+    fee_percent: float
+    back_percent: float
+    published_at: datetime
+
+
+class BankLot(BaseModel):
+    """Hours bought or converted at one time: what was `bought` for what was `paid`, what jobs hold, and what is free."""
+
+    id: UUID
+    chip: str
+    bought: float
+    paid: float
+    held: float
+    hours: float
+    money: float = Field(description="Behind the hours that are free: what whoever is paid by them gets.")
+    made_at: datetime
+    expires_at: datetime
+
+
+class Bank(BaseModel):
+    """The rates that hold now, and the company's lots, those that expire first first."""
+
+    rates: list[BankRate]
+    lots: list[BankLot]
+
+
+class BankDeposit(_Closed):
+    """Cash that becomes hours of a chip at the rate that holds now."""
+
+    chip: BankChip
+    amount: Yuan
+
+
+class BankConversion(_Closed):
+    """Hours of one chip that become another's."""
+
+    chip: BankChip
+    into: BankChip
+    hours: Annotated[Decimal, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 
 
 class Refund(_Closed):

@@ -4,6 +4,7 @@ wallet = await billing.wallet(scope)                          -> Wallet: cash, v
 page = await billing.movements(scope, before=None)            -> list[Movement], newest first
 bill = await billing.bill(scope, "2026-11", "customer")       -> Bill; as a FOCUS 1.2 table: focus(scope, month, side)
 voucher = await billing.vouchers.apply(principal, body)       -> Voucher; the operator decides it
+lot = await billing.bank.deposit(principal, body)              -> BankLot: hours bought ahead; jobs use them first
 booked = await billing.till.deposit(principal, body)          the operator books money; all of `till` and of deciding is its
 
 What computing costs is posted through `reserve`, `settle`, `release`, `reimburse` and `compensate` in the caller's
@@ -16,6 +17,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cloud.billing import budget, focus, jobs, store
+from cloud.billing.bank_desk import BankDesk, hours_of
+from cloud.billing.hours import HOUR_MS, Lot, Part, taken, units_of
 from cloud.billing.jobs import Held, Settled, Work, voucher_hold
 from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices, this_month
 from cloud.billing.schemas import Balance, Bill, Budget, Charge, Movement, Refund, Wallet
@@ -32,11 +35,14 @@ from protocols.text import Text
 
 __all__ = [
     "CHINA",
+    "HOUR_MS",
     "YUAN",
     "Applicant",
     "Billing",
     "ChipOrigin",
     "Held",
+    "Lot",
+    "Part",
     "Price",
     "Programme",
     "Settled",
@@ -47,7 +53,9 @@ __all__ = [
     "micro",
     "programmes",
     "slices",
+    "taken",
     "this_month",
+    "units_of",
 ]
 
 _PAGE = 100
@@ -64,6 +72,7 @@ class Billing:
     compensate = staticmethod(jobs.compensate)
     voucher_hold = staticmethod(voucher_hold)
     spendable = staticmethod(spendable)
+    hours_of = staticmethod(hours_of)
 
     async def warn_of_budget(self, connection: AsyncConnection) -> None:
         """Tell people, once a month, when most of the budget is spent, in the caller's transaction."""
@@ -79,6 +88,7 @@ class Billing:
         self._notify = notify
         self.vouchers = VoucherDesk(db, notify)
         self.till = Till(db)
+        self.bank = BankDesk(db)
 
     async def wallet(self, scope: TenantScope) -> Wallet:
         """Return the company's accounts; cash is there even before anything was paid in."""
@@ -122,15 +132,17 @@ class Billing:
     async def bill(self, scope: TenantScope, month: str, side: str) -> Bill:
         """Return what was charged in a month, "2026-11", as "customer" or "provider"; raises Invalid for no month."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_charges(connection, made=month_of(month), side=side)
+            rows = await _rows(connection, month, side)
         charges = [_charge(row) for row in rows]
+        by_hours = sum(row["cost"] - row["billed"] for row in rows if row["category"] == "Usage")
         billed = sum(row["billed"] for row in rows)
-        credits = sum(row["billed"] for row in rows if row["category"] != "Usage")
+        credits = sum(row["billed"] for row in rows if row["category"] in ("Credit", "Adjustment"))
         return Bill(
             month=month,
             side="customer" if side == "customer" else "provider",
             charges=charges,
             cost=sum(row["cost"] for row in rows) / YUAN,
+            prepaid=by_hours / YUAN,
             credits=credits / YUAN,
             billed=billed / YUAN,
         )
@@ -140,7 +152,7 @@ class Billing:
         period = month_of(month)
         async with self._db.tenant(scope) as connection:
             company = await store.select_company(connection)
-            rows = await store.select_charges(connection, made=period, side=side)
+            rows = await _rows(connection, month, side)
         return focus.table(rows, focus.Account(str(company["id"]), company["name"]), month, period)
 
     async def refund(self, principal: Principal, body: Refund) -> list[Charge]:
@@ -163,6 +175,14 @@ def month_of(month: str) -> tuple[datetime, datetime]:
     except ValueError as error:
         raise Invalid(Text("Write the month as 2026-11.", "月份请写作 2026-11。")) from error
     return start, (start + timedelta(days=32)).replace(day=1)
+
+
+async def _rows(connection: AsyncConnection, month: str, side: str) -> list[Row]:
+    """Return the rows of a month; to a provider it is the same whether money or prepaid hours have paid."""
+    rows = await store.select_charges(connection, made=month_of(month), side=side)
+    if side == "customer":
+        return rows
+    return [row | {"billed": row["cost"]} if row["category"] == "Usage" else row for row in rows]
 
 
 def _charge(row: Row) -> Charge:

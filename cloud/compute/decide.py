@@ -5,7 +5,7 @@ Of every offer and every full hour it could begin at within the deadline:
     time     T = queue + start + rtt + 8 (in + out) / bandwidth + work / speed + k (detect + start + tau + restore)
              k: failures that 95 % of runs stay below, Poisson with mean rate x run; tau = sqrt(2 C / rate) between checkpoints,
              C what writing one takes (Young, CACM 17(9), 1974), not shorter than a failure takes to be noticed
-    cost     the prices of the hours it runs in x run, data out, fee; minus what a voucher pays of it
+    cost     the prices of the hours it runs in x run, data out, fee; minus what is prepaid, minus what a voucher pays of the rest
     carbon   kW x run x PUE x the grid's factor; by market without the green share
     J        own money + weight of carbon x kg
 
@@ -50,7 +50,8 @@ class Plan(NamedTuple):
 
     Attributes:
         time_s: from now until 95 % of runs are done; `run_s` is what is billed.
-        cost: before a voucher; `subsidy` what the voucher of `programme` pays, `own` what is left.
+        cost: before all; `prepaid` the price of the `prepaid_s` of the run that are paid already, `subsidy` what the voucher of
+            `programme` pays of the rest, `own` what is left.
         carbon_kg: by location; `market_kg` by market.
         objective: what was minimised.
     """
@@ -68,6 +69,8 @@ class Plan(NamedTuple):
     carbon_kg: float
     market_kg: float
     objective: float
+    prepaid: float = 0.0
+    prepaid_s: float = 0.0
 
 
 class Decision(NamedTuple):
@@ -156,11 +159,13 @@ def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[
     energy = of("kw") * run_s / _HOUR
     fee = _paid(offers, now, until_run, run_s)
     cost = fee + (of("egress_yuan_per_gb") * needs.output_bytes / 1e9 + of("fee"))[:, None]
-    subsidy, programme = _subsidy(task, offers, fee)
+    prepaid_s = np.minimum(of("prepaid_s"), run_s)
+    prepaid = fee * (prepaid_s / run_s)[:, None]
+    subsidy, programme = _subsidy(task, offers, fee - prepaid)
     carbon = energy * of("pue") * of("grid_kg_per_kwh")
-    objective = cost - subsidy + task.weights.carbon * carbon[:, None]
+    objective = cost - prepaid - subsidy + task.weights.carbon * carbon[:, None]
     total_s = time_s[:, None] + waits
-    fits = (total_s <= slack_s) & (cost <= limits.budget)
+    fits = (total_s <= slack_s) & (cost - prepaid <= limits.budget)
     # Rounded: who would save a billionth by waiting begins now.
     best = np.where(fits, objective.round(6), np.inf).argmin(axis=1)
 
@@ -168,7 +173,8 @@ def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[
     for place, offer in enumerate(offers):
         at = int(best[place])
         if not fits[place, at]:
-            rejected.append(_too_much(offer.code, float(cost[place].min()), float(time_s[place]), task, slack_s))
+            least = float((cost - prepaid)[place].min())
+            rejected.append(_too_much(offer.code, least, float(time_s[place]), task, slack_s))
             continue
         plans.append(
             Plan(
@@ -180,11 +186,13 @@ def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[
                 cost=float(cost[place, at]),
                 subsidy=float(subsidy[place, at]),
                 programme=programme[place],
-                own=float(cost[place, at] - subsidy[place, at]),
+                own=float(cost[place, at] - prepaid[place, at] - subsidy[place, at]),
                 energy_kwh=float(energy[place]),
                 carbon_kg=float(carbon[place]),
                 market_kg=float(carbon[place] * (1 - offer.green_share)),
                 objective=float(objective[place, at]),
+                prepaid=float(prepaid[place, at]),
+                prepaid_s=float(prepaid_s[place]),
             )
         )
     distance = {offer.code: offer.rtt_ms for offer in offers}

@@ -9,12 +9,14 @@ from uuid import UUID
 
 import msgspec
 
-from cloud.billing.service import YUAN, Billing, Held, Work
+from cloud.billing.service import YUAN, Billing, Held, Settled, Work
 from cloud.compute import receipt, store
 from cloud.compute.metering import platform_key, public_text, signed
 from cloud.compute.offers import ALIVE_S, prices_of
 from cloud.compute.placing import Placing, held_of, stored
 from cloud.compute.schemas import Ending
+from cloud.compute.store import monitoring
+from cloud.compute.watch import Finding, waiting
 from cloud.core.db import AsyncConnection, enter
 from cloud.core.errors import Invalid, Problem
 from cloud.core.principal import TenantScope
@@ -32,6 +34,7 @@ _BROKE_OFTEN = Text(f"it broke {MOST_BREAKS} times", f"已中断 {MOST_BREAKS} �
 _BUDGET = Text("the reserved money was used up", "预留金额已用完")
 _INCOMPLETE = Text("what came back is not what was asked for", "返回的结果不完整")
 _TOO_LATE = Text("no offer was free before the deadline", "截止时间前没有可用的算力")
+_MONEY = ("cost", "subsidy", "prepaid")
 _OUTPUTS = {"fit": ("card.toml", "model.onnx"), "inspect": (RESULTS,)}
 
 
@@ -59,7 +62,7 @@ class Ender:
         billable = attempt["used_ms"]
         work = await self._close(connection, job, attempt, body.outcome, billable)
         settled = await self._billing.settle(connection, held_of(job), work, more=False)
-        job |= {"cost": job["cost"] + settled.cost, "subsidy": job["subsidy"] + settled.subsidy, "result": body.result}
+        job |= _paid(job, settled) | {"result": body.result}
         await self._count(connection, job, attempt, billable, lost_ms=0, broke=False)
         await self.finish(connection, job, settled.held, state, reason)
 
@@ -76,7 +79,7 @@ class Ender:
         if billable:
             settled = await self._billing.settle(connection, held, work, more=True)
             held = settled.held
-            job |= {"cost": job["cost"] + settled.cost, "subsidy": job["subsidy"] + settled.subsidy}
+            job |= _paid(job, settled)
         if lost_ms:
             lost = work._replace(start=attempt["started_at"] + timedelta(milliseconds=billable), ms=lost_ms)
             await self._billing.compensate(connection, held, lost)
@@ -84,7 +87,7 @@ class Ender:
             await store.delete_files(connection, job["id"], ["checkpoint"])
         await self._count(connection, job, attempt, billable, lost_ms, broke=True)
         job |= {"broken_at": [*job["broken_at"], attempt["offer_id"]]}
-        change = {name: job[name] for name in ("cost", "subsidy", "broken_at")} | {"held": stored(held)}
+        change = {name: job[name] for name in (*_MONEY, "broken_at")} | {"held": stored(held)}
         await store.change_job(connection, job["id"], change)
         if job["cancel"]:
             await self._release(connection, job, held, "cancelled", _NOTHING)
@@ -98,6 +101,8 @@ class Ender:
 
     async def waits_too_long(self, connection: AsyncConnection, job: Row) -> None:
         """Look after a job that nobody has fetched: elsewhere, if its offer no longer answers."""
+        if late := waiting(job["not_before"], _planned_s(job), datetime.now(UTC)):
+            await self.found(connection, job, 0, late)
         offers = await store.select_offers(connection, ALIVE_S, identity=job["offer_id"])
         gone = not (offers and offers[0]["alive"])
         if gone and await self._placing.place_again(connection, job, 1.0, held_of(job)) is None:
@@ -106,6 +111,22 @@ class Ender:
             await self._release(connection, job, held_of(job), "failed", _TOO_LATE)
         else:
             await store.change_job(connection, job["id"], {"placed_at": datetime.now(UTC)})
+
+    async def found(self, connection: AsyncConnection, job: Row, attempt: int, finding: Finding) -> None:
+        """Keep what is amiss with a job, and tell its owner the first time."""
+        if not await monitoring.add_finding(connection, job, attempt, finding):
+            return
+        notice = Notice(
+            title_en=f"Rented computing: {job['name']}",
+            title_zh=f"租用算力：{job['name']}",
+            body_en=finding.words.en,
+            body_zh=finding.words.zh,
+            link=f"/compute/jobs/{job['id']}",
+            tone="warn",
+            data={"kind": f"job.{finding.kind}", "job_id": str(job["id"])},
+        )
+        await enter(connection, TenantScope(job["customer_id"]))
+        await self._notify.tell(connection, None, f"job:{job['id']}:{attempt}:{finding.kind}", notice)
 
     async def cancel(self, connection: AsyncConnection, job: Row) -> None:
         """Let a job end: one that waits at once, one that runs as soon as its worker hears of it."""
@@ -127,7 +148,7 @@ class Ender:
         files = await store.select_files(connection, job["id"], ["output"])
         outputs = {each["name"]: each["digest"] for each in files}
         text = receipt.compose(job, attempts, charges, outputs, public_text(self.key))
-        change = {name: job[name] for name in ("state", "ended_at", "cost", "subsidy", "result")} | {
+        change = {name: job[name] for name in ("state", "ended_at", *_MONEY, "result")} | {
             "held": stored(held),
             "reason_en": reason.en,
             "reason_zh": reason.zh,
@@ -140,7 +161,7 @@ class Ender:
 
     async def _release(self, connection: AsyncConnection, job: Row, held: Held, state: str, reason: Text) -> None:
         await self._billing.release(connection, held)
-        await self.finish(connection, job, held._replace(cash=0, voucher=0), state, reason)
+        await self.finish(connection, job, held._replace(cash=0, voucher=0, bank=()), state, reason)
 
     async def _accept(self, connection: AsyncConnection, job: Row, result: dict[str, Any]) -> None:
         """Take what a job that is done has brought; raises Invalid for what is not what was asked for."""
@@ -201,6 +222,19 @@ class Ender:
         await enter(connection, TenantScope(job["customer_id"]))
 
 
+def _paid(job: Row, settled: Settled) -> Row:
+    """Return what a job has come to with what was posted just now."""
+    return {name: job[name] + getattr(settled, name) for name in _MONEY}
+
+
+def _planned_s(job: Row) -> float:
+    """Return for how long a job was to wait after its begin, by the plan it was placed by."""
+    decision = job["decision"][-1]
+    (plan,) = [each for each in decision["plans"] if each["code"] == decision["chosen"]]
+    begins = datetime.fromisoformat(plan["begin"]) - datetime.fromisoformat(decision["at"])
+    return max(0.0, float(plan["time_s"]) - float(plan["run_s"]) - begins.total_seconds())
+
+
 def _verdict(job: Row, body: Ending) -> tuple[str, Text]:
     """Return what becomes of a job whose attempt ended in order, and why."""
     if body.outcome == "done":
@@ -218,7 +252,7 @@ def _told(job: Row, reason: Text) -> Notice:
         "failed": Text("has failed", "失败"),
         "cancelled": Text("was cancelled", "已取消"),
     }[job["state"]]
-    spent = f"{(job['cost'] - job['subsidy']) / YUAN:,.2f}"
+    spent = f"{(job['cost'] - job['subsidy'] - job['prepaid']) / YUAN:,.2f}"
     return Notice(
         title_en=f"Rented computing: {job['name']} {words.en}",
         title_zh=f"租用算力：{job['name']} {words.zh}",

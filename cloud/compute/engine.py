@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +21,10 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 Heard = Callable[[dict[str, Any]], None]
-"""Called with every line the child says but its last word; see `models.task_child`."""
+"""Called with every line the child says but its last word, see `models.task_child`; and with `{"log": line}` for all else it writes."""
 
+_PART = 4096
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,6 +44,9 @@ class Engine(Protocol):
 
     def cpu_ms(self) -> int:
         """Return the computing time used so far by what runs now, in ms."""
+
+    def memory_mb(self) -> int:
+        """Return the memory of what runs now, in MiB; 0 where that is not known."""
 
     @property
     def contained(self) -> bool:
@@ -67,11 +72,11 @@ class LocalProcess:
         """Run the child on `folder`."""
         command = [*self._prefix, sys.executable, "-P", "-m", "models.task_child", str(folder), provider]
         child = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env=child_environment(), limit=1 << 24
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=folder, env=child_environment(), limit=1 << 24
         )
         self._child = child
         try:
-            result, failed = await _listen(child, heard)
+            (result, failed), _ = await asyncio.gather(_listen(child, heard), _overhear(child, heard))
             return Outcome(result, failed, await child.wait())
         finally:
             self._child = None
@@ -88,12 +93,20 @@ class LocalProcess:
         """Return the computing time of the child and of what it has started, in ms."""
         return _cpu_ms(self._child.pid) if self._child else 0
 
+    def memory_mb(self) -> int:
+        """Return the resident memory of the child, in MiB."""
+        return _memory_mb(self._child.pid) if self._child else 0
+
 
 async def _listen(child: Process, heard: Heard) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
     assert child.stdout is not None  # noqa: S101 - it is a pipe
     result, failed = None, None
     async for line in child.stdout:
-        said = msgspec.json.decode(line)
+        try:
+            said = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError:  # a library of the child's prints
+            heard({"log": line.decode(errors="replace")})
+            continue
         if "failed" in said:
             failed = said["failed"]
         elif said.keys() & {"stage", "checkpoint", "chip"}:
@@ -101,6 +114,27 @@ async def _listen(child: Process, heard: Heard) -> tuple[dict[str, Any] | None, 
         else:
             result = said
     return result, failed
+
+
+async def _overhear(child: Process, heard: Heard) -> None:
+    """Hand on what the child writes beside what it says, by lines; one without an end is cut."""
+    assert child.stderr is not None  # noqa: S101 - it is a pipe
+    rest = b""
+    while part := await child.stderr.read(_PART):
+        *lines, rest = (rest + part).split(b"\n")
+        if len(rest) > _PART:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            heard({"log": line.decode(errors="replace")})
+    if rest:
+        heard({"log": rest.decode(errors="replace")})
+
+
+def _memory_mb(pid: int) -> int:
+    """Return the resident memory of a process, in MiB; see proc(5)."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE >> 20
+    return 0
 
 
 def _cpu_ms(pid: int) -> int:

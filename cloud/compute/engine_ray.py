@@ -107,6 +107,10 @@ class RayCluster:
         """Return the computing time used so far on all nodes together, in ms."""
         return sum(self._cpu_ms.values())
 
+    def memory_mb(self) -> int:
+        """Return 0: how much the nodes' children take is not told."""
+        return 0
+
     async def somewhere(
         self, files: dict[str, bytes], shared: object, provider: str, hear: Callable[[_Word], None]
     ) -> _Word:
@@ -235,6 +239,8 @@ class _Inspection:
             self._heard(line | {"done": done, "all": len(self._task.pictures)})
         elif "chip" in line and line["chip"] != self._chip:
             self._chip = line["chip"]
+            self._heard(line)
+        elif "log" in line:
             self._heard(line)
 
     def _write_down(self, file: BinaryIO, *, at_once: bool = False) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from cloud.billing.service import CHINA, Price, by_hour
+from cloud.billing.service import CHINA, Price, by_hour, units_of
 from cloud.compute import store
 from cloud.compute import task as tasks
 from cloud.compute.green import green
@@ -127,9 +128,10 @@ def prices_of(terms: dict[str, Any]) -> tuple[Price, ...]:
     return tuple(Price(each["from_hour"], each["yuan_per_hour"]) for each in terms["prices"])
 
 
-def decided_by(row: Row) -> tasks.Offer:
-    """Return an offer as the decision takes it."""
+def decided_by(row: Row, hours: Mapping[str, int]) -> tasks.Offer:
+    """Return an offer as the decision takes it; `hours`: unit-milliseconds that are prepaid, by chip."""
     terms = row["terms"]
+    prepaid_ms = hours.get(terms["chip"], 0) // units_of(terms["chip"], terms["cores"]) if takes_hours(terms) else 0
     return tasks.Offer(
         code=row["code"],
         provider=row["provider"],
@@ -150,7 +152,13 @@ def decided_by(row: Row) -> tasks.Offer:
         pue=terms["pue"],
         grid_kg_per_kwh=terms["grid_kg_per_kwh"],
         green_share=terms["green_share"],
+        prepaid_s=prepaid_ms / 1000,
     )
+
+
+def takes_hours(terms: Mapping[str, Any]) -> bool:
+    """Return whether prepaid hours pay at an offer of these terms."""
+    return bool(terms.get("takes_hours"))
 
 
 _TURN_S = 600.0

@@ -1,7 +1,7 @@
 """Where a job goes: a quote before anything is spent, the money reserved, the job placed - and placed anew if it breaks.
 
 What a job may cost at most is reserved when it is asked for: twice what the plan says, ten minutes at the least, and never more
-than the budget. It is stopped where that is used up.
+than the budget. It is stopped where that is used up. Prepaid hours go first: the budget is of the money beside them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from cloud.billing.service import YUAN, Billing, Held, programmes
+from cloud.billing.service import HOUR_MS, YUAN, Billing, Held, Lot, Part, programmes, taken, units_of
 from cloud.compute import store
 from cloud.compute.decide import Decision, decide
 from cloud.compute.decide import Plan as Planned
-from cloud.compute.offers import ALIVE_S, decided_by
+from cloud.compute.offers import ALIVE_S, decided_by, takes_hours
+from cloud.compute.quotas import refuse_beyond_quota
 from cloud.compute.schemas import JobRequest, Plan, Quote, Rejection
 from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Task, Weights
 from cloud.core import audit
@@ -35,8 +36,6 @@ from protocols.text import Text
 
 MOST_BYTES = 256 * 1024 * 1024
 """Inputs of one job."""
-MOST_OPEN = 50
-"""Jobs of a company that wait or run."""
 _SHOWN = 20
 _RESERVE, _LEAST_S = 2.0, 600.0
 # Reference seconds, until the company's own jobs tell better: measured with 512 x 512 pictures on the reference machine.
@@ -49,10 +48,6 @@ _TOO_LARGE = Text(
 )
 _NO_VERSION = Text("Say which model inspects: version_id.", "请用 version_id 指定检测所用的模型。")
 _NOT_NOW = Text("This offer will not do now; ask for a new quote.", "该算力目前不可用，请重新询价。")
-_TOO_MANY = Text(
-    f"A company has at most {MOST_OPEN} jobs that wait or run; wait for one.",
-    f"每个企业最多同时有 {MOST_OPEN} 个未完成的作业，请稍候。",
-)
 
 
 class _Wanted(NamedTuple):
@@ -63,6 +58,13 @@ class _Wanted(NamedTuple):
     orders: FitTask | InspectTask
     files: dict[str, bytes]
     subject: dict[str, Any]
+
+
+class _Place(NamedTuple):
+    """An offer a job goes to, and the prepaid hours of its company, by chip."""
+
+    offer: Row
+    hours: dict[str, list[Lot]]
 
 
 class Placing:
@@ -80,7 +82,8 @@ class Placing:
             items = counts.learn + counts.held_good + counts.held_defect
         async with self._db.tenant(principal.scope) as connection:
             task = await self._task(connection, body, items, found.bytes)
-            decision = decide(task, [decided_by(row) for row in await _offers(connection)], datetime.now(UTC))
+            hours = _sums(await self._hours(connection, body))
+            decision = decide(task, [decided_by(row, hours) for row in await _offers(connection)], datetime.now(UTC))
         return Quote(
             work_s=task.needs.work_s,
             plans=[Plan(**_told(plan)) for plan in decision.plans[:_SHOWN]],
@@ -98,14 +101,16 @@ class Placing:
         """
         await self._set(principal.scope, body)
         async with self._db.tenant(principal.scope) as connection:
-            if await store.count_open(connection) >= MOST_OPEN:
-                raise Conflict(_TOO_MANY)
             wanted = await self._wanted(connection, principal, body)
             offers = {row["code"]: row for row in await _offers(connection)}
-            decision = decide(wanted.task, [decided_by(row) for row in offers.values()], datetime.now(UTC))
+            hours = await self._hours(connection, body)
+            given = [decided_by(row, _sums(hours)) for row in offers.values()]
+            decision = decide(wanted.task, given, datetime.now(UTC))
             plan = _chosen(decision, body.offer)
             offer = offers[plan.code]
-            held = await self._held(connection, principal.scope, wanted.task, plan, offer)
+            none = Held(uuid7(), principal.scope.tenant_id, 0)
+            held = await self._held(connection, none, wanted.task, plan, _Place(offer, hours))
+            await refuse_beyond_quota(connection, held.total)
             await self._billing.refuse_beyond_budget(connection, held.total)
             await self._billing.reserve(connection, held)
             files = {name: (hashlib.sha256(content).hexdigest(), content) for name, content in wanted.files.items()}
@@ -126,27 +131,35 @@ class Placing:
                 "held": stored(held),
                 "cap": held.total,
                 "submitted_by": principal.actor,
+                "stop_idle_s": body.stop_idle_s,
             }
             await store.insert_job(connection, row, files)
             await announce(connection, offer["id"])
             after = {"kind": body.kind, "offer": plan.code, "reserved": held.total / YUAN, "subject": wanted.subject}
+            after["hours"] = sum(part.hours for part in held.bank) / HOUR_MS
             await audit.record(connection, principal.actor, "job.submit", str(held.job_id), after=after)
         return held.job_id
 
     async def place_again(self, connection: AsyncConnection, job: Row, share_left: float, held: Held) -> Text | None:
         """Place a job that broke, or that nobody fetched, at another offer; returns why none will do.
 
-        One where it broke is taken again only if there is no other.
+        One where it broke is taken again only if there is no other, and one that the hours that are held do not pay never.
         """
         task = msgspec.convert(job["task"], Task)
         needs = msgspec.structs.replace(task.needs, work_s=max(task.needs.work_s * share_left, 1.0))
         limits = msgspec.structs.replace(task.limits, budget=held.total / YUAN)
         task, now = msgspec.structs.replace(task, needs=needs, limits=limits), datetime.now(UTC)
-        every = await _offers(connection)
+        chip = held.bank[0].chip if held.bank else ""
+        hours = {chip: sum(part.hours for part in held.bank)}
+        every = [
+            row
+            for row in await _offers(connection)
+            if not chip or (takes_hours(row["terms"]) and row["terms"]["chip"] == chip)
+        ]
         fresh = [row for row in every if row["id"] not in job["broken_at"]]
         decision = Decision([], [], None)
         for offers in (fresh, every):
-            decision = decide(task, [decided_by(row) for row in offers], now)
+            decision = decide(task, [decided_by(row, hours) for row in offers], now)
             if decision.plans:
                 plan = decision.plans[0]
                 (offer,) = [row for row in offers if row["code"] == plan.code]
@@ -156,6 +169,7 @@ class Placing:
                     "provider_id": offer["tenant_id"],
                     "not_before": plan.begin,
                     "placed_at": now,
+                    "held": stored(held._replace(units=units_of(offer["terms"]["chip"], offer["terms"]["cores"]))),
                     "decision": [*job["decision"], _decided(decision, plan.code)],
                 }
                 await store.move_files(connection, job["id"], offer["tenant_id"])
@@ -225,17 +239,22 @@ class Placing:
             applicant=applicant,
         )
 
-    async def _held(
-        self, connection: AsyncConnection, scope: TenantScope, task: Task, plan: Planned, offer: Row
-    ) -> Held:
-        """Return what is to be reserved for a plan, and from which voucher."""
-        most = plan.cost * max(_RESERVE, _LEAST_S / plan.run_s)
-        cap = int(min(task.limits.budget, most) * YUAN)
-        held = Held(uuid7(), scope.tenant_id, cap)
-        if plan.subsidy <= 0:
+    async def _hours(self, connection: AsyncConnection, body: JobRequest) -> dict[str, list[Lot]]:
+        return await self._billing.hours_of(connection) if body.use_hours else {}
+
+    async def _held(self, connection: AsyncConnection, held: Held, task: Task, plan: Planned, place: _Place) -> Held:
+        """Return what is to be reserved for a plan: hours as far as they reach, then of a voucher and cash."""
+        terms = place.offer["terms"]
+        chip, times = terms["chip"], max(_RESERVE, _LEAST_S / plan.run_s)
+        most_ms, units = int(plan.run_s * times * 1000), units_of(chip, terms["cores"])
+        lots = place.hours.get(chip, []) if takes_hours(terms) else []
+        held = held._replace(bank=tuple(taken(lots, most_ms * units)), units=units)
+        left = max(0.0, 1 - held.prepaid_ms / most_ms)
+        cap = int(min(task.limits.budget, plan.cost * times * left) * YUAN)
+        held = held._replace(cash=cap)
+        if plan.subsidy <= 0 or not cap:
             return held
-        terms = offer["terms"]
-        usable = await self._billing.spendable(connection, terms["chip_origin"], task.kind, offer["provider"])
+        usable = await self._billing.spendable(connection, terms["chip_origin"], task.kind, place.offer["provider"])
         voucher = next((each for each in usable if each.programme == plan.programme), None)
         if voucher is None:
             return held
@@ -260,15 +279,16 @@ def stored(held: Held) -> dict[str, Any]:
     return {
         name: str(value) if isinstance(value, UUID) else value
         for name, value in held._asdict().items()
-        if name not in ("job_id", "customer_id")
-    }
+        if name not in ("job_id", "customer_id", "bank")
+    } | {"bank": [{**part._asdict(), "lot_id": str(part.lot_id)} for part in held.bank]}
 
 
 def held_of(job: Row) -> Held:
     """Return what is reserved for a job."""
     found = job["held"]
     voucher = UUID(found["voucher_id"]) if found["voucher_id"] else None
-    return Held(job["id"], job["customer_id"], **found | {"voucher_id": voucher})
+    bank = tuple(Part(**part | {"lot_id": UUID(part["lot_id"])}) for part in found.get("bank", ()))
+    return Held(job["id"], job["customer_id"], **found | {"voucher_id": voucher, "bank": bank})
 
 
 def none_will_do(decision: Decision) -> Text:
@@ -280,6 +300,10 @@ def none_will_do(decision: Decision) -> Text:
         f"No offer will do. Nearest is {nearest.code}: {nearest.reason.en}.",
         f"没有可用的算力。最接近的是 {nearest.code}：{nearest.reason.zh}。",
     )
+
+
+def _sums(hours: dict[str, list[Lot]]) -> dict[str, int]:
+    return {chip: sum(lot.hours for lot in lots) for chip, lots in hours.items()}
 
 
 async def _offers(connection: AsyncConnection) -> list[Row]:

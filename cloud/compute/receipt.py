@@ -51,6 +51,7 @@ def compose(job: Row, attempts: Sequence[Row], charges: Sequence[Row], outputs: 
     credit = -sum(row["billed"] for row in charges if row["category"] == "Credit")
     compensation = -sum(row["billed"] for row in charges if row["category"] == "Adjustment")
     cost = sum(row["cost"] for row in charges)
+    prepaid = sum(row["cost"] for row in charges if row["lot_id"])
     content = {
         "version": VERSION,
         "platform_key": key,
@@ -58,14 +59,17 @@ def compose(job: Row, attempts: Sequence[Row], charges: Sequence[Row], outputs: 
         "decisions": job["decision"],
         "attempts": told,
         "charges": [
-            {name: row[name] for name in _CHARGE} | {"programme": row["facts"].get("programme", "")} for row in charges
+            {name: row[name] for name in _CHARGE}
+            | {name: row["facts"].get(name, "") for name in ("programme", "lot_hours", "units")}
+            for row in charges
         ],
         "money": {
             "cap": job["cap"],
             "cost": cost,
             "subsidy": credit,
             "compensation": compensation,
-            "own": cost - credit - compensation,
+            "prepaid": prepaid,
+            "own": cost - credit - compensation - prepaid,
         },
         "green": green
         | {
@@ -105,14 +109,17 @@ def _faults(receipt: dict[str, Any], content: str, signature: str, public_key: s
     cost = sum(each["cost"] for each in charges)
     credit = -sum(each["billed"] for each in charges if each["category"] == "Credit")
     compensation = -sum(each["billed"] for each in charges if each["category"] == "Adjustment")
-    sums = {"cost": cost, "subsidy": credit, "compensation": compensation, "own": cost - credit - compensation}
+    prepaid = sum(each["cost"] for each in charges if each.get("lot_id"))
+    sums = {"cost": cost, "subsidy": credit, "compensation": compensation, "prepaid": prepaid}
+    sums["own"] = cost - credit - compensation - prepaid
     for name, value in sums.items():
-        if money[name] != value:
+        said = money.get(name, 0)  # receipts of before there were prepaid hours know none
+        if said != value:
             yield Text(
-                f"money.{name} is {money[name] / YUAN} yuan, the rows come to {value / YUAN}",
-                f"money.{name} 为 {money[name] / YUAN} 元，明细合计为 {value / YUAN} 元",
+                f"money.{name} is {said / YUAN} yuan, the rows come to {value / YUAN}",
+                f"money.{name} 为 {said / YUAN} 元，明细合计为 {value / YUAN} 元",
             )
-    if cost > money["cap"]:
+    if cost - prepaid > money["cap"]:
         yield Text("more was charged than was reserved", "收费超过预留金额")
     for name in ("energy_kwh", "carbon_location_g", "carbon_market_g"):
         value = sum(each[name] for each in receipt["attempts"])
@@ -147,15 +154,13 @@ def _attempt_faults(receipt: dict[str, Any], attempt: dict[str, Any]) -> Iterato
     prices = by_hour([msgspec.convert(each, Price) for each in attempt["terms"]["prices"]])
     billed = 0
     for row in receipt["charges"]:
-        if row["attempt"] != number or row["category"] != "Usage":
-            continue
-        billed += row["quantity_ms"]
-        price = micro(prices[datetime.fromisoformat(row["start_at"]).astimezone(CHINA).hour])
-        if row["price"] != price or row["cost"] != cost_of(row["quantity_ms"], price):
-            yield Text(
-                f"attempt {number}: a row from {row['start_at']} on is priced wrongly",
-                f"第 {number} 次运行：{row['start_at']} 起的计费有误",
-            )
+        if row["attempt"] == number and row["category"] == "Usage":
+            billed += row["quantity_ms"]
+            if _priced_wrongly(row, prices):
+                yield Text(
+                    f"attempt {number}: a row from {row['start_at']} on is priced wrongly",
+                    f"第 {number} 次运行：{row['start_at']} 起的计费有误",
+                )
     if billed > attempt["billable_ms"]:
         yield Text(f"attempt {number}: more time is billed than counts", f"第 {number} 次运行：计费时间过多")
     reckoned = energy_of(attempt["terms"], attempt["used_ms"], attempt["cpu_ms"], attempt["billable_ms"])
@@ -165,11 +170,19 @@ def _attempt_faults(receipt: dict[str, Any], attempt: dict[str, Any]) -> Iterato
         )
 
 
+def _priced_wrongly(row: dict[str, Any], prices: Sequence[float]) -> bool:
+    """Return whether a row is not what its time costs; hours were priced when they were bought, so how many were taken."""
+    if row.get("lot_id"):
+        return bool(abs(row["lot_hours"] - row["quantity_ms"] * row["units"]) > row["units"])
+    price = micro(prices[datetime.fromisoformat(row["start_at"]).astimezone(CHINA).hour])
+    return bool(row["price"] != price or row["cost"] != cost_of(row["quantity_ms"], price))
+
+
 _JOB = (
     "id", "name", "kind", "customer", "customer_id", "subject", "digest", "state", "deadline", "submitted_by",
     "submitted_at", "started_at", "ended_at",
 )  # fmt: skip
-_CHARGE = ("id", "category", "attempt", "start_at", "end_at", "quantity_ms", "price", "cost", "billed")
+_CHARGE = ("id", "category", "attempt", "start_at", "end_at", "quantity_ms", "price", "cost", "billed", "lot_id")
 
 
 def _attempt(row: Row) -> dict[str, Any]:

@@ -18,11 +18,17 @@ from cloud.compute.schemas import (
     Job,
     JobDetail,
     JobRequest,
+    JobUse,
     Lease,
+    LogLine,
     Offer,
     OfferMade,
     OfferTerms,
+    Quota,
+    QuotaInUse,
+    QuotaSet,
     Quote,
+    Report,
     Welcome,
     WorkFile,
 )
@@ -128,6 +134,41 @@ async def get_beats(principal: Reader, compute: ComputeDoor, job_id: UUID, attem
     return Response(content, media_type="application/jsonl", headers={"Cache-Control": "no-store"})
 
 
+@router.get("/jobs/{job_id}/log")
+async def get_log(
+    principal: Reader,
+    compute: ComputeDoor,
+    job_id: UUID,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="The id of the last line seen.")] = 0,
+) -> list[LogLine]:
+    """What a job's child has written, at most the last 1,000 lines of the 2,000 that are kept."""
+    return await compute.monitor.log(principal.scope, job_id, after)
+
+
+@router.get("/jobs/{job_id}/use")
+async def get_use(principal: Reader, compute: ComputeDoor, job_id: UUID) -> list[JobUse]:
+    """What a job's attempts have used: cores at work, memory, the accelerator."""
+    return await compute.monitor.use(principal.scope, job_id)
+
+
+@router.get("/quota")
+async def get_quota(principal: Reader, compute: ComputeDoor) -> Quota:
+    """What your company has open, and may have."""
+    return await compute.quotas.quota(principal.scope)
+
+
+@router.get("/quotas")
+async def list_quotas(principal: Admin, compute: ComputeDoor) -> list[QuotaInUse]:
+    """What companies have open and may have; the operator's."""
+    return await compute.quotas.quotas(principal.scope)
+
+
+@router.put("/quotas", status_code=204)
+async def set_quota(principal: Admin, compute: ComputeDoor, body: QuotaSet) -> None:
+    """Say what a company may have open; the operator's. Jobs that are open already go on."""
+    await compute.quotas.set_quota(principal, body)
+
+
 @router.get("/key", openapi_extra=PUBLIC)
 async def get_platform_key(compute: ComputeDoor) -> dict[str, str]:
     """The public key (Ed25519, base64) that receipts and acknowledgements are signed with."""
@@ -158,6 +199,12 @@ async def acknowledge_beat(
 ) -> Ack:
     """Acknowledge a beat of a job: its hash, signed. 409: the attempt is over."""
     return await compute.running.beat(worker, job_id, attempt, body)
+
+
+@router.post("/worker/report", status_code=204)
+async def keep_report(worker: WorkerCaller, compute: ComputeDoor, job_id: UUID, attempt: Number, body: Report) -> None:
+    """What a job's child has written and uses. A report that is lost is not asked for again. 409: the attempt is over."""
+    await compute.monitor.report(worker, job_id, attempt, body)
 
 
 @router.get("/worker/files", response_class=Response, responses=_BYTES)

@@ -15,13 +15,13 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from cloud.billing.service import slices
 from cloud.compute import store
 from cloud.compute.ending import Ender
 from cloud.compute.metering import Beat, chained, holds, read, signed
 from cloud.compute.offers import ALIVE_S, LEASE_S, prices_of, runs_on
 from cloud.compute.placing import held_of
 from cloud.compute.schemas import Ack, BeatRequest, Ended, Ending, Lease, WorkFile
+from cloud.compute.watch import chip
 from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Conflict, Invalid, NotFound, TooLarge
 from cloud.core.listen import Listener
@@ -79,7 +79,7 @@ class Running:
         """Acknowledge a beat; the same one again is acknowledged again. Raises NotFound, Conflict, Invalid."""
         wrong_chip = False
         async with self._db.tenant(worker.scope) as connection:
-            attempt, job = await self._mine(connection, worker, job_id, number)
+            attempt, job = await self.mine(connection, worker, job_id, number)
             beat = self._read(body, attempt)
             digest = chained(attempt["head"], body.body)
             if beat.seq == attempt["beats"] and attempt["last"] and attempt["last"]["body"] == body.body:
@@ -91,6 +91,8 @@ class Running:
             (offer,) = await store.select_offers(connection, ALIVE_S, identity=worker.offer_id)
             wrong_chip = bool(beat.chip) and not runs_on(offer["terms"]["chip"], beat.chip)
             if wrong_chip:
+                amiss = chip(offer["terms"]["chip"], beat.chip)
+                await self._ender.found(connection, job, number, amiss)
                 await self._ender.broke(connection, job, attempt, checkpointed=False)
             else:
                 await self._note(connection, attempt, beat, digest, body)
@@ -102,7 +104,7 @@ class Running:
     async def file(self, worker: WorkerPrincipal, job_id: UUID, number: int, kind: str, name: str) -> bytes:
         """Return a file of the worker's job; raises NotFound, Conflict."""
         async with self._db.tenant(worker.scope) as connection:
-            await self._mine(connection, worker, job_id, number)
+            await self.mine(connection, worker, job_id, number)
             content = await store.select_content(connection, job_id, kind, name)
         if content is None:
             raise NotFound
@@ -115,7 +117,7 @@ class Running:
             raise TooLarge(_TOO_LARGE)
         digest = sha256(content).hexdigest()
         async with self._db.tenant(worker.scope) as connection:
-            await self._mine(connection, worker, job_id, number)
+            await self.mine(connection, worker, job_id, number)
             await store.put_file(connection, job_id, kind, name, (worker.scope.tenant_id, digest, content))
         return WorkFile.model_validate({"kind": kind, "name": name, "digest": digest, "size": len(content)})
 
@@ -183,7 +185,7 @@ class Running:
             files=[WorkFile(**each) for each in files],
         )
 
-    async def _mine(
+    async def mine(
         self, connection: AsyncConnection, worker: WorkerPrincipal, job_id: UUID, number: int
     ) -> tuple[Row, Row]:
         """Return the worker's attempt and its job, locked; raises NotFound for another's, Conflict when it is over."""
@@ -242,8 +244,6 @@ class Running:
     def _ack(self, job: Row, attempt: Row, seq: int, digest: bytes, terms: dict[str, Any] | None = None) -> Ack:
         held = held_of(job)
         stop: Any = "cancelled" if job["cancel"] else ""
-        if not stop and terms:
-            pieces = slices(attempt["started_at"], attempt["used_ms"], prices_of(terms))
-            if sum(piece.cost for piece in pieces) >= held.total > 0:
-                stop = "budget"
+        if not stop and terms and held.used_up(attempt["started_at"], attempt["used_ms"], prices_of(terms)):
+            stop = "budget"
         return Ack(seq=seq, hash=digest.hex(), signature=signed(self._ender.key, digest), stop=stop)

@@ -38,6 +38,7 @@ class OfferTerms(_Closed):
         chip: "cpu", or a family and a model as "ascend-910b", "cuda-a10"; the family is what a probe has to prove.
         kw: IT power at work. pue: of the building. grid_kg_per_kwh: by location, 0.5306 is China's of 2023.
         mbps: slow end (10 %) of its bandwidth.
+        takes_hours: prepaid hours of its chip pay here, too: for each, what its customer has bought it for.
     """
 
     region: Region
@@ -51,6 +52,7 @@ class OfferTerms(_Closed):
     pue: float = Field(1.5, ge=1, le=5)
     grid_kg_per_kwh: float = Field(0.5306, ge=0, le=2)
     green_share: float = Field(0.0, ge=0, le=1)
+    takes_hours: bool = False
 
 
 class GreenIndex(BaseModel):
@@ -114,10 +116,18 @@ class JobRequest(_Closed):
     carbon: float = Field(0.0, ge=0, le=1000, description="What a kg of CO2 weighs in the decision, yuan.")
     offer: str | None = Field(None, max_length=80, description="Code of an offer; the best one unless told.")
     use_voucher: bool = True
+    stop_idle_s: int | None = Field(
+        None, ge=120, le=604_800, description="End the job once it has been idle for so long; null: it is only told."
+    )
+    use_hours: bool = Field(True, description="Prepaid hours go before a voucher, and that before cash.")
 
 
 class Plan(BaseModel):
-    """What an offer would come to. `own`: after the voucher; `time_s`: until 95 % of runs are done."""
+    """What an offer would come to. `time_s`: until 95 % of runs are done.
+
+    `cost` is by the offer's prices: `prepaid` of it is what `prepaid_s` of the run would, which hours pay that are bought already;
+    of the rest `subsidy` is the voucher's, and `own` cash.
+    """
 
     code: str
     provider: str
@@ -131,6 +141,8 @@ class Plan(BaseModel):
     energy_kwh: float
     carbon_kg: float
     market_kg: float
+    prepaid: float = 0.0
+    prepaid_s: float = 0.0
 
 
 class Rejection(BaseModel):
@@ -188,6 +200,7 @@ class Job(BaseModel):
     cap: float
     cost: float
     subsidy: float
+    prepaid: float = Field(description="What of the cost prepaid hours have paid.")
     result: dict[str, Any] | None
     reason_en: str
     reason_zh: str
@@ -198,13 +211,77 @@ class Job(BaseModel):
     has_receipt: bool
 
 
+class JobFinding(BaseModel):
+    """Something amiss with a job, with its evidence in words; `attempt` 0 while it waits."""
+
+    attempt: int
+    kind: Literal["idle", "stuck", "queue", "chip"]
+    words_en: str
+    words_zh: str
+    at: datetime
+
+
+class JobUse(BaseModel):
+    """What an attempt has used `used_s` after its begin: cores at work since the sample before, memory, the accelerator's percent."""
+
+    attempt: int
+    used_s: float
+    cores: float
+    memory_mb: int
+    accelerator: float | None
+    done: int
+
+
+class LogLine(BaseModel):
+    """A line that a job's child has written."""
+
+    id: int
+    attempt: int
+    at: datetime
+    line: str
+
+
+class Report(_Closed):
+    """What a worker tells beside its beats: lines of the child, the first with its number, and what it uses now."""
+
+    first: int = Field(ge=1, lt=2**31)
+    lines: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=200)] = []
+    memory_mb: int = Field(0, ge=0, lt=2**31)
+    accelerator: float | None = Field(None, ge=0, le=100)
+
+
+class Quota(BaseModel):
+    """What a company has open - jobs that wait or run, yuan reserved for them - and may have."""
+
+    open_jobs: int
+    open_budget: float | None
+    jobs: int
+    reserved: float
+
+
+class QuotaInUse(Quota):
+    """The same of a company, as the operator of the market sees it."""
+
+    company: str
+    credit_code: str | None
+
+
+class QuotaSet(_Closed):
+    """What a company may have open; no budget: no limit but its own."""
+
+    credit_code: Annotated[str, Field(pattern=r"^[0-9A-HJ-NP-RTUW-Y]{18}$")]
+    open_jobs: int = Field(50, ge=0, le=10_000)
+    open_budget: Yuan | None = None
+
+
 class JobDetail(BaseModel):
-    """A job with its decisions, attempts, rows of the bill and the files that came out."""
+    """A job with its decisions, attempts, rows of the bill, what was amiss, and the files that came out."""
 
     job: Job
     decisions: list[dict[str, Any]]
     attempts: list[Attempt]
     charges: list[Charge]
+    findings: list[JobFinding]
     outputs: list[str]
 
 

@@ -7,7 +7,10 @@ page = await compute.jobs(scope)                         -> list[Job]; detail = 
 job = await compute.cancel(principal, job_id)            -> Job
 text = await compute.receipt(scope, job_id)              -> what `receipt.verify` proves, anywhere
 
-What workers ask and say goes through `compute.running`.
+lines = await compute.monitor.log(scope, job_id, after=0) -> list[LogLine]; what it uses: `monitor.use`
+quota = await compute.quotas.quota(scope)               -> Quota: what the company has open, and may have
+
+What workers ask and say goes through `compute.running` and `compute.monitor`.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ from cloud.billing.service import YUAN, Billing
 from cloud.compute import store
 from cloud.compute.ending import Ender
 from cloud.compute.metering import public_text
+from cloud.compute.monitor import Monitor
 from cloud.compute.offers import OfferDesk
 from cloud.compute.placing import Placing
+from cloud.compute.quotas import Quotas
 from cloud.compute.running import Running
-from cloud.compute.schemas import Attempt, Job, JobDetail, JobRequest
+from cloud.compute.schemas import Attempt, Job, JobDetail, JobFinding, JobRequest
+from cloud.compute.store import monitoring
 from cloud.core import audit
 from cloud.core.audit import canonical
 from cloud.core.db import AsyncConnection, Database
@@ -35,6 +41,7 @@ from cloud.training.service import Training
 from protocols.text import Text
 
 _PAGE = 100
+_MONEY = ("cap", "cost", "subsidy", "prepaid")
 _ENDED = Text("This job has ended.", "该作业已结束。")
 _RUNS = Text("The receipt is signed when the job has ended.", "凭据在作业结束后签发。")
 
@@ -51,6 +58,8 @@ class Compute:
         self.placing = Placing(db, billing, training)
         self._ender = Ender(billing, training, notify, self.placing, keys)
         self.running = Running(db, listener, training, self._ender)
+        self.monitor = Monitor(db, self.running, self._ender)
+        self.quotas = Quotas(db)
 
     @property
     def public_key(self) -> str:
@@ -73,11 +82,13 @@ class Compute:
             row = await _job(connection, identity)
             attempts = await store.select_attempts(connection, identity)
             outputs = await store.select_files(connection, identity, ["output"])
+            amiss = await monitoring.select_findings(connection, identity)
         return JobDetail(
             job=_seen(row),
             decisions=row["decision"],
             attempts=[_attempt(each) for each in attempts],
             charges=await self._billing.charges(scope, identity),
+            findings=[JobFinding(**each) for each in amiss],
             outputs=[each["name"] for each in outputs],
         )
 
@@ -132,8 +143,8 @@ def _seen(row: Row) -> Job:
     chosen = row["decision"][-1]["chosen"]
     (plan,) = [each for each in row["decision"][-1]["plans"] if each["code"] == chosen]
     return Job(
-        **{name: row[name] for name in Job.model_fields if name in row and name not in ("cap", "cost", "subsidy")},
-        **{name: row[name] / YUAN for name in ("cap", "cost", "subsidy")},
+        **{name: row[name] for name in Job.model_fields if name in row and name not in _MONEY},
+        **{name: row[name] / YUAN for name in _MONEY},
         cancelling=row["cancel"],
         code=chosen,
         provider=plan["provider"],

@@ -99,6 +99,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         queue_s, start_s: until it is the task's turn, and until it runs.
         mbps: slow end (10 %) of the bandwidth to it; 0 where nothing travels.
         failures_per_hour: how often it goes away.
+        prepaid_s: what of a run is paid already, by hours bought ahead.
         kw: IT power at work. pue: of the building. grid_kg_per_kwh: CO2 by location. green_share: of its supply.
     """
 
@@ -125,6 +126,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pue: Annotated[float, Meta(ge=1)] = 1.0
     grid_kg_per_kwh: _Amount = 0.5306
     green_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    prepaid_s: _Amount = 0
 
 
 def read_task(file: Path) -> Task:

@@ -20,7 +20,9 @@ import httpx
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cloud.compute.accelerator import busy_percent
 from cloud.compute.engine import Engine, Outcome
+from cloud.compute.log_lines import LogBuffer
 from cloud.compute.metering import START, Beat, Checkpoint, chained, holds, public_text, signed, written
 from cloud.compute.schemas import Ack, Ending, Hello, Lease, Welcome
 from models.task import RESULTS, ProbeTask
@@ -47,6 +49,7 @@ class Worker:
     def __init__(self, url: str, token: str, folder: Path, engine: Engine) -> None:
         self._folder, self._engine = folder, engine
         self._key = _own_key(folder)
+        self._token = token
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.AsyncClient(base_url=f"{url.rstrip('/')}/api/v1/compute/worker", headers=headers, timeout=30)
         self._provider = ""
@@ -98,7 +101,7 @@ class Worker:
     async def _do(self, lease: Lease) -> None:
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         with TemporaryDirectory(prefix="sunmao-job-") as name:
-            run = _Run(lease, self._engine, Path(name))
+            run = _Run(lease, self._engine, Path(name), LogBuffer([self._token]))
             beating = asyncio.create_task(self._beat(run))
             doing = asyncio.create_task(self._run(run))
             try:
@@ -119,6 +122,7 @@ class Worker:
                         await task
             with suppress(_Over, _Stopped):
                 await self._say(run)  # the last beat: all that was done is acknowledged
+            await self._report(run, run.log.last())
             await self._end(run, ending)
 
     async def _run(self, run: _Run) -> Ending:
@@ -171,7 +175,19 @@ class Worker:
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         while True:
             await self._say(run)
+            await self._report(run, run.log.take())
             await asyncio.sleep(self.welcome.beat_s)
+
+    async def _report(self, run: _Run, lines: list[str]) -> None:
+        """Tell what the child has written and uses; where nobody answers the lines wait, and the job goes on."""
+        use = {"memory_mb": self._engine.memory_mb(), "accelerator": await busy_percent(self._provider)}
+        key = {"job_id": str(run.lease.job_id), "attempt": run.lease.attempt}
+        try:
+            await self._ask("POST", "/report", params=key, json={"first": run.lines + 1, "lines": lines} | use)
+        except Unreachable:
+            run.log.give_back(lines)
+        else:
+            run.lines += len(lines)
 
     async def _say(self, run: _Run) -> None:
         """Say a beat until it is acknowledged; raises _Over, _Stopped.
@@ -245,8 +261,9 @@ class Worker:
 class _Run:
     """One attempt as its worker sees it."""
 
-    def __init__(self, lease: Lease, engine: Engine, folder: Path) -> None:
-        self.lease, self.folder = lease, folder
+    def __init__(self, lease: Lease, engine: Engine, folder: Path, log: LogBuffer) -> None:
+        self.lease, self.folder, self.log = lease, folder, log
+        self.lines = 0
         self.head, self.seq = START, 0
         self.safe = asyncio.Event()
         self.speaking = asyncio.Lock()
@@ -257,10 +274,15 @@ class _Run:
 
     def heard(self, said: dict[str, Any]) -> None:
         """Take down what the child says."""
-        if "stage" in said:
+        if "log" in said:
+            self.log.add(said["log"])
+        elif "stage" in said:
+            if said["stage"] != self._stage:
+                self.log.add(f"{said['stage']}: {said['all']}")
             self._stage, self._done, self._total = said["stage"], said["done"], said["all"]
         elif "chip" in said:
             self._chip = said["chip"]
+            self.log.add(f"chip: {self._chip}")
         else:
             self.safe.set()
 

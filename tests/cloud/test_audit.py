@@ -60,6 +60,7 @@ NO_ACT = {
     "POST /api/v1/compute/quotes": "reads",
     "POST /api/v1/compute/worker/hello": "what an offer's probe has found, kept with it",
     "POST /api/v1/compute/worker/lease": "an attempt, kept with its job",
+    "POST /api/v1/compute/worker/report": "what a job writes and uses, kept with it",
     "POST /api/v1/compute/worker/beats": "a chain of beats signed by both sides",
     "PUT /api/v1/compute/worker/files": "kept with its job, and named by its receipt",
     "POST /api/v1/compute/worker/end": "an attempt, kept with its job, and in its receipt",
@@ -276,6 +277,15 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             ids["voucher_id"] = await _applied(company, ids)
         case "POST /api/v1/billing/vouchers":
             return await company.http.post(path, json=BODIES[name] | {"applicant": "one_person"})
+        case "POST /api/v1/billing/bank/deposits" | "POST /api/v1/billing/bank/conversions":
+            for more in ({}, {"chip": "cuda-a10"}):  # before the operator's rates are walked over
+                rate = BODIES["PUT /api/v1/billing/bank/rates"] | more
+                (await company.http.put("/api/v1/billing/bank/rates", json=rate)).raise_for_status()
+            if name.endswith("conversions"):
+                deposit = BODIES["POST /api/v1/billing/bank/deposits"]
+                (await company.http.post("/api/v1/billing/bank/deposits", json=deposit)).raise_for_status()
+        case "PUT /api/v1/compute/quotas":
+            return await company.http.put(path, json=BODIES[name] | {"credit_code": ids["credit_code"]})
         case "POST /api/v1/billing/deposits" | "POST /api/v1/billing/payouts":
             account = {"credit_code": ids["credit_code"], "account": "cash"}
             return await company.http.post(path, json=BODIES[name] | account)

@@ -111,12 +111,16 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/training/sets/{set_id}/pictures/{digest}": {"kind": "good"},
     "POST /api/v1/billing/applications/{voucher_id}/decision": {"approve": True},
     "PUT /api/v1/billing/budget": {"monthly": 100},
+    "PUT /api/v1/billing/bank/rates": {"chip": "cpu", "yuan_per_hour": 2},
+    "POST /api/v1/billing/bank/deposits": {"chip": "cpu", "amount": 5},
+    "POST /api/v1/billing/bank/conversions": {"chip": "cpu", "into": "cuda-a10", "hours": 0.5},
     "POST /api/v1/billing/deposits": {"credit_code": "91350100M000100Y43", "amount": 5, "reference": "slip 1"},
     "POST /api/v1/billing/payouts": {"credit_code": "91350100M000100Y43", "amount": 5, "reference": "slip 1"},
     "POST /api/v1/billing/pools": {"programme": "wuhan", "amount": 100, "closes_at": "2030-01-01T00:00:00Z"},
     "POST /api/v1/billing/refunds": {"job_id": "{job_id}", "share": 0.5, "reason": "ours"},
     "POST /api/v1/billing/vouchers": {"programme": "wuhan", "fee": 9, "purpose": "ours", "contact": "us"},
     "POST /api/v1/compute/offers": {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 1}]},
+    "PUT /api/v1/compute/quotas": {"credit_code": "91350100M000100Y43", "open_jobs": 5},
     "POST /api/v1/compute/quotes": {
         "kind": "fit",
         "set_id": "{set_id}",
@@ -203,7 +207,7 @@ BY_AGENTS = {
     "/api/v1/uplink/models",
     "/api/v1/uplink/models/part",
 }
-BY_WORKERS = {f"/api/v1/compute/worker/{name}" for name in ("hello", "lease", "beats", "files", "end")}
+BY_WORKERS = {f"/api/v1/compute/worker/{name}" for name in ("hello", "lease", "beats", "report", "files", "end")}
 NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
 
@@ -432,6 +436,7 @@ async def _everything(company: Company) -> list[Any]:
         "sharing/recalls",
         "programmes",
         "billing/wallet",
+        "billing/bank",
         "billing/vouchers",
         "compute/jobs",
     )

@@ -54,7 +54,7 @@ def a_job(company: Company) -> str:
     ask("POST", "/api/v1/billing/pools", json=pool).raise_for_status()
     applied = {"programme": "beijing", "fee": 100, "purpose": "-", "contact": company.email}
     ask("POST", "/api/v1/billing/vouchers", json=applied).raise_for_status()
-    terms = {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 2}]}
+    terms = {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 2}], "takes_hours": True}
     offer = ask("POST", "/api/v1/compute/offers", json=terms).raise_for_status().json()
     hello = {"public_key": "A" * 43 + "=", "provider": "CPUExecutionProvider", "speed": 1}
     worker = {"Authorization": f"Bearer {offer['token']}"}
@@ -71,6 +71,16 @@ def a_job(company: Company) -> str:
         "deadline": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
     }
     return str(ask("POST", "/api/v1/compute/jobs", json=job).raise_for_status().json()["id"])
+
+
+def hours_bought_ahead(company: Company) -> None:
+    """Let the company, which runs the market, publish rates and buy hours of two chips."""
+    ask = company.client.request
+    money = {"credit_code": company.credit_code, "amount": 500, "reference": "slip 0"}
+    ask("POST", "/api/v1/billing/deposits", json=money).raise_for_status()
+    for chip, price in (("cpu", 2), ("ascend-910b", 12.5)):
+        ask("PUT", "/api/v1/billing/bank/rates", json={"chip": chip, "yuan_per_hour": price}).raise_for_status()
+        ask("POST", "/api/v1/billing/bank/deposits", json={"chip": chip, "amount": 100}).raise_for_status()
 
 
 def an_alarm(company: Company, factory: Factory) -> str:
@@ -90,6 +100,7 @@ def an_alarm(company: Company, factory: Factory) -> str:
 def shared(works: Company, theirs: Company, factory: Factory, cloud_data: Path) -> None:
     """Let the company run the market, show another one something, which has been read and recalled, and be asked for more."""
     run(cloud_data, "compute", "operator", "works")
+    hours_bought_ahead(works)
     an_own_entry(works)
     body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
     body["terms"]["trace"] = "products"

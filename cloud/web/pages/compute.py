@@ -14,6 +14,7 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import figure_of
 from cloud.web.language import duration, moment, number
 from cloud.web.layout import frame, page_head
+from cloud.web.quota_card import quota_line
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -28,6 +29,7 @@ _WHAT, _SET, _VERSION = Text("What to compute", "计算任务"), Text("Pictures"
 _WITHIN, _BUDGET = Text("Done within, hours", "期限，小时"), Text("At most, yuan", "预算上限，元")
 _CARBON = Text("What a kg of CO₂ weighs, yuan", "每千克 CO₂ 折算，元")
 _PRIVACY = Text("Where pictures go", "图片流向")
+_IDLE = Text("End it when idle, minutes; empty: only tell", "空闲多久后终止，分钟；留空仅通知")
 _MAY = {
     "raw": Text("to the provider", "可发送至算力提供方"),
     "stays": Text("to your own offers only", "仅限本企业算力"),
@@ -42,6 +44,9 @@ _TAKES = Text("{time} · {begin}", "{time} · {begin}")
 _NOW, _LATER = Text("begins now", "立即开始"), Text("begins {at}", "{at} 开始")
 _OWN = Text("{own} of your own", "自付 {own}")
 _VOUCHER = Text("{cost} less {subsidy} by voucher", "费用 {cost}，算力券抵扣 {subsidy}")
+_PREPAID = Text(
+    "{hours} of the run by hours bought ahead, instead of {prepaid}", "其中 {hours} 由预购机时支付，抵 {prepaid}"
+)
 _CARBON_OF = Text("CO₂ {location} by location, {market} by market", "CO₂ 按地点 {location}，按市场 {market}")
 _REJECTED, _NONE_DO = Text("Will not do", "不可用"), Text("No offer will do.", "没有可用的报价。")
 _JOBS, _NO_JOBS = Text("Your jobs", "我的作业"), Text("No job has been run yet.", "尚无作业。")
@@ -56,6 +61,7 @@ _GREEN = Text(
     "Green index {score} · PUE {pue} · green power {share} %", "绿色指数 {score} · PUE {pue} · 绿电 {share} %"
 )
 _REFUSED = Text("{name} did not pass the probe", "{name} 未通过验证")
+_TAKES_HOURS = Text("Takes hours bought ahead", "接受预购机时")
 _PRICE = Text("{price} an hour now", "当前每小时 {price}")
 _SHOWN = 12
 
@@ -65,6 +71,7 @@ async def build(visit: Visit) -> None:
     compute, training = visit.domains.compute, visit.domains.training
     offers = await compute.desk.offers(visit.scope)
     jobs = await compute.jobs(visit.scope)
+    quota = await compute.quotas.quota(visit.scope)
     sets = await training.sets(visit.scope)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
@@ -82,6 +89,7 @@ async def build(visit: Visit) -> None:
             _Form(visit, {str(one.id): one.name for one in sets}, versions)
         with box("card stack wide"):
             Words(visit.say(_JOBS), tag="h2")
+            Words(quota_line(visit, quota), "muted small num", tag="p")
             if not jobs:
                 Words(visit.say(_NO_JOBS), "muted", tag="p")
             for job in jobs[:_SHOWN]:
@@ -122,6 +130,8 @@ def offer_line(visit: Visit, offer: Offer) -> None:
             )
             Words(green, "muted small", tag="div")
             Words(say(_KEPT, jobs=offer.jobs, breaks=offer.breaks), "muted small", tag="div")
+            if terms.takes_hours:
+                Words(say(_TAKES_HOURS), "muted small", tag="div")
             for name in offer.refused:
                 Words(say(_REFUSED, name=name), "muted small", tag="div")
         with box("line"):
@@ -147,6 +157,7 @@ class _Form:
                 self._carbon = Field(say(_CARBON), "0.1", inputmode="decimal")
                 may = {name: say(words) for name, words in _MAY.items()}
                 self._privacy = Choice(say(_PRIVACY), may, "raw")
+                self._idle = Field(say(_IDLE), inputmode="decimal")
             with box("line"):
                 button(say(_COMPARE), self._compare)
             self._answer = box("stack")
@@ -163,6 +174,7 @@ class _Form:
                 "budget": figure_of(self._budget.value),
                 "carbon": figure_of(self._carbon.value),
                 "privacy": self._privacy.value,
+                "stop_idle_s": round(60 * figure_of(self._idle.value)) if self._idle.value.strip() else None,
                 "offer": offer,
             }
         )
@@ -200,6 +212,9 @@ class _Form:
                 at = moment(plan.begin, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
                 begin = say(_NOW) if soon else say(_LATER, at=at)
                 Words(say(_TAKES, time=say(duration(plan.time_s)), begin=begin), "small", tag="div")
+                if plan.prepaid_s:
+                    hours = say(duration(plan.prepaid_s))
+                    Words(say(_PREPAID, hours=hours, prepaid=small_yuan(plan.prepaid)), "small", tag="div")
                 if plan.subsidy:
                     paid = say(_VOUCHER, cost=small_yuan(plan.cost), subsidy=small_yuan(plan.subsidy))
                     Words(paid, "small", tag="div")

@@ -13,6 +13,7 @@ from cloud.core.principal import Principal, Scope
 from cloud.web.compute_words import KINDS, STATES, grams, progress_of, reason_of, small_yuan
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import attempt, button
+from cloud.web.job_monitor import JobMonitor
 from cloud.web.language import duration, moment
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import provider
@@ -24,6 +25,7 @@ from protocols.text import Text
 _LOOK_S = 1.0
 _RESERVED = Text("Reserved at most {cap}; charged so far {cost}.", "最多预留 {cap}，目前计费 {cost}。")
 _CHARGED = Text("Charged {cost}, paid by voucher {subsidy}.", "计费 {cost}，其中算力券支付 {subsidy}。")
+_BY_HOURS = Text("{prepaid} of it was paid by hours bought ahead.", "其中 {prepaid} 由预购机时支付。")
 _BEGINS = Text("Begins {at} at {code}.", "{at} 在 {code} 开始。")
 _CANCEL, _CANCELLING = Text("Cancel", "取消作业"), Text("It ends at the next beat.", "将在下一次心跳时结束。")
 _RUNS = Text("Where it ran", "运行记录")
@@ -35,6 +37,7 @@ _SAVED = Text("{saved} of {total} were safe", "已保存 {saved}/{total}")
 _ROWS = Text("The bill", "账单明细")
 _PIECE = Text("{seconds} s at {price} an hour", "{seconds} 秒，每小时 {price}")
 _CREDIT, _BOND = Text("Voucher", "算力券抵扣"), Text("From the provider's bond, for what was lost", "提供方保证金赔付")
+_OF_HOURS = Text("hours worth {cost}", "机时，值 {cost}")
 _CORRECTION = Text("Refund", "退款")
 _GREEN = Text(
     "{kwh} kWh (estimated), CO₂ {location} by location, {market} by market",
@@ -69,6 +72,8 @@ async def build(visit: Visit) -> None:
             note=job.customer if not job.own else "",
         )
         _Job(visit, box("stack wide"), detail)
+        if detail.attempts or job.state in ("queued", "running"):
+            await JobMonitor(visit, detail).show()
 
 
 class _Job:
@@ -128,6 +133,10 @@ class _Job:
             words = _RESERVED if job.state in ("queued", "running") else _CHARGED
             cap, cost, subsidy = (small_yuan(value) for value in (job.cap, job.cost, job.subsidy))
             Words(say(words, cap=cap, cost=cost, subsidy=subsidy), "num", tag="p")
+            if job.prepaid:
+                Words(say(_BY_HOURS, prepaid=small_yuan(job.prepaid)), "small num", tag="p")
+            for one in self._detail.findings:
+                Words(one.words_zh if visit.language == "zh" else one.words_en, "notice warn finding", tag="p")
             self._answer = box("stack")
 
     async def _cancel(self) -> None:
@@ -169,7 +178,7 @@ class _Job:
                 what = say(names[row.category]) if row.category in names else piece
                 with box("line spread lot"):
                     Words(f"{say(_CORRECTION)}: {what}" if row.correction else what)
-                    Words(small_yuan(row.billed), "num")
+                    Words(say(_OF_HOURS, cost=small_yuan(row.cost)) if row.lot_id else small_yuan(row.billed), "num")
             kwh, location, market = (
                 sum(facts[name] for facts in energy.values())
                 for name in ("energy_kwh", "carbon_location_g", "carbon_market_g")

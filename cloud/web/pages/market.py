@@ -11,12 +11,14 @@ from cloud.billing.schemas import Decision, Deposit, Effect, PayOut, Pool, Vouch
 from cloud.billing.service import programmes
 from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, Scope
+from cloud.web.bank_card import RatesCard
 from cloud.web.compute_words import yuan
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button, done
 from cloud.web.item_picker import figure_of
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import wallet
+from cloud.web.quota_card import QuotaCard
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -60,7 +62,9 @@ async def build(visit: Visit) -> None:
         page_head(visit.say(TITLE), back=("/wallet", visit.say(wallet.TITLE)))
         _Applications(visit, [each for each in applications if each.state == "applied"])
         _Money(visit)
+        RatesCard(visit, await visit.domains.billing.bank.bank(visit.scope))
         _Pools(visit)
+        QuotaCard(visit, await visit.domains.compute.quotas.quotas(visit.scope))
         effects = await desk.effect(visit.scope)
         if effects:
             with box("card stack wide"):

@@ -39,6 +39,11 @@ _KW, _PUE, _GREEN = (
     Text("PUE of the building", "机房 PUE"),
     Text("Green power, %", "绿电比例，%"),
 )
+_HOURS = Text("Hours bought ahead", "预购机时")
+_TAKES = {
+    "no": Text("not taken", "不接受"),
+    "yes": Text("taken: you get what the customer bought them for", "接受：按客户购入价结算"),
+}
 _TOKEN = Text(
     "Save this token in a file now; it is shown once. Then start the worker on the machine:",
     "请立即将该令牌保存到文件，仅显示一次。然后在机器上启动节点：",
@@ -107,6 +112,7 @@ class _Offers:
                 self._kw = Field(say(_KW), "0.1", inputmode="decimal")
                 self._pue = Field(say(_PUE), "1.3", inputmode="decimal")
                 self._green = Field(say(_GREEN), "0", inputmode="decimal")
+                self._hours = Choice(say(_HOURS), {name: say(words) for name, words in _TAKES.items()}, "no")
             with box("line"):
                 button(say(_OPEN), self._open)
             self._made = box("stack wide")
@@ -129,6 +135,7 @@ class _Offers:
                     "kw": figure_of(self._kw.value),
                     "pue": figure_of(self._pue.value),
                     "green_share": figure_of(self._green.value) / 100,
+                    "takes_hours": self._hours.value == "yes",
                 }
             )
             made = await visit.domains.compute.desk.open(principal, terms)

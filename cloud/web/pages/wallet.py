@@ -1,4 +1,4 @@
-"""The wallet: what is there and what is held, vouchers and applications, the bill of a month, every movement."""
+"""The wallet: what is there and held, hours bought ahead, vouchers and applications, the bill of a month, every movement."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cloud.billing.schemas import Application, Bill, Budget, Voucher, VoucherPro
 from cloud.billing.service import programmes as rules
 from cloud.billing.service import this_month
 from cloud.core.principal import Principal, Scope
+from cloud.web.bank_card import BankCard
 from cloud.web.compute_words import small_yuan, yuan
 from cloud.web.elements import MarkView, Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button, done
@@ -68,6 +69,8 @@ _BILL, _NO_ROWS = Text("Bill of {month}", "{month} 账单"), Text("Nothing was c
 _SUMS = Text(
     "{cost} charged, {credits} given back, {billed} to pay", "计费 {cost}，抵扣与退款 {credits}，应付 {billed}"
 )
+_BY_HOURS = Text("{prepaid} of it was paid by hours bought ahead.", "其中 {prepaid} 由预购机时支付。")
+_PREPAID = Text("Hours bought ahead, {what}", "预购机时，{what}")
 _TABLE = Text("As a table (FOCUS 1.2)", "导出表格(FOCUS 1.2)")
 _MOVES = Text("Movements", "收支明细")
 _REASONS = {
@@ -84,6 +87,11 @@ _REASONS = {
     "voucher.redeem": Text("Paid back by voucher", "算力券返还"),
     "voucher.expire": Text("Voucher expired", "算力券过期"),
     "voucher.claw_back": Text("Back to the voucher", "退回算力券"),
+    "bank.deposit": Text("Hours bought ahead", "预购机时"),
+    "bank.convert": Text("Hours converted", "机时兑换"),
+    "bank.fee": Text("Fee of a conversion", "兑换手续费"),
+    "bank.back": Text("Back of hours that expired", "到期机时退回"),
+    "bank.expire": Text("Hours expired", "机时过期"),
     "refund": Text("Refund", "退款"),
     "refund.fee": Text("The market's share of a refund", "退款返还服务费"),
 }
@@ -92,6 +100,7 @@ _ACCOUNTS = {
     "voucher": Text("Voucher", "算力券"),
     "payable": Text("Earnings", "收入"),
     "bond": Text("Bond", "保证金"),
+    "bank": Text("Money behind hours", "机时对应金额"),
 }
 _SHOWN = 30
 
@@ -107,6 +116,7 @@ async def build(visit: Visit) -> None:
         page_head(visit.say(TITLE))
         _balances(visit, wallet)
         _Budget(visit, wallet)
+        BankCard(visit, await billing.bank.bank(visit.scope))
         _Vouchers(visit, vouchers, programmes)
         show_bill(visit, await billing.bill(visit.scope, month, "customer"))
         moved = await billing.movements(visit.scope)
@@ -135,16 +145,19 @@ def show_bill(visit: Visit, bill: Bill) -> None:
         if not bill.charges:
             Words(say(_NO_ROWS), "muted", tag="p")
             return
-        sums = say(_SUMS, cost=small_yuan(bill.cost), credits=small_yuan(bill.credits), billed=small_yuan(bill.billed))
-        Words(sums, "num strong", tag="p")
-        jobs: dict[UUID, float] = {}
-        names: dict[UUID, str] = {}
+        told = say(_SUMS, cost=small_yuan(bill.cost), credits=small_yuan(bill.credits), billed=small_yuan(bill.billed))
+        Words(told, "num strong", tag="p")
+        if bill.prepaid:
+            Words(say(_BY_HOURS, prepaid=small_yuan(bill.prepaid)), "small num", tag="p")
+        sums: dict[tuple[UUID | None, UUID | None], float] = {}
+        names: dict[tuple[UUID | None, UUID | None], str] = {}
         for row in bill.charges:
-            jobs[row.job_id] = jobs.get(row.job_id, 0.0) + row.billed
-            names.setdefault(row.job_id, row.description)
-        for job, billed in list(jobs.items())[:_SHOWN]:
-            with box("line spread lot", "a", href=f"/compute/jobs/{job}"):
-                Words(names[job])
+            about = (row.job_id, None if row.job_id else row.lot_id)
+            sums[about] = sums.get(about, 0.0) + row.billed
+            names.setdefault(about, row.description)
+        for (job, lot), billed in list(sums.items())[:_SHOWN]:
+            with box("line spread lot", "a", href=f"/compute/jobs/{job}") if job else box("line spread lot"):
+                Words(say(_PREPAID, what=names[job, lot]) if lot else names[job, lot])
                 Words(small_yuan(billed), "num")
 
 

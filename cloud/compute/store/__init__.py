@@ -17,8 +17,9 @@ _OFFER = """
 """
 _JOB = """
     id, customer_id, provider_id, customer, customer_id = current_tenant() AS own, name, kind, subject, task, orders, digest,
-    decision, offer_id, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, stage, done, total, attempts,
-    broken_at, result, reason_en, reason_zh, submitted_by, submitted_at, started_at, ended_at, receipt IS NOT NULL AS has_receipt
+    decision, offer_id, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, prepaid, stage, done, total, attempts,
+    broken_at, result, reason_en, reason_zh, submitted_by, submitted_at, started_at, ended_at, receipt IS NOT NULL AS has_receipt,
+    stop_idle_s
 """
 _ATTEMPT = """
     a.job_id, a.number, a.customer_id, a.provider_id, a.offer_id, a.worker_key, a.state, a.started_at, a.leased_until, a.beats,
@@ -109,9 +110,10 @@ async def insert_job(connection: AsyncConnection, row: Row, files: Mapping[str, 
     await connection.execute(
         """
         INSERT INTO compute_job (id, customer_id, provider_id, customer, name, kind, subject, task, orders, digest, decision,
-                                 offer_id, not_before, deadline, held, cap, submitted_by)
+                                 offer_id, not_before, deadline, held, cap, submitted_by, stop_idle_s)
         VALUES (%(id)s, current_tenant(), %(provider_id)s, %(customer)s, %(name)s, %(kind)s, %(subject)s, %(task)s, %(orders)s,
-                %(digest)s, %(decision)s, %(offer_id)s, %(not_before)s, %(deadline)s, %(held)s, %(cap)s, %(submitted_by)s)
+                %(digest)s, %(decision)s, %(offer_id)s, %(not_before)s, %(deadline)s, %(held)s, %(cap)s, %(submitted_by)s,
+                %(stop_idle_s)s)
         """,
         row | documents,
     )
@@ -177,15 +179,6 @@ async def select_jobs(connection: AsyncConnection, limit: int, before: UUID | No
         """,  # noqa: S608 - our own text
         {"limit": limit, "before": before, "own": own},
     )
-
-
-async def count_open(connection: AsyncConnection) -> int:
-    """Return how many of the tenant's jobs wait or run."""
-    row = await one(
-        connection,
-        "SELECT count(*) AS n FROM compute_job WHERE customer_id = current_tenant() AND state IN ('queued', 'running')",
-    )
-    return int(row["n"]) if row else 0
 
 
 async def select_troubled(connection: AsyncConnection, patience_s: float) -> list[UUID]:

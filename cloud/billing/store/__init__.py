@@ -22,7 +22,7 @@ _VOUCHER = """
 """
 _CHARGE = """
     id, customer_id, provider_id, category, correction, corrects, job_id, attempt, description, start_at, end_at, quantity_ms,
-    list_price, price, list_cost, cost, billed, voucher_id, facts, made_at
+    list_price, price, list_cost, cost, billed, voucher_id, lot_id, facts, made_at
 """
 
 
@@ -54,9 +54,9 @@ class Transfer(NamedTuple):
 _ERRORS: dict[str, type[Exception]] = {"SM001": Overdrawn, "SM002": OtherTransfer, "SM003": HoldOver}
 
 
-async def account(connection: AsyncConnection, tenant: UUID | None, kind: str, ref: str = "") -> UUID:
+async def account(connection: AsyncConnection, tenant: UUID | None, kind: str, ref: str = "", unit: str = UNIT) -> UUID:
     """Return the account, opened if there is none; no tenant is the platform."""
-    row = await one(connection, "SELECT open_account(%s, %s, %s, %s) AS id", [tenant, kind, UNIT, ref])
+    row = await one(connection, "SELECT open_account(%s, %s, %s, %s) AS id", [tenant, kind, unit, ref])
     assert row is not None  # noqa: S101 - the function returns one
     return UUID(str(row["id"]))
 
@@ -78,13 +78,13 @@ async def transfer(connection: AsyncConnection, transfers: Sequence[Transfer]) -
 
 
 async def select_balances(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's accounts: kind, ref, and what is there, held, and free, in micro-yuan."""
+    """Return the tenant's accounts of money: kind, ref, and what is there, held, and free, in micro-yuan."""
     return await every(
         connection,
         """
         SELECT id, kind, ref, credits_posted - debits_posted AS there, debits_pending AS held,
                credits_posted - debits_posted - debits_pending AS free
-        FROM ledger_account WHERE tenant_id = current_tenant() ORDER BY kind, ref
+        FROM ledger_account WHERE tenant_id = current_tenant() AND unit = 'CNY' ORDER BY kind, ref
         """,
     )
 
@@ -119,7 +119,7 @@ async def select_transfers(connection: AsyncConnection, limit: int, before: int 
                CASE WHEN t.debit_tenant = current_tenant() THEN d.kind ELSE c.kind END AS account,
                CASE WHEN t.debit_tenant = current_tenant() THEN -t.amount ELSE t.amount END AS amount
         FROM ledger_transfer t LEFT JOIN ledger_account d ON d.id = t.debit_id LEFT JOIN ledger_account c ON c.id = t.credit_id
-        WHERE current_tenant() IN (t.debit_tenant, t.credit_tenant) AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
+        WHERE current_tenant() IN (t.debit_tenant, t.credit_tenant) AND t.unit = 'CNY' AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
         ORDER BY t.seq DESC LIMIT %(limit)s
         """,
         {"limit": limit, "before": before},
@@ -181,11 +181,15 @@ async def set_warned(connection: AsyncConnection, month: str) -> None:
 
 
 async def spent_and_held(connection: AsyncConnection, since: datetime) -> tuple[int, int]:
-    """Return what the tenant has been charged since `since`, before vouchers, and what is held for its jobs."""
+    """Return what the tenant has been charged since `since`, before vouchers, and what is held for its jobs.
+
+    Prepaid hours count when they are bought, and not again when they are used.
+    """
     row = await one(
         connection,
         """
-        SELECT (SELECT coalesce(sum(cost), 0)::bigint FROM charge WHERE customer_id = current_tenant() AND made_at >= %s) AS spent,
+        SELECT (SELECT coalesce(sum(cost), 0)::bigint FROM charge WHERE customer_id = current_tenant() AND made_at >= %s
+                    AND (lot_id IS NULL OR category = 'Purchase')) AS spent,
                (SELECT coalesce(sum(debits_pending), 0)::bigint FROM ledger_account WHERE tenant_id = current_tenant()
                                                                  AND kind IN ('cash', 'voucher')) AS held
         """,
@@ -280,10 +284,12 @@ async def insert_charges(connection: AsyncConnection, rows: Sequence[Row]) -> No
             INSERT INTO charge ({_CHARGE.replace(", made_at", "")})
             VALUES (%(id)s, %(customer_id)s, %(provider_id)s, %(category)s, %(correction)s, %(corrects)s, %(job_id)s,
                     %(attempt)s, %(description)s, %(start_at)s, %(end_at)s, %(quantity_ms)s, %(list_price)s, %(price)s,
-                    %(list_cost)s, %(cost)s, %(billed)s, %(voucher_id)s, %(facts)s)
+                    %(list_cost)s, %(cost)s, %(billed)s, %(voucher_id)s, %(lot_id)s, %(facts)s)
             ON CONFLICT (id) DO NOTHING
             """,  # noqa: S608 - our own text
-            {"correction": False, "corrects": None, "voucher_id": None} | row | {"facts": Jsonb(row["facts"])},
+            {"correction": False, "corrects": None, "voucher_id": None, "lot_id": None}
+            | row
+            | {"facts": Jsonb(row["facts"])},
         )
 
 
