@@ -132,6 +132,7 @@ class Placing:
                 "cap": held.total,
                 "submitted_by": principal.actor,
                 "stop_idle_s": body.stop_idle_s,
+                "offline_s": round(body.offline_h * 3600),
             }
             await store.insert_job(connection, row, files)
             await announce(connection, offer["id"])

@@ -24,10 +24,12 @@ from cloud.compute.schemas import (
     Offer,
     OfferMade,
     OfferTerms,
+    Presented,
     Quota,
     QuotaInUse,
     QuotaSet,
     Quote,
+    Records,
     Report,
     Welcome,
     WorkFile,
@@ -199,6 +201,14 @@ async def acknowledge_beat(
 ) -> Ack:
     """Acknowledge a beat of a job: its hash, signed. 409: the attempt is over."""
     return await compute.running.beat(worker, job_id, attempt, body)
+
+
+@router.post("/worker/records")
+async def present_records(
+    worker: WorkerCaller, compute: ComputeDoor, job_id: UUID, attempt: Number, body: Records
+) -> Presented:
+    """Beats of a job that were worked without a link, in any order and as often as you like; each counts once, in its turn."""
+    return await compute.presenting.present(worker, job_id, attempt, body)
 
 
 @router.post("/worker/report", status_code=204)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from cloud.billing.service import HOUR_MS, by_hour, micro
 from cloud.compute import store
 from cloud.compute.ending import Ender
 from cloud.compute.metering import Beat, chained, holds, read, signed
@@ -77,29 +78,40 @@ class Running:
 
     async def beat(self, worker: WorkerPrincipal, job_id: UUID, number: int, body: BeatRequest) -> Ack:
         """Acknowledge a beat; the same one again is acknowledged again. Raises NotFound, Conflict, Invalid."""
-        wrong_chip = False
         async with self._db.tenant(worker.scope) as connection:
             attempt, job = await self.mine(connection, worker, job_id, number)
-            beat = self._read(body, attempt)
-            digest = chained(attempt["head"], body.body)
-            if beat.seq == attempt["beats"] and attempt["last"] and attempt["last"]["body"] == body.body:
-                return self._ack(job, attempt, beat.seq, attempt["head"])
-            if beat.seq != attempt["beats"] + 1 or not holds(attempt["worker_key"], body.signature, digest):
-                raise Invalid(_WRONG)
-            if not attempt["used_ms"] <= beat.used_ms <= attempt["elapsed_ms"] + _CLOCKS_MS:
-                raise Invalid(_AHEAD)
-            (offer,) = await store.select_offers(connection, ALIVE_S, identity=worker.offer_id)
-            wrong_chip = bool(beat.chip) and not runs_on(offer["terms"]["chip"], beat.chip)
-            if wrong_chip:
-                amiss = chip(offer["terms"]["chip"], beat.chip)
-                await self._ender.found(connection, job, number, amiss)
-                await self._ender.broke(connection, job, attempt, checkpointed=False)
-            else:
-                await self._note(connection, attempt, beat, digest, body)
-                await store.see_worker(connection, worker.offer_id)
-        if wrong_chip:
+            if attempt["last"] and attempt["last"]["body"] == body.body:
+                return self.acknowledged(job, attempt)
+            ack = await self.take(connection, worker, attempt, job, body)
+        if ack is None:
             raise Conflict(_CHIP)
+        return ack
+
+    async def take(
+        self, connection: AsyncConnection, worker: WorkerPrincipal, attempt: Row, job: Row, body: BeatRequest
+    ) -> Ack | None:
+        """Take the next beat of an attempt that runs; None where it tells of another chip: the attempt is over then.
+
+        Raises Invalid for one that is not the next, is not signed, or counts time that has not passed.
+        """
+        beat = self.read(body, attempt)
+        digest = chained(attempt["head"], body.body)
+        if beat.seq != attempt["beats"] + 1 or not holds(attempt["worker_key"], body.signature, digest):
+            raise Invalid(_WRONG)
+        if not attempt["used_ms"] <= beat.used_ms <= attempt["elapsed_ms"] + _CLOCKS_MS:
+            raise Invalid(_AHEAD)
+        (offer,) = await store.select_offers(connection, ALIVE_S, identity=worker.offer_id)
+        if beat.chip and not runs_on(offer["terms"]["chip"], beat.chip):
+            await self._ender.found(connection, job, attempt["number"], chip(offer["terms"]["chip"], beat.chip))
+            await self._ender.broke(connection, job, attempt, checkpointed=False)
+            return None
+        await self._note(connection, attempt, job, beat, body)
+        await store.see_worker(connection, worker.offer_id)
         return self._ack(job, attempt | {"used_ms": beat.used_ms}, beat.seq, digest, offer["terms"])
+
+    def acknowledged(self, job: Row, attempt: Row) -> Ack:
+        """Return the acknowledgement of the last beat of an attempt once more."""
+        return self._ack(job, attempt, attempt["beats"], attempt["head"])
 
     async def file(self, worker: WorkerPrincipal, job_id: UUID, number: int, kind: str, name: str) -> bytes:
         """Return a file of the worker's job; raises NotFound, Conflict."""
@@ -124,7 +136,7 @@ class Running:
     async def end(self, worker: WorkerPrincipal, job_id: UUID, number: int, body: Ending) -> Ended:
         """Take down what became of an attempt; said again it changes nothing. Raises NotFound, Conflict."""
         async with self._db.tenant(worker.scope) as connection:
-            job, attempt = await self._locked(connection, worker, job_id, number)
+            job, attempt = await self.locked(connection, worker, job_id, number)
             if attempt["state"] == "running" and job:
                 await self._ender.end(connection, job, attempt, body)
             elif attempt["state"] != body.outcome and attempt["state"] != "broken":
@@ -147,7 +159,7 @@ class Running:
                     continue
                 if job["state"] == "running":
                     attempt = await store.select_attempt(connection, identity, lock=True)
-                    if attempt and attempt["leased_until"] < datetime.now(UTC):
+                    if attempt and _left_alone(job, attempt):
                         await self._ender.broke(connection, job, attempt)
                 elif job["state"] == "queued":
                     await self._ender.waits_too_long(connection, job)
@@ -170,7 +182,7 @@ class Running:
             await store.begin_attempt(
                 connection,
                 row | {"job_id": job["id"], "number": number, "worker_key": offer["worker_key"]},
-                LEASE_S,
+                LEASE_S + job["offline_s"],
             )
             started = job["started_at"] or datetime.now(UTC)
             await store.change_job(
@@ -182,6 +194,8 @@ class Running:
             attempt=number,
             name=job["name"],
             orders=job["orders"],
+            offline_s=job["offline_s"],
+            most_ms=_most_ms(job, offer["terms"]),
             files=[WorkFile(**each) for each in files],
         )
 
@@ -189,12 +203,12 @@ class Running:
         self, connection: AsyncConnection, worker: WorkerPrincipal, job_id: UUID, number: int
     ) -> tuple[Row, Row]:
         """Return the worker's attempt and its job, locked; raises NotFound for another's, Conflict when it is over."""
-        job, attempt = await self._locked(connection, worker, job_id, number)
+        job, attempt = await self.locked(connection, worker, job_id, number)
         if attempt["state"] != "running" or job is None:
             raise Conflict(_FENCED)
         return attempt, job
 
-    async def _locked(
+    async def locked(
         self, connection: AsyncConnection, worker: WorkerPrincipal, job_id: UUID, number: int
     ) -> tuple[Row | None, Row]:
         """Return job and attempt, locked in the order everybody locks them in; no job where it has gone elsewhere."""
@@ -204,7 +218,8 @@ class Running:
             raise NotFound
         return job, attempt
 
-    def _read(self, body: BeatRequest, attempt: Row) -> Beat:
+    def read(self, body: BeatRequest, attempt: Row) -> Beat:
+        """Return the beat of an attempt; raises Invalid if it is none."""
         try:
             beat = read(body.body)
         except ValueError as error:
@@ -213,10 +228,8 @@ class Running:
             raise Invalid(_WRONG)
         return beat
 
-    async def _note(
-        self, connection: AsyncConnection, attempt: Row, beat: Beat, digest: bytes, body: BeatRequest
-    ) -> None:
-        job_id, number = attempt["job_id"], attempt["number"]
+    async def _note(self, connection: AsyncConnection, attempt: Row, job: Row, beat: Beat, body: BeatRequest) -> None:
+        job_id, number, digest = attempt["job_id"], attempt["number"], chained(attempt["head"], body.body)
         change: dict[str, Any] = {
             "used_ms": beat.used_ms,
             "cpu_ms": beat.cpu_ms,
@@ -230,12 +243,12 @@ class Running:
                 raise Invalid(_NO_CHECKPOINT)
             told = {"digest": beat.checkpoint.digest, "done": beat.checkpoint.done}
             change |= {"checkpoint": told, "checkpoint_ms": beat.used_ms}
-        await store.add_beat(connection, attempt, beat.seq, (body.body, digest, body.signature), LEASE_S)
+        lease_s = LEASE_S + job["offline_s"]
+        await store.add_beat(connection, attempt, beat.seq, (body.body, digest, body.signature), lease_s)
         await store.change_attempt(connection, job_id, number, change)
         progress = {"stage": beat.stage[:40], "done": beat.done, "total": beat.total}
         await store.change_job(connection, job_id, progress)
-        job = await store.select_job(connection, job_id)
-        if job and "fit_id" in job["subject"]:
+        if "fit_id" in job["subject"]:
             await enter(connection, TenantScope(attempt["customer_id"]))
             fit = UUID(job["subject"]["fit_id"])
             await self._training.rented.note(connection, fit, beat.stage[:40], beat.done, beat.total)
@@ -247,3 +260,18 @@ class Running:
         if not stop and terms and held.used_up(attempt["started_at"], attempt["used_ms"], prices_of(terms)):
             stop = "budget"
         return Ack(seq=seq, hash=digest.hex(), signature=signed(self._ender.key, digest), stop=stop)
+
+
+def _left_alone(job: Row, attempt: Row) -> bool:
+    """Return whether nobody need wait for an attempt any longer: one that was cancelled, or is too late, not for its whole lease."""
+    now = datetime.now(UTC)
+    spare = job["offline_s"] if job["cancel"] or job["deadline"] < now else 0
+    return bool(attempt["leased_until"] - timedelta(seconds=spare) < now)
+
+
+def _most_ms(job: Row, terms: dict[str, Any]) -> int | None:
+    """Return for how long what is reserved pays by the dearest of an offer's prices; None where it costs nothing."""
+    held, dearest = held_of(job), micro(max(by_hour(prices_of(terms))))
+    if not (held.total or held.bank) or not dearest:
+        return None
+    return held.prepaid_ms + held.total * HOUR_MS // dearest

@@ -116,6 +116,9 @@ class JobRequest(_Closed):
     carbon: float = Field(0.0, ge=0, le=1000, description="What a kg of CO2 weighs in the decision, yuan.")
     offer: str | None = Field(None, max_length=80, description="Code of an offer; the best one unless told.")
     use_voucher: bool = True
+    offline_h: float = Field(
+        0, ge=0, le=72, description="The worker may be without a link for so long; nobody else gets the job meanwhile."
+    )
     stop_idle_s: int | None = Field(
         None, ge=120, le=604_800, description="End the job once it has been idle for so long; null: it is only told."
     )
@@ -322,6 +325,10 @@ class Lease(BaseModel):
     name: str
     orders: dict[str, Any]
     files: list[WorkFile]
+    offline_s: int = Field(
+        0, description="For how long it may be worked on without a link; beats are presented later then."
+    )
+    most_ms: int | None = Field(None, description="For how long what is reserved is sure to pay.")
 
 
 class BeatRequest(_Closed):
@@ -338,6 +345,20 @@ class Ack(BaseModel):
     hash: str
     signature: str
     stop: Literal["", "cancelled", "budget"] = ""
+
+
+class Records(_Closed):
+    """Beats that were worked without a link, in any order."""
+
+    records: Annotated[list[BeatRequest], Field(max_length=200)]
+
+
+class Presented(BaseModel):
+    """What became of them: the last beat's acknowledgement, and how many wait for one before them. `over`: they count nothing."""
+
+    ack: Ack | None
+    over: bool
+    waiting: int
 
 
 class Ending(_Closed):

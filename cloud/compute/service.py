@@ -24,6 +24,7 @@ from cloud.compute.metering import public_text
 from cloud.compute.monitor import Monitor
 from cloud.compute.offers import OfferDesk
 from cloud.compute.placing import Placing
+from cloud.compute.presenting import Presenting
 from cloud.compute.quotas import Quotas
 from cloud.compute.running import Running
 from cloud.compute.schemas import Attempt, Job, JobDetail, JobFinding, JobRequest
@@ -58,6 +59,7 @@ class Compute:
         self.placing = Placing(db, billing, training)
         self._ender = Ender(billing, training, notify, self.placing, keys)
         self.running = Running(db, listener, training, self._ender)
+        self.presenting = Presenting(db, self.running)
         self.monitor = Monitor(db, self.running, self._ender)
         self.quotas = Quotas(db)
 

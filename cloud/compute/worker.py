@@ -1,7 +1,8 @@
 """A provider's worker: fetches jobs of its offer, runs them, says every few seconds how far it is, and brings what came out.
 
 It only calls out. It keeps its key and, in `meter.jsonl`, every acknowledged beat with both signatures: what it has earned can
-be proven without asking anybody.
+be proven without asking anybody. A job whose customer allows it is worked on without a link: its beats wait on disk, signed, and
+are presented when there is one again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -22,14 +24,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud.compute.accelerator import busy_percent
 from cloud.compute.engine import Engine, Outcome
+from cloud.compute.leased_run import LeasedRun
 from cloud.compute.log_lines import LogBuffer
-from cloud.compute.metering import START, Beat, Checkpoint, chained, holds, public_text, signed, written
-from cloud.compute.schemas import Ack, Ending, Hello, Lease, Welcome
+from cloud.compute.metering import Checkpoint, chained, holds, public_text, read, signed, written
+from cloud.compute.schemas import Ack, Ending, Hello, Lease, Presented, Welcome
+from cloud.compute.spool import Record, Spool
 from models.task import RESULTS, ProbeTask
 from protocols.errors import ConfigError, Refused, Unreachable
 from protocols.text import Text
 
 _RETRY_S = 1.0
+_SELDOM_S = 30.0
+"""How often a beat is kept at the least while there is no link."""
+_SPOOL, _BATCH = "spool", 200
 _OUTPUTS = ("card.toml", "model.onnx", RESULTS)
 _UNAUTHORIZED, _NO_CONTENT = 401, 204
 _log = logging.getLogger(__name__)
@@ -86,6 +93,7 @@ class Worker:
         failing, done = False, 0
         while jobs is None or done < jobs:
             try:
+                await self._present_left()
                 answer = await self._ask("POST", "/lease", params={"wait_s": 20})
             except Unreachable as error:
                 if not failing:
@@ -101,7 +109,9 @@ class Worker:
     async def _do(self, lease: Lease) -> None:
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         with TemporaryDirectory(prefix="sunmao-job-") as name:
-            run = _Run(lease, self._engine, Path(name), LogBuffer([self._token]))
+            run = LeasedRun(lease, self._engine, Path(name), LogBuffer([self._token]))
+            if lease.offline_s:
+                run.spool = Spool.begin(self._folder / _SPOOL, lease.job_id, lease.attempt)
             beating = asyncio.create_task(self._beat(run))
             doing = asyncio.create_task(self._run(run))
             try:
@@ -122,10 +132,15 @@ class Worker:
                         await task
             with suppress(_Over, _Stopped):
                 await self._say(run)  # the last beat: all that was done is acknowledged
-            await self._report(run, run.log.last())
-            await self._end(run, ending)
+            with suppress(_Over):
+                if run.spool:
+                    await self._settle(run, run.spool)
+                await self._report(run, run.log.last())
+                await self._persist("POST", "/end", run, json=ending.model_dump())
+                if run.spool:
+                    run.spool.close()
 
-    async def _run(self, run: _Run) -> Ending:
+    async def _run(self, run: LeasedRun) -> Ending:
         """Fetch the files, run the child, bring what came out."""
         for file in run.lease.files:
             query = {"kind": file.kind, "name": file.name}
@@ -148,7 +163,7 @@ class Worker:
             return Ending(outcome="failed", reason_en=why.en, reason_zh=why.zh)
         return Ending(outcome="broken", reason_en=f"its process ended by {outcome.code}")
 
-    async def _compute(self, run: _Run) -> Outcome:
+    async def _compute(self, run: LeasedRun) -> Outcome:
         running = asyncio.create_task(self._engine.run(run.folder, self._provider, run.heard))
         try:
             while not running.done():
@@ -160,25 +175,33 @@ class Worker:
                     await self._save(run)
             return await running
         finally:
+            run.stop_the_clock()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
 
-    async def _save(self, run: _Run) -> None:
+    async def _save(self, run: LeasedRun) -> None:
         """Bring the checkpoint: the findings that are durable, whole lines only."""
+        try:
+            if run.spool:  # the file must not be ahead of a beat that names the one before it
+                await self._present(run.spool, run)
+        except Unreachable:
+            return
         whole = (run.folder / RESULTS).read_bytes().rpartition(b"\n")[0] + b"\n"
         query = {"kind": "checkpoint", "name": RESULTS}
         await self._persist("PUT", "/files", run, params=query, content=whole)
         run.checkpoint = Checkpoint(sha256(whole).hexdigest(), whole.count(b"\n"))
 
-    async def _beat(self, run: _Run) -> None:
+    async def _beat(self, run: LeasedRun) -> None:
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         while True:
             await self._say(run)
-            await self._report(run, run.log.take())
-            await asyncio.sleep(self.welcome.beat_s)
+            waiting = len(run.spool.waiting) if run.spool else 0
+            if not waiting:
+                await self._report(run, run.log.take())
+            await asyncio.sleep(min(self.welcome.beat_s * (1 + waiting), _SELDOM_S))
 
-    async def _report(self, run: _Run, lines: list[str]) -> None:
+    async def _report(self, run: LeasedRun, lines: list[str]) -> None:
         """Tell what the child has written and uses; where nobody answers the lines wait, and the job goes on."""
         use = {"memory_mb": self._engine.memory_mb(), "accelerator": await busy_percent(self._provider)}
         key = {"job_id": str(run.lease.job_id), "attempt": run.lease.attempt}
@@ -189,35 +212,98 @@ class Worker:
         else:
             run.lines += len(lines)
 
-    async def _say(self, run: _Run) -> None:
+    async def _say(self, run: LeasedRun) -> None:
         """Say a beat until it is acknowledged; raises _Over, _Stopped.
 
-        A platform that is silent for two leases has given the job to somebody else: what is computed on is not paid.
+        A platform that is silent for two leases has given the job to somebody else: what is computed on is not paid. Where the
+        customer allows more, the beat is kept for as long, and as long as what is reserved pays.
         """
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         async with run.speaking:
             text = written(run.beat())
             digest = chained(run.head, text)
             body = {"body": text, "signature": signed(self._key, digest)}
+            if run.spool:
+                run.spool.add(Record(**body))
+                run.head, run.seq = digest, run.seq + 1
+                try:
+                    await self._present(run.spool, run)
+                except Unreachable as error:
+                    if run.out_of_patience(self.welcome.lease_s):
+                        raise _Over from error
+                    if run.lease.most_ms is not None and run.used_ms() >= run.lease.most_ms:
+                        raise _Stopped from error
+                return
             answer = await self._persist("POST", "/beats", run, json=body)
             ack = Ack.model_validate_json(answer.content)
-            if ack.hash != digest.hex() or not holds(self.welcome.platform_key, ack.signature, digest):
-                raise Refused(
-                    Text("the platform's signature does not hold", "平台签名无效"),
-                    Text("is this the platform the token is for?", "请确认令牌对应的平台地址"),
-                )
+            self._believe(ack, digest)
             run.head, run.seq = digest, run.seq + 1
-            with (self._folder / "meter.jsonl").open("ab") as file:
-                line = {"job": str(run.lease.job_id), "hash": ack.hash, "platform_signature": ack.signature} | body
-                file.write(msgspec.json.encode(line) + b"\n")
+            self._note(run.lease.job_id, ack, [body])
             if ack.stop:
                 raise _Stopped
 
-    async def _end(self, run: _Run, ending: Ending) -> None:
-        with suppress(_Over):
-            await self._persist("POST", "/end", run, json=ending.model_dump())
+    async def _present(self, spool: Spool, run: LeasedRun | None = None) -> None:
+        """Present the beats that wait; raises Unreachable, _Over where they count nothing, _Stopped."""
+        assert self.welcome is not None  # noqa: S101 - `greet` comes first
+        key = {"job_id": str(spool.job_id), "attempt": spool.attempt}
+        while spool.waiting:
+            batch = [msgspec.to_builtins(each) for each in spool.waiting[:_BATCH]]
+            answer = await self._ask("POST", "/records", params=key, json={"records": batch})
+            if answer.is_client_error:
+                raise _Over
+            found = Presented.model_validate_json(answer.content)
+            if found.over or found.ack is None:
+                _log.warning("job %s: what was worked without a link counts nothing", spool.job_id)
+                raise _Over
+            ack = found.ack
+            self._believe(ack, bytes.fromhex(ack.hash))
+            taken = [each for each in batch if read(each["body"]).seq <= ack.seq]
+            if not taken:
+                raise _Over
+            self._note(spool.job_id, ack, taken)
+            spool.acknowledged(len(taken))
+            if run:
+                run.heard_at = time.monotonic()
+                if ack.stop:
+                    raise _Stopped
 
-    async def _persist(self, method: str, path: str, run: _Run, **request: Any) -> httpx.Response:
+    async def _settle(self, run: LeasedRun, spool: Spool) -> None:
+        """Present what waits until it has been taken; raises _Over where there is no link for longer than is allowed."""
+        assert self.welcome is not None  # noqa: S101 - `greet` comes first
+        while True:
+            try:
+                with suppress(_Stopped):
+                    await self._present(spool, run)
+                return
+            except Unreachable as error:
+                if run.out_of_patience(self.welcome.lease_s):
+                    raise _Over from error
+                await asyncio.sleep(_RETRY_S)
+
+    async def _present_left(self) -> None:
+        """Present what attempts before this one have left on disk, so that what counts of it does; raises Unreachable."""
+        for spool in Spool.left(self._folder / _SPOOL):
+            with suppress(_Over, _Stopped):
+                await self._present(spool)
+            spool.close()
+
+    def _believe(self, ack: Ack, digest: bytes) -> None:
+        """Raise Refused for what the platform has not signed."""
+        assert self.welcome is not None  # noqa: S101 - `greet` comes first
+        if ack.hash != digest.hex() or not holds(self.welcome.platform_key, ack.signature, digest):
+            raise Refused(
+                Text("the platform's signature does not hold", "平台签名无效"),
+                Text("is this the platform the token is for?", "请确认令牌对应的平台地址"),
+            )
+
+    def _note(self, job_id: UUID, ack: Ack, beats: list[dict[str, str]]) -> None:
+        """Keep beats with the platform's signature, which is under the last of them and so under all."""
+        with (self._folder / "meter.jsonl").open("ab") as file:
+            for each in beats:
+                line = {"job": str(job_id), "hash": ack.hash, "platform_signature": ack.signature} | each
+                file.write(msgspec.json.encode(line) + b"\n")
+
+    async def _persist(self, method: str, path: str, run: LeasedRun, **request: Any) -> httpx.Response:
         """Ask until there is an answer; raises _Over where the attempt is over, or the platform silent for two leases."""
         assert self.welcome is not None  # noqa: S101 - `greet` comes first
         key = {"job_id": str(run.lease.job_id), "attempt": run.lease.attempt}
@@ -227,7 +313,7 @@ class Worker:
             try:
                 answer = await self._ask(method, path, **request)
             except Unreachable as error:
-                if time.monotonic() > until:
+                if run.out_of_patience(self.welcome.lease_s) if run.spool else time.monotonic() > until:
                     _log.warning("job %s: %s", run.lease.job_id, error)
                     raise _Over from error
                 await asyncio.sleep(_RETRY_S)
@@ -256,51 +342,6 @@ class Worker:
                 Text("try again later", "请稍后重试"),
             )
         return answer
-
-
-class _Run:
-    """One attempt as its worker sees it."""
-
-    def __init__(self, lease: Lease, engine: Engine, folder: Path, log: LogBuffer) -> None:
-        self.lease, self.folder, self.log = lease, folder, log
-        self.lines = 0
-        self.head, self.seq = START, 0
-        self.safe = asyncio.Event()
-        self.speaking = asyncio.Lock()
-        self.checkpoint: Checkpoint | None = None
-        self._engine, self._began = engine, time.monotonic()
-        self._stage, self._done, self._total = "fetch", 0, 0
-        self._chip, self._cpu_ms = "", 0
-
-    def heard(self, said: dict[str, Any]) -> None:
-        """Take down what the child says."""
-        if "log" in said:
-            self.log.add(said["log"])
-        elif "stage" in said:
-            if said["stage"] != self._stage:
-                self.log.add(f"{said['stage']}: {said['all']}")
-            self._stage, self._done, self._total = said["stage"], said["done"], said["all"]
-        elif "chip" in said:
-            self._chip = said["chip"]
-            self.log.add(f"chip: {self._chip}")
-        else:
-            self.safe.set()
-
-    def beat(self) -> Beat:
-        """Return the next beat."""
-        self._cpu_ms = max(self._cpu_ms, self._engine.cpu_ms())
-        return Beat(
-            job=str(self.lease.job_id),
-            attempt=self.lease.attempt,
-            seq=self.seq + 1,
-            used_ms=int((time.monotonic() - self._began) * 1000),
-            cpu_ms=self._cpu_ms,
-            chip=self._chip,
-            stage=self._stage,
-            done=self._done,
-            total=self._total,
-            checkpoint=self.checkpoint,
-        )
 
 
 def _own_key(folder: Path) -> Ed25519PrivateKey:

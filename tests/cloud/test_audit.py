@@ -60,6 +60,7 @@ NO_ACT = {
     "POST /api/v1/compute/quotes": "reads",
     "POST /api/v1/compute/worker/hello": "what an offer's probe has found, kept with it",
     "POST /api/v1/compute/worker/lease": "an attempt, kept with its job",
+    "POST /api/v1/compute/worker/records": "beats of the same chain, presented later",
     "POST /api/v1/compute/worker/report": "what a job writes and uses, kept with it",
     "POST /api/v1/compute/worker/beats": "a chain of beats signed by both sides",
     "PUT /api/v1/compute/worker/files": "kept with its job, and named by its receipt",

@@ -207,7 +207,9 @@ BY_AGENTS = {
     "/api/v1/uplink/models",
     "/api/v1/uplink/models/part",
 }
-BY_WORKERS = {f"/api/v1/compute/worker/{name}" for name in ("hello", "lease", "beats", "report", "files", "end")}
+BY_WORKERS = {
+    f"/api/v1/compute/worker/{name}" for name in ("hello", "lease", "beats", "records", "report", "files", "end")
+}
 NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
 

@@ -19,7 +19,7 @@ _JOB = """
     id, customer_id, provider_id, customer, customer_id = current_tenant() AS own, name, kind, subject, task, orders, digest,
     decision, offer_id, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, prepaid, stage, done, total, attempts,
     broken_at, result, reason_en, reason_zh, submitted_by, submitted_at, started_at, ended_at, receipt IS NOT NULL AS has_receipt,
-    stop_idle_s
+    stop_idle_s, offline_s
 """
 _ATTEMPT = """
     a.job_id, a.number, a.customer_id, a.provider_id, a.offer_id, a.worker_key, a.state, a.started_at, a.leased_until, a.beats,
@@ -110,10 +110,10 @@ async def insert_job(connection: AsyncConnection, row: Row, files: Mapping[str, 
     await connection.execute(
         """
         INSERT INTO compute_job (id, customer_id, provider_id, customer, name, kind, subject, task, orders, digest, decision,
-                                 offer_id, not_before, deadline, held, cap, submitted_by, stop_idle_s)
+                                 offer_id, not_before, deadline, held, cap, submitted_by, stop_idle_s, offline_s)
         VALUES (%(id)s, current_tenant(), %(provider_id)s, %(customer)s, %(name)s, %(kind)s, %(subject)s, %(task)s, %(orders)s,
                 %(digest)s, %(decision)s, %(offer_id)s, %(not_before)s, %(deadline)s, %(held)s, %(cap)s, %(submitted_by)s,
-                %(stop_idle_s)s)
+                %(stop_idle_s)s, %(offline_s)s)
         """,
         row | documents,
     )
@@ -188,7 +188,8 @@ async def select_troubled(connection: AsyncConnection, patience_s: float) -> lis
         """
         SELECT j.id FROM compute_job j LEFT JOIN compute_attempt a ON a.job_id = j.id AND a.state = 'running'
         WHERE j.customer_id = current_tenant() AND (
-            (j.state = 'running' AND coalesce(a.leased_until, '-infinity') < clock_timestamp())
+            (j.state = 'running' AND coalesce(a.leased_until, '-infinity')
+             - make_interval(secs => CASE WHEN j.cancel OR j.deadline < now() THEN j.offline_s ELSE 0 END) < clock_timestamp())
             OR (j.state = 'queued'
                 AND greatest(j.not_before, j.placed_at) + make_interval(secs => %s) < clock_timestamp()))
         """,

@@ -30,6 +30,7 @@ _WITHIN, _BUDGET = Text("Done within, hours", "期限，小时"), Text("At most,
 _CARBON = Text("What a kg of CO₂ weighs, yuan", "每千克 CO₂ 折算，元")
 _PRIVACY = Text("Where pictures go", "图片流向")
 _IDLE = Text("End it when idle, minutes; empty: only tell", "空闲多久后终止，分钟；留空仅通知")
+_OFFLINE = Text("May go on without a link for, hours", "断网时允许继续运行，小时")
 _MAY = {
     "raw": Text("to the provider", "可发送至算力提供方"),
     "stays": Text("to your own offers only", "仅限本企业算力"),
@@ -157,7 +158,9 @@ class _Form:
                 self._carbon = Field(say(_CARBON), "0.1", inputmode="decimal")
                 may = {name: say(words) for name, words in _MAY.items()}
                 self._privacy = Choice(say(_PRIVACY), may, "raw")
+            with box("form-row"):
                 self._idle = Field(say(_IDLE), inputmode="decimal")
+                self._offline = Field(say(_OFFLINE), "0", inputmode="decimal")
             with box("line"):
                 button(say(_COMPARE), self._compare)
             self._answer = box("stack")
@@ -174,6 +177,7 @@ class _Form:
                 "budget": figure_of(self._budget.value),
                 "carbon": figure_of(self._carbon.value),
                 "privacy": self._privacy.value,
+                "offline_h": figure_of(self._offline.value),
                 "stop_idle_s": round(60 * figure_of(self._idle.value)) if self._idle.value.strip() else None,
                 "offer": offer,
             }
