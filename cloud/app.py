@@ -22,7 +22,7 @@ from cloud.billing import routes as billing
 from cloud.billing.service import Billing
 from cloud.billing.tasks import keep_expiring, keep_hours_expiring
 from cloud.compute import routes as compute
-from cloud.compute.service import Compute
+from cloud.compute.service import Compute, ComputeDoors
 from cloud.compute.tasks import keep_running
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
@@ -140,7 +140,13 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
     state.assessments = Assessments(db, Evident(*known, state.sharing))
     state.billing = Billing(db, state.notify)
-    state.compute = Compute(db, listener, given.secrets, state.billing, (state.training, state.notify))
+    state.compute = Compute(
+        db,
+        listener,
+        given.secrets,
+        state.billing,
+        ComputeDoors(state.training, state.registry, state.telemetry, state.notify),
+    )
     state.resolvers = Resolvers(state.identity.resolve, state.fleet.resolve, state.compute.desk.resolve)
     return doors
 

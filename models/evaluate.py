@@ -42,6 +42,14 @@ class Evaluation(msgspec.Struct, frozen=True):
     false_reject: Share
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What a model said of a picture, and the picture's mean brightness."""
+
+    verdict: str
+    score: float
+    brightness: float
+
+
 def auroc(good: npt.ArrayLike, bad: npt.ArrayLike) -> float:
     """Return the area under the ROC curve as the Mann-Whitney statistic over all pairs, ties counted half."""
     lower, upper = np.sort(np.asarray(good)), np.asarray(bad)
@@ -53,20 +61,29 @@ def evaluate(
     good: Sequence[Grey], bad: Sequence[Grey], on_good: Sequence[Finding], on_bad: Sequence[Finding]
 ) -> Evaluation:
     """Return the figures for findings on good and defective pictures; neither may be empty."""
+    judged = [
+        [Judged(one.verdict, one.score, float(grey.mean())) for grey, one in zip(greys, found, strict=True)]
+        for greys, found in ((good, on_good), (bad, on_bad))
+    ]
+    return figures(*judged)
+
+
+def figures(good: Sequence[Judged], bad: Sequence[Judged]) -> Evaluation:
+    """Return the same of what was said of pictures that are not at hand any more."""
     usual, odd = _brightness(good), _brightness(bad)
     middle = np.median(usual)
     return Evaluation(
-        auroc=auroc([finding.score for finding in on_good], [finding.score for finding in on_bad]),
+        auroc=auroc([one.score for one in good], [one.score for one in bad]),
         trivial_auroc=auroc(np.abs(usual - middle), np.abs(odd - middle)),
-        recall_review=_share([finding.verdict != "pass" for finding in on_bad]),
-        recall_reject=_share([finding.verdict == "reject" for finding in on_bad]),
-        false_review=_share([finding.verdict != "pass" for finding in on_good]),
-        false_reject=_share([finding.verdict == "reject" for finding in on_good]),
+        recall_review=_share([one.verdict != "pass" for one in bad]),
+        recall_reject=_share([one.verdict == "reject" for one in bad]),
+        false_review=_share([one.verdict != "pass" for one in good]),
+        false_reject=_share([one.verdict == "reject" for one in good]),
     )
 
 
-def _brightness(greys: Sequence[Grey]) -> Doubles:
-    return np.array([float(grey.mean()) for grey in greys])
+def _brightness(judged: Sequence[Judged]) -> Doubles:
+    return np.array([one.brightness for one in judged])
 
 
 def _share(hits: Sequence[bool]) -> Share:

@@ -6,12 +6,12 @@ from typing import Literal
 
 import msgspec
 
-Stage = Literal["read", "learn", "check", "judge", "inspect"]
+Stage = Literal["read", "learn", "check", "judge", "inspect", "follow"]
 """Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged;
-pictures inspected."""
+pictures inspected; rows of a series followed."""
 
 RESULTS = "results.jsonl"
-"""Where an inspection writes its findings, a line each, and finds those of before it was interrupted."""
+"""Where an inspection or a back-fill writes its findings, a line each, and finds those of before it was interrupted."""
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +62,41 @@ class InspectTask(msgspec.Struct, frozen=True, tag="inspect", forbid_unknown_fie
 
     pictures: list[Shown]
     checkpoint_s: float = 3.0
+    measured: bool = False
+    """Findings also tell what an evaluation needs: the score unrounded, and the picture's brightness."""
+    limits: Limits = Limits(cpu_s=86_400)
+
+
+class EvaluateTask(msgspec.Struct, frozen=True, tag="evaluate", forbid_unknown_fields=True):
+    """Judge the model in `before.toml` and `before.onnx` by pictures of which it is known what they show; see RESULTS.
+
+    Attributes:
+        good, bad: of good and of defective parts; neither may be empty. Findings are written in this order.
+    """
+
+    good: list[Shown]
+    bad: list[Shown]
+    checkpoint_s: float = 3.0
+    limits: Limits = Limits(cpu_s=86_400)
+
+    def inspection(self) -> InspectTask:
+        """Return the inspection whose findings the figures are made of."""
+        return InspectTask([*self.good, *self.bad], self.checkpoint_s, measured=True, limits=self.limits)
+
+
+class BackfillTask(msgspec.Struct, frozen=True, tag="backfill", forbid_unknown_fields=True):
+    """Follow rows of a machine's sensors (`rows.f32`) with the health model in `before.toml` and `before.onnx`; see RESULTS.
+
+    Attributes:
+        sensors: what the columns are, in the model's order.
+        begin_us, period_us: when the first row is, in microseconds since 1970 UTC, and how far apart they are.
+    """
+
+    sensors: list[str]
+    begin_us: int
+    period_us: int
+    steps: int
+    checkpoint_s: float = 10.0
     limits: Limits = Limits(cpu_s=86_400)
 
 
@@ -71,7 +106,7 @@ class ProbeTask(msgspec.Struct, frozen=True, tag="probe", forbid_unknown_fields=
     limits: Limits = Limits(cpu_s=120)
 
 
-Task = FitTask | LookTask | InspectTask | ProbeTask
+Task = FitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | ProbeTask
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""One fit, one look at a picture, one inspection of many, or one probe, in a child process with bounded memory and time.
+"""One fit, one look at a picture, one inspection of many, one evaluation, one back-fill, or one probe, in a child process with bounded memory and time.
 
     python -P -m models.task_child FOLDER [PROVIDER]
 
@@ -6,7 +6,7 @@ PROVIDER is which of ONNX Runtime's providers inspects; its CPU one unless told.
 "done", "all"}` while it works and at the end `{"failed": {"reason", "en", "zh"}}`, or what came out of it - `{"fitted":
 {"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"looked": Looked}`
 with `heatmap.png`; `{"inspected": {verdict: count}}` with `results.jsonl`;
-`{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
+`{"evaluated": Evaluation}` and `{"backfilled": {"steps"}}` with the same; `{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
 input does.
 """
 
@@ -26,11 +26,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.task import RESULTS, FitTask, InspectTask, Looked, LookTask, Shown, Stage, Task
+from models.task import RESULTS, BackfillTask, EvaluateTask, FitTask, InspectTask, Looked, LookTask, Shown, Stage, Task
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from models.vision.pictures import Grey
+
+
+_TELL_S = 0.5
+"""How often it is said how far a back-fill is: a row takes less than saying so."""
 
 
 def _say(line: object) -> None:
@@ -97,7 +101,7 @@ def _fit(task: FitTask, folder: Path) -> None:
     _say({"fitted": {"after": after, "before": before}})
 
 
-def _inspect(task: InspectTask, folder: Path, provider: str) -> None:
+def _inspect(task: InspectTask, folder: Path, provider: str) -> Counter[str]:
     from models.session import Way
     from models.vision.detector import Detector
     from models.vision.pictures import decode, fit_to
@@ -116,14 +120,14 @@ def _inspect(task: InspectTask, folder: Path, provider: str) -> None:
     with results.open("ab") as file:
         for number, shown in enumerate(task.pictures[done:], done + 1):
             picture = decode((folder / shown.file).read_bytes(), shown.file)
-            finding = detector.inspect(fit_to(picture, detector.side))
+            grey = fit_to(picture, detector.side)
+            finding = detector.inspect(grey)
             counts[finding.verdict] += 1
-            line = {
-                "part": shown.part,
-                "file": shown.file,
-                "verdict": finding.verdict,
-                "score": round(finding.score, 4),
-            }
+            line: dict[str, str | float] = {"part": shown.part, "file": shown.file, "verdict": finding.verdict}
+            if task.measured:
+                line |= {"score": finding.score, "brightness": float(grey.mean())}
+            else:
+                line["score"] = round(finding.score, 4)
             file.write(msgspec.json.encode(line) + b"\n")
             _progress("inspect", number, len(task.pictures))
             if time.monotonic() - durable >= task.checkpoint_s:
@@ -133,7 +137,56 @@ def _inspect(task: InspectTask, folder: Path, provider: str) -> None:
                 _say({"checkpoint": number})
         file.flush()
         os.fsync(file.fileno())
-    _say({"inspected": counts})
+    return counts
+
+
+def _evaluate(task: EvaluateTask, folder: Path, provider: str) -> None:
+    from models.evaluate import Judged, figures
+
+    _inspect(task.inspection(), folder, provider)
+    lines = (folder / RESULTS).read_bytes().splitlines()
+    judged = [msgspec.json.decode(line, type=Judged) for line in lines]
+    _say({"evaluated": figures(judged[: len(task.good)], judged[len(task.good) :])})
+
+
+def _backfill(task: BackfillTask, folder: Path) -> None:
+    import numpy as np
+
+    from models.series.backfill import ROWS, Followed, Follower
+
+    _say({"chip": "CPUExecutionProvider"})
+    follower = Follower(_given(folder), task.sensors)
+    rows = np.fromfile(folder / ROWS, "<f4").reshape(task.steps, len(task.sensors))
+    results = folder / RESULTS
+    whole = results.read_bytes().rpartition(b"\n")[0] if results.exists() else b""
+    before = [msgspec.json.decode(line, type=Followed) for line in whole.splitlines()]
+    results.write_bytes(whole + b"\n" if whole else b"")
+    # What was known is written down now and then; what came after that is followed again, and is written already.
+    known = max((place for place, one in enumerate(before, 1) if one.kept), default=0)
+    if known and (kept := before[known - 1].kept):
+        follower.resume(kept)
+    for step in range(known, len(before)):
+        follower.follow(before[step].at, rows[step])
+    durable = told = time.monotonic()
+    with results.open("ab") as file:
+        for step in range(len(before), task.steps):
+            found = follower.follow(task.begin_us + task.period_us * step, rows[step])
+            now = time.monotonic()
+            safe = now - durable >= task.checkpoint_s
+            if safe:
+                found = msgspec.structs.replace(found, kept=follower.kept)
+            file.write(msgspec.json.encode(found) + b"\n")
+            if safe:
+                file.flush()
+                os.fsync(file.fileno())
+                durable = now
+                _say({"checkpoint": step + 1})
+            if now - told >= _TELL_S or step + 1 == task.steps:
+                told = now
+                _progress("follow", step + 1, task.steps)
+        file.flush()
+        os.fsync(file.fileno())
+    _say({"backfilled": {"steps": task.steps}})
 
 
 def _read(pictures: Sequence[Shown], folder: Path, side: int) -> list[Grey]:
@@ -158,7 +211,11 @@ def _do(task: Task, folder: Path, provider: str) -> None:
     elif isinstance(task, LookTask):
         _look(task, folder)
     elif isinstance(task, InspectTask):
-        _inspect(task, folder, provider)
+        _say({"inspected": _inspect(task, folder, provider)})
+    elif isinstance(task, EvaluateTask):
+        _evaluate(task, folder, provider)
+    elif isinstance(task, BackfillTask):
+        _backfill(task, folder)
     else:
         from models.probe import probe
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from cloud.billing.service import YUAN, Billing, Held, Settled, Work
 from cloud.compute import receipt, store
 from cloud.compute.metering import platform_key, public_text, signed
 from cloud.compute.offers import ALIVE_S, prices_of
+from cloud.compute.orders import OUTPUTS
 from cloud.compute.placing import Placing, held_of, stored
-from cloud.compute.schemas import Ending
 from cloud.compute.store import monitoring
 from cloud.compute.watch import Finding, waiting
+from cloud.compute.worker_schemas import Ending
 from cloud.core.db import AsyncConnection, enter
 from cloud.core.errors import Invalid, Problem
 from cloud.core.principal import TenantScope
@@ -25,7 +23,6 @@ from cloud.core.settings import Secrets
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.training.service import Training
-from models.task import RESULTS
 from protocols.text import Text
 
 MOST_BREAKS = 5
@@ -35,7 +32,6 @@ _BUDGET = Text("the reserved money was used up", "预留金额已用完")
 _INCOMPLETE = Text("what came back is not what was asked for", "返回的结果不完整")
 _TOO_LATE = Text("no offer was free before the deadline", "截止时间前没有可用的算力")
 _MONEY = ("cost", "subsidy", "prepaid")
-_OUTPUTS = {"fit": ("card.toml", "model.onnx"), "inspect": (RESULTS,)}
 
 
 class Ender:
@@ -51,18 +47,18 @@ class Ender:
             await self.broke(connection, job, attempt)
             return
         await enter(connection, TenantScope(job["customer_id"]))
-        state, reason = _verdict(job, body)
+        state, reason, result = *_verdict(job, body), body.result
         if body.outcome == "done":
             try:
                 async with connection.transaction():
-                    await self._accept(connection, job, body.result)
+                    result = await self._accept(connection, job, body.result)
             except Problem:
                 await self.broke(connection, job, attempt, checkpointed=False)
                 return
         billable = attempt["used_ms"]
         work = await self._close(connection, job, attempt, body.outcome, billable)
         settled = await self._billing.settle(connection, held_of(job), work, more=False)
-        job |= _paid(job, settled) | {"result": body.result}
+        job |= _paid(job, settled) | {"result": result}
         await self._count(connection, job, attempt, billable, lost_ms=0, broke=False)
         await self.finish(connection, job, settled.held, state, reason)
 
@@ -163,24 +159,15 @@ class Ender:
         await self._billing.release(connection, held)
         await self.finish(connection, job, held._replace(cash=0, voucher=0, bank=()), state, reason)
 
-    async def _accept(self, connection: AsyncConnection, job: Row, result: dict[str, Any]) -> None:
-        """Take what a job that is done has brought; raises Invalid for what is not what was asked for."""
+    async def _accept(self, connection: AsyncConnection, job: Row, result: dict[str, Any]) -> Row:
+        """Take what a job that is done has brought, and return its result; raises Invalid for what is not what was asked for."""
         files: dict[str, bytes] = {}
-        for name in _OUTPUTS[job["kind"]]:
+        for name in OUTPUTS[job["kind"]]:
             content = await store.select_content(connection, job["id"], "output", name)
             if content is None:
                 raise Invalid(_INCOMPLETE)
             files[name] = content
-        if job["kind"] == "fit":
-            fit = UUID(job["subject"]["fit_id"])
-            brought = files["card.toml"], files["model.onnx"]
-            await self._training.rented.accept(connection, job["customer_id"], fit, brought, result.get("fitted"))
-        else:
-            with suppress(msgspec.MsgspecError, KeyError, TypeError):
-                told = [msgspec.json.decode(line)["file"] for line in files[RESULTS].splitlines()]
-                if told == [each["file"] for each in job["orders"]["pictures"]]:
-                    return
-            raise Invalid(_INCOMPLETE)
+        return await self._placing.orders.accept(connection, job, files, result)
 
     async def _close(self, connection: AsyncConnection, job: Row, attempt: Row, state: str, billable_ms: int) -> Work:
         """End an attempt and return what of it is billed."""

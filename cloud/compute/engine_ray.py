@@ -27,7 +27,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cloud.compute.engine import Heard, LocalProcess, Outcome
-from models.task import RESULTS, InspectTask, ProbeTask, Shown, Task
+from models.task import RESULTS, BackfillTask, EvaluateTask, InspectTask, ProbeTask, Shown, Task
 from protocols.errors import Unreachable
 from protocols.text import Text
 
@@ -86,17 +86,47 @@ class RayCluster:
         task = msgspec.json.decode(content, type=Task)
         if isinstance(task, ProbeTask):
             return await self._prove(content)
-        if isinstance(task, InspectTask):
-            return await _Inspection(self, task, folder, provider, heard).run()
+        if isinstance(task, BackfillTask):
+            return await self._follow(folder, provider, heard)
 
         def hear(word: _Word) -> None:
             if word.line:
                 heard(word.line)
 
+        if isinstance(task, InspectTask):
+            return await _Inspection(self, task, folder, provider, heard).run()
+        if isinstance(task, EvaluateTask):
+            outcome = await _Inspection(self, task.inspection(), folder, provider, heard).run()
+            if outcome.result is None:
+                return outcome
+            # Every finding is there: what is left to a child is to make the figures of them.
+            files = _files(folder, ("task.json", "before.toml", "before.onnx", RESULTS))
+            end = await self.somewhere(files, None, provider, hear)
+            return end.outcome or _BROKEN
         end = await self.somewhere(_files(folder), None, provider, hear)
         for name, output in (end.outputs or {}).items():
             (folder / name).write_bytes(output)
         return end.outcome or _BROKEN
+
+    async def _follow(self, folder: Path, provider: str, heard: Heard) -> Outcome:
+        """Run a back-fill whole on one node, and on another one from what it had found where that is lost."""
+        results = folder / RESULTS
+        whole = results.read_bytes() if results.exists() else b""
+        results.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        files = _files(folder)
+
+        def hear(word: _Word) -> None:
+            if word.findings:
+                with results.open("ab") as file:
+                    file.write(word.findings)
+                    file.flush()
+                    os.fsync(file.fileno())
+                files[RESULTS] = results.read_bytes()
+                heard({"checkpoint": files[RESULTS].count(b"\n")})
+            if word.line:
+                heard(word.line)
+
+        return (await self.somewhere(files, None, provider, hear)).outcome or _BROKEN
 
     def close(self) -> None:
         """Leave the cluster."""

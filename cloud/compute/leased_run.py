@@ -10,8 +10,8 @@ from typing import Any
 from cloud.compute.engine import Engine
 from cloud.compute.log_lines import LogBuffer
 from cloud.compute.metering import START, Beat, Checkpoint
-from cloud.compute.schemas import Lease
 from cloud.compute.spool import Spool
+from cloud.compute.worker_schemas import Lease
 
 
 class LeasedRun:

@@ -12,9 +12,10 @@ from cloud.compute import store
 from cloud.compute.ending import Ender
 from cloud.compute.log_lines import clean, secretless
 from cloud.compute.running import Running
-from cloud.compute.schemas import JobUse, LogLine, Report
+from cloud.compute.schemas import JobUse, LogLine
 from cloud.compute.store import monitoring
 from cloud.compute.watch import Use, findings
+from cloud.compute.worker_schemas import Report
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import NotFound
 from cloud.core.principal import TenantScope, WorkerPrincipal

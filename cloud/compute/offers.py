@@ -17,7 +17,8 @@ from cloud.compute import store
 from cloud.compute import task as tasks
 from cloud.compute.green import green
 from cloud.compute.metering import platform_key, public_text
-from cloud.compute.schemas import GreenIndex, Hello, Offer, OfferMade, OfferTerms, Welcome
+from cloud.compute.schemas import GreenIndex, Offer, OfferMade, OfferTerms
+from cloud.compute.worker_schemas import Hello, Welcome
 from cloud.core import audit
 from cloud.core.db import Database
 from cloud.core.errors import Conflict, NotFound

@@ -19,6 +19,7 @@ from cloud.compute import store
 from cloud.compute.decide import Decision, decide
 from cloud.compute.decide import Plan as Planned
 from cloud.compute.offers import ALIVE_S, decided_by, takes_hours
+from cloud.compute.orders import Orders
 from cloud.compute.quotas import refuse_beyond_quota
 from cloud.compute.schemas import JobRequest, Plan, Quote, Rejection
 from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Task, Weights
@@ -27,37 +28,19 @@ from cloud.core.audit import canonical
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid
 from cloud.core.listen import announce
-from cloud.core.principal import Principal, TenantScope
+from cloud.core.principal import Principal
 from cloud.core.rows import Row
-from cloud.training.schemas import PictureSet
-from cloud.training.service import Training
-from models.task import FitTask, InspectTask
 from protocols.text import Text
 
-MOST_BYTES = 256 * 1024 * 1024
-"""Inputs of one job."""
 _SHOWN = 20
 _RESERVE, _LEAST_S = 2.0, 600.0
 # Reference seconds, until the company's own jobs tell better: measured with 512 x 512 pictures on the reference machine.
-_BASE_S = {"fit": 5.0, "inspect": 2.0}
-_ITEM_S = {"fit": 0.2, "inspect": 0.05}
-_MEMORY_GB = {"fit": 3.0, "inspect": 2.0}
-_TOO_LARGE = Text(
-    f"The pictures are more than {MOST_BYTES >> 20} MiB together; make a smaller set.",
-    f"图片总量超过 {MOST_BYTES >> 20} MiB，请缩小图片集。",
-)
-_NO_VERSION = Text("Say which model inspects: version_id.", "请用 version_id 指定检测所用的模型。")
+_BASE_S = {"fit": 5.0, "inspect": 2.0, "evaluate": 2.0, "backfill": 2.0}
+_ITEM_S = {"fit": 0.2, "inspect": 0.05, "evaluate": 0.05, "backfill": 0.0002}
+_MEMORY_GB = {"fit": 3.0, "inspect": 2.0, "evaluate": 2.0, "backfill": 1.0}
+_ON_CPU = ("fit", "backfill")
+"""Fitting is done by NumPy; a row of a few sensors is not worth the way to an accelerator."""
 _NOT_NOW = Text("This offer will not do now; ask for a new quote.", "该算力目前不可用，请重新询价。")
-
-
-class _Wanted(NamedTuple):
-    """A job before it has a place: what it needs, what the child is asked, and with which files; `fit` is the training's."""
-
-    name: str
-    task: Task
-    orders: FitTask | InspectTask
-    files: dict[str, bytes]
-    subject: dict[str, Any]
 
 
 class _Place(NamedTuple):
@@ -70,18 +53,14 @@ class _Place(NamedTuple):
 class Placing:
     """Quotes, and jobs on their way to an offer."""
 
-    def __init__(self, db: Database, billing: Billing, training: Training) -> None:
-        self._db, self._billing, self._training = db, billing, training
+    def __init__(self, db: Database, billing: Billing, orders: Orders) -> None:
+        self._db, self._billing, self.orders = db, billing, orders
 
     async def quote(self, principal: Principal, body: JobRequest) -> Quote:
         """Return what every offer would come to; nothing is reserved. Raises NotFound, Invalid."""
-        found = await self._set(principal.scope, body)
-        items = found.good + found.defect + found.unknown
-        if body.kind == "fit":
-            counts = await self._training.counts(principal.scope, body.set_id)
-            items = counts.learn + counts.held_good + counts.held_defect
+        seen = await self.orders.look(principal.scope, body)
         async with self._db.tenant(principal.scope) as connection:
-            task = await self._task(connection, body, items, found.bytes)
+            task = await self._task(connection, body, seen.items, seen.bytes)
             hours = _sums(await self._hours(connection, body))
             decision = decide(task, [decided_by(row, hours) for row in await _offers(connection)], datetime.now(UTC))
         return Quote(
@@ -99,17 +78,18 @@ class Placing:
 
         Raises NotFound, Invalid - no offer will do: the nearest and what it lacks; too little money - and Conflict.
         """
-        await self._set(principal.scope, body)
+        seen = await self.orders.look(principal.scope, body)
         async with self._db.tenant(principal.scope) as connection:
-            wanted = await self._wanted(connection, principal, body)
+            wanted = await self.orders.make(connection, principal, body, seen)
+            task = await self._task(connection, body, wanted.items, wanted.bytes)
             offers = {row["code"]: row for row in await _offers(connection)}
             hours = await self._hours(connection, body)
             given = [decided_by(row, _sums(hours)) for row in offers.values()]
-            decision = decide(wanted.task, given, datetime.now(UTC))
+            decision = decide(task, given, datetime.now(UTC))
             plan = _chosen(decision, body.offer)
             offer = offers[plan.code]
             none = Held(uuid7(), principal.scope.tenant_id, 0)
-            held = await self._held(connection, none, wanted.task, plan, _Place(offer, hours))
+            held = await self._held(connection, none, task, plan, _Place(offer, hours))
             await refuse_beyond_quota(connection, held.total)
             await self._billing.refuse_beyond_budget(connection, held.total)
             await self._billing.reserve(connection, held)
@@ -121,7 +101,7 @@ class Placing:
                 "name": wanted.name,
                 "kind": body.kind,
                 "subject": wanted.subject,
-                "task": msgspec.to_builtins(wanted.task),
+                "task": msgspec.to_builtins(task),
                 "orders": msgspec.to_builtins(wanted.orders),
                 "digest": digest_of(wanted.orders, {name: digest for name, (digest, _) in files.items()}),
                 "decision": [_decided(decision, plan.code)],
@@ -179,35 +159,6 @@ class Placing:
                 return None
         return none_will_do(decision)
 
-    async def _wanted(self, connection: AsyncConnection, principal: Principal, body: JobRequest) -> _Wanted:
-        orders: FitTask | InspectTask
-        subject: dict[str, Any] = {"set_id": str(body.set_id)}
-        if body.kind == "fit":
-            fit = await self._training.rented.fit(connection, principal, body.set_id)
-            name, orders, files = fit.name, fit.order, fit.files
-            subject["fit_id"] = str(fit.id)
-            items = len(fit.order.learn) + len(fit.order.held_good) + len(fit.order.held_bad)
-        else:
-            assert body.version_id is not None  # noqa: S101 - `_set` has looked
-            name, orders, files = await self._training.rented.inspection(connection, body.version_id, body.set_id)
-            subject["version_id"] = str(body.version_id)
-            items = len(orders.pictures)
-        size = sum(map(len, files.values()))
-        if size > MOST_BYTES:
-            raise Invalid(_TOO_LARGE)
-        return _Wanted(name, await self._task(connection, body, items, size), orders, files, subject)
-
-    async def _set(self, scope: TenantScope, body: JobRequest) -> PictureSet:
-        """Return the set of a job before its pictures are read; raises NotFound, Invalid if it cannot be what is asked."""
-        found = await self._training.picture_set(scope, body.set_id)
-        if found.bytes > MOST_BYTES:
-            raise Invalid(_TOO_LARGE)
-        if body.kind == "inspect":
-            if body.version_id is None:
-                raise Invalid(_NO_VERSION)
-            await self._training.version(scope, body.version_id)
-        return found
-
     async def _task(self, connection: AsyncConnection, body: JobRequest, items: int, size: int) -> Task:
         """Return the task as the decision takes it; what it takes is learnt from the company's last jobs of the kind."""
         known = await store.pace(connection, body.kind)
@@ -230,7 +181,7 @@ class Placing:
             needs=Needs(
                 work_s=round(_BASE_S[body.kind] + each_s * items, 3),
                 memory_gb=_MEMORY_GB[body.kind],
-                chips=("cpu",) if body.kind == "fit" else (),  # fitting is done by NumPy
+                chips=("cpu",) if body.kind in _ON_CPU else (),
                 input_bytes=size,
             ),
             limits=Limits(
@@ -269,7 +220,7 @@ class Placing:
         )
 
 
-def digest_of(orders: FitTask | InspectTask, files: dict[str, str]) -> str:
+def digest_of(orders: msgspec.Struct, files: dict[str, str]) -> str:
     """Return what a task is known by: SHA-256 of what the child is asked and of every input's digest."""
     text = canonical([msgspec.to_builtins(orders), sorted(files.items())])
     return hashlib.sha256(text.encode()).hexdigest()

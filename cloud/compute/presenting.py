@@ -12,8 +12,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from cloud.compute.running import Running
-from cloud.compute.schemas import Ack, BeatRequest, Presented, Records
 from cloud.compute.store import records
+from cloud.compute.worker_schemas import Ack, BeatRequest, Presented, Records
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid
 from cloud.core.principal import WorkerPrincipal

@@ -9,32 +9,34 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from cloud.compute.running import MOST_FILE_BYTES
 from cloud.compute.schemas import (
-    Ack,
-    BeatRequest,
-    Ended,
-    Ending,
     FileName,
-    Hello,
     Job,
     JobDetail,
     JobRequest,
     JobUse,
-    Lease,
     LogLine,
     Offer,
     OfferMade,
     OfferTerms,
-    Presented,
     Quota,
     QuotaInUse,
     QuotaSet,
     Quote,
+)
+from cloud.compute.service import Compute
+from cloud.compute.worker_schemas import (
+    Ack,
+    BeatRequest,
+    Ended,
+    Ending,
+    Hello,
+    Lease,
+    Presented,
     Records,
     Report,
     Welcome,
     WorkFile,
 )
-from cloud.compute.service import Compute
 from cloud.core.access import PUBLIC, Admin, Reader, WorkerCaller
 
 router = APIRouter(prefix="/api/v1/compute", tags=["compute"])

@@ -21,8 +21,8 @@ from cloud.compute.ending import Ender
 from cloud.compute.metering import Beat, chained, holds, read, signed
 from cloud.compute.offers import ALIVE_S, LEASE_S, prices_of, runs_on
 from cloud.compute.placing import held_of
-from cloud.compute.schemas import Ack, BeatRequest, Ended, Ending, Lease, WorkFile
 from cloud.compute.watch import chip
+from cloud.compute.worker_schemas import Ack, BeatRequest, Ended, Ending, Lease, WorkFile
 from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Conflict, Invalid, NotFound, TooLarge
 from cloud.core.listen import Listener

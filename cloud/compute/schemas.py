@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloud.billing.schemas import Charge, Yuan
 from cloud.core.instants import Instant
 
-JobKind = Literal["fit", "inspect"]
+JobKind = Literal["fit", "inspect", "evaluate", "backfill"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Outcome = Literal["done", "failed", "stopped", "broken"]
 Chip = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Region = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,15}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MOST_STEPS = 200_000
+"""Rows of a back-fill: 55 hours at one a second, 4 months at one a minute."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
@@ -103,12 +106,48 @@ class OfferMade(BaseModel):
     token: str
 
 
+class Backfill(_Closed):
+    """A health model over stored readings.
+
+    Attributes:
+        model_id: of a version under Models.
+        equipment_id: what gets the scores, as points "score" and "verdict".
+        sensors: the series that is each sensor of the model, in the same unit.
+        period_s: the spacing of the rows the model learnt from.
+        hold_s: for how long a reading holds when none follows.
+    """
+
+    model_id: UUID
+    equipment_id: UUID
+    sensors: Annotated[dict[Annotated[str, Field(max_length=200)], int], Field(min_length=1, max_length=200)]
+    start: Instant
+    end: Instant
+    period_s: float = Field(1.0, ge=0.1, le=3600)
+    hold_s: float = Field(3600.0, ge=0.1, le=604_800)
+
+    @property
+    def steps(self) -> int:
+        """How many rows there are."""
+        return math.ceil((self.end - self.start).total_seconds() / self.period_s)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Backfill:
+        if self.start >= self.end:
+            raise ValueError("start has to be before end / 开始时间须早于结束时间")
+        if self.steps > MOST_STEPS:
+            raise ValueError(f"more than {MOST_STEPS} rows; take a shorter time / 超过 {MOST_STEPS} 行，请缩短时间范围")
+        return self
+
+
 class JobRequest(_Closed):
     """What is to be computed, until when and for how much."""
 
     kind: JobKind
-    set_id: UUID = Field(description="The pictures: learnt from by a fit, looked at by an inspection.")
-    version_id: UUID | None = Field(None, description="The model an inspection uses.")
+    set_id: UUID | None = Field(
+        None, description="The pictures: learnt from by a fit, looked at by an inspection or an evaluation."
+    )
+    version_id: UUID | None = Field(None, description="The model an inspection uses, or an evaluation judges.")
+    backfill: Backfill | None = Field(None, description="What a back-fill follows.")
     deadline: Instant
     budget: Yuan
     privacy: Literal["raw", "stays"] = Field("raw", description="stays: pictures do not leave your own offers.")
@@ -116,6 +155,21 @@ class JobRequest(_Closed):
     carbon: float = Field(0.0, ge=0, le=1000, description="What a kg of CO2 weighs in the decision, yuan.")
     offer: str | None = Field(None, max_length=80, description="Code of an offer; the best one unless told.")
     use_voucher: bool = True
+
+    @property
+    def pictures(self) -> UUID:
+        """The set."""
+        assert self.set_id is not None  # noqa: S101 - as has been validated
+        return self.set_id
+
+    @model_validator(mode="after")
+    def _about_something(self) -> JobRequest:
+        if (self.kind == "backfill") != (self.backfill is not None) or (self.kind == "backfill") == (
+            self.set_id is not None
+        ):
+            raise ValueError("a backfill takes backfill, all else set_id / 回填须给出 backfill，其他任务须给出 set_id")
+        return self
+
     offline_h: float = Field(
         0, ge=0, le=72, description="The worker may be without a link for so long; nobody else gets the job meanwhile."
     )
@@ -244,15 +298,6 @@ class LogLine(BaseModel):
     line: str
 
 
-class Report(_Closed):
-    """What a worker tells beside its beats: lines of the child, the first with its number, and what it uses now."""
-
-    first: int = Field(ge=1, lt=2**31)
-    lines: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=200)] = []
-    memory_mb: int = Field(0, ge=0, lt=2**31)
-    accelerator: float | None = Field(None, ge=0, le=100)
-
-
 class Quota(BaseModel):
     """What a company has open - jobs that wait or run, yuan reserved for them - and may have."""
 
@@ -286,92 +331,3 @@ class JobDetail(BaseModel):
     charges: list[Charge]
     findings: list[JobFinding]
     outputs: list[str]
-
-
-class Hello(_Closed):
-    """What a worker says when it starts: its key, and what its probe has found."""
-
-    public_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-    provider: Annotated[str, Field(max_length=80)]
-    speed: float = Field(gt=0, le=1e6)
-    refused: dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=500)]] = {}
-
-
-class Welcome(BaseModel):
-    """What a worker is told: which offer it works for, whether its chip is proven, and the platform's key."""
-
-    code: str
-    chip: str
-    proven: bool
-    platform_key: str
-    beat_s: float
-    lease_s: float
-
-
-class WorkFile(BaseModel):
-    """A file of a job."""
-
-    kind: Literal["input", "checkpoint", "output"]
-    name: str
-    digest: Digest
-    size: int
-
-
-class Lease(BaseModel):
-    """A job for a worker: what its child is asked to do, and the files; a checkpoint takes up where another one was cut off."""
-
-    job_id: UUID
-    attempt: int
-    name: str
-    orders: dict[str, Any]
-    files: list[WorkFile]
-    offline_s: int = Field(
-        0, description="For how long it may be worked on without a link; beats are presented later then."
-    )
-    most_ms: int | None = Field(None, description="For how long what is reserved is sure to pay.")
-
-
-class BeatRequest(_Closed):
-    """A beat and the worker's signature of its hash; see `cloud.compute.metering`."""
-
-    body: Annotated[str, Field(max_length=2000)]
-    signature: Annotated[str, Field(max_length=100)]
-
-
-class Ack(BaseModel):
-    """The platform's word on a beat: its hash, signed; and whether, and why, the worker has to stop."""
-
-    seq: int
-    hash: str
-    signature: str
-    stop: Literal["", "cancelled", "budget"] = ""
-
-
-class Records(_Closed):
-    """Beats that were worked without a link, in any order."""
-
-    records: Annotated[list[BeatRequest], Field(max_length=200)]
-
-
-class Presented(BaseModel):
-    """What became of them: the last beat's acknowledgement, and how many wait for one before them. `over`: they count nothing."""
-
-    ack: Ack | None
-    over: bool
-    waiting: int
-
-
-class Ending(_Closed):
-    """What became of an attempt; `result` is what the child said came out."""
-
-    outcome: Outcome
-    result: dict[str, Any] = {}
-    reason_en: Annotated[str, Field(max_length=1000)] = ""
-    reason_zh: Annotated[str, Field(max_length=1000)] = ""
-
-
-class Ended(BaseModel):
-    """What the platform made of it: the time that counts."""
-
-    state: JobState
-    billable_s: float

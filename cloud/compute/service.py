@@ -15,6 +15,7 @@ What workers ask and say goes through `compute.running` and `compute.monitor`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 from cloud.billing.service import YUAN, Billing
@@ -23,6 +24,7 @@ from cloud.compute.ending import Ender
 from cloud.compute.metering import public_text
 from cloud.compute.monitor import Monitor
 from cloud.compute.offers import OfferDesk
+from cloud.compute.orders import Orders
 from cloud.compute.placing import Placing
 from cloud.compute.presenting import Presenting
 from cloud.compute.quotas import Quotas
@@ -38,6 +40,8 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from cloud.notify.service import Notify
+from cloud.registry.service import Registry
+from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
 from protocols.text import Text
 
@@ -47,16 +51,23 @@ _ENDED = Text("This job has ended.", "该作业已结束。")
 _RUNS = Text("The receipt is signed when the job has ended.", "凭据在作业结束后签发。")
 
 
+class ComputeDoors(NamedTuple):
+    """The domains that jobs are about, and by which people are told."""
+
+    training: Training
+    registry: Registry
+    telemetry: Telemetry
+    notify: Notify
+
+
 class Compute:
     """Rented computing, from the offer to the receipt."""
 
-    def __init__(
-        self, db: Database, listener: Listener, keys: Secrets, billing: Billing, doors: tuple[Training, Notify]
-    ) -> None:
-        training, notify = doors
+    def __init__(self, db: Database, listener: Listener, keys: Secrets, billing: Billing, doors: ComputeDoors) -> None:
+        training, notify = doors.training, doors.notify
         self._db, self._billing = db, billing
         self.desk = OfferDesk(db, keys)
-        self.placing = Placing(db, billing, training)
+        self.placing = Placing(db, billing, Orders(training, doors.registry, doors.telemetry))
         self._ender = Ender(billing, training, notify, self.placing, keys)
         self.running = Running(db, listener, training, self._ender)
         self.presenting = Presenting(db, self.running)

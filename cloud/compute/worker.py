@@ -27,8 +27,8 @@ from cloud.compute.engine import Engine, Outcome
 from cloud.compute.leased_run import LeasedRun
 from cloud.compute.log_lines import LogBuffer
 from cloud.compute.metering import Checkpoint, chained, holds, public_text, read, signed, written
-from cloud.compute.schemas import Ack, Ending, Hello, Lease, Presented, Welcome
 from cloud.compute.spool import Record, Spool
+from cloud.compute.worker_schemas import Ack, Ending, Hello, Lease, Presented, Welcome
 from models.task import RESULTS, ProbeTask
 from protocols.errors import ConfigError, Refused, Unreachable
 from protocols.text import Text

@@ -15,6 +15,9 @@ from protocols.uplink.messages import Columns
 POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01T00:00:00Z, the zero of PostgreSQL's timestamps, in microseconds since 1970."""
 
+MINUTE_US = 60_000_000
+_WEEK_US = 7 * 24 * 60 * MINUTE_US
+_MONDAY_US = 4 * 24 * 60 * MINUTE_US  # 1970-01-05, the first Monday
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # One record of COPY ... (FORMAT BINARY): field count, then length and big-endian value of each field.
@@ -76,6 +79,11 @@ def records_of(
     records["value_len"], records["value"] = 8, value
     records["quality_len"], records["quality"] = 2, quality
     return records.tobytes()
+
+
+def weeks_of(time: NDArray[np.int64]) -> set[int]:
+    """Return the Mondays, in microseconds since 1970, of the weeks that times fall into."""
+    return set(np.unique((time - _MONDAY_US) // _WEEK_US * _WEEK_US + _MONDAY_US).tolist())
 
 
 def instant(time_us: int) -> datetime:

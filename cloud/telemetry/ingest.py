@@ -29,9 +29,11 @@ from cloud.fleet import service as fleet
 from cloud.telemetry.columns import (
     COPY_HEADER,
     COPY_TRAILER,
+    MINUTE_US,
     Numbers,
     instant,
     time_out_of_range,
+    weeks_of,
 )
 from cloud.telemetry.delays import buckets_of
 from cloud.telemetry.store import ingest as store
@@ -47,9 +49,6 @@ BatchSink = Callable[[AsyncConnection, AgentPrincipal, Batch], Awaitable[None]]
 _THREAD_FROM_BYTES = 64 * 1024
 _TOGETHER_READINGS = 50_000  # bounds the memory of one transaction
 _MAX_NAME = 200
-_MINUTE_US = 60_000_000
-_WEEK_US = 7 * 24 * 60 * _MINUTE_US
-_MONDAY_US = 4 * 24 * 60 * _MINUTE_US  # 1970-01-05, the first Monday
 
 
 class Ingest:
@@ -188,11 +187,11 @@ class Ingest:
             ids = np.array([series[point] for point in content.number_points], np.int32)
             if len(content.numbers):
                 pieces.append(content.numbers.records(ids))
-                touched.append(np.stack([content.numbers.time // _MINUTE_US, ids[content.numbers.point]], axis=1))
+                touched.append(np.stack([content.numbers.time // MINUTE_US, ids[content.numbers.point]], axis=1))
             for text in content.batch.texts:
                 one = series[text.point]
                 texts.append((one, instant(text.source_time), text.value, _quality(text)))
-                touched.append(np.array([[text.source_time // _MINUTE_US, one]]))
+                touched.append(np.array([[text.source_time // MINUTE_US, one]]))
         if pieces:
             await store.copy_numbers(connection, [COPY_HEADER, *pieces, COPY_TRAILER])
         if texts:
@@ -250,7 +249,7 @@ class _Content:
 
     def weeks(self) -> set[int]:
         """Return the Mondays, in microseconds since 1970, of the weeks its numbers fall into."""
-        return set(np.unique((self.numbers.time - _MONDAY_US) // _WEEK_US * _WEEK_US + _MONDAY_US).tolist())
+        return weeks_of(self.numbers.time)
 
 
 def _check_point(point: PointRef) -> None:

@@ -19,7 +19,7 @@ Readings are rolled up every two seconds, so a chart made from roll-ups may lack
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -30,6 +30,8 @@ from cloud.core.errors import NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.dictionary.service import entries_of, unit_symbol
+from cloud.telemetry import computed
+from cloud.telemetry.computed import Computed
 from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
 from cloud.telemetry.export import Export, unit_of
@@ -53,10 +55,11 @@ from cloud.telemetry.schemas import (
 from cloud.telemetry.store import query as store
 from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
 from protocols.dictionary.entries import Aggregation, Entry
-from protocols.uplink.messages import Delivery, Receipt
+from protocols.uplink.messages import Delivery, PointRef, Receipt
 
 __all__ = [
     "UNKNOWN_UNIT",
+    "Computed",
     "Feed",
     "Readings",
     "Telemetry",
@@ -168,6 +171,12 @@ class Telemetry:
         before = await select_last_before(connection, series_ids, start)
         found = await self._retained.numbers(connection, series_ids, start, end, _ALL)
         return joined([before, found])
+
+    async def append_computed(
+        self, connection: AsyncConnection, target: tuple[UUID, UUID], points: Mapping[PointRef, Computed]
+    ) -> int:
+        """Append readings that a domain has computed; see `computed.append`."""
+        return await computed.append(connection, self._retained, target, points)
 
     def export(self, scope: TenantScope) -> Export:
         """Return what makes files of readings; see `export.Export`."""

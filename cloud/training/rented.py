@@ -8,14 +8,19 @@ from uuid import UUID
 from cloud.core.db import AsyncConnection
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.principal import Principal
+from cloud.core.rows import Row
 from cloud.training import store
 from cloud.training.orders import files_of, keep_version, order_of, request_fit, set_of
 from cloud.training.signing import Signer
 from models.card import parse_card
 from models.errors import ModelError
-from models.task import FitTask, InspectTask, Shown
+from models.task import EvaluateTask, FitTask, InspectTask, Shown
 from protocols.text import Text
 
+_BOTH_KINDS = Text(
+    "An evaluation needs pictures of good and of defective parts; upload some of each.",
+    "评估需要良品和缺陷品图片，请分别上传。",
+)
 _ENDED = Text("This fit has ended.", "该训练已结束。")
 
 
@@ -71,15 +76,39 @@ class Rented:
     ) -> tuple[str, InspectTask, dict[str, bytes]]:
         """Return name, order and files for inspecting all pictures of a set with a version; raises NotFound, Invalid."""
         await set_of(connection, set_id)
-        bundle = await store.select_bundle(connection, version_id)
-        if bundle is None:
-            raise NotFound
         rows = await store.select_pictures(connection, set_id)
         if not rows:
             raise Invalid(Text("There are no pictures in this set.", "该图片集中没有图片。"))
-        files = {"before.toml": bundle["card"], "before.onnx": bundle["onnx"]}
-        for row in rows:
-            content = await store.select_content(connection, set_id, row["digest"], small=False)
-            files[row["digest"]] = content or b""
-        name = parse_card(bundle["card"]).name
+        name, files = await _files(connection, version_id, set_id, rows)
         return name, InspectTask([Shown(row["digest"], row["part"]) for row in rows]), files
+
+    async def evaluation(
+        self, connection: AsyncConnection, version_id: UUID, set_id: UUID
+    ) -> tuple[str, EvaluateTask, dict[str, bytes]]:
+        """Return name, order and files for judging a version by the pictures of a set of which it is known what they show.
+
+        Raises NotFound, and Invalid where there are none of good or none of defective parts.
+        """
+        await set_of(connection, set_id)
+        rows = [row for row in await store.select_pictures(connection, set_id) if row["kind"] != "unknown"]
+        good, bad = (
+            [Shown(row["digest"], row["part"]) for row in rows if row["kind"] == kind] for kind in ("good", "defect")
+        )
+        if not good or not bad:
+            raise Invalid(_BOTH_KINDS)
+        name, files = await _files(connection, version_id, set_id, rows)
+        return name, EvaluateTask(good, bad), files
+
+
+async def _files(
+    connection: AsyncConnection, version_id: UUID, set_id: UUID, rows: list[Row]
+) -> tuple[str, dict[str, bytes]]:
+    """Return what a version is called, and its files and those of pictures by the names that orders use."""
+    bundle = await store.select_bundle(connection, version_id)
+    if bundle is None:
+        raise NotFound
+    files = {"before.toml": bundle["card"], "before.onnx": bundle["onnx"]}
+    for row in rows:
+        content = await store.select_content(connection, set_id, row["digest"], small=False)
+        files[row["digest"]] = content or b""
+    return parse_card(bundle["card"]).name, files

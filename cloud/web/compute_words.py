@@ -7,7 +7,12 @@ from cloud.web.language import number
 from cloud.web.words import Mark
 from protocols.text import Language, Text
 
-KINDS = {"fit": Text("Fit a model", "训练模型"), "inspect": Text("Inspect many pictures", "批量检测图片")}
+KINDS = {
+    "fit": Text("Fit a model", "训练模型"),
+    "inspect": Text("Inspect many pictures", "批量检测图片"),
+    "evaluate": Text("Evaluate a model", "评估模型"),
+    "backfill": Text("Judge stored readings", "历史数据回填"),
+}
 STATES = {
     "queued": Mark(Text("Waits", "排队中"), "idle"),
     "running": Mark(Text("Runs", "运行中"), "good"),
@@ -24,6 +29,7 @@ STAGES = {
     "check": Text("checking the model", "正在校验模型"),
     "judge": Text("judging on held-back parts", "正在用留出件评估"),
     "inspect": Text("inspecting", "正在检测"),
+    "follow": Text("following the readings", "正在逐点判定"),
 }
 ALIVE = Mark(Text("Free", "空闲"), "good")
 BUSY = Mark(Text("Busy", "使用中"), "idle")

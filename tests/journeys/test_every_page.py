@@ -22,6 +22,7 @@ from playwright.sync_api import TimeoutError as Late
 
 from cloud.web.mount import PAGES
 from cloud.web.places import PLACES
+from tests.cloud.compute.test_kinds import Pump
 from tests.cloud.sharing.pair import asked, new_credit_code
 from tests.cloud.sharing.test_chain_trace import made
 from tests.cloud.traceability.test_traceability import document
@@ -83,6 +84,15 @@ def hours_bought_ahead(company: Company) -> None:
         ask("POST", "/api/v1/billing/bank/deposits", json={"chip": chip, "amount": 100}).raise_for_status()
 
 
+def a_health_model(company: Company, folder: Path) -> None:
+    """Let the company have a health model, so that stored readings can be judged by it."""
+    pump = Pump(folder)
+    key = {"public_key": pump.trust, "name": "pump"}
+    company.client.post("/api/v1/models/keys", json=key).raise_for_status()
+    content = {"content": pump.zip(), "headers": {"Content-Type": "application/zip"}}
+    company.client.post("/api/v1/models", **content).raise_for_status()
+
+
 def an_alarm(company: Company, factory: Factory) -> str:
     """Return the id of an alarm of the company; its rule is made on first use."""
     every = {"kind": "reject_rate", "percent": 0, "window_minutes": 1440, "least_parts": 1}
@@ -97,10 +107,13 @@ def an_alarm(company: Company, factory: Factory) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shared(works: Company, theirs: Company, factory: Factory, cloud_data: Path) -> None:
+def shared(
+    works: Company, theirs: Company, factory: Factory, cloud_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Let the company run the market, show another one something, which has been read and recalled, and be asked for more."""
     run(cloud_data, "compute", "operator", "works")
     hours_bought_ahead(works)
+    a_health_model(works, tmp_path_factory.mktemp("health") / "pump")
     an_own_entry(works)
     body = asked(works.credit_code, {"entry": "active_power_total", "granularity": "hour"}, purpose=factory.names[0])
     body["terms"]["trace"] = "products"

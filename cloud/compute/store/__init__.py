@@ -342,7 +342,9 @@ async def pace(connection: AsyncConnection, kind: str) -> list[tuple[int, float]
     rows = await every(
         connection,
         """
-        SELECT jsonb_array_length(coalesce(j.orders->'learn', j.orders->'pictures')) AS items,
+        SELECT coalesce((j.orders->>'steps')::int,
+                   jsonb_array_length(coalesce(j.orders->'learn', j.orders->'pictures', j.orders->'good'))
+                   + coalesce(jsonb_array_length(j.orders->'bad'), 0)) AS items,
                a.billable_ms / 1000.0 * o.speed AS seconds
         FROM compute_job j JOIN compute_attempt a ON a.job_id = j.id JOIN compute_offer o ON o.id = a.offer_id
         WHERE j.customer_id = current_tenant() AND j.kind = %s AND j.state = 'done' AND j.attempts = 1 AND o.speed IS NOT NULL

@@ -117,6 +117,11 @@ async def ensure_partitions(connection: AsyncConnection, weeks: Collection[datet
         await connection.execute("SELECT ensure_telemetry_partition(%s)", [week])
 
 
+async def lock_computed(connection: AsyncConnection) -> None:
+    """Let nobody else append what is computed for this tenant until the transaction ends: each time of a series comes once."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('computed'), hashtext(current_tenant()::text))")
+
+
 class LedgerEntry(NamedTuple):
     """A frame as the ledger knows it."""
 

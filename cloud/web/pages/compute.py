@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from nicegui import ui
-
-from cloud.compute.schemas import Job, JobRequest, Offer, Plan, Quote
-from cloud.core.principal import Principal, Scope
-from cloud.web.compute_words import KINDS, STATES, grams, progress_of, small_yuan, state_of, yuan
+from cloud.compute.schemas import Job, JobRequest, Offer
+from cloud.core.principal import Scope
+from cloud.web.backfill_form import BackfillForm
+from cloud.web.compute_words import KINDS, STATES, progress_of, small_yuan, state_of, yuan
 from cloud.web.elements import MarkView, Words, box
-from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.forms import Choice, Field
 from cloud.web.item_picker import figure_of
-from cloud.web.language import duration, moment, number
+from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
+from cloud.web.plan_list import PlanList
 from cloud.web.quota_card import quota_line
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -35,21 +35,10 @@ _MAY = {
     "raw": Text("to the provider", "可发送至算力提供方"),
     "stays": Text("to your own offers only", "仅限本企业算力"),
 }
-_COMPARE, _RUN = Text("Compare offers", "比较报价"), Text("Run here", "在此运行")
 _NO_SETS = Text(
     "There are no pictures yet. Make a set under Model training first.", "尚无图片集，请先在“模型训练”中创建。"
 )
 _TO_TRAINING = Text("Model training", "模型训练")
-_BEST = Text("Best", "推荐")
-_TAKES = Text("{time} · {begin}", "{time} · {begin}")
-_NOW, _LATER = Text("begins now", "立即开始"), Text("begins {at}", "{at} 开始")
-_OWN = Text("{own} of your own", "自付 {own}")
-_VOUCHER = Text("{cost} less {subsidy} by voucher", "费用 {cost}，算力券抵扣 {subsidy}")
-_PREPAID = Text(
-    "{hours} of the run by hours bought ahead, instead of {prepaid}", "其中 {hours} 由预购机时支付，抵 {prepaid}"
-)
-_CARBON_OF = Text("CO₂ {location} by location, {market} by market", "CO₂ 按地点 {location}，按市场 {market}")
-_REJECTED, _NONE_DO = Text("Will not do", "不可用"), Text("No offer will do.", "没有可用的报价。")
 _JOBS, _NO_JOBS = Text("Your jobs", "我的作业"), Text("No job has been run yet.", "尚无作业。")
 _OFFERS = Text("On offer", "在售算力")
 _NO_OFFERS = Text("Nothing is offered yet.", "暂无在售算力。")
@@ -88,6 +77,8 @@ async def build(visit: Visit) -> None:
                 for each in await training.versions(visit.scope, one.id)
             }
             _Form(visit, {str(one.id): one.name for one in sets}, versions)
+        if visit.may(Scope.ADMIN):
+            await _backfill(visit)
         with box("card stack wide"):
             Words(visit.say(_JOBS), tag="h2")
             Words(quota_line(visit, quota), "muted small num", tag="p")
@@ -103,6 +94,15 @@ async def build(visit: Visit) -> None:
                 offer_line(visit, offer)
 
 
+async def _backfill(visit: Visit) -> None:
+    """Add the form of a back-fill where there is a health model and something it could be about."""
+    models = [each for each in await visit.domains.registry.versions(visit.scope) if each.task == "health"]
+    points = await visit.domains.telemetry.points(visit.scope) if models else []
+    if points:
+        machines = {each.id: each.name for each in await visit.domains.fleet.equipment_list(visit.scope)}
+        BackfillForm(visit, models, points, machines)
+
+
 def job_line(visit: Visit, job: Job) -> None:
     """Add a job as one line that leads to its page."""
     with box("line spread lot job", "a", href=f"/compute/jobs/{job.id}"):
@@ -112,7 +112,7 @@ def job_line(visit: Visit, job: Job) -> None:
             told = [at, job.code, progress_of(job, visit.language) if job.state == "running" else ""]
             Words(" · ".join(filter(None, told)), "muted small", tag="div")
         with box("line"):
-            Words(small_yuan(job.cost - job.subsidy if job.own else job.cost), "num")
+            Words(small_yuan(job.cost - job.subsidy - job.prepaid if job.own else job.cost), "num")
             MarkView(STATES[job.state], visit.language)
 
 
@@ -145,7 +145,8 @@ class _Form:
 
     def __init__(self, visit: Visit, sets: dict[str, str], versions: dict[str, str]) -> None:
         self._visit, say = visit, visit.say
-        kinds = {kind: say(words) for kind, words in KINDS.items() if kind == "fit" or versions}
+        possible = ("fit", "inspect", "evaluate") if versions else ("fit",)
+        kinds = {kind: say(KINDS[kind]) for kind in possible}
         chosen = visit.request.query_params.get("set", "")
         with box("card stack wide"):
             with box("form-row"):
@@ -161,18 +162,15 @@ class _Form:
             with box("form-row"):
                 self._idle = Field(say(_IDLE), inputmode="decimal")
                 self._offline = Field(say(_OFFLINE), "0", inputmode="decimal")
-            with box("line"):
-                button(say(_COMPARE), self._compare)
-            self._answer = box("stack")
-            self._plans = box("stack wide")
+            PlanList(visit, self._request)
 
     def _request(self, offer: str | None = None) -> JobRequest:
-        inspecting = self._kind.value == "inspect"
+        of_a_version = self._kind.value in ("inspect", "evaluate")
         return JobRequest.model_validate(
             {
                 "kind": self._kind.value,
                 "set_id": self._set.value,
-                "version_id": self._version.value if inspecting and self._version else None,
+                "version_id": self._version.value if of_a_version and self._version else None,
                 "deadline": datetime.now(UTC) + timedelta(hours=figure_of(self._hours.value)),
                 "budget": figure_of(self._budget.value),
                 "carbon": figure_of(self._carbon.value),
@@ -182,56 +180,3 @@ class _Form:
                 "offer": offer,
             }
         )
-
-    async def _compare(self) -> None:
-        async def act(principal: Principal) -> None:
-            self._plans.clear()
-            quote = await self._visit.domains.compute.placing.quote(principal, self._request())
-            with self._plans:
-                self._show(quote)
-
-        await attempt(self._visit, self._answer, Scope.ADMIN, act)
-
-    def _show(self, quote: Quote) -> None:
-        say = self._visit.say
-        if not quote.plans:
-            Words(say(_NONE_DO), "notice warn", tag="p")
-        for place, plan in enumerate(quote.plans[:_SHOWN]):
-            self._plan(plan, best=place == 0)
-        if quote.rejected:
-            with box("stack wide", "details"):
-                with box("", "summary"):
-                    Words(f"{say(_REJECTED)}: {len(quote.rejected)}", "link")
-                for one in quote.rejected:
-                    why = one.reason_zh if self._visit.language == "zh" else one.reason_en
-                    Words(f"{one.code}: {why}", "small", tag="div")
-
-    def _plan(self, plan: Plan, *, best: bool) -> None:
-        visit, say = self._visit, self._visit.say
-        with box("line spread lot plan"):
-            with box():
-                name = f"{plan.code} · {plan.provider}"
-                Words(f"{say(_BEST)}: {name}" if best else name, "strong", tag="div")
-                soon = plan.begin - datetime.now(UTC) < timedelta(minutes=1)
-                at = moment(plan.begin, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
-                begin = say(_NOW) if soon else say(_LATER, at=at)
-                Words(say(_TAKES, time=say(duration(plan.time_s)), begin=begin), "small", tag="div")
-                if plan.prepaid_s:
-                    hours = say(duration(plan.prepaid_s))
-                    Words(say(_PREPAID, hours=hours, prepaid=small_yuan(plan.prepaid)), "small", tag="div")
-                if plan.subsidy:
-                    paid = say(_VOUCHER, cost=small_yuan(plan.cost), subsidy=small_yuan(plan.subsidy))
-                    Words(paid, "small", tag="div")
-                carbon = say(_CARBON_OF, location=grams(plan.carbon_kg), market=grams(plan.market_kg))
-                Words(carbon, "muted small", tag="div")
-            with box("line"):
-                Words(say(_OWN, own=small_yuan(plan.own)), "num strong")
-
-                async def run(code: str = plan.code) -> None:
-                    async def act(principal: Principal) -> None:
-                        job = await visit.domains.compute.submit(principal, self._request(code))
-                        ui.navigate.to(f"/compute/jobs/{job.id}")
-
-                    await attempt(visit, self._answer, Scope.ADMIN, act)
-
-                button(say(_RUN), run, "button" if best else "button quiet")

@@ -14,12 +14,12 @@ from cloud.web.compute_words import KINDS, STATES, grams, progress_of, reason_of
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import attempt, button
 from cloud.web.job_monitor import JobMonitor
+from cloud.web.job_result import told_of
 from cloud.web.language import duration, moment
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import provider
 from cloud.web.pages.compute import TITLE
 from cloud.web.visit import Visit
-from cloud.web.words import VERDICTS
 from protocols.text import Text
 
 _LOOK_S = 1.0
@@ -195,9 +195,8 @@ class _Job:
                 with box("line"), box("button", "a", href=f"/training/{detail.job.subject['set_id']}"):
                     Words(say(_TO_SET))
             else:
-                counts = (detail.job.result or {}).get("inspected", {})
-                told = (f"{say(mark.text)}: {counts[name]}" for name, mark in VERDICTS.items() if name in counts)
-                Words(" · ".join(told), "num", tag="p")
+                for line in told_of(detail.job, self._visit.language):
+                    Words(line, "num", tag="p")
             with box("line"):
                 for name in detail.outputs:
                     with box("button quiet", "a", href=f"/api/v1/compute/jobs/{detail.job.id}/outputs/{name}"):
