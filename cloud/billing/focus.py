@@ -36,6 +36,8 @@ OWN = (
     "x_EnergyMethod", "x_PUE", "x_CarbonLocationG", "x_CarbonMarketG", "x_GreenShare", "x_LostSeconds", "x_QueueSeconds",
     "x_VoucherProgramme",
 )  # fmt: skip
+COLUMNS = (*MANDATORY, *MORE, *OWN)
+Line = dict[str, str | int | float]
 _HOUR_MS = Decimal(3_600_000)
 _QUANTUM = Decimal("0.000000000001")
 
@@ -47,13 +49,12 @@ class Account(NamedTuple):
     name: str
 
 
-def table(rows: Sequence[Row], account: Account, month: str, period: tuple[datetime, datetime]) -> str:
-    """Return the rows of a month's bill as CSV; null is an empty cell."""
+def table(lines: Sequence[Line]) -> str:
+    """Return lines as CSV; null is an empty cell."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, (*MANDATORY, *MORE, *OWN), lineterminator="\r\n")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow(_line(row, account, month, period))
+    writer.writerows(lines)
     return out.getvalue()
 
 
@@ -67,9 +68,10 @@ def hours(ms: int) -> str:
     return format((Decimal(ms) / _HOUR_MS).quantize(_QUANTUM).normalize(), "f")
 
 
-def _line(row: Row, account: Account, month: str, period: tuple[datetime, datetime]) -> dict[str, str | int | float]:
+def line(row: Row, account: Account, invoice: Row | None, period: tuple[datetime, datetime]) -> Line:
+    """Return a row of a month's bill as a line of the table; `invoice` is the one it is on, if it is on any."""
     facts, usage = row["facts"], row["category"] == "Usage"
-    line: dict[str, str | int | float] = {
+    line: Line = {
         "BilledCost": yuan(row["billed"]),
         "BillingAccountId": account.id,
         "BillingAccountName": account.name,
@@ -85,8 +87,8 @@ def _line(row: Row, account: Account, month: str, period: tuple[datetime, dateti
         "ChargePeriodEnd": _at(row["end_at"]),
         "ContractedCost": yuan(row["cost"]),
         "EffectiveCost": "0" if row["category"] == "Purchase" else yuan(row["billed"]),
-        "InvoiceIssuerName": ISSUER,
-        "InvoiceId": f"{month}-{account.id}",
+        "InvoiceIssuerName": invoice["supplier"] if invoice else ISSUER,
+        "InvoiceId": f"{invoice['supplier_id']}-{invoice['year']}-{invoice['number']:05}" if invoice else "",
         "ListCost": yuan(row["list_cost"]),
         "ProviderName": facts.get("provider", ""),
         "PublisherName": facts.get("provider", ""),

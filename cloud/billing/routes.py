@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, cast
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -22,6 +23,8 @@ from cloud.billing.schemas import (
     Decision,
     Deposit,
     Effect,
+    Invoice,
+    InvoiceOrder,
     Movement,
     PayOut,
     Pool,
@@ -30,8 +33,9 @@ from cloud.billing.schemas import (
     VoucherProgramme,
     Wallet,
 )
-from cloud.billing.service import Billing
+from cloud.billing.service import Billing, FocusForm
 from cloud.core.access import Admin, Reader
+from protocols.text import Language
 
 router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
 
@@ -44,7 +48,8 @@ def billing_of(request: Request) -> Billing:
 BillingDoor = Annotated[Billing, Depends(billing_of)]
 Month = Annotated[str, Query(pattern=r"^\d{4}-\d{2}$", description="A month of China, as 2026-11.")]
 Side = Annotated[Literal["customer", "provider"], Query(description="What you are billed, or what you have earned.")]
-_CSV: dict[int | str, dict[str, object]] = {200: {"content": {"text/csv": {}}}}
+_FORMS: dict[FocusForm, str] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+_TABLES: dict[int | str, dict[str, object]] = {200: {"content": {"text/csv": {}, _FORMS["parquet"]: {}}}}
 
 
 @router.get("/wallet")
@@ -73,12 +78,45 @@ async def get_bill(principal: Admin, billing: BillingDoor, month: Month, side: S
     return await billing.bill(principal.scope, month, side)
 
 
-@router.get("/bill/focus", response_class=Response, responses=_CSV)
-async def export_bill(principal: Admin, billing: BillingDoor, month: Month, side: Side = "customer") -> Response:
-    """The same as a table of FOCUS 1.2, with energy and carbon in columns that begin with x_."""
-    content = await billing.focus(principal.scope, month, side)
-    headers = {"Content-Disposition": f'attachment; filename="focus-{month}-{side}.csv"', "Cache-Control": "no-store"}
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+@router.get("/bill/focus", response_class=Response, responses=_TABLES)
+async def export_bill(
+    principal: Admin,
+    billing: BillingDoor,
+    *,
+    month: Month,
+    side: Side = "customer",
+    form: Annotated[FocusForm, Query(alias="format")] = "csv",
+) -> Response:
+    """The same as a table of FOCUS 1.2, CSV or Parquet, with energy and carbon in columns that begin with x_."""
+    content = await billing.focus(principal.scope, month, side, form)
+    name = f'attachment; filename="focus-{month}-{side}.{form}"'
+    return Response(
+        content, media_type=_FORMS[form], headers={"Content-Disposition": name, "Cache-Control": "no-store"}
+    )
+
+
+@router.get("/invoices")
+async def list_invoices(principal: Admin, billing: BillingDoor, side: Side = "customer") -> list[Invoice]:
+    """Invoices you have got, or issued, newest first; at most 500."""
+    return await billing.invoices.invoices(principal.scope, side)
+
+
+@router.post("/invoices", status_code=201)
+async def issue_invoices(principal: Admin, billing: BillingDoor, body: InvoiceOrder) -> list[Invoice]:
+    """Issue an invoice to each customer for what you charged in a month and is on none yet, numbered without a gap."""
+    return await billing.invoices.issue(principal, body.month)
+
+
+@router.get(
+    "/invoices/{invoice_id}/pdf", response_class=Response, responses={200: {"content": {"application/pdf": {}}}}
+)
+async def print_invoice(
+    principal: Admin, billing: BillingDoor, invoice_id: UUID, language: Annotated[Language, Query()] = "zh"
+) -> Response:
+    """An invoice as a PDF, to its supplier and its customer."""
+    file = await billing.invoices.printed(principal.scope, invoice_id, language)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}", "Cache-Control": "no-store"}
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 @router.post("/refunds", status_code=201)

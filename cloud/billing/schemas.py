@@ -220,6 +220,25 @@ class Bill(BaseModel):
     billed: float
 
 
+class Invoice(BaseModel):
+    """What a supplier has charged a customer in a month, under its number: year and place in it."""
+
+    id: UUID
+    number: str
+    supplier: str
+    customer: str
+    month: str
+    rows: int
+    amount: float = Field(description="To pay; negative where more was given back than charged.")
+    issued_at: datetime
+
+
+class InvoiceOrder(_Closed):
+    """The month to issue invoices for."""
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", description="A month of China, as 2026-11.")]
+
+
 BankChip = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 

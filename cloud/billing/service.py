@@ -13,25 +13,28 @@ transaction, see `jobs`. Amounts go in and out in yuan, and are whole micro-yuan
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import asyncio
+from typing import Literal
 from uuid import UUID
 
 from cloud.billing import budget, focus, jobs, store
 from cloud.billing.bank_desk import BankDesk, hours_of
 from cloud.billing.hours import HOUR_MS, Lot, Part, taken, units_of
+from cloud.billing.invoices import Invoices
 from cloud.billing.jobs import Held, Settled, Work, voucher_hold
 from cloud.billing.money import CHINA, YUAN, Price, Slice, by_hour, cost_of, micro, slices, this_month
+from cloud.billing.periods import month_of
 from cloud.billing.schemas import Balance, Bill, Budget, Charge, Movement, Refund, Wallet
+from cloud.billing.store import invoices
 from cloud.billing.till import Till
 from cloud.billing.voucher_desk import VoucherDesk, spendable
 from cloud.billing.vouchers import Applicant, ChipOrigin, Programme, programmes
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
-from cloud.core.errors import Invalid, NotFound
+from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
 from cloud.notify.service import Notify
-from protocols.text import Text
 
 __all__ = [
     "CHINA",
@@ -59,6 +62,8 @@ __all__ = [
 ]
 
 _PAGE = 100
+_MOST_INVOICES = 100_000
+FocusForm = Literal["csv", "parquet"]
 
 
 class Billing:
@@ -89,6 +94,7 @@ class Billing:
         self.vouchers = VoucherDesk(db, notify)
         self.till = Till(db)
         self.bank = BankDesk(db)
+        self.invoices = Invoices(db)
 
     async def wallet(self, scope: TenantScope) -> Wallet:
         """Return the company's accounts; cash is there even before anything was paid in."""
@@ -147,13 +153,20 @@ class Billing:
             billed=billed / YUAN,
         )
 
-    async def focus(self, scope: TenantScope, month: str, side: str) -> str:
-        """Return the bill as a CSV table of FOCUS 1.2; raises Invalid for no month."""
+    async def focus(self, scope: TenantScope, month: str, side: str, form: FocusForm = "csv") -> bytes:
+        """Return the bill as a table of FOCUS 1.2, CSV or Parquet; raises Invalid for no month."""
         period = month_of(month)
         async with self._db.tenant(scope) as connection:
             company = await store.select_company(connection)
             rows = await _rows(connection, month, side)
-        return focus.table(rows, focus.Account(str(company["id"]), company["name"]), month, period)
+            known = {row["id"]: row for row in await invoices.select(connection, side, _MOST_INVOICES)}
+        account = focus.Account(str(company["id"]), company["name"])
+        lines = [focus.line(row, account, known.get(row["invoice_id"]), period) for row in rows]
+        if form == "csv":
+            return focus.table(lines).encode()
+        from cloud.billing.focus_parquet import parquet  # noqa: PLC0415 - pyarrow takes a while to load
+
+        return await asyncio.to_thread(parquet, lines)
 
     async def refund(self, principal: Principal, body: Refund) -> list[Charge]:
         """Give a part of what a job cost back, as its provider; raises NotFound, Invalid, Conflict."""
@@ -166,15 +179,6 @@ class Billing:
             after = {"share": body.share, "reason": body.reason, "yuan": back / YUAN}
             await audit.record(connection, principal.actor, "charge.refund", str(body.job_id), after=after)
             return [_charge(row) for row in await store.select_charges(connection, job=body.job_id, side="provider")]
-
-
-def month_of(month: str) -> tuple[datetime, datetime]:
-    """Return begin and end of a month of China; raises Invalid for what is none."""
-    try:
-        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=CHINA)
-    except ValueError as error:
-        raise Invalid(Text("Write the month as 2026-11.", "月份请写作 2026-11。")) from error
-    return start, (start + timedelta(days=32)).replace(day=1)
 
 
 async def _rows(connection: AsyncConnection, month: str, side: str) -> list[Row]:

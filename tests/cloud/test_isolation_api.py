@@ -111,6 +111,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/training/sets/{set_id}/pictures/{digest}": {"kind": "good"},
     "POST /api/v1/billing/applications/{voucher_id}/decision": {"approve": True},
     "PUT /api/v1/billing/budget": {"monthly": 100},
+    "POST /api/v1/billing/invoices": {"month": "2026-01"},
     "PUT /api/v1/billing/bank/rates": {"chip": "cpu", "yuan_per_hour": 2},
     "POST /api/v1/billing/bank/deposits": {"chip": "cpu", "amount": 5},
     "POST /api/v1/billing/bank/conversions": {"chip": "cpu", "into": "cuda-a10", "hours": 0.5},
@@ -325,7 +326,7 @@ async def _ids(company: Company) -> dict[str, str]:
         "recall_id": recall.json()["id"],
         "grant_id": "01999999-0000-7000-8000-000000000000",  # grants are kept from others in sharing/test_sharing_api
         # Kept from others in compute/test_jobs and billing/test_market:
-        **dict.fromkeys(("offer_id", "job_id", "voucher_id"), "01999999-0000-7000-8000-000000000000"),
+        **dict.fromkeys(("offer_id", "job_id", "voucher_id", "invoice_id"), "01999999-0000-7000-8000-000000000000"),
         "rollout_id": "01999999-0000-7000-8000-000000000000",  # roll-outs are kept from others in registry/test_rollouts
         **dict.fromkeys(("version", "before", "after"), "0"),
     }

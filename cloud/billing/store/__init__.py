@@ -22,7 +22,7 @@ _VOUCHER = """
 """
 _CHARGE = """
     id, customer_id, provider_id, category, correction, corrects, job_id, attempt, description, start_at, end_at, quantity_ms,
-    list_price, price, list_cost, cost, billed, voucher_id, lot_id, facts, made_at
+    list_price, price, list_cost, cost, billed, voucher_id, lot_id, facts, made_at, invoice_id
 """
 
 
@@ -281,7 +281,7 @@ async def insert_charges(connection: AsyncConnection, rows: Sequence[Row]) -> No
     for row in rows:
         await connection.execute(
             f"""
-            INSERT INTO charge ({_CHARGE.replace(", made_at", "")})
+            INSERT INTO charge ({_CHARGE.replace(", made_at, invoice_id", "")})
             VALUES (%(id)s, %(customer_id)s, %(provider_id)s, %(category)s, %(correction)s, %(corrects)s, %(job_id)s,
                     %(attempt)s, %(description)s, %(start_at)s, %(end_at)s, %(quantity_ms)s, %(list_price)s, %(price)s,
                     %(list_cost)s, %(cost)s, %(billed)s, %(voucher_id)s, %(lot_id)s, %(facts)s)
@@ -297,23 +297,23 @@ async def select_charges(
     connection: AsyncConnection,
     *,
     job: UUID | None = None,
-    voucher: UUID | None = None,
+    invoice: UUID | None = None,
     made: tuple[datetime, datetime] | None = None,
     side: str | None = None,
 ) -> list[Row]:
-    """Return rows of bills, in the order they were made: of a job, a voucher, or made in [start, end)."""
+    """Return rows of bills, in the order they were made: of a job, an invoice, or made in [start, end)."""
     start, end = made or (None, None)
     return await every(
         connection,
         f"""
         SELECT {_CHARGE} FROM charge
-        WHERE (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (%(voucher)s::uuid IS NULL OR voucher_id = %(voucher)s)
+        WHERE (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (%(invoice)s::uuid IS NULL OR invoice_id = %(invoice)s)
           AND (%(start)s::timestamptz IS NULL OR (made_at >= %(start)s AND made_at < %(end)s))
           AND (%(side)s::text IS NULL OR current_tenant() = CASE %(side)s WHEN 'customer' THEN customer_id
                                                                          ELSE provider_id END)
         ORDER BY made_at, start_at, category DESC, id
         """,  # noqa: S608 - our own text
-        {"job": job, "voucher": voucher, "start": start, "end": end, "side": side},
+        {"job": job, "invoice": invoice, "start": start, "end": end, "side": side},
     )
 
 

@@ -19,6 +19,7 @@ from cloud.web.language import duration, moment
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import provider
 from cloud.web.pages.compute import TITLE
+from cloud.web.refund_card import RefundCard
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -106,8 +107,11 @@ class _Job:
             if self._detail.job.state == "done":
                 self._out()
             self._decisions()
-            if self._detail.job.has_receipt:
+            job = self._detail.job
+            if job.has_receipt:
                 self._receipt()
+            if not job.own and job.ended_at and job.cost and self._visit.may(Scope.ADMIN):
+                RefundCard(self._visit, job.id)
 
     def _at(self, at: datetime) -> str:
         return moment(at, self._visit.zone, self._visit.language, now=datetime.now(UTC), seconds=False)

@@ -12,6 +12,7 @@ from cloud.core.principal import Principal, Scope
 from cloud.web.compute_words import yuan
 from cloud.web.elements import Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.invoice_card import InvoiceCard
 from cloud.web.item_picker import figure_of
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.compute import job_line, offer_line
@@ -72,6 +73,7 @@ async def build(visit: Visit) -> None:
                 job_line(visit, job)
         month = visit.request.query_params.get("month") or this_month()
         show_bill(visit, await billing.bill(visit.scope, month, "provider"))
+        InvoiceCard(visit, await billing.invoices.invoices(visit.scope, "provider"), "provider", month)
 
 
 class _Offers:

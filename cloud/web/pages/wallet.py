@@ -15,6 +15,7 @@ from cloud.web.bank_card import BankCard
 from cloud.web.compute_words import small_yuan, yuan
 from cloud.web.elements import MarkView, Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button, done
+from cloud.web.invoice_card import InvoiceCard
 from cloud.web.item_picker import figure_of
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
@@ -72,6 +73,7 @@ _SUMS = Text(
 _BY_HOURS = Text("{prepaid} of it was paid by hours bought ahead.", "其中 {prepaid} 由预购机时支付。")
 _PREPAID = Text("Hours bought ahead, {what}", "预购机时，{what}")
 _TABLE = Text("As a table (FOCUS 1.2)", "导出表格(FOCUS 1.2)")
+_PARQUET = Text("Parquet", "Parquet")
 _MOVES = Text("Movements", "收支明细")
 _REASONS = {
     "deposit": Text("Paid in", "充值"),
@@ -119,6 +121,7 @@ async def build(visit: Visit) -> None:
         BankCard(visit, await billing.bank.bank(visit.scope))
         _Vouchers(visit, vouchers, programmes)
         show_bill(visit, await billing.bill(visit.scope, month, "customer"))
+        InvoiceCard(visit, await billing.invoices.invoices(visit.scope, "customer"), "customer", month)
         moved = await billing.movements(visit.scope)
         if moved:
             with box("card stack wide"):
@@ -140,8 +143,10 @@ def show_bill(visit: Visit, bill: Bill) -> None:
             Words(say(_BILL, month=bill.month), tag="h2")
             if bill.charges:
                 query = f"month={bill.month}&side={bill.side}"
-                with box("button quiet", "a", href=f"/api/v1/billing/bill/focus?{query}"):
-                    Words(say(_TABLE))
+                with box("line"):
+                    for form, words in (("csv", _TABLE), ("parquet", _PARQUET)):
+                        with box("button quiet", "a", href=f"/api/v1/billing/bill/focus?{query}&format={form}"):
+                            Words(say(words))
         if not bill.charges:
             Words(say(_NO_ROWS), "muted", tag="p")
             return
