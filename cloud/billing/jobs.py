@@ -260,7 +260,10 @@ async def refund(connection: AsyncConnection, job_id: UUID, share: float, reason
         else:
             transfers, hours = await prepaid.given_back(connection, row, part, payable, correcting)
             wanted += transfers
-            correction = {"billed": 0, "facts": row["facts"] | {"reason": reason, "lot_hours": -hours}}
+            correction = {
+                "billed": 0 if hours else -part,
+                "facts": row["facts"] | {"reason": reason, "lot_hours": -hours},
+            }
         made.append(_correction(row, correcting, -part, reason) | correction)
     subsidised = -sum(row["billed"] for row in credit)
     by_money = sum(row["cost"] for row in usage if row["lot_id"] is None)

@@ -258,6 +258,7 @@ class Job(BaseModel):
     cost: float
     subsidy: float
     prepaid: float = Field(description="What of the cost prepaid hours have paid.")
+    reserved_h: float = Field(description="Prepaid hours - of a core or a card - that are reserved for it now.")
     result: dict[str, Any] | None
     reason_en: str
     reason_zh: str

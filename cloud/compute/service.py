@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from cloud.billing.service import YUAN, Billing
+from cloud.billing.service import HOUR_MS, YUAN, Billing
 from cloud.compute import store
 from cloud.compute.ending import Ender
 from cloud.compute.metering import public_text
@@ -159,6 +159,7 @@ def _seen(row: Row) -> Job:
         **{name: row[name] for name in Job.model_fields if name in row and name not in _MONEY},
         **{name: row[name] / YUAN for name in _MONEY},
         cancelling=row["cancel"],
+        reserved_h=sum(part["hours"] for part in row["held"].get("bank", ())) / HOUR_MS,
         code=chosen,
         provider=plan["provider"],
     )

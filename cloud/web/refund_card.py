@@ -16,8 +16,8 @@ from protocols.text import Text
 
 _TITLE = Text("Give money back", "退款")
 _NOTE = Text(
-    "The rows stay; rows that correct them are added. Vouchers and prepaid hours get their part back, the market its share of the fee"
-    " returns to you.",
+    "The rows stay; rows that correct them are added. Vouchers and prepaid hours get their part back, and the"
+    " market's share of it returns to you.",
     "原明细不变，另增更正明细。算力券与预购机时按比例退回，相应的平台服务费返还给您。",
 )
 _SHARE, _REASON = Text("Share of what it cost, %", "退还比例，%"), Text("Reason", "原因")

@@ -65,6 +65,41 @@ def inspected(phone: Page) -> None:
     picture(phone, "compute-inspect-zh-phone")
 
 
+def given_back(provider: Page, job: str) -> None:
+    """The provider gives a part back on the job's page, and issues its invoices."""
+    provider.goto(job)
+    expect(provider.locator(".page")).to_contain_text("CPUExecutionProvider")
+    expect(provider.locator(".chart").first).to_be_visible()
+    picture(provider, "compute-job-provider-en")
+    card = provider.locator(".refund")
+    card.get_by_label("Share of what it cost, %").fill("25")
+    card.get_by_label("Reason").fill("slow")
+    card.get_by_role("button", name="Give back").click()
+    expect(provider.locator(".page")).to_contain_text("Refund:")
+    provider.goto("/provider")
+    provider.get_by_role("button", name="Issue invoices for").click()
+    expect(provider.locator(".page")).to_contain_text("-00001 ·")
+    with provider.expect_download() as printed:
+        provider.get_by_role("link", name="PDF").click()
+    assert printed.value.path().read_bytes().startswith(b"%PDF")
+    picture(provider, "provider-invoice-en")
+
+
+def bought_ahead(desk: Page, phone: Page) -> None:
+    """The market publishes a rate, and the maker buys hours by it."""
+    desk.goto("/wallet/market")
+    desk.get_by_label("Yuan an hour of a core or card").fill("2")
+    desk.get_by_role("button", name="Publish").click()
+    expect(desk.locator(".page")).to_contain_text("Published: cpu")
+    phone.goto("/wallet")
+    card = phone.locator(".bank")
+    card.get_by_label("金额，元").fill("10")
+    card.get_by_role("button", name="存入").click()
+    expect(phone.locator(".bank")).to_contain_text("cpu 5.000 小时")
+    assert phone.evaluate(OVERFLOW) == []
+    picture(phone, "wallet-bank-zh-phone")
+
+
 def test_a_voucher_a_quote_a_refit_a_bill_and_a_receipt(
     open_browser, found, cloud: str, cloud_data: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +167,9 @@ def test_a_voucher_a_quote_a_refit_a_bill_and_a_receipt(
     expect(phone.locator(".page")).to_contain_text("已完成")
     assert phone.evaluate(OVERFLOW) == []
     picture(phone, "compute-job-zh-phone")
+
+    given_back(provider, job)
+    bought_ahead(desk, phone)
 
     page.get_by_role("link", name="To the versions").click()
     expect(page.locator(".page")).to_contain_text("Version 1")

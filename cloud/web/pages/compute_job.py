@@ -26,6 +26,7 @@ from protocols.text import Text
 _LOOK_S = 1.0
 _RESERVED = Text("Reserved at most {cap}; charged so far {cost}.", "最多预留 {cap}，目前计费 {cost}。")
 _CHARGED = Text("Charged {cost}, paid by voucher {subsidy}.", "计费 {cost}，其中算力券支付 {subsidy}。")
+_HOURS = Text("{hours} hours bought ahead are reserved, and go first.", "已预留预购机时 {hours} 小时，优先使用。")
 _BY_HOURS = Text("{prepaid} of it was paid by hours bought ahead.", "其中 {prepaid} 由预购机时支付。")
 _BEGINS = Text("Begins {at} at {code}.", "{at} 在 {code} 开始。")
 _CANCEL, _CANCELLING = Text("Cancel", "取消作业"), Text("It ends at the next beat.", "将在下一次心跳时结束。")
@@ -137,6 +138,8 @@ class _Job:
             words = _RESERVED if job.state in ("queued", "running") else _CHARGED
             cap, cost, subsidy = (small_yuan(value) for value in (job.cap, job.cost, job.subsidy))
             Words(say(words, cap=cap, cost=cost, subsidy=subsidy), "num", tag="p")
+            if job.reserved_h:
+                Words(say(_HOURS, hours=f"{job.reserved_h:,.3f}"), "small num", tag="p")
             if job.prepaid:
                 Words(say(_BY_HOURS, prepaid=small_yuan(job.prepaid)), "small num", tag="p")
             for one in self._detail.findings:
