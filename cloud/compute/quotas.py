@@ -51,6 +51,7 @@ class Quotas:
 
 async def refuse_beyond_quota(connection: AsyncConnection, more: int) -> None:
     """Raise Conflict if one more job, with `more` micro-yuan reserved, is more than the company may have open."""
+    await monitoring.lock_open(connection)
     found = await _quota(connection)
     if found.jobs >= found.open_jobs:
         raise Conflict(

@@ -36,6 +36,8 @@ from protocols.text import Text
 _RETRY_S = 1.0
 _SELDOM_S = 30.0
 """How often a beat is kept at the least while there is no link."""
+_REPORT_S = 3.0
+"""How long a report may take: the next beat waits for it."""
 _SPOOL, _BATCH = "spool", 200
 _OUTPUTS = ("card.toml", "model.onnx", RESULTS)
 _UNAUTHORIZED, _NO_CONTENT = 401, 204
@@ -206,7 +208,8 @@ class Worker:
         use = {"memory_mb": self._engine.memory_mb(), "accelerator": await busy_percent(self._provider)}
         key = {"job_id": str(run.lease.job_id), "attempt": run.lease.attempt}
         try:
-            await self._ask("POST", "/report", params=key, json={"first": run.lines + 1, "lines": lines} | use)
+            told = {"first": run.lines + 1, "lines": lines} | use
+            await self._ask("POST", "/report", params=key, json=told, timeout=_REPORT_S)
         except Unreachable:
             run.log.give_back(lines)
         else:

@@ -110,11 +110,15 @@ async def select_quota(connection: AsyncConnection) -> Row | None:
     return await one(connection, "SELECT open_jobs, open_budget FROM compute_quota WHERE tenant_id = current_tenant()")
 
 
-async def select_open(connection: AsyncConnection) -> tuple[int, int]:
-    """Return how many of the tenant's jobs wait or run, and what is reserved for them; counted by one at a time."""
+async def lock_open(connection: AsyncConnection) -> None:
+    """Let nobody else of the tenant place a job until the transaction ends: two at once are counted in turn."""
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended('compute quota ' || current_tenant()::text, 0))"
     )
+
+
+async def select_open(connection: AsyncConnection) -> tuple[int, int]:
+    """Return how many of the tenant's jobs wait or run, and what is reserved for them."""
     row = await one(
         connection,
         """
