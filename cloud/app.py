@@ -82,6 +82,8 @@ from cloud.traceability.service import Traceability
 from cloud.training import routes as training
 from cloud.training.service import Training
 from cloud.training.tasks import keep_fitting
+from cloud.uploads import routes as uploads
+from cloud.uploads.service import Uploads
 from cloud.web.mount import mount
 
 
@@ -136,6 +138,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.registry = Registry(db, state.training)
     state.traceability = Traceability(db)
     state.sharing = Sharing(db, listener, SharedDoors(*doors[:2], state.production, state.traceability), state.notify)
+    state.uploads = Uploads(db, state.identity, state.fleet, state.telemetry, state.sharing)
     state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing, state.notify)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)
     state.assessments = Assessments(db, Evident(*known, state.sharing))
@@ -161,7 +164,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, suppliers, assessments, traceability, billing, compute.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, uploads, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -218,6 +221,7 @@ def create_app(
             **training.UPLOADS,
             **registry.UPLOADS,
             **compute.UPLOADS,
+            **uploads.UPLOADS,
         },
     )
     app.add_middleware(RememberAddress)
@@ -240,6 +244,7 @@ def create_app(
         registry,
         spc,
         sharing,
+        uploads,
         suppliers,
         assessment,
         traceability,

@@ -63,6 +63,8 @@ class Quality(int):
 
 
 GOOD = Quality.from_status_code(0x0000_0000)
+GOOD_LOCAL_OVERRIDE = Quality.from_status_code(0x0096_0000)
+"""As good, and entered by a person."""
 UNCERTAIN = Quality.from_status_code(0x4000_0000)
 UNCERTAIN_LAST_USABLE_VALUE = Quality.from_status_code(0x4090_0000)
 UNCERTAIN_ENGINEERING_UNITS_EXCEEDED = Quality.from_status_code(0x4094_0000)
@@ -82,6 +84,7 @@ BAD_NO_DATA = Quality.from_status_code(0x809B_0000)
 
 _NAMES = {
     int(GOOD): "Good",
+    int(GOOD_LOCAL_OVERRIDE): "GoodLocalOverride",
     int(UNCERTAIN): "Uncertain",
     int(UNCERTAIN_LAST_USABLE_VALUE): "UncertainLastUsableValue",
     int(UNCERTAIN_ENGINEERING_UNITS_EXCEEDED): "UncertainEngineeringUnitsExceeded",

@@ -1,7 +1,7 @@
 """Who is asking, and the tenant they may act in.
 
-A `TenantScope` is made in five places only: when a token has been resolved (identity), when an agent has proved its key
-(fleet), when a worker has shown its token
+A `TenantScope` is made in five places only: when a token has been resolved (identity), when an agent has proved its key or
+a person enters values at a site's desk (fleet), when a worker has shown its token
 (compute), where a live grant joins two companies (sharing), and by the operator's command line. Everything else takes
 it as its first argument and passes it to
 `Database.tenant`, the single door to tenant data.

@@ -26,6 +26,7 @@ from cloud.fleet.schemas import (
     Equipment,
     EquipmentChange,
     EventPage,
+    MachineRequest,
     NewCode,
 )
 from cloud.fleet.service import Fleet
@@ -215,6 +216,12 @@ async def create_code(principal: Engineer, body: CodeRequest, fleet: FleetDoor) 
 async def list_equipment(principal: Reader, fleet: FleetDoor) -> list[Equipment]:
     """The company's equipment, by name."""
     return await fleet.equipment_list(principal.scope)
+
+
+@router.post("/equipment", status_code=201)
+async def add_equipment(principal: Engineer, body: MachineRequest, fleet: FleetDoor) -> Equipment:
+    """Name a machine that no gateway reads: people enter its values, and upload them as a file."""
+    return await fleet.equipment(principal.scope, await fleet.desks.add_machine(principal, body))
 
 
 @router.get("/equipment/{equipment_id}")

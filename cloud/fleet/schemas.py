@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.text import Language
 
-State = Literal["up", "down", "waiting", "silent", "removed"]
-"""Of equipment: answering, not answering, not tried yet; unknown, because its agent has not been heard of; or no longer
-in its agent's configuration."""
+State = Literal["up", "down", "waiting", "silent", "removed", "by_hand"]
+"""Of equipment: answering, not answering, not tried yet; unknown, because its agent has not been heard of; no longer in its
+agent's configuration; or not connected at all: its values are entered by people."""
 
 
 class CodeRequest(BaseModel):
@@ -183,6 +183,16 @@ class Equipment(BaseModel):
 
 _Line = Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")
 _Day = Field(ge=date(1900, 1, 1), lt=date(2200, 1, 1))
+
+
+class MachineRequest(BaseModel):
+    """A machine that no gateway reads: people enter its values."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_id: UUID
+    name: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$")]
+    equipment_class: str = Field(max_length=64, description="Equipment class of the dictionary.")
 
 
 class EquipmentChange(BaseModel):

@@ -5,6 +5,7 @@ equipment = await fleet.equipment_list(scope)             -> list[Equipment], by
 one = await fleet.equipment(scope, equipment_id)          -> Equipment; raises NotFound
 agents = await fleet.agents(scope)                        -> list[Agent]
 code = await fleet.create_code(scope, CodeRequest(...), actor)  -> NewCode(code="K7QF-3XWD-9MPA", ...)
+machine = await fleet.desks.add_machine(principal, MachineRequest(...))  -> its id: people enter its values
 ids = await fleet.equipment_ids(connection, agent, names) -> {device name: equipment id}, inside a batch sink
 """
 
@@ -35,6 +36,7 @@ from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.settings import Secrets
 from cloud.fleet.configurations import Configurations, learn
+from cloud.fleet.desks import Desks
 from cloud.fleet.diagnostics import Diagnostics
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EquipmentChange, Event, EventPage, NewCode
 from cloud.fleet.store import agents as store
@@ -93,6 +95,8 @@ class Fleet:
         """What the agents shall be configured to do, and what they are."""
         self.diagnostics = Diagnostics(db, listener or Listener(db.dsn))
         """What the agents are asked to look at; without a listener that runs, nobody is woken by an answer."""
+        self.desks = Desks(db)
+        """Where values come from that people enter."""
         self._lookup_key = secrets.lookup_key.encode()
         self._signing_key = OctKey.import_key(secrets.signing_key.encode())
         self._per_address = RateLimit(burst=30, period_s=2)

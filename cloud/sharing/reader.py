@@ -17,6 +17,7 @@ from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import TenantScope
 from cloud.core.rows import Row
+from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
 from cloud.production.schemas import Node
 from cloud.production.service import Production
@@ -104,15 +105,16 @@ class Reader:
             has.setdefault(point.equipment_id, set()).add(point.property)
         return [
             SharedMachine(
-                equipment_id=machine,
-                name=name,
+                equipment_id=machine.id,
+                name=machine.label,
+                by_hand=machine.state == "by_hand",
                 entries=[
                     item.entry
                     for item in terms.items
-                    if item.entry.startswith(KPI) or item.entry in has.get(machine, ())
+                    if item.entry.startswith(KPI) or item.entry in has.get(machine.id, ())
                 ],
             )
-            for machine, name in (await self._names(scope, terms)).items()
+            for machine in (await self._machines(scope, terms)).values()
         ]
 
     async def read(
@@ -181,25 +183,21 @@ class Reader:
             raise NotFound
         return row
 
-    async def _names(self, scope: TenantScope, terms: Terms) -> dict[UUID, str]:
-        return {
-            each.id: each.display_name or each.name
-            for each in await self._doors.fleet.equipment_list(scope)
-            if terms.shows(each.id)
-        }
+    async def _machines(self, scope: TenantScope, terms: Terms) -> dict[UUID, Equipment]:
+        return {each.id: each for each in await self._doors.fleet.equipment_list(scope) if terms.shows(each.id)}
 
     async def _read(self, asker: Asker, grant: UUID, question: Question, way: Way, *, empty: bool) -> SharedRead | None:
         row = await self._live(asker, grant)
         terms = Terms.model_validate(row["terms"])
         item, scope = terms.item(question.entry), TenantScope(row["supplier_id"])
-        names = await self._names(scope, terms)
-        if item is None or (question.equipment_id and question.equipment_id not in names):
+        machines = await self._machines(scope, terms)
+        if item is None or (question.equipment_id and question.equipment_id not in machines):
             raise NotFound
         if question.equipment_id:
-            names = {question.equipment_id: names[question.equipment_id]}
+            machines = {question.equipment_id: machines[question.equipment_id]}
         now = datetime.now(UTC)
         start, end = terms.window(question.start, question.end, now if item.granularity == "raw" else now - SETTLE)
-        series = await self._series(scope, item, names, start, end) if start < end else []
+        series = await self._series(scope, item, machines, start, end) if start < end else []
         values = sum(len(one.values) for one in series)
         if not empty and not values:
             return None
@@ -234,22 +232,23 @@ class Reader:
         )
 
     async def _series(
-        self, scope: TenantScope, item: Item, names: dict[UUID, str], start: datetime, end: datetime
+        self, scope: TenantScope, item: Item, machines: dict[UUID, Equipment], start: datetime, end: datetime
     ) -> list[SharedSeries]:
         if item.entry.startswith(KPI):
             return [
                 SharedSeries(
-                    equipment_id=machine,
-                    name=name,
+                    equipment_id=machine.id,
+                    name=machine.label,
+                    by_hand=machine.state == "by_hand",
                     point="",
-                    values=await self._kpi(scope, item, machine, (start, end)),
+                    values=await self._kpi(scope, item, machine.id, (start, end)),
                 )
-                for machine, name in names.items()
+                for machine in machines.values()
             ]
         points = [
             point
             for point in await self._doors.telemetry.points(scope)
-            if point.property == item.entry and point.equipment_id in names
+            if point.property == item.entry and point.equipment_id in machines
         ]
         if item.granularity == "raw":
             found = await self._raw(scope, points, start, end)
@@ -258,7 +257,8 @@ class Reader:
         return [
             SharedSeries(
                 equipment_id=point.equipment_id,
-                name=names[point.equipment_id],
+                name=machines[point.equipment_id].label,
+                by_hand=machines[point.equipment_id].state == "by_hand",
                 point=point.name,
                 values=[SharedValue(**one._asdict()) for one in values],
             )

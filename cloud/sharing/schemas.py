@@ -153,10 +153,11 @@ class ReceiptPage(BaseModel):
 
 
 class SharedMachine(BaseModel):
-    """A machine of the grant."""
+    """A machine of the grant. `by_hand`: no gateway reads it, people enter its values."""
 
     equipment_id: UUID
     name: str
+    by_hand: bool = False
     entries: list[str] = Field(description="Entries of the grant that it has.")
 
 
@@ -170,10 +171,14 @@ class SharedValue(BaseModel):
 
 
 class SharedSeries(BaseModel):
-    """The values of one point of a machine, oldest first; of a KPI, which has no point, of the machine."""
+    """The values of one point of a machine, oldest first; of a KPI, which has no point, of the machine.
+
+    `by_hand`: people entered them.
+    """
 
     equipment_id: UUID
     name: str
+    by_hand: bool = False
     point: str
     values: list[SharedValue]
 

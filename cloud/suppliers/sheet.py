@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
 
+from cloud.core.delimited import delimited_rows, no_table
 from cloud.core.errors import Invalid
 from cloud.identity.service import verified
 from cloud.suppliers.schemas import RowFault
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 def read_suppliers(content: bytes) -> tuple[list[Line], list[RowFault]]:
     """Return the suppliers of a file and what is wrong with it; raises Invalid for what is no table at all."""
-    rows = list(_xlsx(content) if content[:2] == b"PK" else _csv(content))
+    rows = list(_xlsx(content) if content[:2] == b"PK" else delimited_rows(content))
     while rows and not any(rows[-1]):
         rows.pop()
     if len(rows) < 2:
@@ -116,31 +116,13 @@ def _fault(row: int, column: str, en: str, zh: str) -> RowFault:
     return RowFault(row=row, column=column, message_en=en, message_zh=zh)
 
 
-def _csv(content: bytes) -> Iterable[list[str]]:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            break
-    else:
-        raise _no_table()
-    first = text.splitlines()[0] if text else ""
-    delimiter = max(",;\t", key=first.count)
-    try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    except csv.Error as error:
-        raise _no_table() from error
-
-
 def _xlsx(content: bytes) -> Iterable[list[str]]:
     import openpyxl  # noqa: PLC0415 - takes a third of a second to load
 
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             if sum(each.file_size for each in archive.infolist()) > _MOST_UNPACKED:
-                raise _no_table()
+                raise no_table()
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         for number, row in enumerate(sheet.iter_rows(values_only=True, max_col=20)):
@@ -148,8 +130,4 @@ def _xlsx(content: bytes) -> Iterable[list[str]]:
                 return
             yield ["" if cell is None else str(cell) for cell in row]
     except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
-        raise _no_table() from error
-
-
-def _no_table() -> Invalid:
-    return Invalid(Text("The file is neither CSV nor XLSX.", "文件既不是 CSV 也不是 XLSX。"))
+        raise no_table() from error

@@ -162,14 +162,20 @@ class Telemetry:
             return await Reader(connection, question, self._retained).answer()
 
     async def numbers(
-        self, connection: AsyncConnection, series_ids: Sequence[int], start: datetime, end: datetime
+        self,
+        connection: AsyncConnection,
+        series_ids: Sequence[int],
+        start: datetime,
+        end: datetime,
+        *,
+        limit: int = _ALL,
     ) -> Readings:
         """Return the numeric readings of the tenant's series in [start, end), and of each the last one before.
 
-        Within `connection`, for domains that compute from them; in the order of time.
+        Within `connection`, for domains that compute from them; in the order of time. Of more than `limit` at least so many.
         """
         before = await select_last_before(connection, series_ids, start)
-        found = await self._retained.numbers(connection, series_ids, start, end, _ALL)
+        found = await self._retained.numbers(connection, series_ids, start, end, limit)
         return joined([before, found])
 
     async def append_computed(

@@ -13,12 +13,12 @@ from cloud.telemetry.schemas import Point as Series
 from cloud.web.highlights import PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
-from cloud.web.words import GATEWAY_LOST, NO, NO_DATA, REMOVED, UNREACHABLE, WAITING, YES, Mark
+from cloud.web.words import BY_HAND, GATEWAY_LOST, NO, NO_DATA, REMOVED, UNREACHABLE, WAITING, YES, Mark
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.reading import BAD_WAITING_FOR_INITIAL_DATA, Quality
 from protocols.text import Language, Text
 
-_STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE, "removed": REMOVED}
+_STATES = {"silent": GATEWAY_LOST, "down": UNREACHABLE, "removed": REMOVED, "by_hand": BY_HAND}
 
 
 @dataclass

@@ -30,6 +30,7 @@ from cloud.suppliers.service import Suppliers
 from cloud.telemetry.service import Telemetry
 from cloud.traceability.service import Traceability
 from cloud.training.service import Training
+from cloud.uploads.service import Uploads
 from cloud.web.language import COOKIE, language_of
 from protocols.text import Language, Text
 
@@ -52,6 +53,7 @@ class Domains:
     registry: Registry
     spc: Spc
     sharing: Sharing
+    uploads: Uploads
     suppliers: Suppliers
     assessments: Assessments
     traceability: Traceability
@@ -77,6 +79,7 @@ class Domains:
             "registry",
             "spc",
             "sharing",
+            "uploads",
             "suppliers",
             "assessments",
             "traceability",

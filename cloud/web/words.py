@@ -31,6 +31,7 @@ UNKNOWN = Mark(Text("Unknown", "未知"), "off")
 NO_DATA = Mark(Text("No data", "无数据"), "off")
 UNREACHABLE = Mark(Text("Not answering", "无应答"), "bad")
 REMOVED = Mark(Text("No longer connected", "已移除"), "off")
+BY_HAND = Mark(Text("Entered by hand", "人工填报"), "idle")
 GATEWAY_LOST = Mark(Text("Gateway offline", "网关离线"), "off")
 
 VERDICTS: Mapping[str, Mark] = MappingProxyType(
@@ -55,6 +56,7 @@ PROTOCOLS: Mapping[str, Text | str] = MappingProxyType(
         "mqtt": "MQTT",
         "inspection": Text("Pictures", "图片"),
         "machine_health": Text("Health model", "健康模型"),
+        "by_hand": Text("Entered by hand", "人工填报"),
     }
 )
 """Protocols as the trade writes them."""
@@ -79,6 +81,7 @@ _SEVERITIES: Mapping[Severity, Mark] = MappingProxyType(
 
 _CAUSES: Mapping[str, Text] = MappingProxyType(
     {
+        "GoodLocalOverride": Text("entered by hand", "人工填报"),
         "UncertainLastUsableValue": Text("last usable value, no longer updated", "最后可用值，已停止更新"),
         "UncertainEngineeringUnitsExceeded": Text("outside the plausible range", "超出合理范围"),
         "BadCommunicationError": Text("communication error", "通信错误"),

@@ -61,7 +61,7 @@ BROKEN = {
         "import httpcore",
     ),
     "workbooks are read in edge_agent.onboard.list_file": ("edge_agent/planted_sheet.py", "import python_calamine"),
-    "workbooks are written for people, and read from suppliers": (
+    "workbooks are written for people, and read from those who fill them in": (
         "edge_agent/planted_book.py",
         "import openpyxl",
     ),

@@ -57,6 +57,7 @@ NO_ACT = {
     "POST /api/v1/uplink/models/part": "reads",
     "POST /api/v1/supplier-invitations/open": "reads; when it was first opened is kept with it",
     "POST /api/v1/suppliers/{supplier_id}/check": "reads over a grant, each with its receipt",
+    "POST /api/v1/uploads/check": "reads a file, and keeps nothing",
     "POST /api/v1/compute/quotes": "reads",
     "POST /api/v1/compute/worker/hello": "what an offer's probe has found, kept with it",
     "POST /api/v1/compute/worker/lease": "an attempt, kept with its job",
@@ -244,6 +245,9 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             ids |= {"supplier_id": answer.json()["invited"][0]["supplier_id"]}
             ids |= {name: answer.json()["invited"][0][name] for name in ("token", "code")}
             return answer
+        case "POST /api/v1/uploads":  # at the machine that was just named
+            row = "machine,time,active_power_total\nours,2026-01-31 08:00,1\n"
+            return await company.http.post(path, params={"site_id": ids["site_id"]}, content=row)
         case "PUT /api/v1/points/{series_id}/meaning":
             async with company.agent("unmapped") as agent:
                 await agent.deliver(

@@ -79,6 +79,9 @@ BODIES: dict[str, Any] = {
         "terms": {"items": [{"entry": "active_power_total", "granularity": "hour"}]},
     },
     "POST /api/v1/programmes/{programme_id}/suppliers": None,
+    "POST /api/v1/equipment": {"site_id": "{site_id}", "name": "ours", "equipment_class": "cnc"},
+    "POST /api/v1/uploads": None,
+    "POST /api/v1/uploads/check": None,
     "POST /api/v1/sharing/requests": {
         "credit_code": "91350100M000100Y43",
         "supplier": "ours",
@@ -438,6 +441,7 @@ async def _everything(company: Company) -> list[Any]:
         "sharing/requests",
         "sharing/recalls",
         "programmes",
+        "uploads",
         "billing/wallet",
         "billing/bank",
         "billing/vouchers",

@@ -106,19 +106,19 @@ async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:
     row = await one(
         connection,
         "UPDATE agent SET revoked_at = COALESCE(revoked_at, now()) WHERE tenant_id = current_tenant() AND id = %s"
-        " RETURNING name",
+        " AND NOT desk RETURNING name",
         [agent],
     )
     return str(row["name"]) if row else None
 
 
 async def select_agents(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's agents, by name."""
+    """Return the tenant's agents, by name; desks are none that anybody looks after."""
     return await every(
         connection,
         """
         SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health, copied_at FROM agent
-        WHERE tenant_id = current_tenant() ORDER BY name, id
+        WHERE tenant_id = current_tenant() AND NOT desk ORDER BY name, id
         """,
     )
 
@@ -205,7 +205,8 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
                concat_ws(' / ', s.name, l.name, coalesce(nullif(e.display_name, ''), e.name)) AS path,
                coalesce(nullif(e.class_override, ''), e.equipment_class) AS equipment_class, e.class_override,
                e.asset_number, e.made_on, e.installed_on, e.rated_power_kw, e.purchase_price, e.protocol, e.template,
-               CASE WHEN e.state = 'removed' OR (a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL)
+               CASE WHEN a.desk THEN 'by_hand'
+                    WHEN e.state = 'removed' OR (a.last_seen > now() - interval '90 s' AND a.revoked_at IS NULL)
                     THEN e.state ELSE 'silent' END AS state,
                e.state_since, e.reason_en, e.reason_zh, e.points, e.unmapped, e.created_at, a.last_seen
         FROM equipment e

@@ -80,7 +80,7 @@ async def build(visit: Visit) -> None:
     with frame(visit, known.label):
         protocol = PROTOCOLS.get(known.protocol, known.protocol) or NOTHING
         protocol = protocol if isinstance(protocol, str) else visit.say(protocol)
-        via = visit.say(_VIA, protocol=protocol, agent=known.agent)
+        via = visit.say(_VIA, protocol=protocol, agent=known.agent) if known.state != "by_hand" else protocol
         note = f"{visit.say(equipment.class_name)} · {via}"
         crumbs = [("/", visit.say(overview.TITLE)), (f"/sites/{known.site_id}", known.site)]
         if known.line:

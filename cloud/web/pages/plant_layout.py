@@ -13,6 +13,7 @@ from cloud.web.elements import Words, box, icon
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.layout import frame, page_head
 from cloud.web.visit import Visit
+from cloud.web.words import BY_HAND
 from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
@@ -122,7 +123,8 @@ class _Layout:
                     Words(machine.label)
                 kind = equipment_classes().get(machine.equipment_class)
                 said = [kind.to(visit.language)] if kind else []
-                Words(" · ".join([*said, machine.agent]), "muted small", tag="div")
+                source = visit.say(BY_HAND.text) if machine.state == "by_hand" else machine.agent
+                Words(" · ".join([*said, source]), "muted small", tag="div")
             if may:
                 options = {"": visit.say(_NO_LINE)} | {str(line.id): line.name for line in lines}
                 label = visit.say(_IN_LINE, name=machine.label)
