@@ -32,6 +32,7 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "inspection": '<path d="M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4"/><circle cx="12" cy="12" r="3.5"/>',
         "gateway": '<rect x="3" y="12" width="18" height="8" rx="1.5"/><path d="M7 16h.1M11 16h.1"/>'
         '<path d="M12 12V9M8.5 6.5a5 5 0 0 1 7 0M6.5 4a8 8 0 0 1 11 0"/>',
+        "upload": '<path d="M4 15v5h16v-5M12 16V4M7.5 8.5L12 4l4.5 4.5"/>',
         "audit": '<path d="M6 3h9l4 4v14H6z"/><path d="M9.5 13.5l2 2 4-4.5M9.5 8h4"/>',
         "account": '<circle cx="12" cy="8" r="4"/><path d="M4.5 21a7.5 7.5 0 0 1 15 0"/>',
         "energy": '<path d="M13 3L5 13.5h6L10 21l8.5-11H12z"/>',

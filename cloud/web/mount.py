@@ -69,6 +69,7 @@ from cloud.web.pages import (
     training,
     training_set,
     trends,
+    uploads,
     wallet,
 )
 from cloud.web.places import place_of
@@ -121,6 +122,7 @@ PAGES: dict[str, Build] = {
     "/gateways": gateways.build,
     "/gateways/{agent_id}/configuration": configuration.build,
     "/gateways/{agent_id}/diagnostics": diagnostics.build,
+    uploads.PATH: uploads.build,
     "/dictionary": dictionary.build,
     "/plant": plant_layout.build,
     "/plant/equipment/{equipment_id}": describe.build,

@@ -63,6 +63,7 @@ PLACES = (
     Place("/inspections", "inspection", Text("Inspections", "质检"), PERFORMANCE),
     Place("/reports", "report", Text("Reports", "报告"), PERFORMANCE),
     Place("/gateways", "gateway", Text("Gateways", "网关"), SETTING_UP, at_hand=True),
+    Place("/uploads", "upload", Text("Values by file", "数据填报"), SETTING_UP),
     Place("/training", "training", Text("Model training", "模型训练"), SETTING_UP, also=("/training/",)),
     Place("/models", "model", Text("Models and roll-outs", "模型与下发"), SETTING_UP),
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),

@@ -17,6 +17,7 @@ from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, NOTHING_SHOWN, PURPOSE, ItemPicker, figure_of
 from cloud.web.language import moment
+from cloud.web.pages.uploads import offer
 from cloud.web.share_words import GRANULARITIES, TRACE, TRACES, all_of, how
 from cloud.web.visit import Visit
 from protocols.text import Language, Text
@@ -94,6 +95,7 @@ class RequestCard:
             with box("line"):
                 button(say(_ACCEPT), self._accept)
                 button(say(_DECLINE), self._decline, "button quiet")
+            offer(visit)
             self._answer = box("stack")
 
     async def _accept(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloud.web.elements import Words, box
 from cloud.web.enrolment import EnrolCommand, show_code_maker
+from cloud.web.pages.uploads import offer
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -28,5 +29,6 @@ async def show_first_steps(visit: Visit) -> None:
             with box("", "li"), box():
                 Words(visit.say(_STEP_RUN), tag="div")
                 Words("sunmao-edge run", "command", tag="code")
+        offer(visit)
         with first:
             await show_code_maker(visit, enrol.show)

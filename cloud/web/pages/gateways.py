@@ -21,6 +21,7 @@ from cloud.web.enrolment import EnrolCommand, show_code_maker
 from cloud.web.gateway_health import SILENT_AFTER, Trouble, troubles
 from cloud.web.language import NOTHING, age, duration, number
 from cloud.web.layout import frame, page_head
+from cloud.web.pages.uploads import offer
 from cloud.web.visit import Visit
 from cloud.web.words import GATEWAY_LOST, ONLINE, Mark
 from protocols.text import Text
@@ -70,6 +71,7 @@ async def build(visit: Visit) -> None:
                 maker = box()
                 Words(visit.say(_HOW), "muted", tag="div")
                 command = EnrolCommand(visit)
+                offer(visit)
         with maker:
             await show_code_maker(visit, command.show)
     sites = {site.id: site.name for site in await visit.domains.identity.sites(visit.scope)}

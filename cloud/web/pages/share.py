@@ -18,6 +18,7 @@ from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
+from cloud.web.pages.uploads import offer
 from cloud.web.share_request_form import item_choice, kept, trace_choice
 from cloud.web.share_words import GRANULARITIES, all_of, state_of
 from cloud.web.trend_chart import MOST_LINES, Axis, DrawnCurve, options
@@ -40,6 +41,7 @@ _ENTRY, _SPAN = Text("What", "数据项"), Text("Time", "时段")
 _NO_VALUES = Text("Nothing is shown for this time yet.", "该时段暂无可显示的数据。")
 _LATEST = Text("{name}: {value}", "{name}：{value}")
 _YES, _NO = Text("within limits", "在限值内"), Text("outside", "超出限值")
+_BY_HAND = Text("Entered by hand, not measured by a gateway: {names}", "人工填报，非网关采集：{names}")
 _FEW = Text("Left out where too few readings stand behind a value.", "读数过少的时段不予显示。")
 _EXPORT = Text("As a spreadsheet", "导出表格")
 _NARROW, _SAVE = Text("Show less", "缩小范围"), Text("Put into force", "生效")
@@ -138,6 +140,8 @@ class _Grant:
             machines = grant.terms.machines
             listed = say(_ALL) if machines is None else "、".join(names.get(each, NOTHING) for each in machines)
             Words(say(_MACHINES, names=listed), "small", tag="p")
+            if grant.side == "supplier" and grant.live:
+                offer(visit)
             window = say(_WINDOW, since=self._at(grant.terms.since), until=self._at(grant.terms.until))
             Words(window, "muted small", tag="p")
 
@@ -270,6 +274,8 @@ class _Values:
         ]
         self._chart.options.update(options(curves, start=found.start, end=found.end, zone=visit.zone))
         self._chart.update()
+        if by_hand := list(dict.fromkeys(one.name for one in series if one.by_hand)):
+            Words(visit.say(_BY_HAND, names="、".join(by_hand)), "notice small", tag="p")
         for curve, one in zip(curves, series, strict=True):
             last = one.values[-1].value
             shown = visit.say(_YES if last else _NO) if isinstance(last, bool) else number(_height(last))
