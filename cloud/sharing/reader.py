@@ -107,11 +107,13 @@ class Reader:
             SharedMachine(
                 equipment_id=machine.id,
                 name=machine.label,
+                equipment_class=machine.equipment_class,
                 by_hand=machine.state == "by_hand",
                 entries=[
                     item.entry
                     for item in terms.items
-                    if item.entry.startswith(KPI) or item.entry in has.get(machine.id, ())
+                    if item.covers(machine.equipment_class)
+                    and (item.entry.startswith(KPI) or item.entry in has.get(machine.id, ()))
                 ],
             )
             for machine in (await self._machines(scope, terms)).values()
@@ -190,8 +192,11 @@ class Reader:
         row = await self._live(asker, grant)
         terms = Terms.model_validate(row["terms"])
         item, scope = terms.item(question.entry), TenantScope(row["supplier_id"])
-        machines = await self._machines(scope, terms)
-        if item is None or (question.equipment_id and question.equipment_id not in machines):
+        if item is None:
+            raise NotFound
+        shown = await self._machines(scope, terms)
+        machines = {identity: one for identity, one in shown.items() if item.covers(one.equipment_class)}
+        if question.equipment_id and question.equipment_id not in machines:
             raise NotFound
         if question.equipment_id:
             machines = {question.equipment_id: machines[question.equipment_id]}

@@ -157,6 +157,7 @@ class SharedMachine(BaseModel):
 
     equipment_id: UUID
     name: str
+    equipment_class: str = ""
     by_hand: bool = False
     entries: list[str] = Field(description="Entries of the grant that it has.")
 

@@ -1,6 +1,6 @@
 """What a grant lets be seen, and the rules that no read gets around. Pure: no database, no clock.
 
-A value is shown only if the grant names its entry and its machine, at the grant's granularity or one that is coarser by
+A value is shown only if the grant names its entry and its machine - itself, and where classes of equipment are named, its class -, at the grant's granularity or one that is coarser by
 construction, within [since, until). What is made of many readings cannot be taken apart again:
 
 - buckets are those of the clock, never of the reader's choosing, so that no two overlap;
@@ -24,6 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from cloud.core.instants import Instant
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.production.service import KPIS
+from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
 Granularity = Literal["raw", "minute", "hour", "day", "shift", "pass_fail"]
@@ -106,8 +107,17 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _classes(codes: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := [code for code in codes if code not in equipment_classes()]:
+        raise ValueError(f"'{unknown[0]}' is no equipment class / “{unknown[0]}”不是设备类别")
+    return tuple(sorted(set(codes)))
+
+
 class Item(_Closed):
-    """One entry, and how finely it is shown. `low` and `high` are what "passed" means, in the entry's unit."""
+    """One entry, and how finely it is shown. `low` and `high` are what "passed" means, in the entry's unit.
+
+    `classes` are the equipment classes at whose machines; none: at all machines.
+    """
 
     entry: Annotated[str, Field(max_length=200), AfterValidator(_known)] = Field(
         description="Code of the dictionary, or of a KPI as kpi:oee."
@@ -115,6 +125,7 @@ class Item(_Closed):
     granularity: Granularity
     low: float | None = Field(None, allow_inf_nan=False)
     high: float | None = Field(None, allow_inf_nan=False)
+    classes: Annotated[tuple[str, ...], Field(max_length=50), AfterValidator(_classes)] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Item:
@@ -139,6 +150,14 @@ class Item(_Closed):
         if found and found.data_type == "STRING" and self.granularity != "raw":
             raise ValueError("a text has no mean: share it raw, or not / 文本无法汇总，只能原样共享")
         return self
+
+    def covers(self, equipment_class: str) -> bool:
+        """Return whether machines of the class are among those it is shown of."""
+        return not self.classes or equipment_class in self.classes
+
+    def covers_all_of(self, other: Item) -> bool:
+        """Return whether every machine that `other` covers is covered."""
+        return not self.classes or (bool(other.classes) and set(other.classes) <= set(self.classes))
 
     def passes(self, value: float) -> bool:
         """Return whether `value` keeps to the limits, ends included."""
@@ -174,6 +193,10 @@ class Ask(_Closed):
     def _make_sense(self) -> Ask:
         _makes_sense(self.items, self.trace)
         return self
+
+    def item(self, entry: str) -> Item | None:
+        """Return how `entry` is asked for; None if it is not."""
+        return next((item for item in self.items if item.entry == entry), None)
 
     def granted(self, now: datetime, machines: tuple[UUID, ...] | None) -> Terms:
         """Return the terms of a grant of all that is asked, made at `now`, for `machines` or all."""
@@ -231,9 +254,9 @@ def within(inner: Terms, outer: Terms) -> bool:
 
 
 def _follows(item: Item, wider: Item | None) -> bool:
-    if wider is None or item.granularity not in _COARSER[wider.granularity]:
+    if wider is None or item.granularity not in _COARSER[wider.granularity] or not wider.covers_all_of(item):
         return False
-    return wider.granularity != "pass_fail" or item == wider
+    return wider.granularity != "pass_fail" or (item.low, item.high) == (wider.low, wider.high)
 
 
 class Bucket(NamedTuple):

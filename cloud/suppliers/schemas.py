@@ -32,19 +32,25 @@ def _of_values(terms: Ask) -> Ask:
     return terms
 
 
+Cadence = Literal["continuous", "hour", "day", "week", "month"]
+"""How often new values are to come: by themselves as they arise, or at least once in each."""
+
+
 class ProgrammeRequest(_Closed):
     """What every supplier of a programme is asked for, and how good it has to be.
 
     Attributes:
         terms: the entries, how finely, and for how long.
-        completeness: least share of good readings, of the last day or the last three shifts.
-        age_minutes: oldest that the newest value may be, beside the width of its bucket.
+        completeness: least share of good readings, of the last day or the last three shifts, or of two cadences.
+        cadence: how often new values are to come.
+        age_minutes: oldest that the newest value may be, beside the cadence and the width of its bucket.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     purpose: Words
     terms: Annotated[Ask, AfterValidator(_of_values)]
     completeness: float = Field(0.9, ge=0, le=1)
+    cadence: Cadence = "continuous"
     age_minutes: int = Field(60, ge=1, le=100_000)
     deadline: date
 
@@ -93,13 +99,16 @@ class ImportReport(BaseModel):
 
 
 class ItemConformance(BaseModel):
-    """One required entry at one supplier.
+    """One required entry at one supplier: of the machines of its classes, where the programme names any.
 
     Attributes:
         granted: whether it is shown as finely as is asked.
-        machines: how many machines show it; `missing` are the names of those that do not.
-        completeness: share of good readings behind the values.
-        newest: time of the newest value.
+        applies: False where it is asked of classes of equipment and the supplier has no machine of them.
+        machines: how many machines show it, `by_hand` of them with values that people enter; `missing` are the names of those
+            that do not.
+        few: figures left out because too few readings stand behind them.
+        completeness: share of good readings behind the values; where classes are named, at the machine that has the least.
+        newest: time of the newest value; where classes are named, at the machine whose newest is the oldest.
         outside: values beyond what the dictionary takes for plausible.
         mean: of its numbers; of what passes or not, the share that does.
     """
@@ -113,6 +122,9 @@ class ItemConformance(BaseModel):
     newest: datetime | None
     outside: int
     mean: float | None = None
+    applies: bool = True
+    by_hand: int = 0
+    few: int = 0
 
 
 class Supplier(BaseModel):

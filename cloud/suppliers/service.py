@@ -29,7 +29,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.codes import canonical, new_code
 from cloud.core.db import Database, enter
-from cloud.core.errors import Conflict, NotFound
+from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.rows import Row
@@ -38,11 +38,12 @@ from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity, InvitationRefused
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
-from cloud.sharing.schemas import RequestBody
-from cloud.sharing.service import Asker, Question, Sharing, name_of
+from cloud.sharing.schemas import RequestBody, SharedRead
+from cloud.sharing.service import Asker, Item, Question, Sharing, name_of
 from cloud.suppliers import store
 from cloud.suppliers.conformance import judged, span_of, stage_of
 from cloud.suppliers.schemas import (
+    Cadence,
     ImportReport,
     InvitationKey,
     Invited,
@@ -167,9 +168,9 @@ class Suppliers:
         machines = await self._sharing.reader.machines(asker, grant.id)
         found = []
         for item in programme.terms.items:
-            question, read = Question(item.entry, now - span_of(item), now), None
+            read = None
             with suppress(NotFound):  # narrowed away
-                read = await self._sharing.reader.read(asker, grant.id, question, way="check", empty=False)
+                read = await self._look(asker, grant.id, item, (programme.cadence, now))
             found.append(judged(item, grant.terms, machines, read))
         async with self._db.tenant(TenantScope(asker.scope.tenant_id)) as connection:
             await store.keep_conformance(connection, supplier, [one.model_dump(mode="json") for one in found])
@@ -184,6 +185,17 @@ class Suppliers:
                     key = f"drift:{supplier}:{one.entry}:{now.date()}"
                     await self._notify.tell(connection, None, key, _drifted(row["name"], one, before, programme))
         return _supplier(await self._row(asker.scope, supplier), programme)
+
+    async def _look(self, asker: Asker, grant: UUID, item: Item, when: tuple[Cadence, datetime]) -> SharedRead | None:
+        """Return what the grant shows of an entry, over as long as its cadence wants unless that is too much at once."""
+        cadence, now = when
+        try:
+            question = Question(item.entry, now - span_of(item, cadence), now)
+            return await self._sharing.reader.read(asker, grant, question, way="check", empty=False)
+        except Invalid:
+            if span_of(item, cadence) == span_of(item, "continuous"):
+                raise
+            return await self._look(asker, grant, item, ("continuous", now))
 
     async def check_next(self, scope: TenantScope) -> bool:
         """Check a supplier that was not looked at for its time, on behalf of its company; False if there is none."""

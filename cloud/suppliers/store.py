@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from cloud.core.rows import Row, every, one
 
-_PROGRAMME = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by, created_at"
+_PROGRAMME = "id, name, purpose, terms, completeness, cadence, age_minutes, deadline, created_by, created_at"
 _SUPPLIER = """s.id, s.programme_id, s.credit_code, s.name, s.contact, s.request_id, s.code_hash, s.wrong, s.invited_at, s.expires_at,
     s.reminded_at, s.opened_at, s.registered_at, s.checked_at, s.conformance, r.answer, r.answered_at, r.grant_id,
     g.made_at, g.ended_at, g.until, g.ended_at IS NULL AND g.until > now() AS live"""
@@ -25,7 +25,7 @@ class Taken(Exception):
 
 async def insert_programme(connection: AsyncConnection, row: Row) -> Row:
     """Store a programme; raises Taken if there is one of its name."""
-    columns = "id, name, purpose, terms, completeness, age_minutes, deadline, created_by"
+    columns = "id, name, purpose, terms, completeness, cadence, age_minutes, deadline, created_by"
     values = ", ".join(f"%({name})s" for name in columns.split(", "))
     try:
         async with connection.transaction():

@@ -90,7 +90,12 @@ class Asks(NamedTuple):
 
     def entries(self, machines: Sequence[Equipment]) -> list[str]:
         """Return the entries that are asked for of any of `machines`."""
-        return [code for code, asking in self.items.items() if asking and machines]
+        kinds = {one.equipment_class for one in machines}
+        return [
+            code
+            for code, asking in self.items.items()
+            if any(item.covers(kind) for _, item in asking for kind in kinds)
+        ]
 
 
 def asks_of(requests: Iterable[ShareRequest], grants: Iterable[Grant]) -> Asks:

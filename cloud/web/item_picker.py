@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from cloud.core.errors import Invalid
@@ -14,6 +14,7 @@ from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.share_words import GRANULARITIES, what
 from cloud.web.visit import Visit
+from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
 PURPOSE = Text("What the data is for", "数据用途")
@@ -21,6 +22,7 @@ HISTORY, FOR_DAYS = Text("Days before the acceptance", "追溯天数"), Text("Fo
 NOTHING_SHOWN = Text("Add at least one thing to be shown.", "请至少添加一个数据项。")
 
 _ENTRY, _HOW = Text("What", "数据项"), Text("How finely", "粒度")
+_KIND, _ANY = Text("Of which machines", "设备类别"), Text("all", "全部设备")
 _LOW, _HIGH = Text("From", "下限"), Text("To", "上限")
 _ADD, _REMOVE = Text("Add", "添加"), Text("Remove", "移除")
 _NO_NUMBER = Text("'{text}' is no number.", "“{text}”不是数字。")
@@ -38,6 +40,8 @@ class ItemPicker:
         names = {entry: say(name_of(entry)) for entry in (*kpis, *(each.code for each in entries()))}
         with box("form-row"):
             self._entry = Choice(say(_ENTRY), names, kpis[0], self._show_granularities)
+            kinds = {code: say(name) for code, name in equipment_classes().items()}
+            self._kind = Choice(say(_KIND), {"": say(_ANY)} | kinds, "")
             self._fine = box("form-row contents")
         self._fill(kpis[0])
         self._answer = box("stack")
@@ -79,9 +83,10 @@ class ItemPicker:
                     "granularity": self._how.value,
                     "low": _limit(self._low),
                     "high": _limit(self._high),
+                    "classes": [self._kind.value] if self._kind.value else [],
                 }
             )
-            self._items = [one for one in self._items if one.entry != item.entry] + [item]
+            self._items = [one for one in self._items if one.entry != item.entry] + [_joined(item, self._items)]
             self._show_items()
 
         await attempt(self._visit, self._answer, Scope.ADMIN, act)
@@ -100,6 +105,14 @@ class ItemPicker:
             self._show_items()
 
         return remove
+
+
+def _joined(item: Item, there: Sequence[Item]) -> Item:
+    """Return an item that is added to those that are `there`: of one more kind of machines, if it is there otherwise the same."""
+    for one in there:
+        if one.classes and item.classes and one.model_copy(update={"classes": item.classes}) == item:
+            return item.model_copy(update={"classes": tuple(sorted({*one.classes, *item.classes}))})
+    return item
 
 
 def _limit(field: Field | None) -> float | None:

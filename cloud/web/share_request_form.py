@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -18,8 +19,9 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, NOTHING_SHOWN, PURPOSE, ItemPicker, figure_of
 from cloud.web.language import moment
 from cloud.web.pages.uploads import offer
-from cloud.web.share_words import GRANULARITIES, TRACE, TRACES, all_of, how
+from cloud.web.share_words import GRANULARITIES, TRACE, TRACES, all_of, how, named
 from cloud.web.visit import Visit
+from protocols.dictionary.entries import equipment_classes
 from protocols.text import Language, Text
 
 HIDDEN = ""
@@ -40,6 +42,8 @@ _CHANGES = Text(
     "This changes a grant that is in force; until you accept, that one stays as it is.",
     "该申请将变更一项生效中的授权；同意之前，原授权不变。",
 )
+_OF_KIND = Text("{kind}, {count} of yours: {entries}", "{kind}({count} 台)：{entries}")
+_OTHER = Text("Other equipment", "其他设备")
 _NOT = Text("not shown", "不共享")
 _WHERE, _ALL = Text("At which machines", "哪些设备"), Text("all, later ones too", "全部设备(含以后新增)")
 _ACCEPT, _DECLINE = Text("Accept", "同意"), Text("Decline", "拒绝")
@@ -81,6 +85,8 @@ class RequestCard:
                 Words(say(_CHANGES), "notice warn small", tag="p")
             at = moment(request.asked_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
             Words(say(_BY, by=request.asked_by.removeprefix("user:"), at=at), "muted small", tag="p")
+            for line in _by_kind(terms.items, machines, visit):
+                Words(line, "small", tag="p")
             if not visit.may(Scope.ADMIN):
                 for line in all_of(terms, visit.language):
                     Words(line, tag="p")
@@ -122,11 +128,22 @@ class RequestCard:
             self._then()
 
 
+def _by_kind(items: Sequence[Item], machines: Sequence[Equipment], visit: Visit) -> Iterator[str]:
+    """Yield what is asked of each kind of machine that the reader's company has, where kinds are asked for at all."""
+    counts = Counter(one.equipment_class for one in machines)
+    for code, count in counts.items() if any(item.classes for item in items) else ():
+        entries = [visit.say(name_of(item.entry)) for item in items if item.covers(code)]
+        kind = equipment_classes().get(code, _OTHER)
+        if entries:
+            joined = ("、" if visit.language == "zh" else ", ").join(entries)
+            yield visit.say(_OF_KIND, kind=visit.say(kind), count=count, entries=joined)
+
+
 def item_choice(visit: Speaker, item: Item) -> Choice:
     """Add a list of how finely an entry is shown: as asked, more coarsely, or not at all."""
     options = {each: visit.say(GRANULARITIES[each]) for each in coarser(item)}
     options[item.granularity] = how(item, visit.language)
-    return Choice(visit.say(name_of(item.entry)), options | {HIDDEN: visit.say(_NOT)}, item.granularity)
+    return Choice(named(item, visit.language), options | {HIDDEN: visit.say(_NOT)}, item.granularity)
 
 
 def trace_choice(visit: Speaker, most: TraceDepth | None) -> Choice | None:

@@ -10,6 +10,7 @@ from cloud.sharing.schemas import Grant, ShareRequest
 from cloud.sharing.service import KPI, Ask, Granularity, Item, Terms, TraceDepth, name_of
 from cloud.web.language import number
 from cloud.web.words import Mark
+from protocols.dictionary.entries import equipment_classes
 from protocols.text import Language, Text
 
 GRANULARITIES: Mapping[Granularity, Text] = {
@@ -54,19 +55,26 @@ def how(item: Item, language: Language) -> str:
     return words.to(language) + limits
 
 
+def named(item: Item, language: Language) -> str:
+    """Return what an item is called, with the kinds of machines it is of where it is not of all."""
+    kinds = [equipment_classes()[code].to(language) for code in item.classes if code in equipment_classes()]
+    joined = ("、" if language == "zh" else ", ").join(kinds)
+    return name_of(item.entry).to(language) + (f" ({joined})" if kinds else "")
+
+
 def what(item: Item, language: Language) -> str:
-    """Return what an item shows and how finely."""
-    return _labelled(name_of(item.entry), how(item, language), language)
+    """Return what an item shows, of which kinds of machines, and how finely."""
+    return _labelled(named(item, language), how(item, language), language)
 
 
 def all_of(terms: Ask | Terms, language: Language) -> list[str]:
     """Return what terms show, a line for each thing, values first."""
-    traced = [_labelled(TRACE, TRACES[terms.trace].to(language), language)] if terms.trace else []
+    traced = [_labelled(TRACE.to(language), TRACES[terms.trace].to(language), language)] if terms.trace else []
     return [*(what(item, language) for item in terms.items), *traced]
 
 
-def _labelled(name: Text, shown: str, language: Language) -> str:
-    return f"{name.to(language)}{'：' if language == 'zh' else ': '}{shown}"
+def _labelled(name: str, shown: str, language: Language) -> str:
+    return f"{name}{'：' if language == 'zh' else ': '}{shown}"
 
 
 def state_of(grant: Grant) -> Mark:

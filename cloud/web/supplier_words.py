@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from cloud.sharing.service import name_of
-from cloud.suppliers.schemas import ItemConformance, Programme, Stage
+from cloud.suppliers.schemas import Cadence, ItemConformance, Programme, Stage
 from cloud.web.language import duration
 from cloud.web.words import Mark
 from protocols.text import Language, Text
@@ -25,12 +25,25 @@ STAGES: Mapping[Stage, Mark] = {
 WAY: tuple[Stage, ...] = ("invited", "opened", "registered", "agreed", "device", "conformant", "live")
 """The stages in their order, without the ways out."""
 
+CADENCES: Mapping[Cadence, Text] = {
+    "continuous": Text("as they arise", "实时"),
+    "hour": Text("every hour", "每小时"),
+    "day": Text("every day", "每天"),
+    "week": Text("every week", "每周"),
+    "month": Text("every month", "每月"),
+}
+
 _NEXT: Mapping[Stage, Text] = {
     "invited": Text("has not opened the invitation", "尚未打开邀请"),
     "opened": Text("has not registered", "尚未注册"),
     "registered": Text("has not answered", "尚未答复"),
     "agreed": Text("no machine reports yet", "尚无设备上报"),
 }
+_LACKS = Text("{machine} lacks {entries}", "{machine} 缺少：{entries}")
+_FEW = Text(
+    "{entry}: {count} figures are left out, with fewer than three readings behind them",
+    "{entry}：{count} 个数值因读数少于三个而未显示",
+)
 _NOT_GRANTED = Text("{entry}: not shown, or more coarsely than asked", "{entry}：未共享，或粒度比申请的更粗")
 _NOWHERE = Text("{entry}: no machine has it", "{entry}：没有设备提供")
 _OUTSIDE = Text("{entry}: {count} values beyond what is plausible", "{entry}：{count} 个数值超出合理范围")
@@ -46,7 +59,22 @@ def lacking(stage: Stage, items: list[ItemConformance], programme: Programme, la
         return [_NEXT[stage].to(language)]
     if stage in ("declined", "ended", "live"):
         return []
-    return [words for item in items if (words := _lacks(item, stage, programme, language))]
+    said = [words for item in items if item.applies and (words := _lacks(item, stage, programme, language))]
+    return said + (_by_machine(items, programme, language) if stage == "device" else [])
+
+
+def _by_machine(items: list[ItemConformance], programme: Programme, language: Language) -> list[str]:
+    """Return what single machines lack of the entries that are asked for by class, a line for each machine."""
+    lacks: dict[str, list[str]] = {}
+    for item in items:
+        asked = programme.terms.item(item.entry)
+        if asked and asked.classes and item.machines:
+            for machine in item.missing:
+                lacks.setdefault(machine, []).append(name_of(item.entry).to(language))
+    comma = "、" if language == "zh" else ", "
+    return [
+        _LACKS.to(language).format(machine=machine, entries=comma.join(entries)) for machine, entries in lacks.items()
+    ]
 
 
 def _lacks(item: ItemConformance, stage: Stage, programme: Programme, language: Language) -> str:
@@ -54,7 +82,7 @@ def _lacks(item: ItemConformance, stage: Stage, programme: Programme, language: 
     if not item.granted:
         return _NOT_GRANTED.to(language).format(entry=entry)
     if not item.machines:
-        return _NOWHERE.to(language).format(entry=entry)
+        return (_FEW if item.few else _NOWHERE).to(language).format(entry=entry, count=item.few)
     if item.outside:
         return _OUTSIDE.to(language).format(entry=entry, count=item.outside)
     if stage == "device":

@@ -48,11 +48,25 @@ def fits(page: Page, name: str) -> None:
 def test_values_by_file(open_browser, found, tmp_path: Path) -> None:
     leader: Company = found("assembler")
     supplier: Company = found("moulder")
-    terms = {"items": [{"entry": "active_power_total", "granularity": "raw"}], "history_days": 2, "days": 90}
-    programme = {"name": "2026", "purpose": "用能核算", "deadline": "2027-01-01", "terms": terms, "age_minutes": 60}
-    made = leader.client.post("/api/v1/programmes", json=programme).raise_for_status().json()
-    row = f"credit_code,name\n{supplier.credit_code},moulder\n"
-    leader.client.post(f"/api/v1/programmes/{made['id']}/suppliers", content=row).raise_for_status()
+    desk = open_browser("en", company=leader)
+    desk.goto("/programmes")
+    desk.get_by_label("Name", exact=True).fill("2026")
+    desk.get_by_label("What the data is for").fill("用能核算")
+    desk.get_by_label("New values come").select_option("day")
+    for kind in ("cnc", "injection_moulding"):
+        desk.get_by_label("What", exact=True).select_option(label="Total active power")
+        desk.get_by_label("Of which machines").select_option(kind)
+        desk.get_by_label("How finely").select_option("raw")
+        desk.get_by_role("button", name="Add", exact=True).click()
+    kinds = "Total active power (CNC machine tool, Injection moulding machine): every reading"
+    expect(desk.locator(".lot")).to_contain_text(kinds)
+    fits(desk, "programmes-by-kind-en")
+    desk.get_by_role("button", name="Create").click()
+    desk.wait_for_url("**/programmes/*")
+    suppliers = tmp_path / "suppliers.csv"
+    suppliers.write_text(f"credit_code,name\n{supplier.credit_code},moulder\n", encoding="utf-8")
+    desk.get_by_label("Choose the file").set_input_files(suppliers)
+    expect(desk.get_by_role("status")).to_contain_text("1 suppliers are invited")
 
     page = open_browser("zh", company=supplier)
     page.goto("/shares")
@@ -64,7 +78,7 @@ def test_values_by_file(open_browser, found, tmp_path: Path) -> None:
     page.get_by_label("设备名称").fill(MACHINE)
     page.get_by_label("类别", exact=True).select_option("injection_moulding")
     page.get_by_role("button", name="添加设备").click()
-    expect(page.locator(".page")).to_contain_text("总有功功率：每个原始读数(assembler)")
+    expect(page.locator(".page")).to_contain_text("总有功功率 (数控机床、注塑机)：每个原始读数 - assembler")
     with page.expect_download() as download:
         page.get_by_role("link", name="Excel 模板", exact=True).click()
     template = tmp_path / "template.xlsx"
@@ -92,10 +106,10 @@ def test_values_by_file(open_browser, found, tmp_path: Path) -> None:
     page.get_by_role("link", name=MACHINE).click()
     expect(page.locator(".page")).to_contain_text("人工填报")
 
-    desk = open_browser("en", company=leader)
-    desk.goto(f"/programmes/{made['id']}")
+    desk.reload()
     desk.get_by_role("button", name="Check now").click()
     expect(desk.locator(".supplier .mark")).to_have_text("Live")
+    expect(desk.locator(".supplier")).to_contain_text("Values of some machines are entered by hand.")
     desk.locator(".supplier a.strong").click()
     expect(desk.locator(".shared-value")).to_contain_text("40.50 kW")
     expect(desk.locator(".page")).to_contain_text(f"Entered by hand, not measured by a gateway: {MACHINE}")

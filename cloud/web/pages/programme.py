@@ -23,7 +23,7 @@ from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.supplier import INVITATION_PATH
 from cloud.web.share_words import all_of
-from cloud.web.supplier_words import STAGES, WAY, lacking
+from cloud.web.supplier_words import CADENCES, STAGES, WAY, lacking
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
 from protocols.text import Text
@@ -52,6 +52,8 @@ _LINK, _CODE = Text("Link", "链接"), Text("Code", "邀请码")
 _SUPPLIERS, _NOBODY = Text("Suppliers", "供应商"), Text("Nobody is invited yet.", "尚未邀请供应商。")
 _SINCE = Text("since {at}", "自 {at}")
 _REMINDED = Text("reminded {at}", "已于 {at} 提醒")
+_BY_HAND = Text("Values of some machines are entered by hand.", "部分设备的数据为人工填报。")
+_CADENCE = Text("New values: {cadence}", "数据更新：{cadence}")
 _REMIND, _CHECK = Text("Remind", "提醒"), Text("Check now", "立即检查")
 _ANEW = Text("A new link and a new code; the old ones no longer open:", "新链接与新邀请码，旧的已失效：")
 _TOLD = Text("It is registered and has the request before it.", "对方已注册，申请在其待办中。")
@@ -90,6 +92,7 @@ async def build(visit: Visit) -> None:
             Words(visit.say(_ASKED), tag="h2")
             for line in all_of(programme.terms, visit.language):
                 Words(line, tag="p")
+            Words(visit.say(_CADENCE, cadence=visit.say(CADENCES[programme.cadence])), "small", tag="p")
 
 
 async def _scorecards(visit: Visit, programme: Programme) -> None:
@@ -202,6 +205,8 @@ class _Funnel:
                 MarkView(STAGES[supplier.stage], visit.language)
             for words in lacking(supplier.stage, supplier.items, self._programme, visit.language):
                 Words(words, "small", tag="div")
+            if any(item.by_hand for item in supplier.items):
+                Words(say(_BY_HAND), "muted small", tag="div")
             if visit.may(Scope.ADMIN):
                 with box("line"):
                     if supplier.stage in ("invited", "opened", "registered"):

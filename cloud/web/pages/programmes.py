@@ -10,9 +10,10 @@ from nicegui import ui
 from cloud.core.principal import Principal, Scope
 from cloud.suppliers.schemas import Programme, ProgrammeRequest
 from cloud.web.elements import Words, box
-from cloud.web.forms import Field, attempt, button
+from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, PURPOSE, ItemPicker, figure_of
 from cloud.web.layout import frame, page_head
+from cloud.web.supplier_words import CADENCES
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -27,7 +28,8 @@ _COUNT = Text("{live} of {all} live · until {deadline}", "{all} 家中 {live} �
 _NEW = Text("New programme", "新建计划")
 _NAME, _DEADLINE = Text("Name", "名称"), Text("Deadline", "截止日期")
 _COMPLETE = Text("Good readings, at least %", "有效读数不低于，%")
-_AGE = Text("Newest value at most this old, minutes", "最新数据不超过，分钟")
+_CADENCE = Text("New values come", "数据更新频率")
+_AGE = Text("Newest value at most this old besides, minutes", "此外最新数据最多滞后，分钟")
 _MAKE = Text("Create", "创建")
 
 
@@ -72,6 +74,9 @@ class _Form:
                 self._history = Field(say(HISTORY), "30", inputmode="numeric")
                 self._days = Field(say(FOR_DAYS), "365", inputmode="numeric")
                 self._complete = Field(say(_COMPLETE), "90", inputmode="numeric")
+                self._cadence = Choice(
+                    say(_CADENCE), {each: say(words) for each, words in CADENCES.items()}, "continuous"
+                )
                 self._age = Field(say(_AGE), "60", inputmode="numeric")
             self._picker = ItemPicker(visit)
             with box("line"):
@@ -86,6 +91,7 @@ class _Form:
                     "purpose": self._purpose.value.strip(),
                     "deadline": self._deadline.value,
                     "completeness": figure_of(self._complete.value) / 100,
+                    "cadence": self._cadence.value,
                     "age_minutes": figure_of(self._age.value),
                     "terms": {
                         "items": self._picker.chosen(),

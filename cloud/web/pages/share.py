@@ -275,7 +275,7 @@ class _Values:
         self._chart.options.update(options(curves, start=found.start, end=found.end, zone=visit.zone))
         self._chart.update()
         if by_hand := list(dict.fromkeys(one.name for one in series if one.by_hand)):
-            Words(visit.say(_BY_HAND, names="、".join(by_hand)), "notice small", tag="p")
+            Words(visit.say(_BY_HAND, names="、".join(by_hand)), "muted small", tag="p")
         for curve, one in zip(curves, series, strict=True):
             last = one.values[-1].value
             shown = visit.say(_YES if last else _NO) if isinstance(last, bool) else number(_height(last))

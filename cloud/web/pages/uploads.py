@@ -15,7 +15,7 @@ from cloud.core.principal import Principal, Scope
 from cloud.dictionary.service import entry_of
 from cloud.fleet.schemas import Equipment, MachineRequest
 from cloud.identity.schemas import Site
-from cloud.sharing.service import name_of
+from cloud.sharing.service import Item, name_of
 from cloud.uploads.schemas import Upload, UploadedSeries, UploadReport
 from cloud.uploads.service import Asks
 from cloud.web.elements import Words, box
@@ -24,7 +24,7 @@ from cloud.web.forms import Choice, Field, attempt, done
 from cloud.web.forms import button as press
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
-from cloud.web.share_words import how
+from cloud.web.share_words import how, named
 from cloud.web.visit import Visit
 from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
@@ -46,7 +46,7 @@ _NAME, _KIND, _ADD = Text("Name of the machine", "设备名称"), Text("Kind", "
 _ASK_ENGINEER = Text("An engineer of your company names machines.", "设备由本企业工程师登记。")
 _TEMPLATE = Text("2. Template", "2. 模板")
 _ASKED = Text("It has a column for everything that is asked of you:", "模板包含对方申请的全部数据项：")
-_ASKED_BY = Text("{entry}: {how} ({leader})", "{entry}：{how}({leader})")
+_ASKED_BY = Text("{entry}: {how} - {leader}", "{entry}：{how} - {leader}")
 _NOT_ASKED = Text(
     "Nobody asks you for values now; it has a column for everything machines of these kinds have.",
     "目前没有企业申请数据；模板包含这些类别设备的全部数据项。",
@@ -173,7 +173,7 @@ def _template(visit: Visit, site: UUID, asks: Asks, machines: Sequence[Equipment
         Words(say(_ASKED if asked else _NOT_ASKED), tag="p")
         for code in asked:
             for leader, item in asks.items[code]:
-                shown = say(_ASKED_BY, entry=say(name_of(code)), how=how(item, visit.language), leader=leader)
+                shown = say(_ASKED_BY, entry=_entry(visit, code, item), how=how(item, visit.language), leader=leader)
                 Words(shown, "small", tag="div")
         if asked:
             Words(say(_FEW), "muted small", tag="p")
@@ -185,6 +185,11 @@ def _template(visit: Visit, site: UUID, asks: Asks, machines: Sequence[Equipment
                 classes = "button" if words is _EXCEL else "button quiet"
                 with box(classes, "a", href=f"/api/v1/uploads/template?{query}", download=""):
                     Words(say(words))
+
+
+def _entry(visit: Visit, code: str, item: Item) -> str:
+    """Return what is to be entered: what an item is called, or what its KPI is made of."""
+    return named(item, visit.language) if item.entry == code else visit.say(name_of(code))
 
 
 class _Page:
