@@ -54,7 +54,8 @@ async def get_template(
 @router.post("/check", openapi_extra=_TAKES_FILE)
 async def check_upload(request: Request, principal: Operator, uploads: UploadsDoor, site_id: SiteId) -> UploadReport:
     """Tell what is wrong with a file, cell by cell, or how it is understood; nothing is stored."""
-    return await uploads.check(principal, site_id, await request.body())
+    with uploads.room():
+        return await uploads.check(principal, site_id, await request.body())
 
 
 @router.post("", openapi_extra=_TAKES_FILE)
@@ -63,7 +64,8 @@ async def store_upload(request: Request, principal: Operator, uploads: UploadsDo
 
     The same values again change nothing. Another value for a time that has one is refused: what is stored is never changed.
     """
-    return await uploads.store(principal, site_id, await request.body())
+    with uploads.room():
+        return await uploads.store(principal, site_id, await request.body())
 
 
 @router.get("")

@@ -13,7 +13,8 @@ they were entered by hand. What is stored is never changed: a file that says oth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,7 +24,7 @@ from uuid_utils.compat import uuid7
 
 from cloud.core import audit
 from cloud.core.db import Database
-from cloud.core.errors import Invalid, NotFound
+from cloud.core.errors import Invalid, NotFound, TooMany
 from cloud.core.principal import Principal, TenantScope
 from cloud.dictionary.service import unit_symbol
 from cloud.fleet.schemas import Equipment
@@ -43,6 +44,8 @@ from protocols.text import Language, Text
 __all__ = ["MAX_BYTES", "MAX_CELLS", "Asks", "TemplateOrder", "Uploads"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_AT_ONCE = 8
+_WAIT_S = 10
 _MOST_STORED = 2_000_000
 """Values in the span of a file that are looked through for its times."""
 _MOST_TEXTS = 20_000
@@ -90,7 +93,7 @@ class _Found:
 
 
 class Uploads:
-    """Files of a tenant. A process reads one at a time: a large one takes about 200 MB while it is read."""
+    """Files of a tenant. A process reads one at a time, and takes in no more than `MOST_AT_ONCE` of 20 MB each meanwhile."""
 
     def __init__(self, db: Database, identity: Identity, fleet: Fleet, telemetry: Telemetry, sharing: Sharing) -> None:
         self._db = db
@@ -99,6 +102,18 @@ class Uploads:
         self._telemetry = telemetry
         self._sharing = sharing
         self._reading = asyncio.Semaphore(1)
+        self._inside = 0
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Make room for a file before its body is read; raises TooMany where as many are there as memory is for."""
+        if self._inside >= MOST_AT_ONCE:
+            raise TooMany(_WAIT_S)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
     async def machines(self, scope: TenantScope, site: UUID) -> list[Equipment]:
         """Return the machines of a site whose values are entered by hand, as far as they are reached."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -103,12 +104,20 @@ def test_values_by_file(open_browser, found, tmp_path: Path) -> None:
     page.get_by_label("选择文件").set_input_files(tmp_path / "right.xlsx")
     expect(page.get_by_role("status")).to_contain_text("此前已上传")
     fits(page, "uploads-stored-zh")
+    page.get_by_label("设备名称").fill("车床-02")
+    page.get_by_label("类别", exact=True).select_option("cnc")
+    page.get_by_role("button", name="添加设备").click()
+    page.get_by_label("填报哪些设备").select_option(label="车床-02")
+    expect(page.get_by_role("link", name="CSV 模板")).to_have_attribute(
+        "href", re.compile("equipment_id=[0-9a-f-]{36}&")
+    )
     page.get_by_role("link", name=MACHINE).click()
     expect(page.locator(".page")).to_contain_text("人工填报")
 
     desk.reload()
     desk.get_by_role("button", name="Check now").click()
-    expect(desk.locator(".supplier .mark")).to_have_text("Live")
+    expect(desk.locator(".supplier .mark")).to_have_text("First machine")
+    expect(desk.locator(".supplier")).to_contain_text("车床-02 lacks Total active power")
     expect(desk.locator(".supplier")).to_contain_text("Values of some machines are entered by hand.")
     desk.locator(".supplier a.strong").click()
     expect(desk.locator(".shared-value")).to_contain_text("40.50 kW")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 from uuid import UUID
@@ -55,6 +55,7 @@ _FEW = Text(
     "A mean is shown to others only if at least three values stand behind it; of one figure an hour, enter three an hour.",
     "均值至少需要三个数值才会对外显示；如按小时共享，每小时至少填写三个数值。",
 )
+_WHICH, _EVERY = Text("For which machines", "填报哪些设备"), Text("all of them", "全部")
 _EXCEL, _CSV = Text("Excel template", "Excel 模板"), Text("CSV template", "CSV 模板")
 _ALL = Text("Excel template with all entries", "Excel 模板(全部数据项)")
 _UPLOAD = Text("3. Upload", "3. 上传")
@@ -121,7 +122,7 @@ async def build(visit: Visit) -> None:
         machines = await visit.domains.uploads.machines(visit.scope, site.id)
         _machines(visit, site, machines)
         if machines:
-            _template(visit, site.id, await visit.domains.uploads.asked(visit.scope), machines)
+            await _template(visit, site.id, await visit.domains.uploads.asked(visit.scope), machines)
         page = _Page(visit, site)
         if machines and visit.may(Scope.OPERATE):
             page.offer()
@@ -165,7 +166,7 @@ def _machines(visit: Visit, site: Site, machines: Sequence[Equipment]) -> None:
             press(say(_ADD), add, "button quiet" if machines else "button")
 
 
-def _template(visit: Visit, site: UUID, asks: Asks, machines: Sequence[Equipment]) -> None:
+async def _template(visit: Visit, site: UUID, asks: Asks, machines: Sequence[Equipment]) -> None:
     say = visit.say
     with box("card stack wide"):
         Words(say(_TEMPLATE), tag="h2")
@@ -177,14 +178,27 @@ def _template(visit: Visit, site: UUID, asks: Asks, machines: Sequence[Equipment
                 Words(shown, "small", tag="div")
         if asked:
             Words(say(_FEW), "muted small", tag="p")
-        with box("line"):
-            for words, more in ((_EXCEL, {"format": "xlsx"}), (_CSV, {"format": "csv"}), (_ALL, {"of_class": "true"})):
-                if words is _ALL and not asked:
-                    continue
-                query = urlencode({"site_id": str(site), "language": visit.language} | more)
-                classes = "button" if words is _EXCEL else "button quiet"
-                with box(classes, "a", href=f"/api/v1/uploads/template?{query}", download=""):
-                    Words(say(words))
+
+        async def link(machine: str) -> None:
+            links.clear()
+            wanted = {"site_id": str(site), "language": visit.language} | ({"equipment_id": machine} if machine else {})
+            with links:
+                _link(visit, _EXCEL, wanted | {"format": "xlsx"}, "button")
+                _link(visit, _CSV, wanted | {"format": "csv"}, "button quiet")
+                if asked:
+                    _link(visit, _ALL, wanted | {"of_class": "true"}, "button quiet")
+
+        if len(machines) > 1:
+            named = {str(one.id): one.label for one in machines}
+            with box("form-row"):
+                Choice(say(_WHICH), {"": say(_EVERY)} | named, "", link)
+        links = box("line")
+        await link("")
+
+
+def _link(visit: Visit, words: Text, query: Mapping[str, str], classes: str) -> None:
+    with box(classes, "a", href=f"/api/v1/uploads/template?{urlencode(query)}", download=""):
+        Words(visit.say(words))
 
 
 def _entry(visit: Visit, code: str, item: Item) -> str:

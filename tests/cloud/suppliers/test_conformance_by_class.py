@@ -115,6 +115,8 @@ async def test_by_class_and_by_file_once_a_day(company: Company, new_company: Ne
     state = await check()
     parts = next(item for item in state["items"] if item["entry"] == "part_count_total")
     assert (state["stage"], parts["machines"], parts["by_hand"], parts["missing"]) == ("device", 1, 1, ["mill"])
+    wanted = Programme(**next(one for one in listed.values() if one["id"] == identity))
+    assert lacking("device", Supplier(**state).items, wanted, "en") == ["mill lacks Total part count"]
     await upload(supplier, "设备,时间,加工总件数", f"mill,{yesterday},50")
     state = await check()
     assert state["stage"] == "live", "twenty hours are in time where a day is asked for"

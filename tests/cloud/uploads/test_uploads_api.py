@@ -164,6 +164,34 @@ async def test_a_crash_after_the_values_leaves_nothing_to_come_twice(company: Co
     assert (await stats(company))["readings"] == 2
 
 
+async def test_a_delivery_that_fails_leaves_nothing_and_is_made_good(company: Company, owner_dsn: str) -> None:
+    await machine(company)
+    content = table(*(f"press,{wall(minutes)},1" for minutes in range(100)))
+    params = {"site_id": str(company.site_id)}
+    with psycopg.connect(owner_dsn, autocommit=True) as connection:  # the disk is full from the 51st value on
+        connection.execute(
+            """
+            CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.ts >= %s THEN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END IF; RETURN NEW;
+            END $$
+            """.replace("%s", f"'{(START + timedelta(minutes=50)).isoformat()}'")
+        )
+        connection.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON telemetry FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        )
+        try:
+            failed = await company.http.post("/api/v1/uploads", params=params, content=content)
+        finally:
+            connection.execute("DROP FUNCTION full_disk() CASCADE")
+    assert failed.status_code == 503, failed.text
+    assert (await stats(company))["readings"] == 0, "no half of it"
+    assert (await company.http.get("/api/v1/uploads")).json() == []
+    again = await uploaded(company, content)
+    assert (again["stored"], again["repeated"]) == (True, False)
+    found = await stats(company)
+    assert (found["readings"], found["ledger_readings"], found["duplicates"]) == (100, 100, 0)
+
+
 async def test_the_template_is_filled_in_and_comes_back(
     company: Company, db: Database, new_company: NewCompany
 ) -> None:
