@@ -96,7 +96,10 @@ class Reader:
         self._doors = doors
 
     async def machines(self, asker: Asker, grant: UUID) -> list[SharedMachine]:
-        """Return the machines that a live grant shows, by name, with what of the grant each has; raises NotFound."""
+        """Return the machines that a live grant shows, by name, with what of the grant each has; raises NotFound.
+
+        Machines whose class nothing of the grant is about are not told of.
+        """
         row = await self._live(asker, grant)
         terms = Terms.model_validate(row["terms"])
         scope = TenantScope(row["supplier_id"])
@@ -117,6 +120,7 @@ class Reader:
                 ],
             )
             for machine in (await self._machines(scope, terms)).values()
+            if not terms.items or any(item.covers(machine.equipment_class) for item in terms.items)
         ]
 
     async def read(

@@ -1,7 +1,8 @@
 """What a grant lets be seen, and the rules that no read gets around. Pure: no database, no clock.
 
-A value is shown only if the grant names its entry and its machine - itself, and where classes of equipment are named, its class -, at the grant's granularity or one that is coarser by
-construction, within [since, until). What is made of many readings cannot be taken apart again:
+A value is shown only if the grant names its entry and its machine - and where it names classes of equipment, the machine's class -
+at the grant's granularity or one that is coarser by construction, within [since, until). What is made of many readings cannot be
+taken apart again:
 
 - buckets are those of the clock, never of the reader's choosing, so that no two overlap;
 - a bucket is shown when it is over, never while it grows;

@@ -102,6 +102,7 @@ class Uploads:
         self._telemetry = telemetry
         self._sharing = sharing
         self._reading = asyncio.Semaphore(1)
+        self._storing = asyncio.Semaphore(1)  # whoever stores holds one connection and needs another
         self._inside = 0
 
     @contextmanager
@@ -156,7 +157,7 @@ class Uploads:
         if found.sheet.fault_count:
             return found.report()
         desk = await self._fleet.desks.of_site(principal.scope, site)
-        async with self._db.tenant(desk.scope) as connection:
+        async with self._storing, self._db.tenant(desk.scope) as connection:
             await store.lock_desk(connection, desk.agent_id)
             if await store.is_known(connection, site, found.digest):
                 return found.report(stored=True, repeated=True)

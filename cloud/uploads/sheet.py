@@ -191,7 +191,8 @@ class _RowReader:
             return row.cells[place] if place < len(row.cells) else None
 
         filled = any(not is_empty(row.cells[place]) for place in range(len(row.cells)) if place not in self._keys)
-        if not filled or plain(text_of(cell(columns.machine))) in _EXAMPLES:
+        named = plain(text_of(cell(columns.machine)))
+        if not filled or (named in _EXAMPLES and named not in self._machines):
             return
         for place in range(len(sheet.headings), len(row.cells)):
             if not is_empty(row.cells[place]):

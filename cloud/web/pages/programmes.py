@@ -29,7 +29,7 @@ _NEW = Text("New programme", "新建计划")
 _NAME, _DEADLINE = Text("Name", "名称"), Text("Deadline", "截止日期")
 _COMPLETE = Text("Good readings, at least %", "有效读数不低于，%")
 _CADENCE = Text("New values come", "数据更新频率")
-_AGE = Text("Newest value at most this old besides, minutes", "此外最新数据最多滞后，分钟")
+_AGE = Text("Delay allowed besides, minutes", "此外允许延迟，分钟")
 _MAKE = Text("Create", "创建")
 
 

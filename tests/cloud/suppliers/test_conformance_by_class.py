@@ -96,7 +96,8 @@ async def test_by_class_and_by_file_once_a_day(company: Company, new_company: Ne
     assert (await supplier.http.post(acceptance, json=more)).status_code == 422, (
         "of all machines is more than of one class"
     )
-    grant = (await supplier.http.post(acceptance, json={})).raise_for_status().json()["id"]
+    made = (await supplier.http.post(acceptance, json={})).raise_for_status().json()
+    grant, listed_terms = made["id"], made["terms"]
 
     async def check() -> dict[str, Any]:
         return dict((await leader.http.post(f"/api/v1/suppliers/{member}/check")).raise_for_status().json())
@@ -129,6 +130,11 @@ async def test_by_class_and_by_file_once_a_day(company: Company, new_company: Ne
     assert (await values(leader, grant, "melt_temperature", start, end, equipment_id=lathe)).status_code == 404
     machines = {one["name"]: one for one in (await leader.http.get(f"/api/v1/sharing/grants/{grant}/machines")).json()}
     assert machines["lathe"]["entries"] == ["active_power_total", "part_count_total"]
+    await machine(supplier, "press", "injection_moulding")
+    narrower = listed_terms | {"items": [PARTS], "machines": None}
+    (await supplier.http.put(f"/api/v1/sharing/grants/{grant}/terms", json={"terms": narrower})).raise_for_status()
+    shown = (await leader.http.get(f"/api/v1/sharing/grants/{grant}/machines")).json()
+    assert {one["name"] for one in shown} == {"lathe", "mill"}, "of other kinds not even the name"
 
 
 async def test_without_a_cadence_a_day_is_too_old_and_single_values_make_no_mean(

@@ -305,6 +305,17 @@ async def test_what_is_too_large_or_no_table_is_refused_by_name(company: Company
                 )
             target.writestr(name, content)
     assert "rows" in await refused(company, moved.getvalue())
+    laughs = b'<!DOCTYPE x [<!ENTITY a "ha">' + b"".join(
+        b'<!ENTITY %c "%s">' % (98 + level, b"&%c;" % (97 + level) * 10) for level in range(9)
+    )
+    laughing = io.BytesIO()
+    with zipfile.ZipFile(far) as source, zipfile.ZipFile(laughing, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith("sheet1.xml"):
+                content = laughs + b"]>" + content.replace(b"<v>1</v>", b"<v>&j;</v>")
+            target.writestr(name, content)
+    assert "neither CSV nor XLSX" in await refused(company, laughing.getvalue())
     params = {"site_id": str(company.site_id)}
     huge = await company.http.post("/api/v1/uploads", params=params, content=bytes(20 * 1024 * 1024 + 1))
     assert huge.status_code == 413
