@@ -28,7 +28,7 @@ MEDIA: dict[FileFormat, str] = {
 _OF_KPIS = ("machine_state", "part_count_total", "part_count_good")
 """What the KPIs of production are made of; see docs/oee.md."""
 _EXAMPLE_TIME = "2026-01-31 08:00"
-_YES = Text("yes", "是")
+_YES, _NO = Text("yes", "是"), Text("no", "否")
 _SAMPLE_TEXT = Text("as on the label", "按标签填写")
 
 _DATA_SHEET, _HELP_SHEET = "数据 Data", "说明 Help"
@@ -65,6 +65,8 @@ _HELP_HEADINGS = (
 )
 _NO_MACHINES = Text("Name a machine first; values belong to one.", "请先登记设备，数据须归属于某台设备。")
 _WIDTH = 24
+_LONGEST_LIST = 255  # as Excel has it
+_LAST_ROW = 1_048_576
 
 
 class TemplateOrder(BaseModel):
@@ -142,6 +144,7 @@ class Template:
         import openpyxl  # noqa: PLC0415 - takes a third of a second to load
         from openpyxl.styles import Font  # noqa: PLC0415
         from openpyxl.utils import get_column_letter  # noqa: PLC0415
+        from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
 
         book = openpyxl.Workbook()
         data, told = book.active, book.create_sheet(_HELP_SHEET)
@@ -155,6 +158,12 @@ class Template:
             widest = max(len(row) for row in sheet.iter_rows(values_only=True))
             for column in range(1, widest + 1):
                 sheet.column_dimensions[get_column_letter(column)].width = _WIDTH
+        for column, choices in self._choices():
+            letter, listed = get_column_letter(column), ",".join(choices)
+            if len(listed) <= _LONGEST_LIST and listed.count(",") < len(choices) and '"' not in listed:
+                rule = DataValidation("list", formula1=f'"{listed}"', allow_blank=True)
+                rule.add(f"{letter}3:{letter}{_LAST_ROW}")
+                data.add_data_validation(rule)
         for cell in data[1]:
             cell.font = Font(bold=True)
         for cell in data[2]:
@@ -162,6 +171,15 @@ class Template:
         file = io.BytesIO()
         book.save(file)
         return file.getvalue()
+
+    def _choices(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the columns, counted from 1, of what is chosen from a list, each with what a workbook is to offer."""
+        yield 1, [machine.label for machine in self.machines]
+        for column, entry in enumerate(self.entries, 3):
+            if entry.values:
+                yield column, [name.to(self.language) for name in entry.values.values()]
+            elif entry.data_type == "BOOLEAN":
+                yield column, [_YES.to(self.language), _NO.to(self.language)]
 
     def _help(self) -> Iterator[list[str]]:
         for words in _HELP:

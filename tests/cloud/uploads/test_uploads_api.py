@@ -17,7 +17,7 @@ import pytest
 
 from cloud.core.db import Database
 from protocols.reading import GOOD_LOCAL_OVERRIDE
-from tests.cloud.conftest import Cluster, Company, NewCompany
+from tests.cloud.conftest import PASSWORD, Cluster, Company, NewCompany
 from tests.cloud.sharing.pair import asked, granted, registered, values
 from tests.doubles.agent import POWER
 
@@ -211,6 +211,9 @@ async def test_the_template_is_filled_in_and_comes_back(
     assert headings[2].startswith("总有功功率 Total active power [kW; ")
     assert [heading.split(" ")[0] for heading in headings[3:]] == ["设备运行状态", "加工总件数", "良品数"]
     assert (data["A2"].value, data["A3"].value, data["A3"].data_type) == ("示例 Example", "=press 1", "s")
+    offered = {str(rule.sqref): rule.formula1 for rule in data.data_validations.dataValidation}
+    assert offered["A3:A1048576"] == '"=press 1,车床"'
+    assert offered["D3:D1048576"] == '"不可用,停用,待机,运行"'
     assert any("Asia/Shanghai" in str(row[0].value) for row in told.iter_rows())
     assert (await uploaded_or_told(company, made.content)).startswith("The file has no values")
     for row, (minute, state) in enumerate(((0, "运行"), (1, "Not executing"), (2, 3)), 3):
@@ -319,6 +322,27 @@ async def test_what_is_too_large_or_no_table_is_refused_by_name(company: Company
     params = {"site_id": str(company.site_id)}
     huge = await company.http.post("/api/v1/uploads", params=params, content=bytes(20 * 1024 * 1024 + 1))
     assert huge.status_code == 413
+
+
+async def test_who_reaches_one_machine_enters_values_of_that_one_only(company: Company) -> None:
+    ours, _ = await machine(company), await machine(company, "lathe", "cnc")
+    who = {"email": f"o-{company.email}", "password": PASSWORD}
+    user = (await company.http.post("/api/v1/users", json=who | {"role": "none"})).raise_for_status().json()["id"]
+    grants = {"grants": [{"id": ours, "role": "operator"}]}
+    (await company.http.put(f"/api/v1/users/{user}/grants", json=grants)).raise_for_status()
+    params = {"site_id": str(company.site_id)}
+    async with httpx.AsyncClient(base_url=company.http.base_url, timeout=30) as operator:
+        signed = (await operator.post("/api/v1/sessions", json=who)).json()["token"]
+        operator.headers["Authorization"] = f"Bearer {signed}"
+        told = (await operator.post("/api/v1/uploads", params=params, content=table(f"lathe,{wall()},5"))).json()
+        assert (told["stored"], told["faults"][0]["cell"]) == (False, "A2")
+        assert "there are: press" in told["faults"][0]["message_en"]
+        stored = (await operator.post("/api/v1/uploads", params=params, content=table(f"press,{wall()},5"))).json()
+        assert stored["stored"]
+        naming = params | {"name": "mill", "equipment_class": "cnc"}
+        assert (await operator.post("/api/v1/equipment", json=naming)).status_code == 403
+        made = (await operator.get("/api/v1/uploads/template", params=params | {"format": "csv"})).content
+        assert "lathe" not in made.decode()
 
 
 async def test_a_viewer_reads_templates_and_uploads_nothing(company: Company) -> None:
