@@ -113,6 +113,10 @@ def test_values_by_file(open_browser, found, tmp_path: Path) -> None:
     )
     page.get_by_role("link", name=MACHINE).click()
     expect(page.locator(".page")).to_contain_text("人工填报")
+    fits(page, "equipment-by-hand-zh")
+    page.goto("/")
+    expect(page.locator(".page")).to_contain_text("人工填报")
+    fits(page, "overview-by-hand-zh")
 
     desk.reload()
     desk.get_by_role("button", name="Check now").click()

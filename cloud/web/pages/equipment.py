@@ -25,6 +25,7 @@ from cloud.web.layout import frame, page_head
 from cloud.web.meaning_card import show_meanings
 from cloud.web.pages import overview
 from cloud.web.pages.plant_part import id_in
+from cloud.web.pages.uploads import ENTER, offer
 from cloud.web.plant import Equipment, Point, load_equipment, take
 from cloud.web.points import PointTable
 from cloud.web.timeline import show_timelines, state_point
@@ -89,7 +90,9 @@ async def build(visit: Visit) -> None:
             mark = MarkView(equipment.mark, visit.language)
         notice = _Notice(visit)
         notice.refresh(equipment)
-        if not equipment.points:
+        if known.state == "by_hand":
+            offer(visit, ENTER, known.site_id)
+        elif not equipment.points:
             Words(visit.say(_NO_POINTS), "card muted", tag="p")
         await AlarmCard(visit, [identity]).fill()
         if state_point(equipment):

@@ -32,6 +32,7 @@ from protocols.text import Text
 PATH = "/uploads"
 TITLE = Text("Values by file", "数据填报")
 OFFER = Text("No gateway? Enter values by file", "没有网关？用表格填报数据")
+ENTER = Text("Enter values of this machine by file", "用表格填报该设备的数据")
 
 _NOTE = Text(
     "For machines that no gateway reads. Download the template, fill it in, upload it. Whoever sees the values sees that they"
@@ -129,10 +130,10 @@ async def build(visit: Visit) -> None:
         await page.show_past()
 
 
-def offer(visit: Visit) -> None:
-    """Lead to the page, from where a company without a gateway would look for it."""
-    with box("link", "a", href=PATH):
-        Words(visit.say(OFFER))
+def offer(visit: Visit, words: Text = OFFER, site: UUID | None = None) -> None:
+    """Lead to the page, of a site or of the first, from where a company without a gateway would look for it."""
+    with box("link", "a", href=f"{PATH}?site={site}" if site else PATH):
+        Words(visit.say(words))
 
 
 def _machines(visit: Visit, site: Site, machines: Sequence[Equipment]) -> None:
