@@ -29,6 +29,8 @@ from cloud.telemetry.schemas import (
     RetentionRules,
     Shape,
     Stats,
+    View,
+    ViewRequest,
 )
 from cloud.telemetry.service import Telemetry
 from protocols.dictionary.entries import Aggregation
@@ -228,3 +230,21 @@ def _rules(rules: dict[str, int]) -> RetentionRules:
 def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     last = end or datetime.now(UTC)
     return start or last - timedelta(hours=1), last
+
+
+@router.get("/trend-views")
+async def list_trend_views(principal: Reader, telemetry: TelemetryDoor) -> list[View]:
+    """The looks at curves that the company keeps, by name."""
+    return await telemetry.views.all(principal.scope)
+
+
+@router.post("/trend-views", status_code=201)
+async def keep_trend_view(principal: Engineer, telemetry: TelemetryDoor, body: ViewRequest) -> View:
+    """Keep a look at curves."""
+    return await telemetry.views.create(principal, body)
+
+
+@router.delete("/trend-views/{view_id}", status_code=204)
+async def remove_trend_view(principal: Engineer, telemetry: TelemetryDoor, view_id: UUID) -> None:
+    """Forget a look at curves."""
+    await telemetry.views.remove(principal, view_id)

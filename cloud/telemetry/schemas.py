@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from protocols.dictionary.entries import Aggregation, DataType
 
@@ -177,3 +177,40 @@ class RetentionRules(BaseModel):
     """The rules of a company; what no rule speaks of stays in the database. Roll-ups always do."""
 
     rules: list[RetentionRule] = Field(max_length=1000)
+
+
+Compared = Literal["none", "span", "shift", "day", "week"]
+"""What curves are shown beside: nothing, the span, shift, day or week before."""
+
+
+class ViewRequest(BaseModel):
+    """A look at curves over the last `length_s` seconds: of `series`, or of every point of a class with one of `entries`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")
+    ]
+    series: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([], max_length=8)
+    equipment_class: str | None = Field(None, max_length=200)
+    entries: list[Annotated[str, Field(max_length=200)]] = Field([], max_length=8)
+    length_s: int = Field(8 * 3600, ge=10, le=400 * 86400)
+    compare: Compared = "none"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ViewRequest:
+        if bool(self.series) == bool(self.entries):
+            raise ValueError("name series, or entries, and not both / 请指定 series 或 entries，二者选一")
+        if self.series and self.equipment_class:
+            raise ValueError("equipment_class goes with entries / equipment_class 仅与 entries 一起使用")
+        return self
+
+
+class View(ViewRequest):
+    """A kept look."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    changed_by: str
+    changed_at: datetime

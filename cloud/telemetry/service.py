@@ -10,6 +10,7 @@
     await telemetry.meanings.set(principal, series_id, "own:...")  an unmapped point has one of the company's own entries
     csv_table(rows), workbook_table(rows)                         -> bytes: a small table for a spreadsheet
     minutes = await used_minutes(connection, series_id, start, end)     -> Minutes, for domains that compute from them
+    telemetry.views                                               looks at curves that are kept: all, create, remove
     telemetry.feed                                                readings as they are committed, each once; see `feed.Feed`
 
 `equipment_id` None means all equipment of the tenant. Series and equipment of another tenant do not exist: NotFound.
@@ -54,6 +55,7 @@ from cloud.telemetry.schemas import (
 )
 from cloud.telemetry.store import query as store
 from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
+from cloud.telemetry.views import Views
 from protocols.dictionary.entries import Aggregation, Entry
 from protocols.uplink.messages import Delivery, PointRef, Receipt
 
@@ -101,6 +103,7 @@ class Telemetry:
         self._retained = retained
         self.retention = Retention(db, retained)
         self.meanings = Meanings(db)
+        self.views = Views(db)
         self.feed = Feed()
         self._counting = asyncio.Semaphore(1)
 
