@@ -65,6 +65,9 @@ from cloud.semantics.service import Semantics
 from cloud.sharing import routes as sharing
 from cloud.sharing.reader import Doors as SharedDoors
 from cloud.sharing.service import Sharing
+from cloud.shelf import routes as shelf
+from cloud.shelf.service import Doors as ShelfDoors
+from cloud.shelf.service import Shelf
 from cloud.spc import routes as spc
 from cloud.spc.service import Spc
 from cloud.suppliers import routes as suppliers
@@ -136,6 +139,8 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.training = Training(db, given.secrets)
     state.spc = Spc(db, state.telemetry, state.quality)
     state.registry = Registry(db, state.training)
+    filled = ShelfDoors(state.fleet, state.telemetry, state.production, state.registry, state.alarms)
+    state.shelf = Shelf(db, filled, state.training, state.notify)
     state.traceability = Traceability(db)
     state.sharing = Sharing(db, listener, SharedDoors(*doors[:2], state.production, state.traceability), state.notify)
     state.uploads = Uploads(db, state.identity, state.fleet, state.telemetry, state.sharing)
@@ -164,7 +169,7 @@ def create_app(
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, sharing, uploads, suppliers, assessments, traceability, billing, compute.
+    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, shelf, sharing, uploads, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -243,6 +248,7 @@ def create_app(
         training,
         registry,
         spc,
+        shelf,
         sharing,
         uploads,
         suppliers,

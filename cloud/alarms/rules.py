@@ -37,7 +37,7 @@ class Rules:
     async def all(self, scope: TenantScope) -> list[Rule]:
         """Return the tenant's rules, by name."""
         async with self._db.tenant(scope) as connection:
-            return [rule_of(row) for row in await store.select_rules(connection)]
+            return await self.all_within(connection)
 
     async def one(self, scope: TenantScope, rule: UUID) -> Rule:
         """Return one rule; raises NotFound."""
@@ -52,7 +52,14 @@ class Rules:
     async def create_all(self, principal: Principal, requests: list[tuple[RuleRequest, str]]) -> list[Rule]:
         """Write down rules, all or none; each comes with its origin. Raises Conflict, Invalid."""
         for request, _ in requests:
-            await self._check(principal.scope, request)
+            await self.check(principal.scope, request)
+        async with self._db.tenant(principal.scope) as connection:
+            return await self.create_within(connection, principal, requests)
+
+    async def create_within(
+        self, connection: AsyncConnection, principal: Principal, requests: list[tuple[RuleRequest, str]]
+    ) -> list[Rule]:
+        """As `create_all`, in the caller's transaction, of what has passed `check`; raises Conflict."""
         rows = [
             {
                 **{"id": uuid4(), "name": request.name, "enabled": request.enabled, "origin": origin},
@@ -60,24 +67,20 @@ class Rules:
             }
             for request, origin in requests
         ]
+        if len(await store.select_rules(connection)) + len(rows) > MAX_RULES:
+            raise Conflict(Text(f"There may be {MAX_RULES} rules.", f"规则数量上限为 {MAX_RULES}。"))
         try:
-            async with self._db.tenant(principal.scope) as connection:
-                if len(await store.select_rules(connection)) + len(rows) > MAX_RULES:
-                    raise Conflict(Text(f"There may be {MAX_RULES} rules.", f"规则数量上限为 {MAX_RULES}。"))
-                await store.insert_rules(connection, rows)
-                await announce(connection, principal.scope.tenant_id)
-                made = [rule_of(await _one(connection, UUID(str(row["id"])))) for row in rows]
-                for rule in made:
-                    await audit.record(
-                        connection,
-                        principal.actor,
-                        "alarm_rule.create",
-                        rule.name,
-                        rule=str(rule.id),
-                        after=_definition(rule),
-                    )
+            await store.insert_rules(connection, rows)
         except store.NameTaken as error:
             raise _name_taken() from error
+        await announce(connection, principal.scope.tenant_id)
+        made = [rule_of(await _one(connection, UUID(str(row["id"])))) for row in rows]
+        for rule in made:
+            await audit.record(
+                *(connection, principal.actor, "alarm_rule.create", rule.name),
+                rule=str(rule.id),
+                after=_definition(rule),
+            )
         return made
 
     async def change(self, principal: Principal, rule: UUID, request: RuleRequest) -> Rule:
@@ -85,39 +88,50 @@ class Rules:
 
         With another condition, selection or delay, or switched off, its alarms are over and it begins anew.
         """
-        await self._check(principal.scope, request)
+        await self.check(principal.scope, request)
+        async with self._db.tenant(principal.scope) as connection:
+            return await self.change_within(connection, principal, rule, request)
+
+    async def change_within(
+        self, connection: AsyncConnection, principal: Principal, rule: UUID, request: RuleRequest
+    ) -> Rule:
+        """As `change`, in the caller's transaction, to what has passed `check`; raises NotFound, Conflict."""
+        before = rule_of(await _one(connection, rule))
+        row = {"id": rule, "name": request.name, "enabled": request.enabled, "changed_by": principal.email}
         try:
-            async with self._db.tenant(principal.scope) as connection:
-                before = rule_of(await _one(connection, rule))
-                row = {"id": rule, "name": request.name, "enabled": request.enabled, "changed_by": principal.email}
-                await store.update_rule(connection, row | {"definition": _definition(request)})
-                if not request.enabled or any(
-                    getattr(before, name) != getattr(request, name) for name in _STATES_A_SOURCE
-                ):
-                    await _close(connection, principal, rule)
-                await announce(connection, principal.scope.tenant_id)
-                await audit.record(
-                    connection,
-                    principal.actor,
-                    "alarm_rule.change",
-                    request.name,
-                    rule=str(rule),
-                    before=_definition(before),
-                    after=_definition(request),
-                )
-                return rule_of(await _one(connection, rule))
+            await store.update_rule(connection, row | {"definition": _definition(request)})
         except store.NameTaken as error:
             raise _name_taken() from error
+        if not request.enabled or any(getattr(before, name) != getattr(request, name) for name in _STATES_A_SOURCE):
+            await _close(connection, principal, rule)
+        await announce(connection, principal.scope.tenant_id)
+        await audit.record(
+            *(connection, principal.actor, "alarm_rule.change", request.name),
+            rule=str(rule),
+            before=_definition(before),
+            after=_definition(request),
+        )
+        return rule_of(await _one(connection, rule))
 
     async def remove(self, principal: Principal, rule: UUID) -> None:
         """Take a rule out. Its open alarms are over, its history remains. Raises NotFound."""
         async with self._db.tenant(principal.scope) as connection:
-            name = await store.remove_rule(connection, rule, principal.email)
-            if name is None:
-                raise NotFound
-            await _close(connection, principal, rule)
-            await announce(connection, principal.scope.tenant_id)
-            await audit.record(connection, principal.actor, "alarm_rule.remove", name, rule=str(rule))
+            await self.remove_within(connection, principal, rule)
+
+    @staticmethod
+    async def remove_within(connection: AsyncConnection, principal: Principal, rule: UUID) -> None:
+        """As `remove`, in the caller's transaction."""
+        name = await store.remove_rule(connection, rule, principal.email)
+        if name is None:
+            raise NotFound
+        await _close(connection, principal, rule)
+        await announce(connection, principal.scope.tenant_id)
+        await audit.record(connection, principal.actor, "alarm_rule.remove", name, rule=str(rule))
+
+    @staticmethod
+    async def all_within(connection: AsyncConnection) -> list[Rule]:
+        """As `all`, in the caller's transaction."""
+        return [rule_of(row) for row in await store.select_rules(connection)]
 
     @staticmethod
     def classes_with_defaults() -> list[str]:
@@ -142,7 +156,7 @@ class Rules:
     async def back_test(self, scope: TenantScope, request: RuleRequest, days: int) -> BackTestResult:
         """Return what a rule would have done in the last `days` days; raises Invalid, NotFound, TooMany."""
         self._trials.spend(str(scope.tenant_id))
-        await self._check(scope, request)
+        await self.check(scope, request)
         plant = await self._plant(scope)
         return await back_test(self._db, self._doors.telemetry, scope, rule=request, plant=plant, days=days)
 
@@ -157,7 +171,7 @@ class Rules:
         async with self._db.tenant(scope) as connection:
             return code in await entries_of(connection, [code])
 
-    async def _check(self, scope: TenantScope, request: RuleRequest) -> None:
+    async def check(self, scope: TenantScope, request: RuleRequest) -> None:
         """Raise Invalid for what a rule names and the tenant has not got."""
         wanted = request.selection
         missing = None

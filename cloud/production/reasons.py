@@ -72,46 +72,65 @@ class StopReasons:
             await store.insert_all(connection, _first_ones())
             return await stop_reasons(connection)
 
+    @staticmethod
+    async def all_within(connection: AsyncConnection) -> list[StopReason]:
+        """Return the reasons of the tenant the transaction is in, in their order; none where nobody has looked yet."""
+        return await stop_reasons(connection)
+
     async def add(self, principal: Principal, request: ReasonRequest) -> StopReason:
         """Add a reason; raises Invalid for a third level, NotFound for no such parent, Conflict for a name that is taken."""
+        await self.all(principal.scope)
+        async with self._db.tenant(principal.scope) as connection:
+            return await self.add_within(connection, principal, request)
+
+    @staticmethod
+    async def add_within(connection: AsyncConnection, principal: Principal, request: ReasonRequest) -> StopReason:
+        """As `add`, in the caller's transaction, for a tenant that has reasons."""
         made = StopReason(id=uuid7(), **request.model_dump())
-        known = await self.all(principal.scope)
+        _check(await stop_reasons(connection), made)
         try:
-            async with self._db.tenant(principal.scope) as connection:
-                _check(known, made)
-                await store.insert_all(connection, [made.model_dump()])
-                await audit.record(
-                    connection, principal.actor, "stop_reason.add", str(made.id), **request.model_dump(mode="json")
-                )
+            await store.insert_all(connection, [made.model_dump()])
         except store.Taken as error:
             raise Conflict(_TAKEN) from error
+        await audit.record(
+            connection, principal.actor, "stop_reason.add", str(made.id), **request.model_dump(mode="json")
+        )
         return made
 
     async def change(self, principal: Principal, reason: UUID, request: ReasonRequest) -> StopReason:
         """Change a reason; stops it was said of are counted anew. Raises as `add`, and NotFound for no such reason."""
+        async with self._db.tenant(principal.scope) as connection:
+            made, recount = await self.change_within(connection, principal, reason, request)
+        if recount:
+            await self.recount(principal, reason)
+        return made
+
+    async def recount(self, principal: Principal, reason: UUID) -> None:
+        """Count anew the stops that were given a reason, wherever they were."""
+        async with self._db.tenant(TenantScope(principal.scope.tenant_id)) as connection:
+            await store.note_stops_of(connection, reason)
+
+    @staticmethod
+    async def change_within(
+        connection: AsyncConnection, principal: Principal, reason: UUID, request: ReasonRequest
+    ) -> tuple[StopReason, bool]:
+        """As `change`, in the caller's transaction; returns besides whether stops have to be counted anew, after it."""
         made = StopReason(id=reason, **request.model_dump())
+        known = await stop_reasons(connection)
+        before = next((one for one in known if one.id == reason), None)
+        if before is None:
+            raise NotFound
+        _check(known, made)
         try:
-            async with self._db.tenant(principal.scope) as connection:
-                known = await stop_reasons(connection)
-                before = next((one for one in known if one.id == reason), None)
-                if before is None:
-                    raise NotFound
-                _check(known, made)
-                await store.update(connection, made.model_dump())
-                await audit.record(
-                    connection,
-                    principal.actor,
-                    "stop_reason.change",
-                    str(reason),
-                    before=before.model_dump(mode="json"),
-                    after=request.model_dump(mode="json"),
-                )
+            await store.update(connection, made.model_dump())
         except store.Taken as error:
             raise Conflict(_TAKEN) from error
-        if made.loss != before.loss:
-            async with self._db.tenant(TenantScope(principal.scope.tenant_id)) as connection:
-                await store.note_stops_of(connection, reason)
-        return made
+        await audit.record(
+            *(connection, principal.actor, "stop_reason.change", str(reason)),
+            before=before.model_dump(mode="json"),
+            after=request.model_dump(mode="json"),
+        )
+        return made, made.loss != before.loss
 
 
 def _check(known: list[StopReason], made: StopReason) -> None:

@@ -10,7 +10,7 @@ rollout = await registry.rollouts.begin(principal, request)          and `promot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -69,7 +69,7 @@ class Registry:
     async def versions(self, scope: TenantScope) -> list[ModelVersion]:
         """Return the latest 500 versions, newest first."""
         async with self._db.tenant(scope) as connection:
-            return [_version(row) for row in await store.select_versions(connection)]
+            return await self.versions_within(connection)
 
     async def version(self, scope: TenantScope, identity: UUID) -> ModelVersion:
         """Return one version; raises NotFound."""
@@ -148,24 +148,40 @@ class Registry:
         return BundlePart(*found)
 
     async def _add(self, principal: Principal, files: Mapping[str, bytes]) -> ModelVersion:
-        trust = [key.public_key for key in await self.keys(principal.scope)]
+        bundle = await self.verified(principal.scope, files)
+        async with self._db.tenant(principal.scope) as connection:
+            return await self.add_within(connection, principal, bundle, files)
+
+    async def verified(self, scope: TenantScope, files: Mapping[str, bytes], also: Sequence[str] = ()) -> Bundle:
+        """Return the bundle of files after every check a box makes; the keys `also` count besides. Raises Invalid."""
+        trust = [*also, *(key.public_key for key in await self.keys(scope))]
         try:
-            trust.append((await self._training.public_key(principal.scope)).public_key)
+            trust.append((await self._training.public_key(scope)).public_key)
         except NotFound:
             if not trust:
                 raise Invalid(_NO_KEYS) from None
         async with self._trials:
-            bundle = await verified(files, trust)
-        async with self._db.tenant(principal.scope) as connection:
-            try:
-                fresh = await store.insert_version(connection, _row(bundle, files, principal.actor))
-            except store.Taken as error:
-                raise Conflict(_TAKEN) from error
-            if fresh:
-                name = f"{bundle.card.name} {bundle.card.version}"
-                await audit.record(connection, principal.actor, "model.release", name, digest=bundle.digest)
-            rows = await store.select_versions(connection, digest=bundle.digest)
-            return _version(rows[0])
+            return await verified(files, trust)
+
+    @staticmethod
+    async def add_within(
+        connection: AsyncConnection, principal: Principal, bundle: Bundle, files: Mapping[str, bytes]
+    ) -> ModelVersion:
+        """Release a verified bundle in the caller's transaction; raises Conflict if its name and version are another's."""
+        try:
+            fresh = await store.insert_version(connection, _row(bundle, files, principal.actor))
+        except store.Taken as error:
+            raise Conflict(_TAKEN) from error
+        if fresh:
+            name = f"{bundle.card.name} {bundle.card.version}"
+            await audit.record(connection, principal.actor, "model.release", name, digest=bundle.digest)
+        rows = await store.select_versions(connection, digest=bundle.digest)
+        return _version(rows[0])
+
+    @staticmethod
+    async def versions_within(connection: AsyncConnection) -> list[ModelVersion]:
+        """As `versions`, in the caller's transaction."""
+        return [_version(row) for row in await store.select_versions(connection)]
 
 
 def _row(bundle: Bundle, files: Mapping[str, bytes], by: str) -> Row:

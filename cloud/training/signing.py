@@ -52,8 +52,20 @@ class Signer:
         Raises BundleRefused for what would be refused at the box, Refused where the installation has other secrets now.
         """
         check_onnx(onnx, parse_card(card))
-        row = await store.select_key(connection)
-        assert row is not None  # noqa: S101 - a key is made with the first set
-        key = Ed25519PrivateKey.from_private_bytes(self._seal.open(tenant, tenant, row["sealed"]))
+        key = await self._key(connection, tenant)
         lines = checksums(card, onnx)
         return SignedFiles(card, onnx, lines, key.sign(lines), public_key(key))
+
+    async def vouch(self, connection: AsyncConnection, tenant: UUID, message: bytes) -> tuple[str, bytes]:
+        """Return the tenant's public key, made if there is none, and its signature of what is no model.
+
+        `message` must begin as no checksums do. Raises Refused where the installation has other secrets now.
+        """
+        await self.ensure(connection, tenant)
+        key = await self._key(connection, tenant)
+        return public_key(key), key.sign(message)
+
+    async def _key(self, connection: AsyncConnection, tenant: UUID) -> Ed25519PrivateKey:
+        row = await store.select_key(connection)
+        assert row is not None  # noqa: S101 - a key is made with the first set
+        return Ed25519PrivateKey.from_private_bytes(self._seal.open(tenant, tenant, row["sealed"]))

@@ -25,6 +25,7 @@ from cloud.quality.service import Quality
 from cloud.registry.service import Registry
 from cloud.reports.service import Reports
 from cloud.sharing.service import Sharing
+from cloud.shelf.service import Shelf
 from cloud.spc.service import Spc
 from cloud.suppliers.service import Suppliers
 from cloud.telemetry.service import Telemetry
@@ -52,6 +53,7 @@ class Domains:
     training: Training
     registry: Registry
     spc: Spc
+    shelf: Shelf
     sharing: Sharing
     uploads: Uploads
     suppliers: Suppliers
@@ -78,6 +80,7 @@ class Domains:
             "training",
             "registry",
             "spc",
+            "shelf",
             "sharing",
             "uploads",
             "suppliers",

@@ -24,12 +24,13 @@ _HEAD = re.compile(r"# sunmao device template ([a-z0-9-]+), version (\d+)\n# sha
 
 def exported(name: str) -> str:
     """Return the file that hands on the template `name`, an id or a path; it needs no other template of a library."""
-    template = load_template(name)
-    body = _toml(whole_tables(name))
-    digest = hashlib.sha256(body.encode()).hexdigest()
-    return (
-        f"# sunmao device template {template.device.id}, version {template.device.version}\n# sha256 {digest}\n{body}"
-    )
+    device = load_template(name).device
+    return handed_on(device.id, device.version, _toml(whole_tables(name)))
+
+
+def handed_on(name: str, version: int, body: str) -> str:
+    """Return the file that hands on the template written in `body`."""
+    return f"# sunmao device template {name}, version {version}\n# sha256 {hashlib.sha256(body.encode()).hexdigest()}\n{body}"
 
 
 def received(text: str, file: str) -> Template:

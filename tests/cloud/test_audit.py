@@ -271,6 +271,21 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             key = {name: ids[name] for name in ("token", "code")}
             founded = {"company": "one", "site": "main", "email": f"one-{company.email}", "password": PASSWORD}
             return await company.http.post(path, json=key | founded)
+        case "POST /api/v1/shelf/packages":
+            answer = await company.http.post(path, json=_filled(BODIES[name], ids))
+            ids["package_id"] = answer.json()["id"]
+            return answer
+        case "POST /api/v1/shelf/packages/{package_id}/installation":
+            package = next(
+                one
+                for one in (await company.http.get("/api/v1/shelf/packages")).json()
+                if one["code"] == "cnc-utilisation"
+            )
+            plan = (await company.http.get(f"/api/v1/shelf/packages/{package['id']}/plan")).json()["digest"]
+            return await company.http.post(path.format(package_id=package["id"]), json={"plan": plan})
+        case "DELETE /api/v1/shelf/installations/{installation_id}":
+            removal = await company.http.get(f"/api/v1/shelf/installations/{ids['installation_id']}/removal")
+            return await company.http.delete(path.format_map(ids), params={"plan": removal.json()["digest"]})
         case "PUT /api/v1/sharing/grants/{grant_id}/terms":
             path = path.replace("grant_id", "narrowed_id")
         case "POST /api/v1/sharing/requests/{request_id}/refusal":

@@ -82,6 +82,16 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/equipment": {"site_id": "{site_id}", "name": "ours", "equipment_class": "cnc"},
     "POST /api/v1/uploads": None,
     "POST /api/v1/uploads/check": None,
+    "POST /api/v1/trend-views": {"name": "ours", "entries": ["active_power_total"]},
+    "POST /api/v1/shelf/packages": {
+        "id": "ours",
+        "version": "1.0.0",
+        "title": {"en": "ours", "zh": "ours"},
+        "description": {"en": "ours", "zh": "ours"},
+        "licence": "MIT",
+        "rules": ["{rule_id}"],
+    },
+    "POST /api/v1/shelf/packages/{package_id}/installation": {"plan": "0" * 64},
     "POST /api/v1/sharing/requests": {
         "credit_code": "91350100M000100Y43",
         "supplier": "ours",
@@ -179,6 +189,8 @@ SAME = {
     "at": "2026-01-01T00:00:00Z",
     "valid_from": "2026-01-01T00:00:00Z",
     "point": "P",
+    "plan": "0" * 64,
+    "template": "press-works-meter",
     "action": "read",
     "node": "site",
     "product": "theirs alone",
@@ -324,6 +336,9 @@ async def _ids(company: Company) -> dict[str, str]:
             await company.http.post("/api/v1/assessment/results", json=BODIES["POST /api/v1/assessment/results"])
         ).json()["id"],
         "programme_id": await _programme(company),
+        "view_id": await _kept_view(company),
+        "package_id": "01999999-0000-7000-8000-000000000000",  # what is published is for all; kept apart in shelf/
+        "installation_id": await _installation(company),
         "supplier_id": "01999999-0000-7000-8000-000000000000",  # kept from others in suppliers/test_suppliers_api
         "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
         "recall_id": recall.json()["id"],
@@ -339,6 +354,21 @@ async def _programme(company: Company) -> str:
     """Return the id of a programme of `company`."""
     body = BODIES["POST /api/v1/programmes"] | {"name": "theirs alone"}
     return str((await company.http.post("/api/v1/programmes", json=body)).json()["id"])
+
+
+async def _kept_view(company: Company) -> str:
+    """Return the id of a kept view of `company`."""
+    body = BODIES["POST /api/v1/trend-views"] | {"name": "theirs alone"}
+    return str((await company.http.post("/api/v1/trend-views", json=body)).json()["id"])
+
+
+async def _installation(company: Company) -> str:
+    """Return the id of what `company` has installed of a package of the platform's."""
+    shelf = "/api/v1/shelf/packages"
+    package = next(one for one in (await company.http.get(shelf)).json() if one["code"] == "compressor-energy-watch")
+    plan = (await company.http.get(f"{shelf}/{package['id']}/plan")).json()["digest"]
+    done = await company.http.post(f"{shelf}/{package['id']}/installation", json={"plan": plan})
+    return str(done.json()["id"])
 
 
 async def _asked(company: Company) -> str:
@@ -442,6 +472,8 @@ async def _everything(company: Company) -> list[Any]:
         "sharing/recalls",
         "programmes",
         "uploads",
+        "trend-views",
+        "shelf/installations",
         "billing/wallet",
         "billing/bank",
         "billing/vouchers",

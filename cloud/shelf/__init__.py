@@ -1,0 +1,1 @@
+"""The solution shelf: small, ready packages that a company publishes and another one installs into its own tenant."""
