@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from cloud.shelf.package import Package
 
 PLATFORM = UUID(int=0)
-PROVIDER = "Sunmao 榫卯"
+PROVIDER = "Sunmao"
 
 
 class BuiltIn(NamedTuple):

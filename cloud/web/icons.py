@@ -24,6 +24,7 @@ _SHAPES: Mapping[str, str] = MappingProxyType(
         "wallet": '<path d="M4 7h14a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2z"/><path d="M4 7l11-3v3M15.5 13.5h.1"/>',
         "provider": '<rect x="3" y="4" width="18" height="6" rx="1.5"/><rect x="3" y="14" width="18" height="6" rx="1.5"/>'
         '<path d="M7 7h.1M7 17h.1M11 7h6M11 17h6"/>',
+        "shelf": '<path d="M4 3v18M20 3v18M4 11h16M4 19h16"/><path d="M7 5h4v6H7zM14 13h3.5v6H14z"/>',
         "chain": '<rect x="3" y="3" width="7" height="6" rx="1"/><rect x="14" y="3" width="7" height="6" rx="1"/>'
         '<rect x="8.5" y="15" width="7" height="6" rx="1"/><path d="M6.5 9v3h11V9M12 12v3"/>',
         "share": '<circle cx="6" cy="12" r="2.6"/><circle cx="17" cy="6" r="2.6"/><circle cx="17" cy="18" r="2.6"/>'

@@ -69,6 +69,7 @@ PLACES = (
     Place("/plant", "site", Text("Plant", "工厂结构"), SETTING_UP),
     Place("/dictionary", "dictionary", Text("Data dictionary", "数据字典"), SETTING_UP),
     Place("/alarm-rules", "rule", Text("Alarm rules", "报警规则"), SETTING_UP),
+    Place("/shelf", "shelf", Text("Solution shelf", "方案货架"), SETTING_UP),
     Place("/channels", "channel", Text("Notification channels", "通知渠道"), SETTING_UP, Scope.ENGINEER),
     Place("/oee/settings", "calendar", Text("Shifts and OEE settings", "班次与 OEE 设置"), SETTING_UP, Scope.ENGINEER),
     Place("/programmes", "chain", Text("Suppliers", "供应商"), CHAIN, also=("/programmes/",)),

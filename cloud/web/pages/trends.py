@@ -18,6 +18,7 @@ from cloud.production.schemas import Node
 from cloud.telemetry.schemas import ExportFormat, Latest
 from cloud.web import live
 from cloud.web.elements import Words, box, icon
+from cloud.web.kept_views import KeptViews
 from cloud.web.layout import frame, page_head
 from cloud.web.plant import Equipment, Point, load_plant
 from cloud.web.point_picker import PointPicker
@@ -98,6 +99,7 @@ async def build(visit: Visit) -> None:
                 Words(visit.say(_NO_PLANT), tag="p")
             return
         page = _Trends(visit, plant)
+    await page.kept.draw()
     await page.show(TrendView.read(visit.request.query_params))
 
     async def refresh(_: Collection[Latest], now: datetime) -> None:
@@ -121,6 +123,7 @@ class _Trends:
                 self._picker = PointPicker(visit, plant, self._toggle)
             with box("card stack"):
                 self._tools()
+                self.kept = KeptViews(visit, plant.values(), lambda: self._view, self._open)
                 self._notice = box("notice warn", role="status")
                 self._empty = Words(visit.say(_EMPTY, most=MOST_SERIES), "muted empty-note", tag="p")
                 self._panel = TrendPanel(visit, drop=self._toggle, zoom=self._zoom)
@@ -225,6 +228,10 @@ class _Trends:
 
     async def _may(self) -> bool:
         return await self._visit.may_still(Scope.READ)
+
+    async def _open(self, view: TrendView) -> None:
+        if await self._may():
+            await self.show(view)
 
     async def _toggle(self, point: Point) -> None:
         if not await self._may():
