@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -16,7 +17,7 @@ from cloud.alarms.evaluator import Doors
 from cloud.alarms.service import Alarms
 from cloud.alarms.tasks import keep_evaluated
 from cloud.assessment import routes as assessment
-from cloud.assessment.service import Assessments
+from cloud.assessment.service import Assessments, latest_level
 from cloud.assessment.service import Doors as Evident
 from cloud.billing import routes as billing
 from cloud.billing.service import Billing
@@ -142,7 +143,12 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     filled = ShelfDoors(state.fleet, state.telemetry, state.production, state.registry, state.alarms)
     state.shelf = Shelf(db, filled, state.training, state.notify)
     state.traceability = Traceability(db)
-    state.sharing = Sharing(db, listener, SharedDoors(*doors[:2], state.production, state.traceability), state.notify)
+    state.sharing = Sharing(
+        db,
+        listener,
+        SharedDoors(*doors[:2], state.production, state.traceability, partial(latest_level, db)),
+        state.notify,
+    )
     state.uploads = Uploads(db, state.identity, state.fleet, state.telemetry, state.sharing)
     state.suppliers = Suppliers(db, given.secrets, state.identity, state.sharing, state.notify)
     known = (state.identity, state.fleet, state.telemetry, state.production, state.energy, state.quality)

@@ -4,6 +4,7 @@ proposals = await assessments.evidence(scope, machines)     -> list[Evidence]: w
 made = await assessments.assess(principal, answers)         -> Assessment: scores, level, what the next level lacks; kept
 history = await assessments.all(scope)                      -> list[Assessment], newest first
 file = await assessments.report(scope, assessment_id, "zh") -> ReportFile, a PDF
+level = await latest_level(db, scope)                       -> int | None: what the last assessment came to
 edition = edition_2024()                                    what is asked
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "Scene",
     "edition_2024",
     "lacks",
+    "latest_level",
     "level_name",
     "step_name",
 ]
@@ -89,6 +91,13 @@ class Assessments:
         sites = await self._doors.identity.sites(scope)
         zone = ZoneInfo(sites[0].time_zone) if sites else ZoneInfo("Asia/Shanghai")
         return printed(document_of(edition_2024(), _assessment(rows[0]), company, zone), "pdf", language)
+
+
+async def latest_level(db: Database, scope: TenantScope) -> int | None:
+    """Return the level of the tenant's last assessment; None if it has made none."""
+    async with db.tenant(scope) as connection:
+        rows = await store.select(connection)
+    return int(rows[0]["level"]) if rows else None
 
 
 def _assessment(row: Row) -> Assessment:

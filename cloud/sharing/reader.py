@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,6 +59,8 @@ class Doors:
     telemetry: Telemetry
     production: Production
     traceability: Traceability
+    level: Callable[[TenantScope], Awaitable[int | None]]
+    """The level of maturity of a company; the domain that knows it stands above this one."""
 
 
 @dataclass(frozen=True)

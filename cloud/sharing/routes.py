@@ -27,6 +27,7 @@ from cloud.sharing.schemas import (
     RecallReply,
     ReceiptPage,
     RequestBody,
+    SharedLevel,
     SharedMachine,
     SharedRead,
     ShareRequest,
@@ -114,6 +115,12 @@ async def end_grant(principal: Admin, sharing: SharingDoor, grant_id: UUID, body
 async def list_shared_machines(principal: Reader, sharing: SharingDoor, grant_id: UUID) -> list[SharedMachine]:
     """The machines that a live grant lets you see."""
     return await sharing.reader.machines(principal, grant_id)
+
+
+@router.get("/grants/{grant_id}/maturity")
+async def read_shared_maturity(principal: Reader, sharing: SharingDoor, grant_id: UUID) -> SharedLevel:
+    """The company's level of maturity, where a live grant shows it. The other side sees that you have read it."""
+    return await sharing.levels.read(principal, grant_id)
 
 
 @router.get("/grants/{grant_id}/values")

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from cloud.identity.service import verified
-from cloud.sharing.terms import Ask, Granularity, Items, Terms, TraceDepth
+from cloud.sharing.terms import Ask, Compare, Granularity, Items, Terms, TraceDepth
 from protocols.errors import ConfigError
 
 Side = Literal["leader", "supplier"]
@@ -80,6 +80,8 @@ class Acceptance(_Closed):
     Attributes:
         items: what of it is granted, at most what is asked; None: all.
         trace: what of events, at most what is asked; "none": nothing; None: as asked.
+        maturity: whether the level of maturity is shown, where that is asked; None: as asked.
+        compare: how the company is compared, where it is asked to be named; None: as asked.
         machines: at which machines; None: all of the company's, those to come too.
         history_days: how far back; None: as asked.
         days: for how long; None: as asked.
@@ -87,6 +89,8 @@ class Acceptance(_Closed):
 
     items: Items | None = None
     trace: TraceDepth | Literal["none"] | None = None
+    maturity: bool | None = None
+    compare: Compare | Literal["anonymous"] | None = None
     machines: list[UUID] | None = Field(None, min_length=1, max_length=1000)
     history_days: int | None = Field(None, ge=0, le=400)
     days: int | None = Field(None, ge=1, le=1830)
@@ -133,6 +137,7 @@ class Receipt(BaseModel):
     """One link of a grant's chain: an act or a read, with the SHA-256 of the one before and of its own content.
 
     `body` of a read says what was read: entry, granularity, machines, span, how many values, and the SHA-256 of them;
+    a look at the level of maturity has `maturity` in their place, and the SHA-256 of the level;
     where it has `trace` in their place: which way events were followed, how many things were named, and the SHA-256 of the steps.
     """
 
@@ -208,6 +213,16 @@ class SharedRead(BaseModel):
     start: datetime
     end: datetime
     series: list[SharedSeries]
+    digest: str
+    receipt: ReadProof
+
+
+class SharedLevel(BaseModel):
+    """A company's level of maturity as its last assessment found it, 0 to 4; null where it has made none."""
+
+    grant_id: UUID
+    version: int
+    level: int | None
     digest: str
     receipt: ReadProof
 

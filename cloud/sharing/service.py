@@ -6,6 +6,7 @@ await sharing.refuse(principal, request_id)                      the supplier de
 grant = await sharing.narrow(principal, grant_id, terms)         the supplier alone shows less, at once
 grant = await sharing.end(principal, grant_id, reason)           either side alone, at once
 read = await sharing.reader.read(principal, grant_id, question)  -> SharedRead: what is asked, cut to the live grant
+level = await sharing.levels.read(principal, grant_id)           -> SharedLevel: the level of maturity, where that is granted
 trace = await sharing.tracer.trace(principal, things, up=True)   -> ChainTrace: through one's own events and what grants show
 recall = await sharing.recalls.issue(principal, body)            -> Recall: what is affected; who has it is told, and answers
 page = await sharing.receipts(scope, grant_id)                   -> ReceiptPage: who read what
@@ -34,6 +35,7 @@ from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing import store
 from cloud.sharing.chain_trace import ChainTracer
+from cloud.sharing.levels import Levels
 from cloud.sharing.reader import Asker, Doors, Question, Reader
 from cloud.sharing.recalls import Recalls
 from cloud.sharing.receipts import head_line, line
@@ -42,6 +44,7 @@ from cloud.sharing.terms import (
     KPI,
     WIDTH,
     Ask,
+    Compare,
     Granularity,
     Item,
     Terms,
@@ -60,6 +63,7 @@ __all__ = [
     "WIDTH",
     "Ask",
     "Asker",
+    "Compare",
     "Doors",
     "Granularity",
     "Item",
@@ -97,6 +101,7 @@ class Sharing:
         self._fleet = doors.fleet
         self._notify = notify
         self.reader = Reader(db, listener, doors)
+        self.levels = Levels(db, doors.level)
         self.tracer = ChainTracer(db, doors.traceability)
         self.recalls = Recalls(db, self.tracer, doors.traceability, self._tell)
 
@@ -287,12 +292,16 @@ def _accepted(ask: Ask, acceptance: Acceptance, now: datetime) -> Terms:
     machines = tuple(acceptance.machines) if acceptance.machines else None
     items = ask.items if acceptance.items is None else acceptance.items
     trace = None if acceptance.trace == "none" else acceptance.trace or ask.trace
-    if not items and trace is None:
+    maturity = ask.maturity if acceptance.maturity is None else acceptance.maturity
+    compare = None if acceptance.compare == "anonymous" else acceptance.compare or ask.compare
+    if not items and trace is None and not maturity:
         raise Invalid(_NOTHING)
     try:
         less = Ask(
             items=items,
             trace=trace,
+            maturity=maturity,
+            compare=compare,
             history_days=ask.history_days if acceptance.history_days is None else acceptance.history_days,
             days=acceptance.days or ask.days,
         )

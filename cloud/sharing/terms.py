@@ -11,6 +11,7 @@ taken apart again:
 - what is inside limits is told against the limits of the grant, which the reader cannot move.
 
 Events of things (cloud/traceability) are no values: `trace` says what of them is shown, within the same span, of the whole company.
+Nor is the level of maturity (cloud/assessment): `maturity` says whether the company's is shown, that alone and as it is now.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ Granularity = Literal["raw", "minute", "hour", "day", "shift", "pass_fail"]
 
 TraceDepth = Literal["products", "full"]
 """What of an event is shown: what came of what and when, or besides that kind, step, place and disposition."""
+
+Compare = Literal["named"]
+"""How a company appears among others where values are compared: by its name, or - unless it has agreed - never alone."""
 
 WIDTH = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 """How long a bucket lasts; a day with a change of the clock an hour more or less."""
@@ -168,12 +172,14 @@ class Item(_Closed):
 Items = Annotated[tuple[Item, ...], Field(max_length=100)]
 
 
-def _makes_sense(items: Sequence[Item], trace: TraceDepth | None) -> None:
+def _makes_sense(items: Sequence[Item], trace: TraceDepth | None, *, maturity: bool) -> None:
     names = [item.entry for item in items]
     if len(names) != len(set(names)):
         raise ValueError("an entry is named twice / 有条目重复")
-    if not items and trace is None:
-        raise ValueError("nothing is shown: name an entry, or trace / 未共享任何内容：请给出条目或 trace")
+    if not items and trace is None and not maturity:
+        raise ValueError(
+            "nothing is shown: name an entry, trace or maturity / 未共享任何内容：请给出条目、trace 或 maturity"
+        )
 
 
 class Ask(_Closed):
@@ -183,16 +189,20 @@ class Ask(_Closed):
         history_days: how far before the acceptance.
         days: how long from the acceptance on.
         trace: what of events of things; None: nothing.
+        maturity: the company's level of maturity, without what it rests on.
+        compare: "named": it may be compared with others by its name; None: only where it cannot be told apart.
     """
 
     items: Items
     trace: TraceDepth | None = None
+    maturity: bool = False
+    compare: Compare | None = None
     history_days: int = Field(0, ge=0, le=400)
     days: int = Field(365, ge=1, le=1830)
 
     @model_validator(mode="after")
     def _make_sense(self) -> Ask:
-        _makes_sense(self.items, self.trace)
+        _makes_sense(self.items, self.trace, maturity=self.maturity)
         return self
 
     def item(self, entry: str) -> Item | None:
@@ -204,6 +214,8 @@ class Ask(_Closed):
         return Terms(
             items=self.items,
             trace=self.trace,
+            maturity=self.maturity,
+            compare=self.compare,
             machines=machines,
             since=now - timedelta(days=self.history_days),
             until=now + timedelta(days=self.days),
@@ -213,18 +225,20 @@ class Ask(_Closed):
 class Terms(_Closed):
     """What a grant shows: values of `items` at `machines` - None: all, those to come too - from `since` on, until `until`.
 
-    Of events in the same span it shows what `trace` says, wherever they happened.
+    Of events in the same span it shows what `trace` says, wherever they happened; with `maturity` the company's level, too.
     """
 
     items: Items
     trace: TraceDepth | None = None
+    maturity: bool = False
+    compare: Compare | None = None
     machines: tuple[UUID, ...] | None = Field(None, max_length=1000)
     since: Instant
     until: Instant
 
     @model_validator(mode="after")
     def _make_sense(self) -> Terms:
-        _makes_sense(self.items, self.trace)
+        _makes_sense(self.items, self.trace, maturity=self.maturity)
         if self.since >= self.until:
             raise ValueError("since must be before until / since 必须早于 until")
         return self
@@ -250,6 +264,8 @@ def within(inner: Terms, outer: Terms) -> bool:
         and inner.since >= outer.since
         and inner.until <= outer.until
         and inner.trace in less_trace(outer.trace)
+        and inner.maturity <= outer.maturity
+        and inner.compare in (None, outer.compare)
         and all(_follows(item, outer.item(item.entry)) for item in inner.items)
     )
 

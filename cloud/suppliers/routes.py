@@ -19,6 +19,7 @@ from cloud.suppliers.schemas import (
     Registration,
     Scorecard,
     Supplier,
+    WallRow,
 )
 from cloud.suppliers.service import Suppliers
 
@@ -77,6 +78,12 @@ async def invite_suppliers(
 async def list_scorecards(principal: Reader, suppliers: SuppliersDoor, programme_id: UUID) -> list[Scorecard]:
     """What the values of suppliers come to, day by day; compared where at least five companies show them."""
     return await suppliers.scorecards(principal, programme_id)
+
+
+@router.get("/programmes/{programme_id}/wall")
+async def get_supplier_wall(principal: Reader, suppliers: SuppliersDoor, programme_id: UUID) -> list[WallRow]:
+    """OEE, quality, energy, maturity and delivery risk of each supplier, as far as its grant shows what they are made of."""
+    return await suppliers.wall(principal, programme_id)
 
 
 @router.post("/suppliers/{supplier_id}/reminder")

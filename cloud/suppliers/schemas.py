@@ -153,7 +153,9 @@ class Score(BaseModel):
         mean: of the last check's day.
         week: mean of the seven days before it, where there are any.
         drifting: that day is beyond three standard deviations of the days before.
-        place: among all companies of the programme that show it; null where those are fewer than five.
+        place: in the last whole week, among all of the company's suppliers that show it and are not compared by name; null
+            where those are fewer than five.
+        rank, of: in the same week, among those that have agreed to be compared by name, the highest first; null for others.
         days: the mean by day, oldest first, at most 30.
     """
 
@@ -162,6 +164,8 @@ class Score(BaseModel):
     week: float | None
     drifting: bool
     place: Place | None
+    rank: int | None = None
+    of: int | None = None
     days: list[tuple[date, float]]
 
 
@@ -173,6 +177,56 @@ class Scorecard(BaseModel):
     stage: Stage
     grant_id: UUID
     scores: list[Score]
+
+
+class Cell(BaseModel):
+    """One figure of the wall, or why there is none: not asked for, not granted, nothing there yet, or readings only.
+
+    Attributes:
+        entry: what it is a figure of.
+        value: in the entry's unit; a level of maturity from 0 to 4.
+    """
+
+    state: Literal["shown", "not_asked", "not_granted", "nothing_yet", "readings"]
+    entry: str | None = None
+    value: float | None = None
+
+
+class RiskSign(BaseModel):
+    """One sign of a risk, 0 to 1, and what it weighs; null where the grant shows nothing that it could be read from."""
+
+    sign: Literal["availability", "quality", "silence"]
+    value: float | None
+    weight: float
+
+
+class Risk(BaseModel):
+    """The weighted mean of the signs that are known; null where too few are."""
+
+    value: float | None
+    level: Literal["low", "medium", "high"] | None
+    signs: list[RiskSign]
+
+
+class WallRow(BaseModel):
+    """A supplier on the wall.
+
+    Attributes:
+        conforming: how many of the `asked` entries are granted, there and plausible.
+        energy: kWh per part or, where no parts are shown, kWh a day.
+    """
+
+    supplier_id: UUID
+    name: str
+    stage: Stage
+    grant_id: UUID | None
+    conforming: int
+    asked: int
+    oee: Cell
+    quality: Cell
+    energy: Cell
+    maturity: Cell
+    risk: Risk
 
 
 class InvitationKey(_Closed):

@@ -1,18 +1,43 @@
-"""What suppliers' values come to, compared: pure. A comparison needs `K` companies, so that nobody is known from it alone."""
+"""What suppliers' values come to, compared: pure.
+
+Who shows its values shows them to the company it granted them to; a comparison tells besides how it stands among others. That
+needs `K` companies, so that nobody is known from it alone (k-anonymity; Sweeney 2002), and it must stay so when comparisons
+are compared (differencing). So there is one comparison a week and entry, whatever programmes a company has:
+
+- it is of a week that is over, Monday to Sunday in UTC, whose scores are written down and change no more, and no score is
+  in two comparisons: who joins or leaves is in the next one and cannot be told from it by subtraction;
+- it is over all suppliers of all programmes, each company once, so that two programmes that share suppliers are not two
+  comparisons of the same values;
+- who has agreed to be compared by name is not in it: `K` others must remain once those are known;
+- it tells the quarter, never bounds, ranks or values.
+
+Those compared by name are ranked among themselves. What each day was agreed is kept with that day's score.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from statistics import fmean, quantiles, stdev
+from typing import NamedTuple
 
+from cloud.core.rows import Row
 from cloud.suppliers.schemas import Place
 
 K = 5
-"""A benchmark is of at least so many companies (k-anonymity; Sweeney 2002)."""
+"""A benchmark is of at least so many companies."""
 FEWEST_DAYS = 7
 _SIGMAS = 3.0
 _LEAST_SPREAD = 0.01
 """Of the mean: a value that hardly ever moved is not drifting because it moved a hair's breadth."""
+
+
+class Standing(NamedTuple):
+    """How a company stands for an entry: its quarter among those not named, or its rank among those named."""
+
+    place: Place | None = None
+    rank: int | None = None
+    of: int | None = None
 
 
 def drifts(before: Sequence[float], today: float) -> bool:
@@ -30,3 +55,33 @@ def places(means: Mapping[str, float]) -> Mapping[str, Place]:
         return {}
     low, _, high = quantiles(means.values(), n=4, method="inclusive")
     return {one: "highest" if mean > high else "lowest" if mean < low else "middle" for one, mean in means.items()}
+
+
+def last_week(today: date) -> tuple[date, date]:
+    """Return the first and the last day of the last week that is over."""
+    monday = today - timedelta(days=today.weekday())
+    return monday - timedelta(days=7), monday - timedelta(days=1)
+
+
+def standings(scores: Iterable[Row], today: date) -> dict[tuple[str, str], Standing]:
+    """Return by credit code and entry how companies stand, from the scores of all suppliers of all programmes."""
+    first, last = last_week(today)
+    means: dict[str, dict[str, list[float]]] = {}
+    named: dict[tuple[str, str], bool] = {}
+    for row in scores:
+        if first <= row["day"] <= last:
+            entry, company = row["entry"], row["credit_code"]
+            means.setdefault(entry, {}).setdefault(company, []).append(row["mean"])
+            # By name only who agreed to it all week and in every programme.
+            named[company, entry] = named.get((company, entry), True) and row["named"]
+    found: dict[tuple[str, str], Standing] = {}
+    for entry, by_company in means.items():
+        week = {company: fmean(values) for company, values in by_company.items()}
+        quarter = places({company: mean for company, mean in week.items() if not named[company, entry]})
+        ranked = sorted((one for one in week if named[one, entry]), key=lambda one: -week[one])
+        found |= {(company, entry): Standing(place=place) for company, place in quarter.items()}
+        if len(ranked) > 1:
+            found |= {
+                (company, entry): Standing(rank=rank, of=len(ranked)) for rank, company in enumerate(ranked, start=1)
+            }
+    return found

@@ -5,6 +5,7 @@ report = await suppliers.invite(principal, programme_id, file)    -> ImportRepor
 states = await suppliers.states(principal, programme_id)          -> list[Supplier]: the funnel, by name
 state = await suppliers.check(principal, supplier_id)             -> Supplier: what is missing, by reads over its grant
 cards = await suppliers.scorecards(principal, programme_id)       -> list[Scorecard]: what values come to, compared
+rows = await suppliers.wall(principal, programme_id)              -> list[WallRow]: OEE, quality, energy, maturity, risk
 made = await suppliers.remind(principal, supplier_id)             -> NewInvitation | None: another link and code
 asked = await suppliers.open(key, address)                        -> Invited: what the supplier sees with both halves
 done = await suppliers.register(registration, address)            -> Registered: a company with an owner, and its answer
@@ -39,7 +40,7 @@ from cloud.identity.service import Identity, InvitationRefused
 from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing.schemas import RequestBody, SharedRead
-from cloud.sharing.service import Asker, Item, Question, Sharing, name_of
+from cloud.sharing.service import Asker, Item, Question, Sharing, Terms, name_of
 from cloud.suppliers import store
 from cloud.suppliers.conformance import judged, span_of, stage_of
 from cloud.suppliers.schemas import (
@@ -58,9 +59,11 @@ from cloud.suppliers.schemas import (
     Scorecard,
     Stage,
     Supplier,
+    WallRow,
 )
-from cloud.suppliers.scorecards import drifts, places
+from cloud.suppliers.scorecards import Standing, drifts, last_week, standings
 from cloud.suppliers.sheet import Line, read_suppliers
+from cloud.suppliers.wall import wall_row
 from protocols.text import Text
 
 DAYS = 60
@@ -172,14 +175,19 @@ class Suppliers:
             with suppress(NotFound):  # narrowed away
                 read = await self._look(asker, grant.id, item, (programme.cadence, now))
             found.append(judged(item, grant.terms, machines, read))
+        level = None
+        if programme.terms.maturity:
+            with suppress(NotFound):
+                level = (await self._sharing.levels.read(asker, grant.id, way="check")).level
         async with self._db.tenant(TenantScope(asker.scope.tenant_id)) as connection:
-            await store.keep_conformance(connection, supplier, [one.model_dump(mode="json") for one in found])
+            await store.keep_conformance(connection, supplier, [one.model_dump(mode="json") for one in found], level)
             past = await store.select_scores(connection, [supplier], _DAYS)
             for one in found:
                 if one.mean is None:
                     continue
                 before = [each["mean"] for each in past if each["entry"] == one.entry and each["day"] != now.date()]
-                score = {"day": now.date(), "drifting": drifts(before, one.mean)}
+                score: Row = {"day": now.date(), "drifting": drifts(before, one.mean)}
+                score["named"] = grant.terms.compare == "named"
                 score |= {"entry": one.entry, "mean": one.mean, "completeness": one.completeness}
                 if await store.keep_score(connection, supplier, score):
                     key = f"drift:{supplier}:{one.entry}:{now.date()}"
@@ -212,13 +220,11 @@ class Suppliers:
         states = [one for one in await self.states(principal, identity) if one.stage in SHOWING and one.grant_id]
         async with self._db.tenant(principal.scope) as connection:
             rows = await store.select_scores(connection, [one.id for one in states], _DAYS)
+            today = datetime.now(UTC).date()
+            compared = standings(await store.select_compared(connection, *last_week(today)), today)
         days: dict[tuple[UUID, str], list[Row]] = {}
         for row in rows:
             days.setdefault((row["supplier_id"], row["entry"]), []).append(row)
-        compared = {
-            entry: places({str(who): own[-1]["mean"] for (who, what), own in days.items() if what == entry})
-            for entry in {entry for _, entry in days}
-        }
         return [
             Scorecard(
                 supplier_id=one.id,
@@ -229,7 +235,7 @@ class Suppliers:
                         mean=own[-1]["mean"],
                         week=fmean(each["mean"] for each in own[-8:-1]) if len(own) > 1 else None,
                         drifting=own[-1]["drifting"],
-                        place=compared[entry].get(str(one.id)),
+                        **compared.get((one.credit_code, entry), Standing())._asdict(),
                         days=[(each["day"], each["mean"]) for each in own],
                     )
                     for (who, entry), own in days.items()
@@ -237,6 +243,28 @@ class Suppliers:
                 ],
             )
             for one in states
+        ]
+
+    async def wall(self, principal: Principal, identity: UUID) -> list[WallRow]:
+        """Return of each supplier of a programme what its grant shows, a figure a column, by name; raises NotFound."""
+        programme = await self.programme(principal.scope, identity)
+        async with self._db.tenant(principal.scope) as connection:
+            rows = await store.select_suppliers(connection, identity)
+            scores = await store.select_scores(connection, [row["id"] for row in rows if row["live"]], _DAYS)
+        days: dict[UUID, dict[str, list[Row]]] = {}
+        for score in scores:
+            days.setdefault(score["supplier_id"], {}).setdefault(score["entry"], []).append(score)
+        now = datetime.now(UTC)
+        return [
+            wall_row(
+                _supplier(row, programme),
+                Terms.model_validate(row["granted"]) if row["live"] else None,
+                programme,
+                days.get(row["id"], {}),
+                now=now,
+                maturity=row["maturity"],
+            )
+            for row in rows
         ]
 
     async def remind(self, principal: Principal, supplier: UUID) -> NewInvitation | None:

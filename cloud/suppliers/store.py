@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -13,7 +14,7 @@ from cloud.core.rows import Row, every, one
 _PROGRAMME = "id, name, purpose, terms, completeness, cadence, age_minutes, deadline, created_by, created_at"
 _SUPPLIER = """s.id, s.programme_id, s.credit_code, s.name, s.contact, s.request_id, s.code_hash, s.wrong, s.invited_at, s.expires_at,
     s.reminded_at, s.opened_at, s.registered_at, s.checked_at, s.conformance, r.answer, r.answered_at, r.grant_id,
-    g.made_at, g.ended_at, g.until, g.ended_at IS NULL AND g.until > now() AS live"""
+    s.maturity, g.terms AS granted, g.made_at, g.ended_at, g.until, g.ended_at IS NULL AND g.until > now() AS live"""
 _FROM = (
     """programme_supplier s JOIN share_request r ON r.id = s.request_id LEFT JOIN share_grant g ON g.id = r.grant_id"""
 )
@@ -131,11 +132,16 @@ async def count_wrong_code(connection: AsyncConnection, identity: UUID) -> None:
     )
 
 
-async def keep_conformance(connection: AsyncConnection, identity: UUID, conformance: list[Row]) -> None:
+async def keep_conformance(
+    connection: AsyncConnection, identity: UUID, conformance: list[Row], maturity: int | None
+) -> None:
     """Store what the last check found."""
     await connection.execute(
-        "UPDATE programme_supplier SET checked_at = now(), conformance = %s WHERE tenant_id = current_tenant() AND id = %s",
-        [Jsonb(conformance), identity],
+        """
+        UPDATE programme_supplier SET checked_at = now(), conformance = %s, maturity = %s
+        WHERE tenant_id = current_tenant() AND id = %s
+        """,
+        [Jsonb(conformance), maturity, identity],
     )
 
 
@@ -176,10 +182,10 @@ async def keep_score(connection: AsyncConnection, supplier: UUID, row: Row) -> b
     )
     await connection.execute(
         """
-        INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean, completeness, drifting)
-        VALUES (current_tenant(), %(supplier)s, %(day)s, %(entry)s, %(mean)s, %(completeness)s, %(drifting)s)
+        INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean, completeness, drifting, named)
+        VALUES (current_tenant(), %(supplier)s, %(day)s, %(entry)s, %(mean)s, %(completeness)s, %(drifting)s, %(named)s)
         ON CONFLICT (tenant_id, supplier_id, entry, day) DO UPDATE
-        SET mean = excluded.mean, completeness = excluded.completeness,
+        SET mean = excluded.mean, completeness = excluded.completeness, named = excluded.named,
             drifting = supplier_score.drifting OR excluded.drifting
         """,
         row | {"supplier": supplier},
@@ -196,4 +202,17 @@ async def select_scores(connection: AsyncConnection, suppliers: list[UUID], days
         WHERE tenant_id = current_tenant() AND supplier_id = ANY(%s) AND day > current_date - %s ORDER BY day
         """,
         [suppliers, days],
+    )
+
+
+async def select_compared(connection: AsyncConnection, first: date, last: date) -> list[Row]:
+    """Return the scores of `first` to `last` of all suppliers of all programmes, with whose they are."""
+    return await every(
+        connection,
+        """
+        SELECT p.credit_code, c.entry, c.day, c.mean, c.named FROM supplier_score c
+        JOIN programme_supplier p ON p.tenant_id = c.tenant_id AND p.id = c.supplier_id
+        WHERE c.tenant_id = current_tenant() AND c.day BETWEEN %s AND %s
+        """,
+        [first, last],
     )

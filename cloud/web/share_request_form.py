@@ -13,19 +13,34 @@ from cloud.core.errors import Invalid
 from cloud.core.principal import Principal, Scope
 from cloud.fleet.schemas import Equipment
 from cloud.sharing.schemas import Acceptance, RequestBody, ShareRequest
-from cloud.sharing.service import Item, TraceDepth, coarser, less_trace, name_of
+from cloud.sharing.service import Ask, Item, Terms, coarser, less_trace, name_of
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, NOTHING_SHOWN, PURPOSE, ItemPicker, figure_of
 from cloud.web.language import moment
 from cloud.web.pages.uploads import offer
-from cloud.web.share_words import GRANULARITIES, TRACE, TRACES, all_of, how, named
+from cloud.web.share_words import (
+    COMPARE,
+    COMPARES,
+    GRANULARITIES,
+    MATURITIES,
+    MATURITY,
+    TRACE,
+    TRACES,
+    all_of,
+    how,
+    named,
+)
 from cloud.web.visit import Visit
 from protocols.dictionary.entries import equipment_classes
 from protocols.text import Language, Text
 
 HIDDEN = ""
 """Chosen for an entry that is not shown."""
+
+ALL_BESIDE = Ask.model_validate({"items": (), "trace": "full", "maturity": True, "compare": "named"})
+"""All that can be asked for besides values."""
+_YES = "yes"
 
 _ASKS = Text("{leader} asks to see data of yours", "{leader}申请查看贵公司的数据")
 _FOR = Text("For: {purpose}", "用途：{purpose}")
@@ -93,7 +108,7 @@ class RequestCard:
                 return
             with box("form-row"):
                 self._items = [(item, item_choice(visit, item)) for item in terms.items]
-                self._trace = trace_choice(visit, terms.trace)
+                self._beside = Beside(visit, terms)
             with box("form-row"):
                 named = {str(each.id): each.label for each in machines}
                 self._where = Choice(say(_WHERE), {"": say(_ALL)} | named, "")
@@ -109,7 +124,7 @@ class RequestCard:
 
         async def act(principal: Principal) -> None:
             acceptance = Acceptance.model_validate(
-                granted_as(self._items, self._trace)
+                granted_as(self._items, self._beside)
                 | {
                     "machines": [self._where.value] if self._where.value else None,
                     "days": figure_of(self._days.value),
@@ -146,27 +161,53 @@ def item_choice(visit: Speaker, item: Item) -> Choice:
     return Choice(named(item, visit.language), options | {HIDDEN: visit.say(_NOT)}, item.granularity)
 
 
-def trace_choice(visit: Speaker, most: TraceDepth | None) -> Choice | None:
-    """Add a list of what is shown of events: `most`, less, or nothing; None where there is nothing to choose."""
-    if most is None:
-        return None
-    options = {each or HIDDEN: visit.say(TRACES[each]) for each in less_trace(most)}
-    return Choice(visit.say(TRACE), options, most)
+class Beside:
+    """Lists of what is shown besides values - events, the level of maturity, the name in comparisons: as in `most`, or less.
+
+    There is a list only for what `most` has. With `preset` all of it is chosen to begin with, as where somebody is asked.
+    """
+
+    def __init__(self, visit: Speaker, most: Ask | Terms, *, preset: bool = True) -> None:
+        say, self._lists = visit.say, dict[str, Choice]()
+        if most.trace:
+            traces = {each or HIDDEN: say(TRACES[each]) for each in less_trace(most.trace)}
+            self._lists["trace"] = Choice(say(TRACE), traces, most.trace if preset else HIDDEN)
+        if most.maturity:
+            levels = {_YES: say(MATURITIES[True]), HIDDEN: say(MATURITIES[False])}
+            self._lists["maturity"] = Choice(say(MATURITY), levels, _YES if preset else HIDDEN)
+        if most.compare:
+            compares = {each or HIDDEN: say(COMPARES[each]) for each in (most.compare, None)}
+            self._lists["compare"] = Choice(say(COMPARE), compares, most.compare if preset else HIDDEN)
+
+    @property
+    def shows(self) -> bool:
+        """Whether anything is shown by it alone: a name in comparisons is none."""
+        return any(self._value(name) != HIDDEN for name in ("trace", "maturity"))
+
+    def kept(self) -> dict[str, object]:
+        """Return what is chosen, as terms have it."""
+        return {
+            "trace": self._value("trace") or None,
+            "maturity": self._value("maturity") == _YES,
+            "compare": self._value("compare") or None,
+        }
+
+    def _value(self, name: str) -> str:
+        return self._lists[name].value if name in self._lists else HIDDEN
 
 
-def kept(chosen: list[tuple[Item, Choice]], trace: Choice | None) -> dict[str, object]:
-    """Return `items` and `trace` as they stay shown; raises Invalid if that is nothing."""
+def kept(chosen: list[tuple[Item, Choice]], beside: Beside) -> dict[str, object]:
+    """Return what stays shown, as terms have it; raises Invalid if that is nothing."""
     items = [item.model_dump() | {"granularity": choice.value} for item, choice in chosen if choice.value != HIDDEN]
-    traced = trace.value if trace else HIDDEN
-    if not items and traced == HIDDEN:
+    if not items and not beside.shows:
         raise Invalid(NOTHING_SHOWN)
-    return {"items": items, "trace": None if traced == HIDDEN else traced}
+    return {"items": items, **beside.kept()}
 
 
-def granted_as(chosen: list[tuple[Item, Choice]], trace: Choice | None) -> dict[str, object]:
+def granted_as(chosen: list[tuple[Item, Choice]], beside: Beside) -> dict[str, object]:
     """Return `kept` as an acceptance has it, in which None would be all that is asked."""
-    found = kept(chosen, trace)
-    return found | {"trace": found["trace"] or "none"}
+    found = kept(chosen, beside)
+    return found | {"trace": found["trace"] or "none", "compare": found["compare"] or "anonymous"}
 
 
 class AskForm:
@@ -186,8 +227,7 @@ class AskForm:
                 self._days = Field(say(FOR_DAYS), "365", inputmode="numeric")
             self._picker = ItemPicker(visit)
             with box("form-row"):
-                traces = {each or HIDDEN: say(words) for each, words in TRACES.items()}
-                self._trace = Choice(say(TRACE), traces, HIDDEN)
+                self._beside = Beside(visit, ALL_BESIDE, preset=False)
             with box("line"):
                 button(say(_SEND), self._send)
             self._answer = box("stack")
@@ -200,8 +240,8 @@ class AskForm:
                     "supplier": self._name.value.strip(),
                     "purpose": self._purpose.value.strip(),
                     "terms": {
-                        "items": self._picker.chosen(needed=self._trace.value == HIDDEN),
-                        "trace": self._trace.value or None,
+                        "items": self._picker.chosen(needed=not self._beside.shows),
+                        **self._beside.kept(),
                         "history_days": figure_of(self._history.value),
                         "days": figure_of(self._days.value),
                     },

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.sharing.schemas import Grant, ShareRequest
-from cloud.sharing.service import KPI, Ask, Granularity, Item, Terms, TraceDepth, name_of
+from cloud.sharing.service import KPI, Ask, Compare, Granularity, Item, Terms, TraceDepth, name_of
 from cloud.web.language import number
 from cloud.web.words import Mark
 from protocols.dictionary.entries import equipment_classes
@@ -26,6 +26,16 @@ TRACES: Mapping[TraceDepth | None, Text] = {
     None: Text("not shown", "不共享"),
     "products": Text("what came of what, and when", "来源与去向及时间"),
     "full": Text("what came of what, when, where and at which step", "来源与去向、时间、地点及工序"),
+}
+MATURITY = Text("Level of digital maturity", "数字化水平等级")
+MATURITIES: Mapping[bool, Text] = {
+    False: Text("not shown", "不共享"),
+    True: Text("the level alone, without answers or evidence", "仅等级，不含答卷与佐证"),
+}
+COMPARE = Text("Comparison with others", "与其他企业比较")
+COMPARES: Mapping[Compare | None, Text] = {
+    None: Text("without the name, among five or more", "匿名，五家及以上"),
+    "named": Text("by name", "实名"),
 }
 _SHIFT_BY_SHIFT = Text("only whether within limits, shift by shift", "仅显示每班是否在限值内")
 _LIMITS = Text("{low} to {high}", "{low}～{high}")
@@ -70,7 +80,9 @@ def what(item: Item, language: Language) -> str:
 def all_of(terms: Ask | Terms, language: Language) -> list[str]:
     """Return what terms show, a line for each thing, values first."""
     traced = [_labelled(TRACE.to(language), TRACES[terms.trace].to(language), language)] if terms.trace else []
-    return [*(what(item, language) for item in terms.items), *traced]
+    level = [_labelled(MATURITY.to(language), MATURITIES[True].to(language), language)] if terms.maturity else []
+    by_name = [_labelled(COMPARE.to(language), COMPARES["named"].to(language), language)] if terms.compare else []
+    return [*(what(item, language) for item in terms.items), *traced, *level, *by_name]
 
 
 def _labelled(name: str, shown: str, language: Language) -> str:

@@ -23,6 +23,7 @@ from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.supplier import INVITATION_PATH
 from cloud.web.share_words import all_of
+from cloud.web.supplier_wall import show_wall
 from cloud.web.supplier_words import CADENCES, STAGES, WAY, lacking
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
@@ -59,7 +60,11 @@ _ANEW = Text("A new link and a new code; the old ones no longer open:", "新链�
 _TOLD = Text("It is registered and has the request before it.", "对方已注册，申请在其待办中。")
 _ALL = Text("All", "全部")
 _CARDS = Text("What they show", "共享数据概览")
-_FEW = Text("A place among all is told from five companies on.", "至少五家企业共享同一数据项时，才显示其所处位置。")
+_FEW = Text(
+    "A place among others is told of the last whole week, from five companies on; by name among those who have agreed to that.",
+    "比较以上一个完整周为准，至少五家企业共享同一数据项时才显示所处位置；同意实名的企业之间按名次显示。",
+)
+_RANK = Text("rank {rank} of {of} by name", "实名排名 {rank}/{of}")
 _WEEK = Text("{mean} {unit} · week before {week}", "{mean} {unit} · 前一周 {week}")
 _DRIFTS = Mark(Text("drifts", "出现漂移"), "warn")
 _PLACES: dict[Place, Text] = {
@@ -87,6 +92,7 @@ async def build(visit: Visit) -> None:
         await funnel.show()
         if visit.may(Scope.ADMIN):
             _import(visit, programme, funnel)
+        await show_wall(visit, programme)
         await _scorecards(visit, programme)
         with box("card stack wide"):
             Words(visit.say(_ASKED), tag="h2")
@@ -113,7 +119,7 @@ async def _scorecards(visit: Visit, programme: Programme) -> None:
         ]
         content = csv_table([[say(heading) for heading in _SCORE_HEADINGS], *rows])
         button(say(_EXPORT), partial(_save, content, "scorecards.csv"), "button quiet")
-    if all(score.place is None for card in cards for score in card.scores):
+    if all(score.place is None and score.rank is None for card in cards for score in card.scores):
         Words(say(_FEW), "muted small", tag="p")
     with box("tiles"):
         for card in cards[:_SHOWN]:
@@ -125,6 +131,8 @@ async def _scorecards(visit: Visit, programme: Programme) -> None:
                         Words(say(name_of(score.entry)), "muted small", tag="div")
                         shown = say(_WEEK, mean=number(score.mean), unit=unit_of(score.entry), week=number(score.week))
                         Words(shown, "num", tag="div")
+                        if score.rank:
+                            Words(say(_RANK, rank=score.rank, of=score.of), "small", tag="div")
                         if score.place:
                             Words(say(_PLACES[score.place]), "small", tag="div")
                         if score.drifting:

@@ -13,6 +13,7 @@ from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import FOR_DAYS, HISTORY, PURPOSE, ItemPicker, figure_of
 from cloud.web.layout import frame, page_head
+from cloud.web.share_request_form import ALL_BESIDE, Beside
 from cloud.web.supplier_words import CADENCES
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -79,6 +80,8 @@ class _Form:
                 )
                 self._age = Field(say(_AGE), "60", inputmode="numeric")
             self._picker = ItemPicker(visit)
+            with box("form-row"):
+                self._beside = Beside(visit, ALL_BESIDE.model_copy(update={"trace": None}), preset=False)
             with box("line"):
                 button(say(_MAKE), self._make)
             self._answer = box("stack")
@@ -95,6 +98,7 @@ class _Form:
                     "age_minutes": figure_of(self._age.value),
                     "terms": {
                         "items": self._picker.chosen(),
+                        **self._beside.kept(),
                         "history_days": figure_of(self._history.value),
                         "days": figure_of(self._days.value),
                     },

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from nicegui import ui
 
+from cloud.assessment.service import edition_2024, level_name
 from cloud.core.errors import Invalid, NotFound, Problem
 from cloud.core.principal import Principal, Scope
-from cloud.sharing.schemas import Grant, Receipt, SharedRead
+from cloud.sharing.schemas import Grant, Receipt, SharedLevel, SharedRead
 from cloud.sharing.service import Item, Question, Terms, name_of
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box
@@ -19,8 +20,8 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.uploads import offer
-from cloud.web.share_request_form import item_choice, kept, trace_choice
-from cloud.web.share_words import GRANULARITIES, all_of, state_of
+from cloud.web.share_request_form import Beside, item_choice, kept
+from cloud.web.share_words import GRANULARITIES, MATURITY, all_of, state_of
 from cloud.web.trend_chart import MOST_LINES, Axis, DrawnCurve, options
 from cloud.web.trend_curves import Dot
 from cloud.web.visit import Visit
@@ -40,6 +41,7 @@ _ENDED = Text("Ended by {by} at {at}.", "由{by}于 {at} 终止。")
 _ENTRY, _SPAN = Text("What", "数据项"), Text("Time", "时段")
 _NO_VALUES = Text("Nothing is shown for this time yet.", "该时段暂无可显示的数据。")
 _LATEST = Text("{name}: {value}", "{name}：{value}")
+_UNASSESSED = Text("not assessed yet", "尚未评测")
 _YES, _NO = Text("within limits", "在限值内"), Text("outside", "超出限值")
 _BY_HAND = Text("Entered by hand, not measured by a gateway: {names}", "人工填报，非网关采集：{names}")
 _FEW = Text("Left out where too few readings stand behind a value.", "读数过少的时段不予显示。")
@@ -66,6 +68,7 @@ _FOLLOWED = {
     "up": Text("followed things up: {count} named", "向上追溯：涉及 {count} 个对象"),
     "down": Text("followed things down: {count} named", "向下追溯：涉及 {count} 个对象"),
 }
+_LOOKED = Text("looked at the level of maturity", "查看了数字化水平等级")
 _ACTS = {
     "granted": Text("accepted the request", "同意了申请"),
     "changed": Text("changed what is shown", "变更了共享内容"),
@@ -94,6 +97,7 @@ class _Grant:
 
     def __init__(self, visit: Visit, place: ui.element, grant: Grant) -> None:
         self._visit, self._place, self._grant = visit, place, grant
+        self._shown: SharedLevel | None = None
         ui.timer(_LOOK_S, self._look)
 
     async def show(self) -> None:
@@ -106,6 +110,8 @@ class _Grant:
         self._place.clear()
         with self._place:
             self._terms(names)
+            if grant.side == "leader" and grant.live and grant.terms.maturity:
+                await self._level()
             if grant.side == "leader" and grant.live and grant.terms.items:
                 _Values(visit, grant)
             if grant.live and visit.may(Scope.ADMIN):
@@ -145,6 +151,16 @@ class _Grant:
             window = say(_WINDOW, since=self._at(grant.terms.since), until=self._at(grant.terms.until))
             Words(window, "muted small", tag="p")
 
+    async def _level(self) -> None:
+        """Show the level of maturity. It is read, and receipted, once a page."""
+        visit = self._visit
+        if self._shown is None:
+            self._shown = await visit.domains.sharing.levels.read(visit.acting(Scope.READ), self._grant.id, way="page")
+        level = self._shown.level
+        with box("card stack wide"):
+            Words(visit.say(MATURITY), tag="h2")
+            Words(visit.say(_UNASSESSED) if level is None else visit.say(level_name(edition_2024(), level)), tag="p")
+
     def _narrowing(self) -> None:
         visit, grant = self._visit, self._grant
         with box("card stack wide"):
@@ -152,12 +168,12 @@ class _Grant:
             Words(visit.say(_NARROW_NOTE), "muted small", tag="p")
             with box("form-row"):
                 chosen = [(item, item_choice(visit, item)) for item in grant.terms.items]
-                trace = trace_choice(visit, grant.terms.trace)
+                beside = Beside(visit, grant.terms)
             answer = box("stack")
 
             async def save() -> None:
                 async def act(principal: Principal) -> None:
-                    terms = Terms.model_validate(grant.terms.model_dump() | kept(chosen, trace))
+                    terms = Terms.model_validate(grant.terms.model_dump() | kept(chosen, beside))
                     self._grant = await visit.domains.sharing.narrow(principal, grant.id, terms)
 
                 if await attempt(visit, answer, Scope.ADMIN, act):
@@ -206,6 +222,8 @@ class _Grant:
         body = {name: str(value) for name, value in receipt.body.items()}
         if "trace" in body:
             return self._visit.say(_FOLLOWED[body["direction"]], count=body["things"])
+        if "maturity" in body:
+            return self._visit.say(_LOOKED)
         granularity = next(words for name, words in GRANULARITIES.items() if name == body["granularity"])
         return self._visit.say(
             _READ,

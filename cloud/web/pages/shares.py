@@ -65,7 +65,9 @@ def _grants(visit: Visit, title: Text, none: Text, grants: Sequence[Grant]) -> N
                 with box("line"):
                     MarkView(state_of(grant), visit.language)
                     count = visit.say(
-                        _COUNT, items=len(grant.terms.items) + bool(grant.terms.trace), receipts=grant.receipts
+                        _COUNT,
+                        items=len(grant.terms.items) + bool(grant.terms.trace) + grant.terms.maturity,
+                        receipts=grant.receipts,
                     )
                     Words(count, "muted small")
 

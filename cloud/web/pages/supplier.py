@@ -21,7 +21,7 @@ from cloud.web.forms import Choice, Field, button
 from cloud.web.icons import LOGO
 from cloud.web.language import language_of
 from cloud.web.layout import language_switch, prepare
-from cloud.web.share_request_form import granted_as, item_choice, trace_choice
+from cloud.web.share_request_form import Beside, granted_as, item_choice
 from protocols.text import Language, Text
 
 INVITATION_PATH = "/supplier"
@@ -84,7 +84,7 @@ class _Answering:
         self._guest, self._suppliers, self._address = guest, suppliers, address
         self._token = ""
         self._items: list[tuple[Item, Choice]] = []
-        self._trace: Choice | None = None
+        self._beside: Beside | None = None
         self._place = box("stack wide")
         self._answer = box("stack")
         with self._place:
@@ -113,7 +113,7 @@ class _Answering:
         Words(say(_FOR, purpose=asked.purpose), "strong", tag="p")
         Words(say(_REACH, history=asked.terms.history_days, days=asked.terms.days), tag="p")
         self._items = [(item, item_choice(guest, item)) for item in asked.terms.items]
-        self._trace = trace_choice(guest, asked.terms.trace)
+        self._beside = Beside(guest, asked.terms)
         if asked.here:
             Words(say(_HERE), "notice", tag="p")
             with box("button", "a", href="/login?next=/shares"):
@@ -145,7 +145,7 @@ class _Answering:
                     "email": self._email.value.strip(),
                     "password": self._password.value,
                     "language": self._guest.language,
-                    "acceptance": granted_as(self._items, self._trace) if accepts else None,
+                    "acceptance": granted_as(self._items, self._beside) if accepts and self._beside else None,
                 }
             )
             await self._suppliers.register(registration, self._address)

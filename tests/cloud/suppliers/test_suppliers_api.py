@@ -182,12 +182,12 @@ async def test_a_drift_is_told_once_and_five_are_compared(
         async with supplier.agent() as agent:
             await agent.deliver(frame(1, readings(POWER, [10.0 + number] * 10, now_us() - 20_000_000)))
         one = (await states(company, identity))[f"S{number}"]["id"]
-        async with db.tenant(company.scope) as connection:  # as the last ten days were
+        async with db.tenant(company.scope) as connection:  # as the last two weeks were
             await connection.execute(
                 """
                 INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean)
                 SELECT current_tenant(), %s, current_date - n, 'active_power_total', %s + 0.1 * (n %% 2)
-                FROM generate_series(1, 10) n
+                FROM generate_series(1, 14) n
                 """,
                 [one, 20.0 if number == 4 else 10.0 + number],
             )
