@@ -41,6 +41,7 @@ def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: S
     times: dict[UUID, list[datetime]] = {}
     few = outside = 0
     numbers: list[float] = []
+    totals: dict[UUID, float] = {}
     entry = entry_of(asked.entry)
     for series in read.series if read else ():
         usable = [one for one in series.values if one.value is not None]
@@ -50,7 +51,9 @@ def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: S
         )
         times.setdefault(series.equipment_id, []).extend(one.time for one in usable)
         few += sum(one.few for one in series.values)
-        numbers += [float(one.value) for one in usable if isinstance(one.value, int | float)]
+        own = [float(one.value) for one in usable if isinstance(one.value, int | float)]
+        numbers += own
+        totals[series.equipment_id] = totals.get(series.equipment_id, 0.0) + sum(own)
         if entry:
             outside += sum(_beyond(one.value, entry.typical_min, entry.typical_max) for one in usable)
     newest = [max(each) for each in times.values() if each]
@@ -67,6 +70,7 @@ def judged(asked: Item, terms: Terms, machines: Sequence[SharedMachine], read: S
         newest=(min if asked.classes else max)(newest, default=None),
         outside=outside,
         mean=round(sum(numbers) / len(numbers), 6) if numbers else None,
+        totals={machine: round(total, 6) for machine, total in totals.items() if having[machine]},
     )
 
 

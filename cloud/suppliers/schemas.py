@@ -111,6 +111,7 @@ class ItemConformance(BaseModel):
         newest: time of the newest value; where classes are named, at the machine whose newest is the oldest.
         outside: values beyond what the dictionary takes for plausible.
         mean: of its numbers; of what passes or not, the share that does.
+        totals: sum of its numbers by machine.
     """
 
     entry: str
@@ -125,6 +126,7 @@ class ItemConformance(BaseModel):
     applies: bool = True
     by_hand: int = 0
     few: int = 0
+    totals: dict[UUID, float] = {}
 
 
 class Supplier(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean
+from uuid import UUID
 
 from cloud.core.rows import Row
 from cloud.sharing.service import KPI, WIDTH, Item, Terms
@@ -74,7 +75,7 @@ def _shown(entry: str, terms: Terms | None) -> bool:
 
 
 def _energy(asked: Mapping[str, Item], terms: Terms | None, items: Mapping[str, ItemConformance]) -> Cell:
-    """Return kWh per part as the machines say it; else energy by good parts of the same span; else kWh a day."""
+    """Return kWh per part as the machines say it; else of those that show energy and good parts alike; else kWh a day."""
     direct = _of((_PER_PART,), asked, terms, items)
     if direct.state == "shown":
         return direct
@@ -84,17 +85,20 @@ def _energy(asked: Mapping[str, Item], terms: Terms | None, items: Mapping[str, 
         width = WIDTH.get(energy.granularity) if energy else None
         if energy is None or width is None:
             return Cell(state="readings", entry=_ENERGY)
-        if made.state == "shown" and parts and parts.granularity == energy.granularity and _total(items[_PARTS]) > 0:
-            ratio = _total(items[_ENERGY]) / _total(items[_PARTS])
-            return Cell(state="shown", entry=_PER_PART, value=round(ratio, 6))
+        alike = made.state == "shown" and parts is not None and parts.granularity == energy.granularity
+        if alike and (per_part := _per_part(items[_ENERGY].totals, items[_PARTS].totals)) is not None:
+            return Cell(state="shown", entry=_PER_PART, value=per_part)
         a_day = (items[_ENERGY].mean or 0.0) * items[_ENERGY].machines * (timedelta(days=1) / width)
         return Cell(state="shown", entry=_ENERGY, value=round(a_day, 3))
     states = {direct.state, used.state}
     return Cell(state=next(state for state in ("nothing_yet", "not_granted", "not_asked") if state in states))
 
 
-def _total(item: ItemConformance) -> float:
-    return (item.mean or 0.0) * item.values
+def _per_part(energy: Mapping[UUID, float], parts: Mapping[UUID, float]) -> float | None:
+    """Return the energy by part of the machines that have both: a meter of the whole plant belongs to no part."""
+    both = energy.keys() & parts.keys()
+    made = sum(parts[machine] for machine in both)
+    return round(sum(energy[machine] for machine in both) / made, 6) if made > 0 else None
 
 
 def _maturity(programme: Programme, terms: Terms | None, level: int | None) -> Cell:

@@ -76,7 +76,8 @@ def _row(visit: Visit, row: WallRow) -> None:
         with box():
             with box("strong", "a", href=f"/shares/{row.grant_id}"):
                 Words(row.name)
-            MarkView(STAGES[row.stage], visit.language, plain=True)
+            with box():
+                MarkView(STAGES[row.stage], visit.language, plain=True)
         _cell(visit, "oee", lambda: _figure(visit, row.oee))
         _cell(visit, "quality", lambda: _figure(visit, row.quality))
         _cell(visit, "energy", lambda: _figure(visit, row.energy))

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.cloud.sharing.pair import new_credit_code
+from tests.doubles.factory import Factory
 from tests.doubles.plant import Plant
 from tests.journeys.conftest import PASSWORD, Company
 from tests.journeys.test_every_page import OVERFLOW, picture
@@ -159,3 +160,35 @@ def test_two_hundred_suppliers(open_browser, found, cloud: str, tmp_path: Path) 
     expect(ended.locator(".mark")).to_have_text("Ended", timeout=10_000)
     for _, _, one in made:
         one.close()
+
+
+def test_the_wall_shows_what_is_granted(open_browser, found, works: Company, factory: Factory) -> None:
+    assert factory.names
+    leader: Company = found("turbines")
+    items = [{"entry": "kpi:oee", "granularity": "shift"}, {"entry": "kpi:first_pass_yield", "granularity": "shift"}]
+    items += [{"entry": name, "granularity": "hour"} for name in ("energy_active_import", "part_count_good")]
+    body = {"name": "2026", "purpose": "delivery risk", "deadline": "2030-01-01"}
+    body |= {"terms": {"items": items, "history_days": 5, "maturity": True}}
+    made = leader.client.post("/api/v1/programmes", json=body).json()["id"]
+    path = f"/api/v1/programmes/{made}/suppliers"
+    leader.client.post(path, content=f"credit_code,name\n{works.credit_code},Works\n".encode()).raise_for_status()
+    assessed = works.client.post("/api/v1/assessment/results", json={"scenes": {"energy": 2}}).json()["level"]
+    asked = works.client.get("/api/v1/sharing/requests").json()[0]
+    answer = f"/api/v1/sharing/requests/{asked['id']}/acceptance"
+    kept = [item for item in items if item["entry"] != "kpi:first_pass_yield"]
+    works.client.post(answer, json={"items": kept}).raise_for_status()
+    (supplier,) = leader.client.get(path).json()
+    leader.client.post(f"/api/v1/suppliers/{supplier['id']}/check").raise_for_status()
+    (row,) = leader.client.get(f"/api/v1/programmes/{made}/wall").json()
+    assert (row["oee"]["state"], row["quality"]["state"]) == ("shown", "not_granted")
+    assert (row["energy"]["state"], row["energy"]["value"] > 0) == ("shown", True)
+    assert row["maturity"] == {"state": "shown", "entry": None, "value": assessed}
+    page = open_browser("zh", company=leader)
+    page.goto(f"/programmes/{made}")
+    wall = page.locator(".supplier-row")
+    for words in ("设备综合效率 OEE", "未授权", "kW", "级" if assessed else "未达"):
+        expect(wall).to_contain_text(words)
+    assert page.evaluate(OVERFLOW) == []
+    picture(page, "wall-zh")
+    page.goto(f"/shares/{supplier['grant_id'] or row['grant_id']}")
+    expect(page.locator(".receipt").filter(has_text="查看了数字化水平等级").first).to_be_visible()

@@ -90,9 +90,9 @@ async def build(visit: Visit) -> None:
         page_head(programme.name, back=("/programmes", visit.say(TITLE)), note=note)
         funnel = _Funnel(visit, programme)
         await funnel.show()
+        await show_wall(visit, programme)
         if visit.may(Scope.ADMIN):
             _import(visit, programme, funnel)
-        await show_wall(visit, programme)
         await _scorecards(visit, programme)
         with box("card stack wide"):
             Words(visit.say(_ASKED), tag="h2")

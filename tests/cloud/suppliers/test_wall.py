@@ -86,7 +86,11 @@ def test_what_is_not_shown_says_so_and_is_never_zero() -> None:
 
 def test_energy_is_by_part_where_both_are_shown() -> None:
     one = asks(ENERGY, PARTS)
-    both = supplier(seen("energy_active_import", 5.0, 24), seen("part_count_good", 20.0, 24))
+    press, plant = uuid4(), uuid4()
+    both = supplier(
+        seen("energy_active_import", 5.0).model_copy(update={"totals": {press: 120.0, plant: 9000.0}}),
+        seen("part_count_good", 20.0).model_copy(update={"totals": {press: 480.0}}),
+    )
     row = wall_row(both, terms(ENERGY, PARTS), one, {}, now=NOW, maturity=None)
     assert (row.energy.entry, row.energy.value) == ("energy_per_part", 0.25)
     alone = wall_row(both, terms(ENERGY), one, {}, now=NOW, maturity=None)
