@@ -27,6 +27,7 @@ from edge_agent.identity import Login
 from edge_agent.parts import Parts
 from edge_agent.reconfigure import Reconfigurer
 from protocols.errors import ConfigError, SunmaoError
+from protocols.library.sharing import add_new
 from protocols.text import Text
 from protocols.uplink import configuration
 from protocols.uplink.messages import (
@@ -235,6 +236,8 @@ class Remote:
                 ),
                 Text("look at the present one and change that", "请查看当前配置后再修改"),
             )
+        for name, template in desired.templates.items():
+            add_new(template, name)
         whole = configuration.join(local, with_secrets(desired.text, shared))
         config = parse_config(whole, self._path)
         check_from_afar(config, self._reconfigurer.config)

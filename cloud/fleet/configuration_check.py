@@ -5,7 +5,7 @@ Whether a device's own settings are right is for the agent to say, which has its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,13 +26,16 @@ from protocols.uplink.configuration import (
 _ARRAYS = ("device", "inspection", "machine_health", "outlet")
 
 
-def check(text: str) -> None:
-    """Raise Invalid, naming the place, for the first thing wrong in the shared part `text` of a configuration."""
-    for problem in _problems(text):
+def check(text: str, own: Collection[str] = ()) -> None:
+    """Raise Invalid, naming the place, for the first thing wrong in the shared part `text` of a configuration.
+
+    `own` are the ids of the company's own templates.
+    """
+    for problem in _problems(text, [*template_ids(), *own]):
         raise Invalid(problem)
 
 
-def _problems(text: str) -> Iterator[Text]:
+def _problems(text: str, templates: list[str]) -> Iterator[Text]:
     if len(text.encode("utf-8")) > MAX_CONFIGURATION_BYTES or "\0" in text:
         yield Text(
             f"above {MAX_CONFIGURATION_BYTES} bytes, or with NUL", f"超过 {MAX_CONFIGURATION_BYTES} 字节或含 NUL"
@@ -62,10 +65,10 @@ def _problems(text: str) -> Iterator[Text]:
             )
     seen: set[str] = set()
     for number, device in enumerate(tables.get("device", []), 1):
-        yield from _device(device, f"device[{number}]", seen)
+        yield from _device(device, f"device[{number}]", seen, templates)
 
 
-def _device(device: Mapping[str, Any], key: str, seen: set[str]) -> Iterator[Text]:
+def _device(device: Mapping[str, Any], key: str, seen: set[str], templates: list[str]) -> Iterator[Text]:
     name, template = device.get("name"), device.get("template")
     if not isinstance(name, str) or not name:
         yield Text(f"{key}.name: missing", f"{key}.name：缺失")
@@ -79,7 +82,7 @@ def _device(device: Mapping[str, Any], key: str, seen: set[str]) -> Iterator[Tex
             f"{key}（{name}）：须在 template 与 protocol 中二选一",
         )
     if isinstance(template, str) and not template.endswith(".toml"):
-        yield from _known(template, template_ids(), f"{key}.template", Text("template", "模板"))
+        yield from _known(template, templates, f"{key}.template", Text("template", "模板"))
     points = device.get("point", [])
     for place, point in enumerate(points if isinstance(points, list) else [], 1):
         code = point.get("property") if isinstance(point, dict) else None

@@ -21,6 +21,7 @@ from cloud.fleet.schemas import (
     ConfigurationVersion,
 )
 from cloud.fleet.store import agents as store
+from cloud.fleet.templates import named_in, own_templates
 from protocols.errors import ConfigError, Malformed
 from protocols.text import Text
 from protocols.uplink.configuration import (
@@ -103,7 +104,7 @@ class Configurations:
                 raise Conflict(
                     Text("Another version is on probation; wait for its outcome.", "另一版本正在试运行，请等待其结果。")
                 )
-            check(text)
+            check(text, await own_templates(connection))
             if version_of(text) == current.in_force.hash:
                 raise Invalid(Text("This is what is in force already.", "内容与当前生效的配置相同。"))
             row = await store.insert_configuration(
@@ -154,7 +155,9 @@ class Configurations:
                 raise NotFound
             base = await _version(connection, agent.agent_id, row["base"])
             wanted = await _version(connection, agent.agent_id, row["version"])
-        return DesiredConfiguration(wanted.version, base.hash, wanted.text, wanted.author, wanted.note)
+            own, named = await own_templates(connection), named_in(wanted.text)
+        given = {name: body for name, body in own.items() if name in named}
+        return DesiredConfiguration(wanted.version, base.hash, wanted.text, wanted.author, wanted.note, given)
 
 
 async def learn(connection: AsyncConnection, agent_id: UUID, report: ConfigReport | None) -> tuple[int, bool]:

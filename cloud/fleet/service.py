@@ -40,6 +40,7 @@ from cloud.fleet.desks import Desks
 from cloud.fleet.diagnostics import Diagnostics
 from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EquipmentChange, Event, EventPage, NewCode
 from cloud.fleet.store import agents as store
+from cloud.fleet.templates import Templates
 from protocols.dictionary.entries import equipment_classes
 from protocols.errors import Malformed
 from protocols.reading import LATEST_US
@@ -92,6 +93,7 @@ class Fleet:
     def __init__(self, db: Database, secrets: Secrets, listener: Listener | None = None) -> None:
         self._db = db
         self.configurations = Configurations(db)
+        self.templates = Templates()
         """What the agents shall be configured to do, and what they are."""
         self.diagnostics = Diagnostics(db, listener or Listener(db.dsn))
         """What the agents are asked to look at; without a listener that runs, nobody is woken by an answer."""

@@ -5,7 +5,7 @@ All of it happens in the installation's own transaction, by the doors of the dom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,10 +25,14 @@ from cloud.shelf.schemas import Item, Kind
 from cloud.telemetry.schemas import View, ViewRequest
 from cloud.telemetry.service import Telemetry
 from models.bundle import Bundle
+from protocols.library.templates import template_ids
 from protocols.text import Language, Text
 
 _NAME_TAKEN = Text("you have one of this name already", "本企业已有同名项")
 _NO_PARENT = Text("there is no first-level reason '{parent}' here", "没有名为“{parent}”的一级原因")
+_MODEL_STAYS = Text("released models stay: stations may run them", "已发布的模型保留：工位可能正在使用")
+_TEMPLATE_USED = Text("the configuration of a gateway uses it", "有网关的配置正在使用")
+_TEMPLATE_THERE = Text("the library has a template of this id already", "设备库中已有同名模板")
 _OTHER_MODEL = Text("you have another model of this name and version", "本企业已有同名同版本的另一模型")
 _THERE = Text("you have this model already", "本企业已有该模型")
 
@@ -55,10 +59,13 @@ class Here:
     views: list[View]
     reasons: list[StopReason]
     models: Mapping[str, tuple[str, str]]
+    templates: Mapping[str, tuple[int, str]]
+    in_use: Collection[str]
+    """Templates that a gateway's configuration names."""
     points: Sequence[tuple[str, str]]
     """Class of equipment and entry of each point."""
 
-    def now(self, items: Iterable[Item]) -> dict[tuple[Kind, str], Definition]:
+    def now(self) -> dict[tuple[Kind, str], Definition]:
         """Return how what was brought is now, by kind and target, without what is no longer there."""
         found: dict[tuple[Kind, str], Definition] = {("rule", str(one.id)): rule_definition(one) for one in self.rules}
         found |= {("view", str(one.id)): view_definition(one) for one in self.views}
@@ -69,15 +76,22 @@ class Here:
             if not one.retired
         }
         found |= {("model", digest): {"digest": digest} for digest in self.models}
-        # A template lives in its installation alone, where nobody can change it.
-        return found | {(item.kind, item.target): item.base for item in items if item.kind == "template"}
+        return found | {
+            ("template", name): {"id": name, "version": version, "text": text}
+            for name, (version, text) in self.templates.items()
+        }
+
+    def held(self) -> dict[tuple[Kind, str], Text]:
+        """Return what a removal leaves whoever has changed it, and why."""
+        found: dict[tuple[Kind, str], Text] = {("model", digest): _MODEL_STAYS for digest in self.models}
+        return found | {("template", name): _TEMPLATE_USED for name in self.in_use}
 
     def wanted(self, contents: Contents, language: Language) -> list[Wanted]:
         """Return what a package brings, as far as it can be had here."""
         return [
             *(self._rule(one, language) for one in contents.rules),
             *(self._view(one, language) for one in contents.views),
-            *(_template(one, language) for one in contents.templates),
+            *(self._template(one, language) for one in contents.templates),
             *self._reasons(contents.reasons, language),
             *(self._model(one) for one in contents.models),
         ]
@@ -117,6 +131,13 @@ class Here:
         refused = _THERE if part.digest in self.models else _OTHER_MODEL if other else None
         return Wanted("model", part.digest, name, {"digest": part.digest}, part, None, refused)
 
+    def _template(self, part: PackagedTemplate, language: Language) -> Wanted:
+        head = part.head
+        name = f"{head.manufacturer} {head.model} · {head.name.to(language)}"
+        base = {"text": part.text, "id": head.id, "version": head.version}
+        taken = _TEMPLATE_THERE if head.id in self.templates or head.id in template_ids() else None
+        return Wanted("template", head.id, name, base, part, None, taken)
+
     def _bound(self, equipment_class: str | None, entries: Iterable[str]) -> int:
         wanted = set(entries)
         return sum(entry in wanted and equipment_class in (None, of) for of, entry in self.points)
@@ -136,13 +157,6 @@ def _reason(en: str, zh: str, loss: str, parent: str | None) -> Definition:
     return {"name_en": en, "name_zh": zh, "loss": loss, "parent_en": parent}
 
 
-def _template(part: PackagedTemplate, language: Language) -> Wanted:
-    head = part.head
-    name = f"{head.manufacturer} {head.model} · {head.name.to(language)}"
-    base = {"text": part.text, "id": head.id, "version": head.version}
-    return Wanted("template", head.id, name, base, part)
-
-
 async def points_of(doors: Doors, scope: TenantScope) -> list[tuple[str, str]]:
     """Return class of equipment and entry of each of a company's mapped points."""
     classes = {each.id: each.equipment_class for each in await doors.fleet.equipment_list(scope)}
@@ -157,6 +171,8 @@ async def here(connection: AsyncConnection, doors: Doors, points: Sequence[tuple
         views=await doors.telemetry.views.all_within(connection),
         reasons=await doors.production.reasons.all_within(connection),
         models={one.digest: (one.name, one.version) for one in await doors.registry.versions_within(connection)},
+        templates=await doors.fleet.templates.all_within(connection),
+        in_use=await doors.fleet.templates.in_use_within(connection),
         points=points,
     )
 
@@ -194,6 +210,7 @@ class Hand:
                 bundle = self.bundles[part.digest]
                 return (await self.doors.registry.add_within(connection, principal, bundle, files)).digest
             case "template":
+                await self._put_template(part)
                 return one.key
 
     async def change(self, target: str, one: Wanted) -> None:
@@ -210,7 +227,9 @@ class Hand:
                 await self.doors.telemetry.views.put_within(connection, principal, UUID(target), part)
             case "reason":
                 await self._change_reason(UUID(target), await self._reason_request(part))
-            case "model" | "template":
+            case "template":
+                await self._put_template(part)
+            case "model":  # another bundle is another thing
                 pass
 
     async def remove(self, item: Item) -> None:
@@ -225,8 +244,14 @@ class Hand:
                 found = next(one for one in self.have.reasons if str(one.id) == item.target)
                 body = found.model_dump(exclude={"id"}) | {"retired": True}
                 await self._change_reason(found.id, ReasonRequest(**body))
-            case "model" | "template":
+            case "template":
+                await self.doors.fleet.templates.remove_within(connection, principal, item.target)
+            case "model":  # stays: see `Here.held`
                 pass
+
+    async def _put_template(self, part: PackagedTemplate) -> None:
+        head = part.head
+        await self.doors.fleet.templates.put_within(self.connection, self.principal, head.id, head.version, part.text)
 
     async def _add_reason(self, part: PackagedReason) -> UUID:
         """Add a reason, or bring back the one that was retired: stops may still have it."""

@@ -15,12 +15,11 @@ from cloud.shelf.schemas import Action, Item, Kind, Step
 from protocols.text import Text
 
 Definition = dict[str, Any]
-LASTING: frozenset[Kind] = frozenset({"model"})
-"""What stays where it came once: stations may run it, and inspections name it."""
+Held = Mapping[tuple[Kind, str], Text]
+"""What is not taken out though nobody has changed it, by kind and target, with the reason."""
 
 _CHANGED = Text("you have changed it", "您已修改过")
 _GONE = Text("you have taken it out", "您已删除")
-_STAYS = Text("released models stay: stations may run them", "已发布的模型保留：工位可能正在使用")
 
 
 class Wanted(NamedTuple):
@@ -40,17 +39,19 @@ class Wanted(NamedTuple):
     refused: Text | None = None
 
 
-def steps_of(wanted: Sequence[Wanted], items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition]) -> list[Step]:
+def steps_of(
+    wanted: Sequence[Wanted], items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition], held: Held
+) -> list[Step]:
     """Return what the package does: `items` is what it brought before, `now` what there is of that, by kind and target."""
     before = {(item.kind, item.key): item for item in items}
     steps = [_put(one, before.get((one.kind, one.key)), now) for one in wanted]
     kept = {(one.kind, one.key) for one in wanted}
-    return [*steps, *removal_of([item for item in items if (item.kind, item.key) not in kept], now)]
+    return [*steps, *removal_of([item for item in items if (item.kind, item.key) not in kept], now, held)]
 
 
-def removal_of(items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition]) -> list[Step]:
+def removal_of(items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition], held: Held) -> list[Step]:
     """Return what taking out `items` does."""
-    return list(_removed(items, now))
+    return list(_removed(items, now, held))
 
 
 def _put(one: Wanted, item: Item | None, now: Mapping[tuple[Kind, str], Definition]) -> Step:
@@ -69,12 +70,12 @@ def _put(one: Wanted, item: Item | None, now: Mapping[tuple[Kind, str], Definiti
     return _step(one, action, why, one.bound)
 
 
-def _removed(items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition]) -> Iterator[Step]:
+def _removed(items: Sequence[Item], now: Mapping[tuple[Kind, str], Definition], held: Held) -> Iterator[Step]:
     for item in items:
         there = now.get((item.kind, item.target))
         if there is None:
             continue
-        why = _STAYS if item.kind in LASTING else _CHANGED if there != item.base else None
+        why = _CHANGED if there != item.base else held.get((item.kind, item.target))
         yield _step(item, "leave" if why else "remove", why)
 
 

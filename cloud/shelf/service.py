@@ -261,13 +261,13 @@ def _planned(
         raise Conflict(_filled(_INSTALLED, old=_dotted(before["version"])))
     items = _items(before)
     wanted = have.wanted(package.contents, language)
-    steps = steps_of(wanted, items, have.now(items))
+    steps = steps_of(wanted, items, have.now(), have.held())
     return Plan(steps=steps, digest=digest_of_plan(row["digest"], steps)), wanted
 
 
 def _removal(row: Row, have: Here) -> Plan:
     items = _items(row)
-    steps = removal_of(items, have.now(items))
+    steps = removal_of(items, have.now(), have.held())
     return Plan(steps=steps, digest=digest_of_plan(str(row["id"]), steps))
 
 

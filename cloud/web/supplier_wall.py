@@ -22,7 +22,7 @@ _NOTE = Text(
     "仅依据各授权共享的内容。交付风险：可用率 0.4、质量 0.3、数据中断 0.3，均与该供应商前一周相比；未共享的指标不计入。",
 )
 _HEADS = {
-    "oee": Text("OEE", "OEE"),
+    "oee": Text("OEE", "效率 OEE"),
     "quality": Text("Quality", "质量"),
     "energy": Text("Energy", "能耗"),
     "maturity": Text("Maturity", "数字化水平"),

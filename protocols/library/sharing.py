@@ -83,16 +83,35 @@ def add(path: Path, *, replace: bool = False) -> tuple[Template, Path]:
                 Text("raise device.version", "请调高 device.version"),
                 key=f"{path.name}: device.version",
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.replace(target.with_suffix(f".v{former.device.version}.bak"))
+    _written_down(text, target)
+    return template, target
+
+
+def add_new(text: str, name: str) -> None:
+    """Take the template `name` that is written in `text` unless the box has one of that id, which then counts.
+
+    Raises ConfigError for one that is not valid, and changes nothing then.
+    """
+    if name in template_ids():
+        return
+    template = received(text, f"{name}.toml")
+    if template.device.id != name:
+        raise ConfigError(
+            Text(f"calls itself '{template.device.id}'", f"自称“{template.device.id}”"), key=f"{name}.toml: device.id"
+        )
+    _written_down(text, own_folder() / f"{name}.toml")
+
+
+def _written_down(text: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".part")
     with scratch.open("w", encoding="utf-8") as writing:
         writing.write(text)
         writing.flush()
         os.fsync(writing.fileno())
     scratch.replace(target)
-    return template, target
 
 
 def _toml(tables: Mapping[str, Any]) -> str:

@@ -335,6 +335,7 @@ class DesiredConfiguration(msgspec.Struct, frozen=True):
         base: version (`uplink.configuration.version_of`) that must be in force for it to be right.
         text: the shared part; `configuration.KEPT` stands for a secret that the box has.
         author, note: who wants it and why.
+        templates: device templates that it names and the box may lack, by id.
     """
 
     version: int
@@ -342,3 +343,4 @@ class DesiredConfiguration(msgspec.Struct, frozen=True):
     text: str
     author: str
     note: str
+    templates: dict[str, str] = {}

@@ -205,3 +205,47 @@ async def test_a_kill_during_the_probation_ends_in_one_of_the_two(make_box: Make
     assert (await box.in_force(1))["in_force"]["version"] == 1
     agent.terminate()
     assert (await done(agent))[0] == 0
+
+
+TEMPLATE = """
+extends = "demo-energy-meter"
+[device]
+id = "press-works-meter"
+version = 1
+manufacturer = "Press Works"
+model = "M1"
+name = { en = "Meter of the press shop", zh = "冲压车间电表" }
+equipment_class = "energy_meter"
+protocol = "modbus"
+source = "the maker's register map"
+"""
+
+
+async def test_a_template_from_the_shelf_comes_with_the_configuration_that_names_it(
+    make_box: MakeBox, start: Start
+) -> None:
+    box = await make_box(1.0)
+    agent = await start("run", "-c", box.path)
+    await until(lambda: box.state("meter") == "up", 40)
+    await box.in_force(0)
+    wanted = box.shared.replace("demo-energy-meter", "press-works-meter")
+    http, path = box.company.http, f"/api/v1/agents/{box.agent_id}/configuration"
+    headers = {"If-Match": (await box.configuration())["etag"]}
+    unknown = await http.put(path, json={"text": wanted}, headers=headers)
+    assert (unknown.status_code, "press-works-meter" in unknown.json()["detail"]) == (422, True)
+
+    words = {"title": {"en": "Meter", "zh": "电表"}, "description": {"en": "A meter.", "zh": "电表。"}}
+    package = {"id": "meter", "version": "1.0.0", "licence": "MIT", **words, "templates": [TEMPLATE]}
+    made = (await http.post("/api/v1/shelf/packages", json=package)).json()["id"]
+    plan = (await http.get(f"/api/v1/shelf/packages/{made}/plan")).json()["digest"]
+    installed = (await http.post(f"/api/v1/shelf/packages/{made}/installation", json={"plan": plan})).json()
+    await box.want(wanted)
+    await box.outcome("applied")
+    assert (box.folder / "library" / "press-works-meter.toml").read_text(encoding="utf-8") == TEMPLATE
+    await until(lambda: box.state("meter") == "up")
+    removal = (await http.get(f"/api/v1/shelf/installations/{installed['id']}/removal")).json()["steps"]
+    assert [(step["action"], step["reason_en"]) for step in removal] == [
+        ("leave", "the configuration of a gateway uses it")
+    ]
+    agent.terminate()
+    assert (await done(agent))[0] == 0

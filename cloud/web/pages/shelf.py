@@ -71,7 +71,10 @@ _WITHDRAWN = Mark(Text("withdrawn by its provider", "提供方已下架"), "off"
 _ON_SHELF = Mark(Text("on the shelf", "已上架"), "good")
 _COUNT = Text("installed by {n}", "{n} 家企业已安装")
 _WITHDRAW = Text("Withdraw", "下架")
-_TEMPLATE = Text("Device template; give the file to the box with", "设备模板；下载后在网关上执行")
+_TEMPLATE = Text(
+    "Device template: name it in a gateway's configuration and it comes along, or give the file to the box.",
+    "设备模板：在网关配置中引用即随配置下发，也可下载文件在网关上添加。",
+)
 _COMMAND = "sunmao-edge library add {name}.toml"
 _NONE_CLASS = Text("any equipment", "任意设备")
 _SHOWN = 200
