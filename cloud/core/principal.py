@@ -1,8 +1,9 @@
 """Who is asking, and the tenant they may act in.
 
-A `TenantScope` is made in five places only: when a token has been resolved (identity), when an agent has proved its key or
+A `TenantScope` is made in six places only: when a token has been resolved (identity), when an agent has proved its key or
 a person enters values at a site's desk (fleet), when a worker has shown its token
-(compute), where a live grant joins two companies (sharing), and by the operator's command line. Everything else takes
+(compute), where a live grant joins two companies (sharing), where who has a package is told that it was
+withdrawn (shelf), and by the operator's command line. Everything else takes
 it as its first argument and passes it to
 `Database.tenant`, the single door to tenant data.
 """

@@ -226,7 +226,10 @@ class Contents(_Closed):
         for kind, keys in (
             ("rules", [each.key for each in self.rules]),
             ("rules", [each.name.en for each in self.rules]),
+            ("rules", [each.name.zh for each in self.rules]),
             ("views", [each.key for each in self.views]),
+            ("views", [each.name.en for each in self.views]),
+            ("views", [each.name.zh for each in self.views]),
             ("templates", [each.head.id for each in self.templates]),
             ("reasons", [(each.parent_en, each.name.en) for each in self.reasons]),
             ("models", [(each.name, each.version) for each in self.models]),

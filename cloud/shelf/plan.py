@@ -65,6 +65,8 @@ def _put(one: Wanted, item: Item | None, now: Mapping[tuple[Kind, str], Definiti
             action, why = "keep", _GONE
         elif there != item.base:
             action, why = "keep", _CHANGED
+        elif one.refused and one.kind in ("rule", "view") and one.name != item.name:
+            action, why = "keep", one.refused  # it would have a name that something else has
         else:
             action = "same" if one.definition == item.base else "update"
     return _step(one, action, why, one.bound)
