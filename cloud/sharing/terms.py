@@ -247,6 +247,11 @@ class Terms(_Closed):
         """Return how `entry` is shown; None if it is not."""
         return next((item for item in self.items if item.entry == entry), None)
 
+    def passes(self, entry: str) -> bool:
+        """Return whether of `entry` only that is shown, whether it passes."""
+        item = self.item(entry)
+        return item is not None and item.granularity == "pass_fail"
+
     def shows(self, machine: UUID) -> bool:
         """Return whether the machine is among those shown."""
         return self.machines is None or machine in self.machines

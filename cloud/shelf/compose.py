@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
@@ -33,7 +34,8 @@ class Composer:
         views = _chosen(request.views, await self._doors.telemetry.views.all(scope))
         reasons = await self._doors.production.reasons.all(scope)
         names = {one.id: one.name_en for one in reasons}
-        return composed(
+        return await asyncio.to_thread(
+            composed,
             manifest=request.model_dump(include={"id", "version", "title", "description", "licence"}),
             contents={
                 "rules": [PackagedRule.of(rule) for rule in rules],

@@ -13,6 +13,7 @@ Nothing of a provider's travels but what a package says by meaning, nothing of a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -73,16 +74,7 @@ class Shelf:
             counts = await store.select_counts(connection)
             installed = await store.select_installations(connection)
         has = {(row["provider_id"], row["code"]): _dotted(row["version"]) for row in installed}
-        newest: dict[tuple[UUID, str], list[int]] = {}
-        for row in rows:
-            key = (row["provider_id"], row["code"])
-            if row["withdrawn_at"] is None:
-                newest[key] = max(newest.get(key, []), list(row["version"]))
-        return [
-            _info(row, counts, has)
-            for row in rows
-            if row["mine"] or newest.get((row["provider_id"], row["code"])) == list(row["version"])
-        ]
+        return [_info(row, counts, has) for row in rows]
 
     async def package(self, scope: TenantScope, identity: UUID) -> tuple[PackageInfo, Package]:
         """Return a package and what is in it; raises NotFound, Invalid where its signature does not hold."""
@@ -243,7 +235,7 @@ async def _package(connection: AsyncConnection, identity: UUID) -> tuple[Row, Pa
     whole = signed_by(row.pop("signature"), signed_bytes(document), [row["public_key"]])
     if whole is None or digest_of(document) != row["digest"]:
         raise Invalid(_NOT_WHOLE)
-    return row, read_package(document)
+    return row, await asyncio.to_thread(read_package, document)
 
 
 async def _installed(connection: AsyncConnection, identity: UUID) -> Row:

@@ -23,11 +23,15 @@ _INSTALLATION = (
 
 
 async def select_packages(connection: AsyncConnection, limit: int) -> list[Row]:
-    """Return what is published - of one's own withdrawn ones, too -, newest first."""
+    """Return the highest version of each package that is not withdrawn, and all of one's own, newest first."""
     return await every(
         connection,
-        f"SELECT {_PACKAGE} FROM shelf_package WHERE withdrawn_at IS NULL OR tenant_id = current_tenant()"  # noqa: S608
-        " ORDER BY id DESC LIMIT %s",
+        f"""
+        SELECT {_PACKAGE} FROM shelf_package p WHERE tenant_id = current_tenant() OR (withdrawn_at IS NULL
+            AND NOT EXISTS (SELECT FROM shelf_package h WHERE h.tenant_id = p.tenant_id AND h.code = p.code
+                            AND h.version > p.version AND h.withdrawn_at IS NULL))
+        ORDER BY id DESC LIMIT %s
+        """,  # noqa: S608 - our own text
         [limit],
     )
 

@@ -63,25 +63,27 @@ def last_week(today: date) -> tuple[date, date]:
     return monday - timedelta(days=7), monday - timedelta(days=1)
 
 
-def standings(scores: Iterable[Row], today: date) -> dict[tuple[str, str], Standing]:
-    """Return by credit code and entry how companies stand, from the scores of all suppliers of all programmes."""
+def standings(scores: Iterable[Row], today: date) -> dict[tuple[str, str, bool], Standing]:
+    """Return how companies stand, from the scores of all suppliers of all programmes.
+
+    By credit code, entry, and whether the score is a share of what passed, which compares with its like alone.
+    """
     first, last = last_week(today)
-    means: dict[str, dict[str, list[float]]] = {}
-    named: dict[tuple[str, str], bool] = {}
+    means: dict[tuple[str, bool], dict[str, list[float]]] = {}
+    unnamed: set[tuple[str, str, bool]] = set()
     for row in scores:
         if first <= row["day"] <= last:
-            entry, company = row["entry"], row["credit_code"]
-            means.setdefault(entry, {}).setdefault(company, []).append(row["mean"])
-            # By name only who agreed to it all week and in every programme.
-            named[company, entry] = named.get((company, entry), True) and row["named"]
-    found: dict[tuple[str, str], Standing] = {}
-    for entry, by_company in means.items():
+            what, company = (row["entry"], row["passes"]), row["credit_code"]
+            means.setdefault(what, {}).setdefault(company, []).append(row["mean"])
+            if not row["named"]:
+                unnamed.add((company, *what))
+    found: dict[tuple[str, str, bool], Standing] = {}
+    for what, by_company in means.items():
         week = {company: fmean(values) for company, values in by_company.items()}
-        quarter = places({company: mean for company, mean in week.items() if not named[company, entry]})
-        ranked = sorted((one for one in week if named[one, entry]), key=lambda one: -week[one])
-        found |= {(company, entry): Standing(place=place) for company, place in quarter.items()}
+        quarter = places({company: mean for company, mean in week.items() if (company, *what) in unnamed})
+        # By name only who agreed to it all week and in every programme.
+        ranked = sorted((company for company in week if (company, *what) not in unnamed), key=lambda one: -week[one])
+        found |= {(company, *what): Standing(place=place) for company, place in quarter.items()}
         if len(ranked) > 1:
-            found |= {
-                (company, entry): Standing(rank=rank, of=len(ranked)) for rank, company in enumerate(ranked, start=1)
-            }
+            found |= {(company, *what): Standing(rank=rank, of=len(ranked)) for rank, company in enumerate(ranked, 1)}
     return found

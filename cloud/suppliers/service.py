@@ -186,9 +186,9 @@ class Suppliers:
                 if one.mean is None:
                     continue
                 before = [each["mean"] for each in past if each["entry"] == one.entry and each["day"] != now.date()]
-                score: Row = {"day": now.date(), "drifting": drifts(before, one.mean)}
-                score["named"] = grant.terms.compare == "named"
-                score |= {"entry": one.entry, "mean": one.mean, "completeness": one.completeness}
+                score: Row = one.model_dump(include={"entry", "mean", "completeness"}) | {"day": now.date()}
+                score |= {"drifting": drifts(before, one.mean), "named": grant.terms.compare == "named"}
+                score["passes"] = grant.terms.passes(one.entry)
                 if await store.keep_score(connection, supplier, score):
                     key = f"drift:{supplier}:{one.entry}:{now.date()}"
                     await self._notify.tell(connection, None, key, _drifted(row["name"], one, before, programme))
@@ -235,7 +235,7 @@ class Suppliers:
                         mean=own[-1]["mean"],
                         week=fmean(each["mean"] for each in own[-8:-1]) if len(own) > 1 else None,
                         drifting=own[-1]["drifting"],
-                        **compared.get((one.credit_code, entry), Standing())._asdict(),
+                        **compared.get((one.credit_code, entry, own[-1]["passes"]), Standing())._asdict(),
                         days=[(each["day"], each["mean"]) for each in own],
                     )
                     for (who, entry), own in days.items()

@@ -182,10 +182,12 @@ async def keep_score(connection: AsyncConnection, supplier: UUID, row: Row) -> b
     )
     await connection.execute(
         """
-        INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean, completeness, drifting, named)
-        VALUES (current_tenant(), %(supplier)s, %(day)s, %(entry)s, %(mean)s, %(completeness)s, %(drifting)s, %(named)s)
+        INSERT INTO supplier_score (tenant_id, supplier_id, day, entry, mean, completeness, drifting, named, passes)
+        VALUES (current_tenant(), %(supplier)s, %(day)s, %(entry)s, %(mean)s, %(completeness)s, %(drifting)s, %(named)s,
+                %(passes)s)
         ON CONFLICT (tenant_id, supplier_id, entry, day) DO UPDATE
         SET mean = excluded.mean, completeness = excluded.completeness, named = excluded.named,
+            passes = excluded.passes,
             drifting = supplier_score.drifting OR excluded.drifting
         """,
         row | {"supplier": supplier},
@@ -198,7 +200,7 @@ async def select_scores(connection: AsyncConnection, suppliers: list[UUID], days
     return await every(
         connection,
         """
-        SELECT supplier_id, entry, day, mean, drifting FROM supplier_score
+        SELECT supplier_id, entry, day, mean, drifting, passes FROM supplier_score
         WHERE tenant_id = current_tenant() AND supplier_id = ANY(%s) AND day > current_date - %s ORDER BY day
         """,
         [suppliers, days],
@@ -210,7 +212,7 @@ async def select_compared(connection: AsyncConnection, first: date, last: date) 
     return await every(
         connection,
         """
-        SELECT p.credit_code, c.entry, c.day, c.mean, c.named FROM supplier_score c
+        SELECT p.credit_code, c.entry, c.passes, c.day, c.mean, c.named FROM supplier_score c
         JOIN programme_supplier p ON p.tenant_id = c.tenant_id AND p.id = c.supplier_id
         WHERE c.tenant_id = current_tenant() AND c.day BETWEEN %s AND %s
         """,

@@ -27,6 +27,7 @@ _TEMPLATE = Text("A device template, as TOML (optional)", "设备模板 TOML(可
 _HEADS = {
     "rules": Text("Alarm rules", "报警规则"),
     "views": Text("Kept views of curves", "已存曲线视图"),
+    "reasons": Text("Stop reasons", "停机原因"),
     "models": Text("Models", "模型"),
 }
 _MOST = 100
@@ -45,6 +46,11 @@ class ShelfForm:
         there = {
             "rules": [(one.id, one.name) for one in await domains.alarms.rules.all(visit.scope)],
             "views": [(one.id, one.name) for one in await domains.telemetry.views.all(visit.scope)],
+            "reasons": [
+                (one.id, say(Text(one.name_en, one.name_zh)))
+                for one in await domains.production.reasons.all(visit.scope)
+                if not one.retired
+            ],
             "models": [(one.id, f"{one.name} {one.version}") for one in await domains.registry.versions(visit.scope)],
         }
         with box("card stack wide"), box("", "details"):

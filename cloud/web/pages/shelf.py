@@ -114,7 +114,7 @@ class _Page:
                     self._installation(one)
             Words(visit.say(_SHELF), tag="h2")
             with box("tiles"):
-                for package in [one for one in packages if one.withdrawn_at is None][:_SHOWN]:
+                for package in _newest(packages)[:_SHOWN]:
                     self._package(package, here=package.id in has)
             own = [one for one in packages if one.mine]
             if own:
@@ -239,6 +239,18 @@ class _Page:
                         told.append(say(_BOUND, n=step.bound) if step.bound else say(_UNBOUND))
                     Words(" · ".join(filter(None, told)), "muted small", tag="div")
                 MarkView(_ACTIONS[step.action], visit.language, plain=True)
+
+
+def _newest(packages: Sequence[PackageInfo]) -> list[PackageInfo]:
+    """Return what is on the shelf: of one's own packages the highest version alone; they come newest first."""
+    seen: set[str] = set()
+    found = []
+    for one in packages:
+        if one.withdrawn_at is None and not (one.mine and one.code in seen):
+            found.append(one)
+            if one.mine:
+                seen.add(one.code)
+    return found
 
 
 def _words(visit: Visit, package: PackageInfo) -> str:

@@ -116,19 +116,27 @@ def test_the_risk_is_the_mean_of_the_signs_that_are_known() -> None:
 
 
 def scored(company: str, mean: float, day: date, *, named: bool = False, entry: str = "kpi:oee") -> dict[str, Any]:
-    return {"credit_code": company, "entry": entry, "day": day, "mean": mean, "named": named}
+    return {"credit_code": company, "entry": entry, "day": day, "mean": mean, "named": named, "passes": False}
 
 
 def test_a_comparison_is_of_a_week_that_is_over_and_of_five() -> None:
     today, last = NOW.date(), date(2026, 7, 8)
     five = [scored(f"c{n}", n, last) for n in range(K)]
     found = standings(five, today)
-    assert [found[f"c{n}", "kpi:oee"].place for n in range(K)] == ["lowest", "middle", "middle", "middle", "highest"]
+    assert [found[f"c{n}", "kpi:oee", False].place for n in range(K)] == [
+        "lowest",
+        "middle",
+        "middle",
+        "middle",
+        "highest",
+    ]
     assert standings(five[:-1], today) == {}
     # What comes or goes this week changes nothing of it: no two comparisons are of the same values.
     joined = [*five, scored("c9", 99, today), scored("c0", 99, date(2026, 7, 13))]
     assert standings(joined, today) == found
     assert standings(five, today + timedelta(days=7)) == {}
+    shares = [scored("c5", 0.9, last) | {"passes": True}]
+    assert standings([*five[:-1], *shares], today) == {}, "a share of what passed is compared with its like alone"
     # A company in two programmes is one company: neither the sixth of five, nor a second comparison.
     assert standings([*five[:-1], scored("c0", 0, last)], today) == {}
 
@@ -139,16 +147,16 @@ def test_who_is_named_is_taken_out_before_five_are_counted() -> None:
     four = [scored(f"c{n}", n, last) for n in range(K - 1)]
     found = standings([*named, *four], today)
     assert found == {
-        ("n2", "kpi:oee"): Standing(None, 1, 3),
-        ("n1", "kpi:oee"): Standing(None, 2, 3),
-        ("n0", "kpi:oee"): Standing(None, 3, 3),
+        ("n2", "kpi:oee", False): Standing(None, 1, 3),
+        ("n1", "kpi:oee", False): Standing(None, 2, 3),
+        ("n0", "kpi:oee", False): Standing(None, 3, 3),
     }
     fifth = scored("c9", 9, last)
     before = standings([*four, fifth], today)
     assert {key: one for key, one in standings([*named, *four, fifth], today).items() if key[0][0] == "c"} == before
     # Who agreed for part of the week only, or in one programme of two, is not named.
     half = [scored("h", 1, last, named=True), scored("h", 1, last + timedelta(days=1))]
-    assert ("h", "kpi:oee") not in standings([*half, *named], today)
+    assert ("h", "kpi:oee", False) not in standings([*half, *named], today)
 
 
 async def test_the_level_alone_is_shown_and_every_look_is_receipted(
