@@ -38,7 +38,7 @@ class Composer:
             composed,
             manifest=request.model_dump(include={"id", "version", "title", "description", "licence"}),
             contents={
-                "rules": [PackagedRule.of(rule) for rule in rules],
+                "rules": [PackagedRule.fields_of(rule) for rule in rules],
                 "views": [await self._view(scope, view) for view in views],
                 "templates": [{"text": text} for text in request.templates],
                 "reasons": [

@@ -127,8 +127,8 @@ class PackagedRule(_Closed):
             **self.model_dump(include=_RULE_FIELDS),
         )
 
-    @classmethod
-    def of(cls, rule: Rule) -> PackagedRule:
+    @staticmethod
+    def fields_of(rule: Rule) -> dict[str, Any]:
         """Return what may travel of a stored rule; raises Invalid for one that holds at one place only."""
         chosen = rule.selection.model_dump(exclude={"property", "equipment_class"}, exclude_none=True)
         if chosen:
@@ -139,13 +139,13 @@ class PackagedRule(_Closed):
                 )
             )
         wanted = rule.selection
-        return cls(
-            key=key_of(rule.id),
-            name=Title(en=rule.name, zh=rule.name),
-            entry=wanted.property,
-            equipment_class=wanted.equipment_class,
+        return {
+            "key": key_of(rule.id),
+            "name": {"en": rule.name, "zh": rule.name},
+            "entry": wanted.property,
+            "equipment_class": wanted.equipment_class,
             **rule.model_dump(include=_RULE_FIELDS),
-        )
+        }
 
 
 _RULE_FIELDS = {"condition", "priority", "on_delay_s", "off_delay_s", "latching", "message_en", "message_zh"}

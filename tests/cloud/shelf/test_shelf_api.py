@@ -254,6 +254,8 @@ async def test_what_is_of_one_plant_alone_does_not_travel(company: Company) -> N
         return str(answer.json()["detail"])
 
     assert "'Here' is for one place (site_id)" in await refused(rules=[placed["id"]])
+    odd = await made(company, "alarms/rules", rule("Odd", 1, property="active_power_total", equipment_class="nonsense"))
+    assert "'nonsense' is no equipment class" in await refused(rules=[odd["id"]])
     assert "no released entry" in await refused(views=[view["id"]])
     assert "a package brings something" in await refused()
     for wrong, why in (
