@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from nicegui import ui
 
 from cloud.assessment.service import edition_2024, level_name
 from cloud.core.principal import Scope
 from cloud.sharing.service import KPI, name_of, unit_of
 from cloud.suppliers.schemas import Cell, Programme, Risk, WallRow
+from cloud.telemetry.service import csv_table
 from cloud.web.elements import MarkView, Words, box
+from cloud.web.forms import button
 from cloud.web.language import number
 from cloud.web.supplier_words import STAGES
 from cloud.web.visit import Visit
@@ -29,6 +33,7 @@ _HEADS = {
     "conformance": Text("Conformance", "数据合规"),
     "risk": Text("Delivery risk", "交付风险"),
 }
+_EXPORT, _ENTRY_OF = Text("As a spreadsheet", "导出表格"), Text("{column}: entry", "{column}：数据项")
 _SUPPLIER = Text("Supplier", "供应商")
 _ABSENT: Mapping[str, Text] = {
     "not_asked": Text("not asked for", "未申请"),
@@ -59,8 +64,14 @@ async def show_wall(visit: Visit, programme: Programme) -> None:
     rows = [row for row in everyone if row.grant_id]
     if not rows:
         return
+
+    async def export() -> None:
+        ui.download.content(csv_table(_table(visit, rows)), "wall.csv")
+
     with box("card stack wide"):
-        Words(visit.say(_WALL), tag="h2")
+        with box("line spread"):
+            Words(visit.say(_WALL), tag="h2")
+            button(visit.say(_EXPORT), export, "button quiet")
         Words(visit.say(_NOTE), "muted small", tag="p")
         with box("wall"):
             with box("wall-row head"):
@@ -68,6 +79,21 @@ async def show_wall(visit: Visit, programme: Programme) -> None:
                     Words(visit.say(words))
             for row in rows[:_SHOWN]:
                 _row(visit, row)
+
+
+def _table(visit: Visit, rows: Sequence[WallRow]) -> list[list[object]]:
+    """Return the wall as a table: a figure is a number in the unit of its entry, what is not shown says so in its place."""
+    entries = (visit.say(_ENTRY_OF, column=visit.say(_HEADS[name])) for name in ("quality", "energy"))
+    table: list[list[object]] = [[visit.say(_SUPPLIER), *(visit.say(head) for head in _HEADS.values()), *entries]]
+    for row in rows:
+        cells = [
+            visit.say(_ABSENT[cell.state]) if cell.state != "shown" else cell.value
+            for cell in (row.oee, row.quality, row.energy, row.maturity)
+        ]
+        risk = visit.say(_UNKNOWN) if row.risk.value is None else row.risk.value
+        told = [visit.say(name_of(cell.entry)) if cell.entry else "" for cell in (row.quality, row.energy)]
+        table.append([row.name, *cells, f"{row.conforming}/{row.asked}", risk, *told])
+    return table
 
 
 def _row(visit: Visit, row: WallRow) -> None:

@@ -190,5 +190,8 @@ def test_the_wall_shows_what_is_granted(open_browser, found, works: Company, fac
         expect(wall).to_contain_text(words)
     assert page.evaluate(OVERFLOW) == []
     picture(page, "wall-zh")
+    with page.expect_download() as download:
+        page.locator(".card", has=wall).get_by_role("button", name="导出表格").click()
+    assert "Works,0." in download.value.path().read_text("utf-8-sig")
     page.goto(f"/shares/{supplier['grant_id'] or row['grant_id']}")
     expect(page.locator(".receipt").filter(has_text="查看了数字化水平等级").first).to_be_visible()
