@@ -6,6 +6,7 @@ Exit status: 0 done and well; 1 the bundle is refused, or the inspected part doe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -44,6 +45,15 @@ PartNames = Annotated[
     ),
 ]
 
+
+class Family(StrEnum):
+    """Of a recipe, as typer wants it."""
+
+    AUTO = "auto"
+    TEXTURE = "texture"
+    COMPARE = "compare"
+
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -72,6 +82,14 @@ def fit_vision(
         Path | None,
         typer.Option("--mask", help="Picture that is white where to look, black elsewhere. 掩膜：白色为检测区域。"),
     ] = None,
+    family: Annotated[
+        Family | None,
+        typer.Option(
+            "--family",
+            help="How to look: texture, compare (lay over a reference, for printed or flat parts), or auto: what finds planted defects"
+            " better. 检测方式：texture 纹理、compare 与标准件比对(印刷件或平面件)、auto 自动择优。",
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model; the folder's otherwise. 模型名称。")
     ] = None,
@@ -84,7 +102,7 @@ def fit_vision(
     from models.vision.fit import fit
     from models.vision.parts import Parts
     from models.vision.pictures import read_grey
-    from models.vision.recipe import Recipe, load_recipe, with_name
+    from models.vision.recipe import Recipe, load_recipe, with_family, with_name
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
 
     language = choose_language(lang)
@@ -102,6 +120,8 @@ def fit_vision(
             greys, parts = _read_parts(pictures, chosen.size, part_names, language, as_json)
         if name:
             chosen = with_name(chosen, name)
+        if family:
+            chosen = with_family(chosen, family.value)
         with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
             release = fit(greys, parts, chosen, advance, read_grey(mask, chosen.size) if mask else None)
         write_bundle(out, release.card, release.onnx, signing_key)
@@ -261,14 +281,16 @@ def inspect(
                 "heatmap", f"{saved}: cannot be written: {error.strerror}", f"{saved}：无法写入：{error.strerror}"
             ) from error
     words = {"pass": "合格", "review": "待复核", "reject": "不合格"}
+    apart = "" if finding.aligned else say(language, " (not aligned with the reference)", "(无法与标准件对齐)")
     rows = [
-        (say(language, "verdict", "结论"), say(language, finding.verdict, words[finding.verdict])),
+        (say(language, "verdict", "结论"), say(language, finding.verdict, words[finding.verdict]) + apart),
         (say(language, "score", "异常分值"), f"{finding.score:.2f}"),
         (say(language, "review / reject above", "复核限 / 拒收限"), f"{finding.review:.2f} / {finding.reject:.2f}"),
         (say(language, "heat map", "热力图"), str(saved)),
     ]
     numbers = {name: round(getattr(finding, name), 4) for name in ("score", "review", "reject")}
-    answer(as_json, {"verdict": finding.verdict, **numbers, "heatmap": str(saved)}, rows)
+    said = {"verdict": finding.verdict, **numbers, "aligned": finding.aligned, "heatmap": str(saved)}
+    answer(as_json, said, rows)
     if finding.verdict != "pass":
         raise typer.Exit(1)
 

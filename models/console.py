@@ -129,7 +129,11 @@ _RULES = {
         "仅凭相似度：判定限可能偏严；请用子文件夹、parts.csv 或 --parts 说明哪些图片属于同一工件",
     ),
 }
-_MEMBERS = {"usual": ("what is usual", "与常态的偏离"), "taught": ("what defects look like", "与缺陷的相似")}
+_MEMBERS = {
+    "usual": ("what is usual", "与常态的偏离"),
+    "taught": ("what defects look like", "与缺陷的相似"),
+    "compare": ("comparing with a reference", "与标准件比对"),
+}
 
 
 def _limit_text(limit: LimitCard, language: Language) -> str:

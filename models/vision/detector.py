@@ -17,13 +17,17 @@ from models.vision.pictures import Grey
 
 
 class Finding(NamedTuple):
-    """What the model says of one picture; score, limits and heat map in standard deviations of good parts."""
+    """What the model says of one picture; score, limits and heat map in standard deviations of good parts.
+
+    `aligned`: whether the picture could be laid over the model's reference, if it has one; else it is to be reviewed.
+    """
 
     verdict: Verdict
     score: float
     review: float
     reject: float
     heatmap: npt.NDArray[np.float32]
+    aligned: bool = True
 
 
 class Detector:
@@ -40,6 +44,7 @@ class Detector:
         self.card = bundle.card
         self.digest = bundle.digest
         self.side = bundle.card.input[0].shape[0]
+        self._outputs = [tensor.name for tensor in bundle.card.output]
         self._session = open_session(bundle.onnx, way, strict=strict)
 
     def inspect(self, grey: Grey) -> Finding:
@@ -47,12 +52,12 @@ class Detector:
 
         Raises InputError("no_score") if the model's answer is not a number: that must not count as a pass.
         """
-        score, heatmap, verdict, limits = self._session.run(
-            ["score", "heatmap", "verdict", "limits_used"], {"picture": grey}
-        )
-        if not np.isfinite(score[0]):
+        found = dict(zip(self._outputs, self._session.run(self._outputs, {"picture": grey}), strict=True))
+        score, (review, reject) = float(found["score"][0]), map(float, found["limits_used"])
+        if not np.isfinite(score):
             raise InputError("no_score", "the model has no score for this picture", "模型无法给出该图片的分值")
-        return Finding(VERDICTS[int(verdict[0])], float(score[0]), float(limits[0]), float(limits[1]), heatmap)
+        aligned = "aligned" not in found or bool(found["aligned"][0])
+        return Finding(VERDICTS[int(found["verdict"][0])], score, review, reject, found["heatmap"], aligned)
 
 
 def heatmap_png(finding: Finding, size: tuple[int, int]) -> bytes:

@@ -11,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.graph import Graph, Signature
-from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, dimensions, gabor_bank
+from models.graph import FLOAT, INT64, UINT8, Graph, Signature
+from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, Floats, dimensions, gabor_bank
 from models.vision.gaussian import FLOOR, SMOOTHING
 from models.vision.members import OUTSIDE, Members
 from models.vision.recipe import Recipe
 from models.vision.taught import BOUND
+
+Output = tuple[int, tuple[int, ...]]
+"""Element type (TensorProto.DataType) and shape."""
 
 
 class Calibration(NamedTuple):
@@ -32,34 +35,44 @@ def feature_model(recipe: Recipe) -> bytes:
     """Return the ONNX model from picture (uint8, size x size) to `features` (float32, cells x dimensions)."""
     graph = Graph()
     graph.node("Identity", _features(graph, recipe), name="features")
-    return _serialise(graph, recipe, {"features": (TensorProto.FLOAT, (recipe.grid**2, dimensions(recipe)))})
+    return serialised(graph, recipe, {"features": (FLOAT, (recipe.grid**2, dimensions(recipe)))})
 
 
 def inspection_model(recipe: Recipe, members: Members, calibration: Calibration) -> bytes:
     """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject) and limits."""
     graph = Graph()
+    return serialised(graph, recipe, verdict_nodes(graph, _raw_map(graph, recipe, members), recipe, calibration))
+
+
+def verdict_nodes(
+    graph: Graph, raw: str, recipe: Recipe, calibration: Calibration, lost: str = ""
+) -> dict[str, Output]:
+    """Add what makes score, heat map, verdict and limits of a raw map (1, 1, grid, grid); returns these outputs.
+
+    `lost`: a boolean (1, 1); where it is true the map is flat, halfway between the limits, and the verdict at least review.
+    """
     grid = recipe.grid
-    raw = _raw_map(graph, recipe, members)
+    limits = graph.constant("limits", [calibration.review, calibration.reject])
     shifted = graph.node("Sub", raw, graph.constant("loc", calibration.loc))
     standard = graph.node("Div", shifted, graph.constant("scale", calibration.scale))
+    if lost:
+        standard = graph.node("Where", lost, graph.node("ReduceMean", limits, axes=[0], keepdims=1), standard)
     graph.node("Reshape", standard, graph.shape("map", grid, grid), name="heatmap")
     line = graph.node("Reshape", standard, graph.shape("line", -1))
     graph.nodes.append(helper.make_node("TopK", [line, graph.shape("top", recipe.top)], ["most", "most_at"]))
     graph.node("ReduceMean", "most", axes=[0], keepdims=1, name="score")
-    limits = graph.constant("limits", [calibration.review, calibration.reject])
-    above = graph.node("Cast", graph.node("Greater", "score", limits), to=TensorProto.INT64)
-    graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="verdict")
+    above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)
+    plain = graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="" if lost else "verdict")
+    if lost:
+        doubt = graph.node("Reshape", graph.node("Cast", lost, to=INT64), graph.shape("doubt", 1))
+        graph.node("Max", plain, doubt, name="verdict")
     graph.node("Identity", limits, name="limits_used")
-    return _serialise(
-        graph,
-        recipe,
-        {
-            "score": (TensorProto.FLOAT, (1,)),
-            "heatmap": (TensorProto.FLOAT, (grid, grid)),
-            "verdict": (TensorProto.INT64, (1,)),
-            "limits_used": (TensorProto.FLOAT, (2,)),
-        },
-    )
+    return {
+        "score": (FLOAT, (1,)),
+        "heatmap": (FLOAT, (grid, grid)),
+        "verdict": (INT64, (1,)),
+        "limits_used": (FLOAT, (2,)),
+    }
 
 
 def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
@@ -106,8 +119,13 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
     standard = graph.node("Div", shifted, graph.constant("members_scale", scale))
     weighed = graph.node("Mul", standard, graph.constant("members_weight", weight))
     whole = graph.node("ReduceSum", weighed, graph.shape("members", 1), keepdims=1)
-    inside = members.where.reshape(1, 1, recipe.grid, recipe.grid)
-    kept = graph.node("Mul", whole, graph.constant("inside", inside))
+    return within_nodes(graph, whole, members.where, recipe.grid)
+
+
+def within_nodes(graph: Graph, raw: str, where: Floats, grid: int) -> str:
+    """Add what `members.within` does to a map (1, 1, grid, grid)."""
+    inside = where.reshape(1, 1, grid, grid)
+    kept = graph.node("Mul", raw, graph.constant("inside", inside))
     return graph.node("Add", kept, graph.constant("outside", OUTSIDE * (1 - inside)))
 
 
@@ -143,43 +161,51 @@ def _calibrated(model: ModelProto) -> list[TensorProto]:
 def _features(graph: Graph, recipe: Recipe) -> str:
     """Add the nodes that compute `features.features`; returns the name of the (cells, dimensions) result."""
     side, grid, turns = recipe.size, recipe.grid, recipe.orientations
-    grey = graph.node("Cast", "picture", to=TensorProto.FLOAT)
-    image = graph.node("Reshape", grey, graph.shape("image", 1, 1, side, side))
-    unit = graph.node("Div", image, graph.constant("full_scale", 255))
-    centred = graph.node("Sub", unit, _mean(graph, unit, side // grid))
-    variance = _mean(graph, graph.node("Mul", centred, centred), side // grid)
-    spread = graph.node("Add", graph.node("Sqrt", variance), graph.constant("contrast_floor", CONTRAST_FLOOR))
-    level = graph.node("Div", centred, spread)
+    level = level_of(graph, recipe)
     bank = graph.constant("gabor", gabor_bank(recipe))
     border = recipe.kernel // 2
     border_name = graph.shape("mirror", 0, 0, border, border, 0, 0, border, border)
     energy_floor = graph.constant("energy_floor", ENERGY_FLOOR)
-    parts = [_pool(graph, "AveragePool", level, side // grid)]
+    parts = [pool(graph, "AveragePool", level, side // grid)]
     for scale in range(recipe.scales):
         if scale:
-            level = _pool(graph, "AveragePool", level, 2)
+            level = pool(graph, "AveragePool", level, 2)
         here = side >> scale
         answer = graph.node("Conv", graph.node("Pad", level, border_name, mode="reflect"), bank)
         pairs = graph.node("Reshape", answer, graph.shape(f"pairs_{scale}", turns, 2, here, here))
         squared = graph.node("ReduceSumSquare", pairs, axes=[1], keepdims=0)
         planes = graph.node("Reshape", squared, graph.shape(f"planes_{scale}", 1, turns, here, here))
         energy = graph.node("Sqrt", planes)
-        for pool in ("AveragePool", "MaxPool"):
-            pooled = _pool(graph, pool, energy, here // grid)
+        for kind in ("AveragePool", "MaxPool"):
+            pooled = pool(graph, kind, energy, here // grid)
             parts.append(graph.node("Log", graph.node("Add", pooled, energy_floor)))
     stacked = graph.node("Concat", *parts, axis=1)
     flat = graph.node("Reshape", stacked, graph.shape("flat", dimensions(recipe), grid**2))
     return graph.node("Transpose", flat, perm=[1, 0])
 
 
-def _pool(graph: Graph, operator: str, plane: str, side: int) -> str:
+def level_of(graph: Graph, recipe: Recipe) -> str:
+    """Add what standardises the picture; returns the name of the (1, 1, size, size) result."""
+    side, cell = recipe.size, recipe.size // recipe.grid
+    grey = graph.node("Cast", "picture", to=FLOAT)
+    image = graph.node("Reshape", grey, graph.shape("image", 1, 1, side, side))
+    unit = graph.node("Div", image, graph.constant("full_scale", 255))
+    centred = graph.node("Sub", unit, _mean(graph, unit, cell))
+    variance = _mean(graph, graph.node("Mul", centred, centred), cell)
+    spread = graph.node("Add", graph.node("Sqrt", variance), graph.constant("contrast_floor", CONTRAST_FLOOR))
+    return graph.node("Div", centred, spread)
+
+
+def pool(graph: Graph, operator: str, plane: str, side: int) -> str:
+    """Add a pooling over squares that do not overlap."""
     return graph.node(operator, plane, kernel_shape=[side, side], strides=[side, side])
 
 
 def _mean(graph: Graph, plane: str, cell: int) -> str:
     """Add the mean over a plane, cells first: one float32 sum over all its pixels would lose two digits."""
-    return graph.node("ReduceMean", _pool(graph, "AveragePool", plane, cell), axes=[2, 3], keepdims=1)
+    return graph.node("ReduceMean", pool(graph, "AveragePool", plane, cell), axes=[2, 3], keepdims=1)
 
 
-def _serialise(graph: Graph, recipe: Recipe, outputs: Signature) -> bytes:
-    return graph.model(recipe.name, {"picture": (TensorProto.UINT8, (recipe.size, recipe.size))}, outputs)
+def serialised(graph: Graph, recipe: Recipe, outputs: Signature) -> bytes:
+    """Return the model from `picture` (uint8, size x size) to `outputs`."""
+    return graph.model(recipe.name, {"picture": (UINT8, (recipe.size, recipe.size))}, outputs)

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from models.card import Card, FitCard, TensorCard
+from models.card import Card, FitCard, MemberCard, TensorCard
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
 from models.session import open_session
 from models.vision.calibrate import Limits, calibrate
+from models.vision.compare import misfit, raw_map
+from models.vision.compare_export import comparison_model
+from models.vision.compare_fit import Compared, learn_reference
 from models.vision.export import Calibration, feature_model, inspection_model
-from models.vision.features import Floats, dimensions, features
+from models.vision.features import Doubles, Floats, dimensions, features
 from models.vision.learn import Planted, learn
-from models.vision.members import Members, unusualness
+from models.vision.members import score, unusualness
 from models.vision.parts import Parts
 from models.vision.pictures import Grey, fingerprint
-from models.vision.planted import plant
-from models.vision.recipe import Recipe, check
+from models.vision.planted import Planting, plant_all
+from models.vision.recipe import Recipe, check, comparable
+from models.vision.registration import difference, standardised
 
-FAMILY = "gabor-usual-taught"
+TEXTURE, COMPARE = "gabor-usual-taught", "compare"
 MIN_PICTURES = 20
 LEAST_CELLS = 4
-TRIES = 30
-"""How often a defect is planted anew that lies where nobody looks."""
 PARITY_PICTURES = 30
 PARITY_LIMIT = 1e-4
 """Largest difference between the numpy definition and the graph, in standard deviations of good parts (relative above 1)."""
+COMPARED_LIMIT = 2e-3
+"""The same where pictures are moved: single precision places them to 1e-5 of a pixel, which at a sharp edge is so much."""
+PLAINLY = 0.5
 
 Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
+
+Definition = Callable[[Grey], tuple[float, Doubles] | None]
+"""Raw score and raw map of a picture in numpy; None where the model says that the picture does not lie right."""
 
 
 def fit(
@@ -51,20 +60,25 @@ def fit(
             f"只有 {len(set(parts.names))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
     where = _where(mask, recipe)
-    table, planted = _feature_tables(greys, recipe, where, progress)
-    learnt = learn(table, planted, parts.names, recipe, where)
-    limits = calibrate(learnt.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
-    onnx = inspection_model(recipe, learnt.members, limits.calibration)
+    planting = plant_all(greys, recipe.planted, where)
+    texture = _texture(_feature_tables(greys, planting, recipe, progress), parts, recipe, where)
+    compared = None
+    if recipe.family == "compare" or (recipe.family == "auto" and comparable(recipe)):
+        compared = learn_reference(greys, parts.names, planting, recipe, where)
+    looked = _choose(texture, compared, recipe)
+    limits = calibrate(looked.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
+    onnx = looked.graph(limits.calibration)
     tested = _parity_pictures(greys)
-    parity = parity_gap(onnx, tested, recipe, learnt.members, limits.calibration)
-    if not parity <= PARITY_LIMIT:
+    parity = parity_gap(onnx, tested, looked.defined, limits.calibration)
+    most = COMPARED_LIMIT if looked.family == COMPARE else PARITY_LIMIT
+    if not parity <= most:
         raise InputError(
             "parity",
-            f"no release: the graph differs from its definition by {parity:.1e}, more than {PARITY_LIMIT:g}",
-            f"不予发布：计算图与定义相差 {parity:.1e}，超过 {PARITY_LIMIT:g}",
+            f"no release: the graph differs from its definition by {parity:.1e}, more than {most:g}",
+            f"不予发布：计算图与定义相差 {parity:.1e}，超过 {most:g}",
         )
     fitted = FitCard(
-        family=FAMILY,
+        family=looked.family,
         samples=len(greys),
         groups=len(set(parts.names)),
         data=fingerprint(greys),
@@ -72,20 +86,91 @@ def fit(
         parity=parity,
         parity_samples=len(tested),
         parts=parts.rule,
-        members=learnt.evidence,
+        members=looked.evidence,
         looked_at=float(where.mean()),
     )
     return Release(_card(recipe, limits, fitted), onnx)
 
 
-def parity_gap(onnx: bytes, greys: Sequence[Grey], recipe: Recipe, members: Members, calibration: Calibration) -> float:
+class _Way(NamedTuple):
+    """One way of looking, learnt: its name, each good picture's raw score by what never saw its part, the evidence for the card,
+    how well it finds planted defects (AUROC), the graph for a calibration, and its definition: (raw score, raw map) of a picture,
+    None where that has none."""
+
+    family: str
+    held_out: Doubles
+    evidence: list[MemberCard]
+    found: float
+    graph: Callable[[Calibration], bytes]
+    defined: Definition
+
+
+def _texture(tables: tuple[Floats, Planted], parts: Parts, recipe: Recipe, where: Floats) -> _Way:
+    learnt = learn(*tables, parts.names, recipe, where)
+
+    def defined(grey: Grey) -> tuple[float, Doubles]:
+        raw, maps = unusualness(features(grey, recipe)[None], learnt.members, recipe)
+        return float(raw[0]), maps[0]
+
+    return _Way(
+        TEXTURE,
+        learnt.held_out,
+        learnt.evidence,
+        learnt.found,
+        lambda calibration: inspection_model(recipe, learnt.members, calibration),
+        defined,
+    )
+
+
+def _choose(texture: _Way, compared: Compared | None, recipe: Recipe) -> _Way:
+    """Return comparing if it is asked for, or plainly better; raises InputError if it is asked for and cannot be.
+
+    Plainly better is to miss at most `PLAINLY` of what the texture misses of planted defects (1 - AUROC), though that has learnt
+    from others planted in the same way.
+    """
+    if compared is None:
+        if recipe.family == "compare":
+            raise InputError(
+                "not_alike",
+                "the pictures cannot be laid over each other: fix the part and the camera, or leave `family` at auto",
+                "图片之间无法对齐：请固定工件与相机的位置，或将 family 保持为 auto",
+            )
+        return texture
+    taken = recipe.family == "compare" or 1 - compared.found <= PLAINLY * (1 - texture.found)
+    evidence = [
+        *(msgspec.structs.replace(member, kept=member.kept and not taken) for member in texture.evidence),
+        MemberCard(COMPARE, compared.found, taken),
+    ]
+    if not taken:
+        return texture._replace(evidence=evidence)
+    reference = compared.reference
+
+    def defined(grey: Grey) -> tuple[float, Doubles] | None:
+        rest, _ = difference(standardised(grey), reference.registration)
+        if misfit(rest, reference.edges) > reference.unlike:
+            return None
+        raw = raw_map(rest, reference, recipe)
+        return float(score(raw, recipe.top)), raw
+
+    return _Way(
+        COMPARE,
+        compared.held_out,
+        evidence,
+        compared.found,
+        lambda calibration: comparison_model(recipe, reference, calibration),
+        defined,
+    )
+
+
+def parity_gap(onnx: bytes, greys: Sequence[Grey], definition: Definition, calibration: Calibration) -> float:
     """Return the largest difference of score and heat map between the graph and numpy over `greys`."""
     session = open_session(onnx)
+    lost = (calibration.review + calibration.reject) / 2 * calibration.scale + calibration.loc
     gap = 0.0
     for grey in greys:
-        raw, maps = unusualness(features(grey, recipe)[None], members, recipe)
+        raw, raw_map = definition(grey) or (lost, np.asarray(lost))
         score, heatmap = session.run(["score", "heatmap"], {"picture": grey})
-        for found, defined in ((score, raw), (heatmap, maps[0])):
+        for found, defined in ((score, raw), (heatmap, raw_map)):
             expected = (defined - calibration.loc) / calibration.scale
             gap = max(gap, float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1))))
     return gap
@@ -108,30 +193,20 @@ def _where(mask: Grey | None, recipe: Recipe) -> Floats:
 
 
 def _feature_tables(
-    greys: Sequence[Grey], recipe: Recipe, where: Floats, progress: Progress | None
+    greys: Sequence[Grey], planting: Planting, recipe: Recipe, progress: Progress | None
 ) -> tuple[Floats, Planted]:
     """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds."""
     session = open_session(feature_model(recipe))
-    random = np.random.default_rng(0)
-    each = -(-recipe.planted // len(greys))
     shape = (recipe.grid**2, dimensions(recipe))
     table = np.empty((len(greys), *shape), dtype=np.float32)
-    planted = np.empty((len(greys) * each, *shape), dtype=np.float32)
-    changed = np.empty((len(planted), recipe.grid**2), dtype=np.float32)
-    source = np.repeat(np.arange(len(greys)), each)
-    cell = recipe.size // recipe.grid
+    planted = np.empty((len(planting.pictures), *shape), dtype=np.float32)
     for index, grey in enumerate(greys):
         (table[index],) = session.run(["features"], {"picture": grey})
-        for place in np.flatnonzero(source == index):
-            for _ in range(TRIES):
-                picture, mask = plant(grey, greys[int(random.integers(len(greys)))], random)
-                changed[place] = mask.reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel() * where
-                if changed[place].any():
-                    break
-            (planted[place],) = session.run(["features"], {"picture": picture})
+        for place in np.flatnonzero(planting.source == index):
+            (planted[place],) = session.run(["features"], {"picture": planting.pictures[place]})
         if progress:
             progress(index + 1, len(greys))
-    return table, Planted(planted, changed, source)
+    return table, Planted(planted, planting.changed, planting.source)
 
 
 def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
@@ -145,6 +220,7 @@ def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
 
 
 def _card(recipe: Recipe, limits: Limits, fitted: FitCard) -> Card:
+    aligned = [TensorCard("aligned", "int64", [1])] if fitted.family == COMPARE else []
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -156,6 +232,7 @@ def _card(recipe: Recipe, limits: Limits, fitted: FitCard) -> Card:
             TensorCard("heatmap", "float32", [recipe.grid, recipe.grid]),
             TensorCard("verdict", "int64", [1]),
             TensorCard("limits_used", "float32", [2]),
+            *aligned,
         ],
         fit=fitted,
         review=limits.review,

@@ -59,11 +59,15 @@ class Planted(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """Members, the raw score of each good picture by members that never saw its part, and what speaks for each member."""
+    """Members, the raw score of each good picture by members that never saw its part, and what speaks for each member.
+
+    `found`: how well all of them together find planted defects (AUROC).
+    """
 
     members: Members
     held_out: Doubles
     evidence: list[MemberCard]
+    found: float
 
 
 def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, where: Floats) -> Learnt:
@@ -95,7 +99,8 @@ def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, 
     everything = np.ones(len(good), bool), np.ones(len(planted.source), bool)
     members = Members(_usual(good, recipe, where), taught_by(*everything), combination, where)
     evidence = [MemberCard(*row) for row in zip(MEMBERS, map(float, found), map(bool, kept), strict=True)]
-    return Learnt(members, score(within(combine(maps, combination), where), recipe.top), evidence)
+    together = [score(within(combine(each, combination), where), recipe.top) for each in (maps, maps_planted)]
+    return Learnt(members, together[0], evidence, auroc(*together))
 
 
 def _usual(good: Floats, recipe: Recipe, where: Floats) -> Usual:

@@ -8,6 +8,9 @@ et al., "DRAEM" (2021), without their nets.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +20,44 @@ Plane = npt.NDArray[np.float32]
 
 SEEN = 0.15
 """A pixel counts as changed from this change on, in standard deviations of the picture."""
+
+
+TRIES = 30
+"""How often a defect is planted anew that lies where nobody looks."""
+
+
+class Planting(NamedTuple):
+    """Good pictures with defects planted.
+
+    Attributes:
+        pictures: one defect each.
+        changed: (planted, cells), the share of the cell's pixels that changed.
+        source: (planted,), the index of the good picture each was made from.
+    """
+
+    pictures: list[Grey]
+    changed: Plane
+    source: npt.NDArray[np.int64]
+
+
+def plant_all(greys: Sequence[Grey], count: int, where: Plane) -> Planting:
+    """Return at least `count` defects planted in `greys`, at least one in each; `where`: (cells,), 1 where is looked at.
+
+    The same pictures give the same defects.
+    """
+    random = np.random.default_rng(0)
+    each, grid = -(-count // len(greys)), round(len(where) ** 0.5)
+    cell = len(greys[0]) // grid
+    source = np.repeat(np.arange(len(greys)), each)
+    pictures, changed = [], np.empty((len(source), len(where)), np.float32)
+    for place, index in enumerate(source.tolist()):
+        for _ in range(TRIES):
+            picture, mask = plant(greys[index], greys[int(random.integers(len(greys)))], random)
+            changed[place] = mask.reshape(grid, cell, grid, cell).mean(axis=(1, 3)).ravel() * where
+            if changed[place].any():
+                break
+        pictures.append(picture)
+    return Planting(pictures, changed, source)
 
 
 def plant(picture: Grey, other: Grey, random: np.random.Generator) -> tuple[Grey, Plane]:

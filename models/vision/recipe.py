@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from models.errors import InputError
 from models.names import NAME, checked_name
+
+Family = Literal["auto", "texture", "compare"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,6 +20,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: the model's name (lower-case letters, digits, dashes).
         version: the model's version, chosen by whoever releases it.
+        family: "texture" looks at structure, "compare" lays the picture over a taught reference, for printed or flat parts;
+            "auto" compares where that finds planted defects plainly better.
         size: side of the square grey picture the model sees, pixels.
         scales: number of octaves of the Gabor bank, the first at full resolution.
         orientations: number of directions of the Gabor bank, evenly spread over 180 degrees.
@@ -32,6 +37,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     version: str = "1"
+    family: Family = "auto"
     size: int = 256
     scales: int = 4
     orientations: int = 4
@@ -72,6 +78,7 @@ def check(recipe: Recipe, where: str) -> Recipe:
         and coarsest > recipe.kernel // 2,
         "top must be between 1 and the number of cells": 1 <= recipe.top <= recipe.grid**2,
         "planted must be between 1 and 20000": 1 <= recipe.planted <= 20_000,
+        "size must be a multiple of 64 and of 2 * grid for comparing": recipe.family != "compare" or comparable(recipe),
         "shrink must lie above 0 and at most 1": 0 < recipe.shrink <= 1,
         "folds must be between 2 and 20": 2 <= recipe.folds <= 20,
         "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,
@@ -82,6 +89,16 @@ def check(recipe: Recipe, where: str) -> Recipe:
     return recipe
 
 
+def comparable(recipe: Recipe) -> bool:
+    """Return whether pictures of this size can be laid over a reference: an eighth of it is searched, half a cell averaged."""
+    return recipe.size % 64 == 0 and recipe.size % (2 * recipe.grid) == 0
+
+
 def with_name(recipe: Recipe, name: str) -> Recipe:
     """Return `recipe` under another name; raises InputError if no model may be called that."""
     return msgspec.structs.replace(recipe, name=checked_name(name))
+
+
+def with_family(recipe: Recipe, family: Family) -> Recipe:
+    """Return `recipe` looking that way; raises InputError if its size does not allow it."""
+    return check(msgspec.structs.replace(recipe, family=family), recipe.name)
