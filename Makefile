@@ -46,6 +46,7 @@ bench-full: bench # 103,680,000 points, then 10,000,000 events, take up to 25 GB
 bench-models: setup # fits and judges on real sets, part-disjoint
 	@$(BIN)/python -P -m tests.benchmarks.magnetic_tile
 	@$(BIN)/python -P -m tests.benchmarks.compare
+	@$(BIN)/python -P -m tests.benchmarks.sort
 	@$(BIN)/python -P -m tests.benchmarks.inspection
 	@$(BIN)/python -P -m tests.benchmarks.series
 

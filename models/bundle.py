@@ -35,7 +35,7 @@ MIN_OPSET, MAX_OPSET = 17, 21
 # fmt: off
 OPERATORS = frozenset({
     "Abs", "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Greater", "GridSample", "Identity", "IsNaN", "Log", "MatMul", "Max",
-    "MaxPool", "Mul", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Reshape", "Sqrt", "Sub", "Tanh", "TopK",
+    "MaxPool", "Mul", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Reshape", "Softmax", "Sqrt", "Sub", "Tanh", "TopK",
     "Transpose", "Where",
 })
 # fmt: on

@@ -85,7 +85,25 @@ class LimitCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provisional: bool
 
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class KindCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of defect that the model names, and what it said of parts of it that it had not learnt from.
+
+    Attributes:
+        name: as people call it.
+        parts: how many parts of it were confirmed.
+        said: how many of its pictures were given each kind's name, in the order of the kinds, and last how many none.
+        found: share that was given its own name; `low`, `high`: 95 % interval, counting each part once.
+    """
+
+    name: str
+    parts: int
+    said: list[int]
+    found: float
+    low: float
+    high: float
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything `card.toml` says."""
 
     name: Name
@@ -99,6 +117,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reject: LimitCard
     sensors: list[str] = []
     """Of a health model: what its inputs are, in their order."""
+    kinds: list[KindCard] = []
+    """Of an inspection model: the defects it names, in the order of its output `kinds`."""
 
 
 def parse_card(data: bytes) -> Card:

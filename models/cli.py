@@ -71,7 +71,13 @@ def fit_vision(
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
     key: Key,
-    pictures: Annotated[Path | None, typer.Argument(help="Folder of pictures of good parts. 良品图片文件夹。")] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of pictures of good parts; or with a folder good/ and others of confirmed defects, called as these are."
+            " 良品图片文件夹；或含 good/(良品)及以缺陷名称命名的各缺陷文件夹。"
+        ),
+    ] = None,
     zoo: Annotated[
         str | None,
         typer.Option("--zoo", help="Fit this recipe of the zoo on generated pictures. 使用模型库配方与生成的图片。"),
@@ -98,11 +104,13 @@ def fit_vision(
 ) -> None:
     """Learn from pictures of good parts what is usual, and write a signed bundle. 从良品图片学习并输出签名的模型包。"""
     from models.bundle import write_bundle
+    from models.kinds import missing
     from models.signing import load_key
     from models.vision.fit import fit
-    from models.vision.parts import Parts
+    from models.vision.parts import Parts, folders_by_kind
     from models.vision.pictures import read_grey
     from models.vision.recipe import Recipe, load_recipe, with_family, with_name
+    from models.vision.sort import Named
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
 
     language = choose_language(lang)
@@ -110,6 +118,7 @@ def fit_vision(
         if (zoo is None) == (pictures is None):
             raise InputError("usage", "give either a folder of pictures or --zoo", "请给出图片文件夹或 --zoo，二者取一")
         signing_key = load_key(key)
+        named: list[Named] = []
         if zoo is not None:
             chosen = zoo_recipe(zoo)
             greys = list(progress(zoo_pictures(), PICTURES, say(language, "pictures", "生成图片"), as_json))
@@ -117,15 +126,21 @@ def fit_vision(
         else:
             assert pictures is not None  # noqa: S101 - one of the two is given, as checked above
             chosen = load_recipe(recipe) if recipe else with_name(Recipe("unnamed"), name or pictures.resolve().name)
-            greys, parts = _read_parts(pictures, chosen.size, part_names, language, as_json)
+            good, kinds = folders_by_kind(pictures)
+            greys, parts = _read_parts(good, chosen.size, part_names, language, as_json)
+            for kind, folder in kinds.items():
+                shown = _read_parts(folder, chosen.size, part_names, language, as_json)
+                named += [Named(grey, part, kind) for grey, part in zip(shown[0], shown[1].names, strict=True)]
         if name:
             chosen = with_name(chosen, name)
         if family:
             chosen = with_family(chosen, family.value)
         with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
-            release = fit(greys, parts, chosen, advance, read_grey(mask, chosen.size) if mask else None)
+            looked_at = read_grey(mask, chosen.size) if mask else None
+            release = fit(greys, parts, chosen, advance, looked_at, named=named)
         write_bundle(out, release.card, release.onnx, signing_key)
-    answer_release(release, out, signing_key, language, as_json)
+    lacking = {kind: lacks for kind, lacks in missing([(one.kind, one.part) for one in named]).items() if lacks}
+    answer_release(release, out, signing_key, language, as_json, lacking=lacking)
 
 
 @app.command()
@@ -288,8 +303,17 @@ def inspect(
         (say(language, "review / reject above", "复核限 / 拒收限"), f"{finding.review:.2f} / {finding.reject:.2f}"),
         (say(language, "heat map", "热力图"), str(saved)),
     ]
+    if finding.defect:
+        taken_for = f"{finding.defect.name}  {finding.defect.chance:.0%}"
+        rows.insert(1, (say(language, "defect", "缺陷"), taken_for))
     numbers = {name: round(getattr(finding, name), 4) for name in ("score", "review", "reject")}
-    said = {"verdict": finding.verdict, **numbers, "aligned": finding.aligned, "heatmap": str(saved)}
+    said = {
+        "verdict": finding.verdict,
+        **numbers,
+        "aligned": finding.aligned,
+        "defect": finding.defect,
+        "heatmap": str(saved),
+    }
     answer(as_json, said, rows)
     if finding.verdict != "pass":
         raise typer.Exit(1)

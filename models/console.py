@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
 
 from models.errors import BundleRefused, Language, ModelError
+from models.kinds import naming
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -78,17 +80,32 @@ def answer(as_json: bool, value: Any, said: str | Sequence[Sequence[str]]) -> No
         Console().print(table)
 
 
-def answer_release(release: Release, out: Path, key: Ed25519PrivateKey, language: Language, as_json: bool) -> None:
-    """Print what was made: its limits, where it is, and the key to trust."""
+def answer_release(
+    release: Release,
+    out: Path,
+    key: Ed25519PrivateKey,
+    language: Language,
+    as_json: bool,
+    *,
+    lacking: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Print what was made: its limits, where it is, and the key to trust; `lacking` is how many parts kinds of defects lack."""
     from models.signing import public_key
 
     card, public = release.card, public_key(key)
     rows = [
         *card_rows(card, language),
+        *(
+            (
+                say(language, f"'{kind}' is not named", f"尚不能命名“{kind}”"),
+                say(language, f"{lacks} more parts are needed", f"还需 {lacks} 个工件"),
+            )
+            for kind, lacks in lacking.items()
+        ),
         (say(language, "bundle", "模型包"), str(out)),
         (say(language, "trust", "信任公钥"), public),
     ]
-    answer(as_json, {"bundle": str(out), "trust": public, "card": card}, rows)
+    answer(as_json, {"bundle": str(out), "trust": public, "card": card, "lacking": dict(lacking)}, rows)
 
 
 def card_rows(card: Card, language: Language) -> list[tuple[str, str]]:
@@ -97,6 +114,7 @@ def card_rows(card: Card, language: Language) -> list[tuple[str, str]]:
         (say(language, "model", "模型"), f"{card.name} {card.version}"),
         (say(language, "fitted on samples / groups", "训练样本 / 分组"), f"{card.fit.samples} / {card.fit.groups}"),
         *_learnt_rows(card, language),
+        *_kind_rows(card, language),
         (say(language, "review limit", "复核限"), _limit_text(card.review, language)),
         (say(language, "reject limit", "拒收限"), _limit_text(card.reject, language)),
     ]
@@ -116,6 +134,29 @@ def _learnt_rows(card: Card, language: Language) -> list[tuple[str, str]]:
         left_out = "" if member.kept else say(language, ", left out", "，未采用")
         found = say(language, "finds planted defects", "植入缺陷检出")
         rows.append((say(language, en, zh), f"{found}: AUROC {member.found:.3f}{left_out}"))
+    return rows
+
+
+def _kind_rows(card: Card, language: Language) -> list[tuple[str, str]]:
+    """Return how well the model names defects, kind by kind: what parts of each were called that it had not learnt from."""
+    if not card.kinds:
+        return []
+    found = naming(card.kinds)
+    rows = [
+        (
+            say(language, "names defects", "缺陷命名"),
+            say(
+                language,
+                f"macro-F1 {found.macro_f1:.2f}, {found.named:.0%} named; always the most frequent is right in {found.majority:.0%}",
+                f"宏平均 F1 {found.macro_f1:.2f}，{found.named:.0%} 给出名称；始终取最多的一类正确率为 {found.majority:.0%}",
+            ),
+        )
+    ]
+    names = [*(kind.name for kind in card.kinds), say(language, "unnamed", "未命名")]
+    for kind in card.kinds:
+        called = ", ".join(f"{name} {count}" for name, count in zip(names, kind.said, strict=True) if count)
+        share = f"{kind.found:.0%} [{kind.low:.0%}, {kind.high:.0%}]"
+        rows.append((f"{kind.name} ({kind.parts})", f"{share}: {called}"))
     return rows
 
 

@@ -14,8 +14,11 @@ IR_VERSION = 8
 
 FLOAT, INT64, UINT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8
 
-Signature = Mapping[str, tuple[int, tuple[int, ...]]]
-"""Inputs or outputs: name to element type (TensorProto.DataType) and shape."""
+Output = tuple[int, tuple[int, ...]]
+"""Element type (TensorProto.DataType) and shape."""
+
+Signature = Mapping[str, Output]
+"""Inputs or outputs, by name."""
 
 
 class Graph:
@@ -38,6 +41,12 @@ class Graph:
         """Add a node with one output, called `name` if given."""
         name = name or f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def sorted(self, values: str, count: int, name: str) -> str:
+        """Add the `count` highest of the last axis, the highest first, called `name`."""
+        inputs = [values, self.shape(f"{name}_count", count)]
+        self.nodes.append(helper.make_node("TopK", inputs, [name, f"{name}_at"], name=name))
         return name
 
     def model(self, name: str, inputs: Signature, outputs: Signature) -> bytes:

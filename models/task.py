@@ -15,10 +15,11 @@ RESULTS = "results.jsonl"
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A picture by its file in the folder, and the part it shows."""
+    """A picture by its file in the folder, the part it shows, and what is wrong with it, if somebody has named that."""
 
     file: str
     part: str
+    defect: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +35,8 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
     Attributes:
         recipe: the fields of `models.vision.recipe.Recipe`; `name` is needed.
         learn: pictures of good parts.
-        held_good, held_bad: pictures of good and of defective parts that are only judged.
+        held_good, held_bad: pictures of good and of defective parts that are only judged; the names of defects are learnt from the
+            latter, which changes no score.
         before: whether `before.toml` and `before.onnx`, a model to compare with, are in the folder.
     """
 
@@ -110,9 +112,15 @@ Task = FitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | ProbeTas
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """A model's word on one picture; score and limits in standard deviations of good parts."""
+    """A model's word on one picture; score and limits in standard deviations of good parts.
+
+    `aligned`, `defect`, `chance`: see `models.vision.detector.Finding`.
+    """
 
     verdict: str
     score: float
     review_limit: float
     reject_limit: float
+    aligned: bool = True
+    defect: str = ""
+    chance: float = 0.0

@@ -54,7 +54,7 @@ def _given(folder: Path) -> Bundle:
 
 
 def _look(task: LookTask, folder: Path) -> None:
-    from models.vision.detector import Detector, heatmap_png
+    from models.vision.detector import Defect, Detector, heatmap_png
     from models.vision.pictures import decode, fit_to
 
     detector = Detector(_given(folder))
@@ -62,7 +62,11 @@ def _look(task: LookTask, folder: Path) -> None:
     finding = detector.inspect(fit_to(picture, detector.side))
     picture.thumbnail((640, 640))
     (folder / "heatmap.png").write_bytes(heatmap_png(finding, picture.size))
-    _say({"looked": Looked(finding.verdict, finding.score, finding.review, finding.reject)})
+    defect = finding.defect or Defect("", 0.0)
+    said = Looked(
+        finding.verdict, finding.score, finding.review, finding.reject, finding.aligned, defect.name, defect.chance
+    )
+    _say({"looked": said})
 
 
 def _fit(task: FitTask, folder: Path) -> None:
@@ -72,6 +76,7 @@ def _fit(task: FitTask, folder: Path) -> None:
     from models.vision.fit import fit
     from models.vision.parts import Parts
     from models.vision.recipe import Recipe
+    from models.vision.sort import Named
 
     _say({"chip": "CPUExecutionProvider"})  # NumPy learns, whatever else the machine has
     recipe = msgspec.convert(task.recipe, Recipe)
@@ -85,7 +90,10 @@ def _fit(task: FitTask, folder: Path) -> None:
         if done == count:
             _progress("check", 0, 1)
 
-    release = fit(learn, Parts("listed", [shown.part for shown in task.learn]), recipe, learning)
+    named = [
+        Named(grey, shown.part, shown.defect) for grey, shown in zip(bad, task.held_bad, strict=True) if shown.defect
+    ]
+    release = fit(learn, Parts("listed", [shown.part for shown in task.learn]), recipe, learning, named=named)
     (folder / "card.toml").write_bytes(format_card(release.card))
     (folder / "model.onnx").write_bytes(release.onnx)
     _progress("judge", 0, 1)

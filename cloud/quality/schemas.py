@@ -58,6 +58,13 @@ class Inspection(BaseModel):
     judged_by: str | None = None
     judged_at: datetime | None = None
     defect: str | None = Field(None, description="The kind of defect, if the operator named one.")
+    model_defect: str | None = Field(
+        None, description="What the model takes the defect for; null where it is not sure."
+    )
+    model_chance: float | None = Field(None, description="How probable that is among the defects it knows, 0 to 1.")
+    aligned: bool = Field(
+        True, description="Whether the picture could be laid over the model's reference, if it has one."
+    )
     second: Opinion | None = None
 
 
@@ -130,7 +137,7 @@ class JudgementRequest(BaseModel):
 
 
 class DefectCount(BaseModel):
-    """How many parts had a defect; "" counts those whose defect nobody has named."""
+    """How many parts had a defect, as a person names it, else the model; "" counts those that neither has named."""
 
     defect: str
     count: int

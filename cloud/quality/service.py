@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import binascii
 import math
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ MAX_IMAGE_BYTES = 4 * 1024 * 1024
 MEDIA_TYPES: dict[PictureKind, str] = {"picture": "image/jpeg", "heatmap": "image/png"}
 
 _MAX_TEXT = 200
+_MAX_DEFECT = 80
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _UNCERTAIN_AMONG = 500
 """Whose turn it is for a person's word is chosen among so many of the latest."""
 _MOST_NAMES = 12
@@ -290,6 +293,8 @@ def _check(inspection: Delivered) -> None:
         else "score or limit" if not all(map(math.isfinite, numbers))
         else "time" if not EARLIEST_US <= inspection.time <= LATEST_US
         else "latency" if not 0 <= inspection.latency_us < 2**63
+        else "defect" if len(inspection.defect) > _MAX_DEFECT or _CONTROL.search(inspection.defect)
+        else "chance" if not 0 <= inspection.chance <= 1
         else "device" if not inspection.device
         else "text" if any(len(text) > _MAX_TEXT or "\0" in text for text in texts)
         else None

@@ -16,7 +16,7 @@ from protocols.uplink.messages import SecondOpinion
 
 _COLUMNS = """
     id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
-    judgement, judged_by, judged_at, defect,
+    judgement, judged_by, judged_at, defect, model_defect, model_chance, aligned,
     CASE WHEN shadow_model IS NOT NULL THEN jsonb_build_object(
         'model', shadow_model, 'model_version', shadow_version, 'verdict', shadow_verdict, 'score', shadow_score,
         'latency_us', shadow_latency_us) END AS second,
@@ -59,9 +59,9 @@ async def insert(
                 """
                 INSERT INTO inspection (tenant_id, id, equipment_id, agent_id, ts, part, verdict, score, review_limit,
                                         reject_limit, model, model_version, latency_us, shadow_model, shadow_version,
-                                        shadow_verdict, shadow_score, shadow_latency_us)
+                                        shadow_verdict, shadow_score, shadow_latency_us, model_defect, model_chance, aligned)
                 VALUES (current_tenant(), %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond',
-                        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 ON CONFLICT DO NOTHING
                 """,
                 [
@@ -69,6 +69,8 @@ async def insert(
                     *(inspection.part, inspection.verdict, inspection.score, inspection.review_limit),
                     *(inspection.reject_limit, inspection.model, inspection.model_version, inspection.latency_us),
                     *(_second(inspection.shadow)),
+                    *((inspection.defect, inspection.chance) if inspection.defect else (None, None)),
+                    inspection.aligned,
                 ],
             )
             if cursor.rowcount == 0:
@@ -209,12 +211,12 @@ async def count_by_minute(
 async def count_defects(
     connection: AsyncConnection, *, equipment: UUID | None, start: datetime, end: datetime
 ) -> list[dict[str, Any]]:
-    """Return how many defective parts of [start, end) had which defect, "" where nobody has named it; the most first.
+    """Return how many defective parts of [start, end) had which defect, "" where neither a person nor the model names it; the most first.
 
     Defective is what an operator judged so, and what the model rejected and nobody has judged.
     """
     query = f"""
-        SELECT COALESCE(defect, '') AS defect, count(*) AS count FROM inspection
+        SELECT COALESCE(defect, model_defect, '') AS defect, count(*) AS count FROM inspection
         WHERE {_FILTER} AND COALESCE(judgement = 'defect', verdict = 'reject')
         GROUP BY 1 ORDER BY 2 DESC, 1
     """  # noqa: S608

@@ -38,7 +38,7 @@ MIN_LEARN = 20
 def order_of(task: dict[str, Any]) -> FitTask:
     """Return the child's order of a stored fit; it names pictures by their digests."""
     chosen = msgspec.convert(task["pictures"], list[Chosen])
-    learn, good, bad = ([Shown(one.digest, one.part) for one in chosen if one.use == use] for use in _USES)
+    learn, good, bad = ([Shown(one.digest, one.part, one.defect) for one in chosen if one.use == use] for use in _USES)
     return FitTask(task["recipe"], learn, good, bad, before=task["parent"] is not None)
 
 
@@ -116,9 +116,14 @@ async def chosen_of(connection: AsyncConnection, set_id: UUID, judged: list[Judg
     """Return what a fit of the set would use now."""
     uploaded = await store.select_pictures(connection, set_id)
     candidates = [
-        Candidate(row["part"], row["kind"] == "good", row["digest"]) for row in uploaded if row["kind"] != "unknown"
+        Candidate(row["part"], row["kind"] == "good", row["digest"], defect=row["defect"] or "")
+        for row in uploaded
+        if row["kind"] != "unknown"
     ]
-    candidates += [Candidate(one.part, one.judgement == "good", one.digest, str(one.inspection_id)) for one in judged]
+    candidates += [
+        Candidate(one.part, one.judgement == "good", one.digest, str(one.inspection_id), one.defect or "")
+        for one in judged
+    ]
     return choose(candidates)
 
 

@@ -40,6 +40,14 @@ class SetChange(BaseModel):
     keep_days: int | None = Field(None, ge=1, le=3650)
 
 
+class KindCount(BaseModel):
+    """A kind of defect by its name: how many parts of it are confirmed, and how many more it takes until a fit names it."""
+
+    name: str
+    parts: int
+    missing: int
+
+
 class Counts(BaseModel):
     """What a fit would use now, of uploaded pictures and of parts that operators judged at the station.
 
@@ -50,6 +58,7 @@ class Counts(BaseModel):
         judged: pictures among these that come from operators' words at the station.
         unknown: pictures nobody has said anything of; not used.
         new: pictures judged at the station since the last version was fitted.
+        kinds: confirmed defects by their names. A fit names those of enough parts, where there are two of them.
     """
 
     learn: int = 0
@@ -59,6 +68,7 @@ class Counts(BaseModel):
     judged: int = 0
     unknown: int = 0
     new: int = 0
+    kinds: list[KindCount] = []
 
 
 class PictureSet(BaseModel):
@@ -188,6 +198,11 @@ class Trial(BaseModel):
     score: float
     review_limit: float
     reject_limit: float
+    aligned: bool = Field(
+        True, description="Whether the picture could be laid over the version's reference, if it has one."
+    )
+    defect: str = Field("", description='What the version takes the defect for; "" where it passes or is not sure.')
+    chance: float = Field(0.0, description="How probable that is among the defects it knows, 0 to 1.")
     heatmap: str = Field(description="Where it looked unusual: a grey PNG in base64, brighter is more unusual.")
 
 

@@ -19,21 +19,23 @@ Use = Literal["learn", "held_good", "held_bad"]
 
 
 class Candidate(NamedTuple):
-    """A picture there is: uploaded (`digest`), or of an inspection; what it shows and whether the part is good."""
+    """A picture there is: uploaded (`digest`), or of an inspection; what it shows, whether the part is good, and else what is wrong."""
 
     part: str
     good: bool
     digest: str | None
     inspection_id: str | None = None
+    defect: str = ""
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """A picture of a fit: its content by SHA-256, where it lies, and what it is used for."""
+    """A picture of a fit: its content by SHA-256, where it lies, what it is used for, and what is wrong with the part."""
 
     digest: str
     part: str
     use: Use
     inspection: str | None = None
+    defect: str = ""
 
 
 class Chosens(NamedTuple):
@@ -75,7 +77,7 @@ def listed(chosen: Chosens) -> list[Chosen]:
         ("held_bad", chosen.held_bad),
     )
     return [
-        Chosen(each.digest or "", each.part, use, each.inspection_id)
+        Chosen(each.digest or "", each.part, use, each.inspection_id, each.defect)
         for use, candidates in sides
         for each in candidates
     ]

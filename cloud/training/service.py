@@ -40,6 +40,7 @@ from cloud.training.schemas import (
     Counts,
     Figures,
     Fit,
+    KindCount,
     Picture,
     PictureChange,
     PictureSet,
@@ -50,10 +51,11 @@ from cloud.training.schemas import (
     UploadQuery,
     Version,
 )
-from cloud.training.selection import held_back
+from cloud.training.selection import Candidate, held_back
 from cloud.training.signing import Signer
 from models.card import parse_card
 from models.errors import InputError
+from models.kinds import missing
 from models.task import LookTask
 from models.vision.thumbnail import thumbnail
 from protocols.text import Text
@@ -229,6 +231,7 @@ class Training:
             judged=len(judged),
             unknown=found.unknown,
             new=_new(judged, since),
+            kinds=_kinds(chosen.held_bad),
         )
 
     async def request_fit(self, principal: Principal, set_id: UUID) -> Fit:
@@ -319,6 +322,14 @@ def _version(row: Row) -> Version:
     after = Figures(**figures["after"])
     before = Figures(**figures["before"]) if figures["before"] else None
     return Version(**row, card=card, after=after, before=before, comparison=compare(before, after))
+
+
+def _kinds(defective: list[Candidate]) -> list[KindCount]:
+    shown = {(one.defect, one.part) for one in defective if one.defect}
+    return [
+        KindCount(name=name, parts=sum(kind == name for kind, _ in shown), missing=lacks)
+        for name, lacks in missing(shown).items()
+    ]
 
 
 def _new(judged: list[JudgedPart], since: datetime | None) -> int:

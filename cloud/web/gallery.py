@@ -18,6 +18,12 @@ REVIEW_AT, REJECT_AT = 45.0, 68.0
 
 NO_PICTURE = Text("no picture", "无图片")
 _SCORE = Text("score {score}", "分值 {score}")
+_TAKEN_FOR = Text("The model takes it for", "模型认为缺陷是")
+_CHANCE = Text("{percent} % sure", "把握 {percent}%")
+_NOT_ALIGNED = Text(
+    "The picture cannot be laid over the reference, so nothing could be compared: look at the part, then at how it lies and at the camera.",
+    "图片无法与标准件对齐，未能比对：请检查工件，再检查其摆放与相机。",
+)
 _SECOND = Text("Another model says:", "另一模型判定：")
 
 
@@ -57,6 +63,8 @@ def _shot(visit: Visit, item: Inspection) -> None:
                     score=number(item.score)
                 )
             Words(item.part, "num", tag="div")
+            if item.defect or item.model_defect:
+                Words(item.defect or item.model_defect or "", "defect-name", tag="div")
             Words(moment(item.time, visit.zone, visit.language, now=datetime.now(UTC)), "muted num", tag="div")
 
 
@@ -83,6 +91,17 @@ def second_opinion(visit: Visit, item: Inspection) -> None:
             Words(visit.say(_SECOND), "muted small")
             MarkView(VERDICTS[item.second.verdict], visit.language)
             Words(f"{item.second.model} {item.second.model_version}", "muted small num")
+
+
+def model_says(visit: Visit, *, defect: str | None, chance: float | None, aligned: bool) -> None:
+    """Say what the model takes a part's defect for, where it is sure of one, or that there was nothing to compare."""
+    if not aligned:
+        Words(visit.say(_NOT_ALIGNED), "notice warn small", tag="p")
+    if defect:
+        with box("line"):
+            Words(visit.say(_TAKEN_FOR), "muted small")
+            Words(defect, "defect-name")
+            Words(visit.say(_CHANCE, percent=round(100 * (chance or 0))), "muted small num")
 
 
 def score_scale(visit: Visit, item: Inspection) -> None:

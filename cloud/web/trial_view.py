@@ -8,6 +8,7 @@ from typing import Any
 from cloud.training.schemas import Trial, Version
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import Choice
+from cloud.web.gallery import model_says
 from cloud.web.language import number
 from cloud.web.plate import show_plate
 from cloud.web.visit import Visit
@@ -72,3 +73,4 @@ class TrialView:
                         reject=number(trial.reject_limit),
                     )
                     Words(said, tag="p")
+                    model_says(self._visit, defect=trial.defect, chance=trial.chance, aligned=trial.aligned)

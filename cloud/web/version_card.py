@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from cloud.training.schemas import Comparison, Figures, Share, Version
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.language import NOTHING
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
+from models.card import KindCard
+from models.kinds import naming
 from protocols.text import Text
 
 COMPARISONS: dict[Comparison, Mark] = {
@@ -29,6 +33,18 @@ _PROVISIONAL = Text(
     " parts make them firm.",
     "界限为暂定值：工件数量较少，良品送复核的比例尚不确定；增加良品图片后可确定。",
 )
+_NAMES = Text(
+    "Names defects: macro-F1 {f1}, {named} % are given a name; always saying the most frequent kind would be right in {majority} %.",
+    "缺陷命名：宏平均 F1 {f1}，{named}% 给出名称；若始终取最多的一类，正确率为 {majority}%。",
+)
+_KIND, _PARTS, _RIGHT, _ELSE = (
+    Text("Defect", "缺陷"),
+    Text("Parts", "工件"),
+    Text("Named rightly", "命名正确"),
+    Text("Else called", "其余被称为"),
+)
+_NO_NAME = Text("not named {count}", "未命名 {count}")
+_COMPARED = Text("Compares with a taught reference.", "与标准件比对。")
 _FIGURE, _THIS, _BEFORE = Text("Figure", "指标"), Text("This version", "本版本"), Text("Before", "上一版本")
 _FOUND = Text("Defective parts found", "缺陷检出率")
 _REVIEW = Text("Good parts sent to review", "良品误送复核率")
@@ -63,8 +79,38 @@ def show_version(visit: Visit, version: Version) -> None:
                     if version.before:
                         Words(figure(version.before), "num muted", tag="td")
     Words(say(_JUDGED_BY, good=version.after.good_parts, bad=version.after.bad_parts), "muted small", tag="p")
+    if fit["family"] == "compare":
+        Words(say(_COMPARED), "muted small", tag="p")
+    _show_kinds(visit, msgspec.convert(version.card.get("kinds", []), list[KindCard]))
     if version.card["review"]["provisional"]:
         Words(say(_PROVISIONAL), "notice warn small", tag="p")
+
+
+def _show_kinds(visit: Visit, kinds: list[KindCard]) -> None:
+    """Draw how well defects are named, kind by kind, of parts that were not learnt from."""
+    if not kinds:
+        return
+    say, found = visit.say, naming(kinds)
+    named, majority = round(100 * found.named), round(100 * found.majority)
+    Words(say(_NAMES, f1=f"{found.macro_f1:.2f}", named=named, majority=majority), "small", tag="p")
+    with box("version-figures", "table"):
+        with box("", "thead"), box("", "tr"):
+            for name in (_KIND, _PARTS, _RIGHT, _ELSE):
+                Words(say(name), tag="th")
+        with box("", "tbody"):
+            for number, kind in enumerate(kinds):
+                called = [
+                    f"{other.name} {count}"
+                    for at, (other, count) in enumerate(zip(kinds, kind.said, strict=False))
+                    if count and at != number
+                ]
+                if kind.said[-1]:
+                    called.append(say(_NO_NAME, count=kind.said[-1]))
+                with box("", "tr"):
+                    Words(kind.name, "strong", tag="td")
+                    Words(str(kind.parts), "num", tag="td")
+                    Words(f"{kind.found:.0%} ({100 * kind.low:.0f}–{100 * kind.high:.0f} %)", "num", tag="td")
+                    Words(", ".join(called) or NOTHING, "muted", tag="td")
 
 
 def _share(share: Share | None) -> str:

@@ -270,6 +270,9 @@ class Station:
             picture=judged.judgement.picture,
             heatmap=judged.judgement.heatmap,
             shadow=second,
+            defect=finding.defect.name if finding.defect else "",
+            chance=finding.defect.chance if finding.defect else 0.0,
+            aligned=finding.aligned,
         )
         values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, judged.after_s(arrived))
         qualities = (UNCERTAIN if late else GOOD, GOOD, GOOD, GOOD)

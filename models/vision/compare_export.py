@@ -9,11 +9,13 @@ import numpy as np
 
 from models.graph import FLOAT, INT64, Graph
 from models.vision.compare import WHOLE, Reference, piece
-from models.vision.export import Calibration, level_of, pool, serialised, verdict_nodes, within_nodes
+from models.vision.export import Calibration, feature_nodes, level_of, pool, serialised, verdict_nodes, within_nodes
 from models.vision.features import Floats
 from models.vision.gaussian import SMOOTHING
 from models.vision.recipe import Recipe
 from models.vision.registration import BOUND, FLAT, GAIN, LEVELS, Level, Registration, Search
+from models.vision.sort import Head
+from models.vision.sort_export import kind_nodes
 
 
 def difference_model(recipe: Recipe, registration: Registration) -> bytes:
@@ -26,7 +28,7 @@ def difference_model(recipe: Recipe, registration: Registration) -> bytes:
     return serialised(graph, recipe, outputs)
 
 
-def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibration) -> bytes:
+def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibration, head: Head | None = None) -> bytes:
     """Return the ONNX model from picture to score, heat map, verdict, limits, and `aligned`: 0 where it cannot be laid over.
 
     Such a picture has a flat map halfway between the limits, and so goes to review.
@@ -55,7 +57,10 @@ def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibrat
     outputs = verdict_nodes(graph, raw, recipe, calibration, lost)
     found = graph.node("Reshape", graph.node("Cast", lost, to=INT64), graph.shape("single", 1))
     graph.node("Sub", graph.constant("all_found", [1], np.int64), found, name="aligned")
-    return serialised(graph, recipe, outputs | {"aligned": (INT64, (1,))})
+    outputs |= {"aligned": (INT64, (1,))}
+    if head:
+        outputs |= kind_nodes(graph, feature_nodes(graph, recipe, rest), raw, reference.where, head)
+    return serialised(graph, recipe, outputs)
 
 
 def _difference(graph: Graph, recipe: Recipe, registration: Registration) -> tuple[str, str]:
@@ -108,7 +113,9 @@ def _begin(graph: Graph, level: str, search: Search) -> str:
         for plane in (level, graph.node("Mul", level, level))
     )
     spread = graph.node("Sub", square, graph.node("Mul", mean, mean))
-    spread = graph.node("Add", graph.node("Max", spread, graph.constant("zero", 0)), graph.constant("flat", FLAT**2))
+    spread = graph.node(
+        "Add", graph.node("Max", spread, graph.constant("zero", 0)), graph.constant("flatness", FLAT**2)
+    )
     alike = graph.node("Div", alike, graph.node("Sqrt", spread))
     row = graph.node("Reshape", alike, graph.shape("tried", 1, len(search.motions)))
     nearly = graph.node("Sub", graph.node("ReduceMax", row, axes=[1], keepdims=1), graph.constant("tie", 1e-6))

@@ -16,10 +16,17 @@ from models.verdict import VERDICTS, Verdict
 from models.vision.pictures import Grey
 
 
+class Defect(NamedTuple):
+    """What a model takes a part's defect for, and how probable that is, 0..1, among those it knows."""
+
+    name: str
+    chance: float
+
+
 class Finding(NamedTuple):
     """What the model says of one picture; score, limits and heat map in standard deviations of good parts.
 
-    `aligned`: whether the picture could be laid over the model's reference, if it has one; else it is to be reviewed.
+    `defect`: what is wrong, of a part that does not pass, where the model knows its kind. `aligned`: whether the picture could be laid over the model's reference, if it has one; else it is to be reviewed.
     """
 
     verdict: Verdict
@@ -28,6 +35,7 @@ class Finding(NamedTuple):
     reject: float
     heatmap: npt.NDArray[np.float32]
     aligned: bool = True
+    defect: Defect | None = None
 
 
 class Detector:
@@ -57,7 +65,12 @@ class Detector:
         if not np.isfinite(score):
             raise InputError("no_score", "the model has no score for this picture", "模型无法给出该图片的分值")
         aligned = "aligned" not in found or bool(found["aligned"][0])
-        return Finding(VERDICTS[int(found["verdict"][0])], score, review, reject, found["heatmap"], aligned)
+        verdict = VERDICTS[int(found["verdict"][0])]
+        defect = None
+        kind = int(found["kind"][0]) if "kind" in found and aligned and verdict != "pass" else -1
+        if 0 <= kind < len(self.card.kinds):
+            defect = Defect(self.card.kinds[kind].name, float(found["kinds"][kind]))
+        return Finding(verdict, score, review, reject, found["heatmap"], aligned, defect)
 
 
 def heatmap_png(finding: Finding, size: tuple[int, int]) -> bytes:

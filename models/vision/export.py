@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
-from models.graph import FLOAT, INT64, UINT8, Graph, Signature
+from models.graph import FLOAT, INT64, UINT8, Graph, Output, Signature
 from models.vision.features import CONTRAST_FLOOR, ENERGY_FLOOR, Floats, dimensions, gabor_bank
 from models.vision.gaussian import FLOOR, SMOOTHING
 from models.vision.members import OUTSIDE, Members
 from models.vision.recipe import Recipe
+from models.vision.sort import Head
+from models.vision.sort_export import kind_nodes
 from models.vision.taught import BOUND
-
-Output = tuple[int, tuple[int, ...]]
-"""Element type (TensorProto.DataType) and shape."""
 
 
 class Calibration(NamedTuple):
@@ -34,14 +33,17 @@ class Calibration(NamedTuple):
 def feature_model(recipe: Recipe) -> bytes:
     """Return the ONNX model from picture (uint8, size x size) to `features` (float32, cells x dimensions)."""
     graph = Graph()
-    graph.node("Identity", _features(graph, recipe), name="features")
+    graph.node("Identity", feature_nodes(graph, recipe, level_of(graph, recipe)), name="features")
     return serialised(graph, recipe, {"features": (FLOAT, (recipe.grid**2, dimensions(recipe)))})
 
 
-def inspection_model(recipe: Recipe, members: Members, calibration: Calibration) -> bytes:
-    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject) and limits."""
+def inspection_model(recipe: Recipe, members: Members, calibration: Calibration, head: Head | None = None) -> bytes:
+    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect."""
     graph = Graph()
-    return serialised(graph, recipe, verdict_nodes(graph, _raw_map(graph, recipe, members), recipe, calibration))
+    absolute = feature_nodes(graph, recipe, level_of(graph, recipe))
+    raw = _raw_map(graph, recipe, members, absolute)
+    kinds = kind_nodes(graph, absolute, raw, members.where, head) if head else {}
+    return serialised(graph, recipe, verdict_nodes(graph, raw, recipe, calibration) | kinds)
 
 
 def verdict_nodes(
@@ -59,8 +61,7 @@ def verdict_nodes(
         standard = graph.node("Where", lost, graph.node("ReduceMean", limits, axes=[0], keepdims=1), standard)
     graph.node("Reshape", standard, graph.shape("map", grid, grid), name="heatmap")
     line = graph.node("Reshape", standard, graph.shape("line", -1))
-    graph.nodes.append(helper.make_node("TopK", [line, graph.shape("top", recipe.top)], ["most", "most_at"]))
-    graph.node("ReduceMean", "most", axes=[0], keepdims=1, name="score")
+    graph.node("ReduceMean", graph.sorted(line, recipe.top, "most"), axes=[0], keepdims=1, name="score")
     above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)
     plain = graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="" if lost else "verdict")
     if lost:
@@ -75,7 +76,7 @@ def verdict_nodes(
     }
 
 
-def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
+def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str) -> str:
     """Add the nodes that compute `members.unusualness`; returns the name of the (1, 1, grid, grid) raw map."""
     cells = recipe.grid**2
     graph.shape("column", cells, dimensions(recipe), 1)
@@ -86,7 +87,6 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members) -> str:
     graph.constant("one", 1)
     graph.constant("bound", BOUND)
     graph.constant("smoothing", SMOOTHING[None, None])
-    absolute = _features(graph, recipe)
     share = graph.constant("looked_at", (members.where / members.where.sum())[None])
     relative = graph.node("Sub", absolute, graph.node("MatMul", share, absolute))
     taught = members.taught.weights.reshape(2, -1)
@@ -158,10 +158,9 @@ def _calibrated(model: ModelProto) -> list[TensorProto]:
     return [tensor for tensor in model.graph.initializer if tensor.name in {"loc", "scale", "limits"}]
 
 
-def _features(graph: Graph, recipe: Recipe) -> str:
-    """Add the nodes that compute `features.features`; returns the name of the (cells, dimensions) result."""
+def feature_nodes(graph: Graph, recipe: Recipe, level: str) -> str:
+    """Add the nodes that compute `features.features_of` a (1, 1, size, size) plane; returns the name of the (cells, dimensions) result."""
     side, grid, turns = recipe.size, recipe.grid, recipe.orientations
-    level = level_of(graph, recipe)
     bank = graph.constant("gabor", gabor_bank(recipe))
     border = recipe.kernel // 2
     border_name = graph.shape("mirror", 0, 0, border, border, 0, 0, border, border)

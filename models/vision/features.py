@@ -50,7 +50,11 @@ def dimensions(recipe: Recipe) -> int:
 def features(picture: npt.NDArray[np.uint8], recipe: Recipe) -> Doubles:
     """Return the features of `picture` (size x size, grey), shape (grid * grid, dimensions), in double precision."""
     level = picture.astype(np.float64) / 255
-    level = (level - level.mean()) / (level.std() + CONTRAST_FLOOR)
+    return features_of((level - level.mean()) / (level.std() + CONTRAST_FLOOR), recipe)
+
+
+def features_of(level: Doubles, recipe: Recipe) -> Doubles:
+    """Return the features of a plane (size x size) that is standardised already."""
     bank = gabor_bank(recipe)[:, 0].astype(np.float64)
     columns = [_pool(level, recipe.grid, "mean")]
     for scale in range(recipe.scales):

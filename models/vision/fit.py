@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from models.card import Card, FitCard, MemberCard, TensorCard
+from models.card import Card, FitCard, KindCard, MemberCard, TensorCard
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
@@ -18,7 +18,7 @@ from models.vision.compare import misfit, raw_map
 from models.vision.compare_export import comparison_model
 from models.vision.compare_fit import Compared, learn_reference
 from models.vision.export import Calibration, feature_model, inspection_model
-from models.vision.features import Doubles, Floats, dimensions, features
+from models.vision.features import Doubles, Floats, dimensions, features, features_of
 from models.vision.learn import Planted, learn
 from models.vision.members import score, unusualness
 from models.vision.parts import Parts
@@ -26,6 +26,8 @@ from models.vision.pictures import Grey, fingerprint
 from models.vision.planted import Planting, plant_all
 from models.vision.recipe import Recipe, check, comparable
 from models.vision.registration import difference, standardised
+from models.vision.sort import Head, Named, chances_of, describe
+from models.vision.sort_fit import Sorted, sort
 
 TEXTURE, COMPARE = "gabor-usual-taught", "compare"
 MIN_PICTURES = 20
@@ -40,17 +42,33 @@ PLAINLY = 0.5
 Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
 
-Definition = Callable[[Grey], tuple[float, Doubles] | None]
-"""Raw score and raw map of a picture in numpy; None where the model says that the picture does not lie right."""
+
+class Looked(NamedTuple):
+    """What a model sees in a picture: raw score, raw map (grid, grid), features (cells, dimensions)."""
+
+    score: float
+    raw_map: Doubles
+    features: Doubles
+
+
+Definition = Callable[[Grey], Looked | None]
+"""The model in numpy; None where it says that the picture does not lie right."""
 
 
 def fit(
-    greys: Sequence[Grey], parts: Parts, recipe: Recipe, progress: Progress | None = None, mask: Grey | None = None
+    greys: Sequence[Grey],
+    parts: Parts,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    mask: Grey | None = None,
+    *,
+    named: Sequence[Named] = (),
 ) -> Release:
-    """Return the model learnt from `greys` (size x size, uint8), which show `parts`.
+    """Return the model learnt from `greys` (size x size, uint8), which show `parts`; it names defects like those of `named`.
 
     `mask`, of the same size, is bright where the part is to be looked at; without one everything is. The same pictures and recipe give the same bytes on the same machine. Raises InputError if there are fewer than
-    `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `members` define.
+    `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `members` define. Below two kinds of
+    `kinds.LEAST_PARTS` parts it names none.
     """
     check(recipe, recipe.name)
     if len(greys) < MIN_PICTURES or len(set(parts.names)) < 2:
@@ -67,9 +85,13 @@ def fit(
         compared = learn_reference(greys, parts.names, planting, recipe, where)
     looked = _choose(texture, compared, recipe)
     limits = calibrate(looked.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
-    onnx = looked.graph(limits.calibration)
+    sorted_ = _sort(named, looked.defined, where)
+    head = sorted_.head if sorted_ else None
+    onnx = looked.graph(limits.calibration, head)
     tested = _parity_pictures(greys)
     parity = parity_gap(onnx, tested, looked.defined, limits.calibration)
+    if head:
+        parity = max(parity, naming_gap(onnx, [one.grey for one in named], looked.defined, head, where))
     most = COMPARED_LIMIT if looked.family == COMPARE else PARITY_LIMIT
     if not parity <= most:
         raise InputError(
@@ -89,35 +111,35 @@ def fit(
         members=looked.evidence,
         looked_at=float(where.mean()),
     )
-    return Release(_card(recipe, limits, fitted), onnx)
+    return Release(_card(recipe, limits, fitted, sorted_.cards if sorted_ else []), onnx)
 
 
 class _Way(NamedTuple):
     """One way of looking, learnt: its name, each good picture's raw score by what never saw its part, the evidence for the card,
-    how well it finds planted defects (AUROC), the graph for a calibration, and its definition: (raw score, raw map) of a picture,
-    None where that has none."""
+    how well it finds planted defects (AUROC), the graph for a calibration and what names defects, and its definition."""
 
     family: str
     held_out: Doubles
     evidence: list[MemberCard]
     found: float
-    graph: Callable[[Calibration], bytes]
+    graph: Callable[[Calibration, Head | None], bytes]
     defined: Definition
 
 
 def _texture(tables: tuple[Floats, Planted], parts: Parts, recipe: Recipe, where: Floats) -> _Way:
     learnt = learn(*tables, parts.names, recipe, where)
 
-    def defined(grey: Grey) -> tuple[float, Doubles]:
-        raw, maps = unusualness(features(grey, recipe)[None], learnt.members, recipe)
-        return float(raw[0]), maps[0]
+    def defined(grey: Grey) -> Looked:
+        seen = features(grey, recipe)
+        raw, maps = unusualness(seen[None], learnt.members, recipe)
+        return Looked(float(raw[0]), maps[0], seen)
 
     return _Way(
         TEXTURE,
         learnt.held_out,
         learnt.evidence,
         learnt.found,
-        lambda calibration: inspection_model(recipe, learnt.members, calibration),
+        lambda calibration, head: inspection_model(recipe, learnt.members, calibration, head),
         defined,
     )
 
@@ -145,19 +167,19 @@ def _choose(texture: _Way, compared: Compared | None, recipe: Recipe) -> _Way:
         return texture._replace(evidence=evidence)
     reference = compared.reference
 
-    def defined(grey: Grey) -> tuple[float, Doubles] | None:
+    def defined(grey: Grey) -> Looked | None:
         rest, _ = difference(standardised(grey), reference.registration)
         if misfit(rest, reference.edges) > reference.unlike:
             return None
         raw = raw_map(rest, reference, recipe)
-        return float(score(raw, recipe.top)), raw
+        return Looked(float(score(raw, recipe.top)), raw, features_of(rest, recipe))
 
     return _Way(
         COMPARE,
         compared.held_out,
         evidence,
         compared.found,
-        lambda calibration: comparison_model(recipe, reference, calibration),
+        lambda calibration, head: comparison_model(recipe, reference, calibration, head),
         defined,
     )
 
@@ -168,12 +190,34 @@ def parity_gap(onnx: bytes, greys: Sequence[Grey], definition: Definition, calib
     lost = (calibration.review + calibration.reject) / 2 * calibration.scale + calibration.loc
     gap = 0.0
     for grey in greys:
-        raw, raw_map = definition(grey) or (lost, np.asarray(lost))
+        looked = definition(grey)
+        raw, raws = (looked.score, looked.raw_map) if looked else (lost, np.asarray(lost))
         score, heatmap = session.run(["score", "heatmap"], {"picture": grey})
-        for found, defined in ((score, raw), (heatmap, raw_map)):
+        for found, defined in ((score, raw), (heatmap, raws)):
             expected = (defined - calibration.loc) / calibration.scale
             gap = max(gap, float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1))))
     return gap
+
+
+def naming_gap(onnx: bytes, greys: Sequence[Grey], definition: Definition, head: Head, where: Floats) -> float:
+    """Return the largest difference of a kind's probability between the graph and numpy over `greys` that lie right."""
+    session = open_session(onnx)
+    gap = 0.0
+    for grey in greys[:: max(len(greys) // PARITY_PICTURES, 1)]:
+        if looked := definition(grey):
+            (chances,) = session.run(["kinds"], {"picture": grey})
+            defined = chances_of(describe(looked.features, looked.raw_map, where), head)
+            gap = max(gap, float(np.abs(chances - defined).max()))
+    return gap
+
+
+def _sort(named: Sequence[Named], definition: Definition, where: Floats) -> Sorted | None:
+    """Return what names defects, learnt from the pictures that lie right."""
+    seen = [(one, looked) for one in named if (looked := definition(one.grey))]
+    if not seen:
+        return None
+    described = np.stack([describe(looked.features, looked.raw_map, where) for _, looked in seen])
+    return sort(described, [one for one, _ in seen])
 
 
 def _where(mask: Grey | None, recipe: Recipe) -> Floats:
@@ -219,8 +263,9 @@ def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
     return usual + strange
 
 
-def _card(recipe: Recipe, limits: Limits, fitted: FitCard) -> Card:
+def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard]) -> Card:
     aligned = [TensorCard("aligned", "int64", [1])] if fitted.family == COMPARE else []
+    naming = [TensorCard("kinds", "float32", [len(kinds)]), TensorCard("kind", "int64", [1])] if kinds else []
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -233,8 +278,10 @@ def _card(recipe: Recipe, limits: Limits, fitted: FitCard) -> Card:
             TensorCard("verdict", "int64", [1]),
             TensorCard("limits_used", "float32", [2]),
             *aligned,
+            *naming,
         ],
         fit=fitted,
         review=limits.review,
         reject=limits.reject,
+        kinds=kinds,
     )

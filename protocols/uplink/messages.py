@@ -105,6 +105,9 @@ class Inspection(msgspec.Struct, frozen=True):
         latency_us: from picture read to verdict, microseconds.
         picture: JPEG of the part. heatmap: PNG, same aspect ratio, grey, brighter = more unusual.
         shadow: what a model that judges beside says, if one does and could.
+        defect, chance: what the model takes the defect of a part that does not pass for, and how probable that is, 0..1; "" where
+            it does not know.
+        aligned: whether the picture could be laid over the model's reference, if it has one.
     """
 
     id: str
@@ -121,6 +124,9 @@ class Inspection(msgspec.Struct, frozen=True):
     picture: bytes
     heatmap: bytes
     shadow: SecondOpinion | None = None
+    defect: str = ""
+    chance: float = 0.0
+    aligned: bool = True
 
 
 class LateOpinion(msgspec.Struct, frozen=True):

@@ -169,7 +169,7 @@ def inspection_of(number: int, time_us: int, *, defect: bool, score: float | Non
         id=str(uuid7()), device="camera-1", time=time_us, part=f"P-{number:05d}", verdict=verdict, score=score,
         review_limit=REVIEW_LIMIT, reject_limit=REJECT_LIMIT, model="part-surface", model_version="1.0.0",
         latency_us=21_400 + number % 7 * 900, picture=picture, heatmap=heatmap,
-        shadow=second,
+        shadow=second, defect="scratch" if defect and number % 4 else "", chance=0.91 if defect and number % 4 else 0.0,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from cloud.core.errors import NotFound
 from cloud.core.principal import Scope
 from cloud.quality.schemas import Inspection, Judgement
 from cloud.web.elements import MarkView, Words, box, icon
-from cloud.web.gallery import NO_PICTURE, score_scale, second_opinion
+from cloud.web.gallery import NO_PICTURE, model_says, score_scale, second_opinion
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.pages import inspections
@@ -77,6 +77,7 @@ async def build(visit: Visit) -> None:
                     Words(visit.say(_SCORE), tag="h2")
                     score_scale(visit, item)
                     Words(visit.say(_EXPLAIN[item.verdict]), "muted", tag="p")
+                    model_says(visit, defect=item.model_defect, chance=item.model_chance, aligned=item.aligned)
                     second_opinion(visit, item)
                 await _judgement(visit, item)
                 with box("card"):
@@ -125,6 +126,8 @@ def _show_judgement(visit: Visit, said: ui.element, item: Inspection, names: Seq
                 _judge_button(visit, _GOOD, "good", lambda: judge("good"))
                 _judge_button(visit, _DEFECT, "bad", lambda: judge("defect"))
             if item.judgement == "defect":
+                if item.model_defect and item.model_defect not in names:
+                    names = [item.model_defect, *names]
                 _name_defect(visit, item, names, lambda defect: judge("defect", defect))
             Words(visit.say(_KEPT), "muted small", tag="p")
         else:

@@ -17,7 +17,7 @@ from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.forms import attempt, button
-from cloud.web.gallery import score_scale, second_opinion
+from cloud.web.gallery import model_says, score_scale, second_opinion
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
 from cloud.web.pages.training import stations_of
@@ -104,6 +104,8 @@ class _Judging:
             waiting = await quality.uncertain(visit.scope, self._station, 1)
             item = waiting[0] if waiting else None
         names = await quality.defect_names(visit.scope)
+        if item and item.model_defect:  # what the model takes it for stands first
+            names = [item.model_defect, *(name for name in names if name != item.model_defect)]
         self._shown = item.id if item else None
         self._place.clear()
         with self._place:
@@ -137,6 +139,7 @@ class _Judging:
                 if self._said:
                     self._undo_button()
                 score_scale(visit, item)
+                model_says(visit, defect=item.model_defect, chance=item.model_chance, aligned=item.aligned)
                 second_opinion(visit, item)
 
     def _large(self, name: Text, key: Text, tone: str, judgement: Judgement) -> None:

@@ -21,6 +21,7 @@ from cloud.web.plate import show_plate
 from cloud.web.trial_view import TrialView
 from cloud.web.version_card import show_version
 from cloud.web.visit import Visit
+from models.kinds import LEAST_PARTS
 from protocols.text import Text
 
 THUMBS = 60
@@ -43,6 +44,11 @@ _NO_DEFECTS = Text(
     "Without a picture of a defective part nobody can say how many are found; two or three help already.",
     "没有缺陷图片就无法评估检出率；两三张即可有所帮助。",
 )
+_KINDS = Text(
+    "Named defects: {kinds}. A fit names a defect from {least} confirmed parts on, if there are two such defects.",
+    "已命名的缺陷：{kinds}。有两种以上缺陷各达到 {least} 个确认工件后，训练出的模型即可给出缺陷名称。",
+)
+_LACKS = Text("{name} {parts} (lacks {missing})", "{name} {parts}(还差 {missing})")
 _MORE = Text("The latest {shown} of {all} pictures.", "显示最新 {shown} 张，共 {all} 张。")
 _HELD = Text("held back", "留作评估")
 _PART = Text("Part {part}", "工件 {part}")
@@ -125,6 +131,14 @@ class _SetPage:
             )
             Words(used, "num", tag="p")
             Words(say(_HELD_IS), "muted small", tag="p")
+            if counts.kinds:
+                told = [
+                    say(_LACKS, name=kind.name, parts=kind.parts, missing=kind.missing)
+                    if kind.missing
+                    else f"{kind.name} {kind.parts}"
+                    for kind in counts.kinds
+                ]
+                Words(say(_KINDS, kinds=", ".join(told), least=LEAST_PARTS), "small", tag="p")
             if not counts.held_defect:
                 Words(say(_NO_DEFECTS), "muted small", tag="p")
 

@@ -169,6 +169,9 @@ async def test_an_oversize_picture_is_said_and_blocks_nothing(db: Database, comp
         {"latency_us": -5},
         {"part": "x\0y"},
         {"model": "m" * 500},
+        {"defect": "d" * 81, "chance": 0.5},
+        {"defect": "a\nb", "chance": 0.5},
+        {"defect": "scratch", "chance": 1.5},
     ],
     ids=str,
 )
@@ -312,6 +315,27 @@ async def test_defects_are_counted_by_what_people_call_them(db: Database, compan
     ]  # 3 rejected, unjudged; 7 unnamed
     assert (found["judged"], found["to_good"], found["to_defect"]) == (5, 1, 1)
     assert await Quality(db).defect_names(company.scope) == ["划痕"]
+
+
+async def test_the_models_name_for_a_defect_counts_until_a_person_has_one(
+    db: Database, company: Company, quality: Quality
+) -> None:
+    named = part(1, "reject", defect="scratch", chance=0.93)
+    lost = part(2, "review", aligned=False)
+    await deliver(db, company, named, lost)
+    item = await quality.inspection(company.scope, UUID(named.id))
+    assert (item.model_defect, round(item.model_chance or 0, 2), item.aligned) == ("scratch", 0.93, True)
+    assert not (await quality.inspection(company.scope, UUID(lost.id))).aligned
+
+    async def counted() -> list[tuple[str, int]]:
+        found = await quality.defects(company.scope, START, START + timedelta(hours=1))
+        return [(each.defect, each.count) for each in found.items]
+
+    assert await counted() == [("scratch", 1)]
+    await quality.judge(company.principal(), item.id, "defect", "dent")
+    assert await counted() == [("dent", 1)]
+    await quality.judge(company.principal(), item.id, "good")
+    assert await counted() == []
 
 
 async def test_another_tenant_learns_nothing(db: Database, company: Company, stranger: Company, ask: Ask) -> None:

@@ -18,11 +18,13 @@ from cloud.training import store
 from cloud.training.selection import Candidate, choose, held_back
 from models.bundle import read_bundle
 from models.errors import BundleRefused
+from models.vision.synthetic import Defect
 from tests.cloud.conftest import Cluster, Company, NewCompany
 from tests.cloud.training.pictures import part, png
 
 GOOD = 28
-DEFECTS = 4
+KINDS: dict[Defect, int] = {"flash": 3, "scratch": 10, "short_shot": 10}
+DEFECTS = sum(KINDS.values())
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +66,10 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
         answer = await upload(company, set_id, png(number), part=part(number))
         assert answer.status_code == 201, answer.text
         assert answer.json()["held_back"] == held_back(part(number))
-    for number in range(DEFECTS):
-        await upload(
-            company, set_id, png(900 + number, "scratch"), kind="defect", defect="scratch", part=f"bad-{number}"
-        )
+    for defect, count in KINDS.items():
+        for number in range(count):
+            named = {"kind": "defect", "defect": defect, "part": f"{defect}-{number}"}
+            await upload(company, set_id, png(900 + number, defect), **named)
     again = await upload(company, set_id, png(0), part=part(0))
     assert again.json()["digest"] in {each["digest"] for each in await pictures(company, set_id)}
 
@@ -75,6 +77,11 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
     held = sum(held_back(part(number)) for number in range(GOOD))
     assert (counts["learn"], counts["held_good"], counts["held_defect"]) == (GOOD - held, held, DEFECTS)
     assert held > 0
+    assert [(kind["name"], kind["parts"], kind["missing"]) for kind in counts["kinds"]] == [
+        ("flash", 3, 7),
+        ("scratch", 10, 0),
+        ("short_shot", 10, 0),
+    ]
 
     asked = await company.http.post(f"/api/v1/training/sets/{set_id}/fits")
     assert asked.status_code == 202, asked.text
@@ -87,6 +94,10 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
     assert version["card"]["fit"]["samples"] == GOOD - held, "held-back pictures were not learnt from"
     assert (version["after"]["good_parts"], version["after"]["bad_parts"]) == (held, DEFECTS)
     assert version["after"]["auroc"] > 0.5  # of so few pictures one pair is much
+    assert [(kind["name"], kind["parts"], sum(kind["said"])) for kind in version["card"]["kinds"]] == [
+        ("scratch", 10, 10),
+        ("short_shot", 10, 10),
+    ]
 
     # The bundle is what a box takes, with the key that is shown - and only with it.
     bundle = await company.http.get(f"/api/v1/training/versions/{version['id']}/bundle")
@@ -106,6 +117,7 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
             "/api/v1/training/trials", params={"version_id": version["id"]}, content=content
         )
         assert tried.json()["verdict"] in verdicts, tried.text
+        assert tried.json()["defect"] in ({"", "short_shot"} if "reject" in verdicts else {"", "scratch", "short_shot"})
         with Image.open(BytesIO(base64.b64decode(tried.json()["heatmap"]))) as heatmap:
             assert heatmap.size == (256, 256)
     refused = await company.http.post(
