@@ -130,7 +130,8 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.semantics = Semantics(state.company_entries, state.fleet, state.telemetry, state.production)
     state.notify = Notify(db, given.secrets, given.notify)
     state.energy = Energy(db, state.identity, state.fleet, state.production)
-    doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify)
+    state.spc = Spc(db, state.telemetry, state.quality)
+    doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify, state.spc)
     state.alarms = Alarms(db, listener, doors)
     state.reports = Reports(
         db,
@@ -138,7 +139,6 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
         Composer(Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)),
     )
     state.training = Training(db, given.secrets)
-    state.spc = Spc(db, state.telemetry, state.quality)
     state.registry = Registry(db, state.training)
     filled = ShelfDoors(state.fleet, state.telemetry, state.production, state.registry, state.alarms)
     state.shelf = Shelf(db, filled, state.training, state.notify)

@@ -6,9 +6,10 @@ import asyncio
 import math
 from datetime import UTC, datetime, timedelta
 
+from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, RejectRate
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.raising import moment
-from cloud.alarms.schemas import AgentHealth, BackTestResult, KpiLimit, Occurrence, RejectRate, RuleRequest
+from cloud.alarms.schemas import BackTestResult, Occurrence, RuleRequest
 from cloud.alarms.sources import Plant, Source, track_of
 from cloud.alarms.track import AnyTrack, StaleTrack, Transition, steps
 from cloud.core.db import Database
@@ -42,7 +43,7 @@ async def back_test(
         if read >= MAX_READINGS:
             break
         tried += 1
-        track = track_of(rule)
+        track = track_of(rule, source)
         moves, count = await _replay(db, telemetry, scope, track=track, source=source, start=start, end=end)
         read += count
         found += occurrences(source, moves)

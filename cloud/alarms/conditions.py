@@ -6,18 +6,19 @@ import math
 from collections import deque
 from typing import NamedTuple, Protocol
 
-from cloud.alarms.schemas import (
+from cloud.alarms.condition_kinds import (
     AgentHealth,
     BadQuality,
     InState,
     KpiLimit,
-    Level,
+    OutOfControl,
     Rate,
     RejectRate,
-    RuleRequest,
     Stale,
     Threshold,
 )
+from cloud.alarms.schemas import Level, RuleRequest
+from cloud.spc.service import ControlWatch, FrozenLimits
 
 NORMAL: Level = ""
 _HIGH: tuple[Level, ...] = ("high_high", "high")
@@ -170,6 +171,35 @@ class RateJudge:
         return self._slope
 
 
+class ControlJudge:
+    """A control chart that signals; over once no point of it has for a while. It begins anew with the process that evaluates."""
+
+    def __init__(self, condition: OutOfControl, limits: FrozenLimits) -> None:
+        self._watch = ControlWatch(limits, condition.charts)
+        self._calm_points = condition.calm_points
+        self._calm = 0
+
+    def level(self, time_us: int, value: float, was: Level) -> Level:
+        """Return "on" where the point that `value` completes signals, and until enough points do not."""
+        signals = self._watch.add(value)
+        if signals is None:
+            return was
+        self._calm = 0 if signals else self._calm + 1
+        return "on" if signals or (was and self._calm < self._calm_points) else NORMAL
+
+    def band(self, value: float, was: Level) -> Band:
+        """Return nothing: every reading counts."""
+        return Band(*_NO_VALUE)
+
+    def limit(self, level: Level) -> float | None:
+        """Return None: there are several."""
+        return None
+
+    def shown(self, value: float) -> float:
+        """Return the mean of the last whole subgroup."""
+        return self._watch.mean
+
+
 class BadJudge:
     """Bad quality; `Track` sees to it that a bad reading is "on"."""
 
@@ -190,10 +220,14 @@ class BadJudge:
         return math.nan
 
 
-def judge_of(rule: RuleRequest) -> Judge:
-    """Return what a rule makes of values; a fresh one per source, for some remember."""
+def judge_of(rule: RuleRequest, limits: FrozenLimits | None = None) -> Judge:
+    """Return what a rule makes of values; a fresh one per source, for some remember. `limits`: of a source's control chart."""
     made: Judge
     match rule.condition:
+        case OutOfControl() as condition:
+            if limits is None:
+                raise TypeError("a point without frozen limits is no source")
+            made = ControlJudge(condition, limits)
         case Rate() as condition:
             made = RateJudge(condition)
         case InState() as condition:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.alarms.schemas import Condition, Priority, RuleRequest, Selection
+from cloud.alarms.condition_kinds import Condition
+from cloud.alarms.schemas import Priority, RuleRequest, Selection
 from protocols.text import Language
 
 

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate
 from cloud.alarms.raising import Raising, moment
 from cloud.alarms.restoring import prime, restore, row_of
-from cloud.alarms.schemas import AgentHealth, KpiLimit, RejectRate
 from cloud.alarms.sources import Plan, Plant, Watch, figure_of, measured, rule_of
 from cloud.alarms.store import alarms as alarm_store
 from cloud.alarms.store import rules as store
@@ -31,6 +31,7 @@ from cloud.fleet.service import Fleet
 from cloud.notify.service import Notify
 from cloud.production.service import Production
 from cloud.quality.service import Quality
+from cloud.spc.service import Spc
 from cloud.telemetry.service import Readings, Telemetry, groups
 
 HORIZON = timedelta(minutes=15)
@@ -61,6 +62,7 @@ class Doors(NamedTuple):
     quality: Quality
     production: Production
     notify: Notify
+    spc: Spc
 
 
 class Evaluator:
@@ -98,14 +100,17 @@ class Evaluator:
     async def _load_plan(self, before: Plan | None) -> Plan:
         async with self._db.tenant(self._scope) as connection:
             version = await store.select_rules_version(connection)
-            rows = await store.select_rules(connection)
+            rules = [rule_of(row) for row in await store.select_rules(connection)]
+        charted = any(isinstance(rule.condition, OutOfControl) for rule in rules)
         plant = Plant(
             await self._doors.fleet.equipment_list(self._scope),
             await self._doors.telemetry.points(self._scope),
             await self._doors.fleet.agents(self._scope),
+            await self._doors.spc.frozen(self._scope) if charted else {},
         )
-        plan = Plan(version, (rule_of(row) for row in rows), plant)
-        if before is not None and before.version == version and set(before.watches) == set(plan.watches):
+        plan = Plan(version, rules, plant)
+        alike = before is not None and before.version == version and before.plant.limits == plant.limits
+        if before is not None and alike and set(before.watches) == set(plan.watches):
             for key, watch in before.watches.items():
                 plan.watches[key].track = watch.track
             plan.timed = [plan.watches[watch.key] for watch in before.timed]

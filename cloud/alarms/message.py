@@ -33,6 +33,10 @@ USUAL: Mapping[str, Text] = {
     "buffer_hours_left": Text("Gateway's buffer lasts {value} h only", "网关缓存仅可再存 {value} 小时"),
     "clock_offset_s": Text("Gateway's clock is off by {value} s", "网关时钟偏差 {value} 秒"),
     "disk_free_gb": Text("Gateway has {value} GB of disk left", "网关磁盘仅剩 {value} GB"),
+    "spc": Text(
+        "{point} has changed: its control chart signals at {value} {unit}",
+        "{point}失控：控制图在 {value} {unit} 处发出信号",
+    ),
     "reject_rate": Text("{value} % of the parts rejected (limit {limit} %)", "不合格率 {value}%(限值 {limit}%)"),
 }
 

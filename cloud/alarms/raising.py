@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+from cloud.alarms.condition_kinds import BadQuality, Stale
 from cloud.alarms.conditions import NORMAL
-from cloud.alarms.schemas import PRIORITIES, BadQuality, Level, Priority, Rule, Stale
+from cloud.alarms.schemas import PRIORITIES, Level, Priority, Rule
 from cloud.alarms.sources import Plan, Watch
 from cloud.alarms.store import alarms as store
 from cloud.alarms.track import Transition

@@ -36,7 +36,7 @@ async def restore(connection: AsyncConnection, plan: Plan) -> tuple[dict[int, in
     The alarm of a source that is not watched any more is over.
     """
     for watch in plan.watches.values():
-        watch.track = track_of(watch.rule)
+        watch.track = track_of(watch.rule, watch.source)
     plan.timed = [watch for watch in plan.watches.values() if not isinstance(watch.track, Track)]
     seen = {
         series: (time - _EPOCH) // timedelta(microseconds=1)

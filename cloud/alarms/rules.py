@@ -5,10 +5,11 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from cloud.alarms.backtest import back_test
+from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.default_rules import default_rules
 from cloud.alarms.evaluator import Doors
-from cloud.alarms.schemas import AgentHealth, BackTestResult, KpiLimit, RejectRate, Rule, RuleRequest
+from cloud.alarms.schemas import BackTestResult, Rule, RuleRequest
 from cloud.alarms.sources import Plant, rule_of
 from cloud.alarms.store import alarms as alarm_store
 from cloud.alarms.store import rules as store
@@ -22,6 +23,10 @@ from cloud.dictionary.service import entries_of
 from protocols.text import Text
 
 MAX_RULES = 1000
+_NOT_FROZEN = Text(
+    "This point has no frozen control limits: freeze them on the page of process control while the process is in control.",
+    "该数据点尚未冻结控制限：请在过程受控时，于“过程控制”页面冻结控制限。",
+)
 _STATES_A_SOURCE = ("selection", "condition", "on_delay_s", "off_delay_s", "latching")
 """What of a rule decides where its sources stand; with another the rule begins anew."""
 
@@ -165,6 +170,7 @@ class Rules:
             await self._doors.fleet.equipment_list(scope),
             await self._doors.telemetry.points(scope),
             await self._doors.fleet.agents(scope),
+            await self._doors.spc.frozen(scope),
         )
 
     async def _is_entry(self, scope: TenantScope, code: str) -> bool:
@@ -188,6 +194,9 @@ class Rules:
             raise Invalid(Text(f"There is no {missing.en}.", f"不存在：{missing.zh}。"))
         if isinstance(request.condition, AgentHealth | RejectRate | KpiLimit) and wanted.series_id is not None:
             raise Invalid(Text("This kind of rule watches no series.", "该类规则不针对数据点。"))
+        charted = isinstance(request.condition, OutOfControl) and wanted.series_id is not None
+        if charted and wanted.series_id not in await self._doors.spc.frozen(scope):
+            raise Invalid(_NOT_FROZEN)
 
 
 def _definition(rule: RuleRequest) -> dict[str, object]:

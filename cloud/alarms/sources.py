@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate, Stale
 from cloud.alarms.conditions import judge_of
 from cloud.alarms.message import USUAL, fill, shown_number
-from cloud.alarms.schemas import AgentHealth, KpiLimit, Level, RejectRate, Rule, RuleRequest, Selection, Stale
+from cloud.alarms.schemas import Level, Rule, RuleRequest, Selection
 from cloud.alarms.track import AnyTrack, StaleTrack, Track
 from cloud.fleet.schemas import Agent, Equipment
 from cloud.production.service import KPIS, ShiftFigures
+from cloud.spc.service import FrozenLimits
 from cloud.telemetry.schemas import Point
 from protocols.text import Text
 
@@ -34,6 +36,7 @@ class Source:
         point: what is watched there.
         zone: IANA name of the site's time zone.
         names: of coded values.
+        limits: of its control chart, where a rule goes by that.
     """
 
     key: str
@@ -47,6 +50,7 @@ class Source:
     equipment_id: UUID | None = None
     agent_id: UUID | None = None
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    limits: FrozenLimits | None = None
 
 
 @dataclass(slots=True)
@@ -81,11 +85,11 @@ class Watch:
         return names[language] if names else shown_number(value)
 
 
-def track_of(rule: RuleRequest) -> AnyTrack:
-    """Return where a source of `rule` stands that nothing is known of yet."""
+def track_of(rule: RuleRequest, source: Source | None = None) -> AnyTrack:
+    """Return where a source of `rule` stands that nothing is known of yet; rules on control charts need it."""
     if isinstance(rule.condition, Stale):
         return StaleTrack(rule.condition.seconds, rule.on_delay_s, rule.off_delay_s)
-    return Track(judge_of(rule), rule.on_delay_s, rule.off_delay_s)
+    return Track(judge_of(rule, source.limits if source else None), rule.on_delay_s, rule.off_delay_s)
 
 
 def rule_of(row: Mapping[str, Any]) -> Rule:
@@ -130,7 +134,14 @@ def _kpi_unit(code: str) -> tuple[str, float]:
 class Plant:
     """All that rules can watch at a tenant."""
 
-    def __init__(self, equipment: Sequence[Equipment], points: Sequence[Point], agents: Sequence[Agent]) -> None:
+    def __init__(
+        self,
+        equipment: Sequence[Equipment],
+        points: Sequence[Point],
+        agents: Sequence[Agent],
+        limits: Mapping[int, FrozenLimits],
+    ) -> None:
+        self.limits = limits
         self.equipment = {one.id: one for one in equipment if one.state != "removed"}
         self.points = [
             point for point in points if point.equipment_id in self.equipment and point.data_type != "STRING"
@@ -171,10 +182,16 @@ class Plant:
                             key, one.path, one.label, one.path, point, one.time_zone, unit, equipment_id=one.id
                         )
             case _:
-                for each in self.points:
-                    one = self.equipment[each.equipment_id]
-                    if _is(each, wanted) and _stands(one, wanted):
-                        yield source_of(each, one)
+                yield from self._point_sources(rule)
+
+    def _point_sources(self, rule: RuleRequest) -> Iterator[Source]:
+        charted = isinstance(rule.condition, OutOfControl)
+        for each in self.points:
+            one = self.equipment[each.equipment_id]
+            if charted and each.series_id not in self.limits:
+                continue
+            if _is(each, rule.selection) and _stands(one, rule.selection):
+                yield source_of(each, one, self.limits.get(each.series_id) if charted else None)
 
 
 _SHIFTS = {
@@ -184,7 +201,7 @@ _SHIFTS = {
 _AGENT, _PARTS = Text("Gateway", "网关"), Text("Inspected parts", "检测件")
 
 
-def source_of(point: Point, equipment: Equipment) -> Source:
+def source_of(point: Point, equipment: Equipment, limits: FrozenLimits | None = None) -> Source:
     """Return a point as a source."""
     return Source(
         f"series:{point.series_id}",
@@ -197,6 +214,7 @@ def source_of(point: Point, equipment: Equipment) -> Source:
         series_id=point.series_id,
         equipment_id=equipment.id,
         names=point.values or (_BOOLEAN if point.data_type == "BOOLEAN" else {}),
+        limits=limits,
     )
 
 
@@ -230,7 +248,7 @@ class Plan:
         self.others: list[Watch] = []
         for rule in self.rules.values():
             for source in plant.sources(rule):
-                watch = Watch(rule, source, track_of(rule))
+                watch = Watch(rule, source, track_of(rule, source))
                 self.watches[watch.key] = watch
                 if source.series_id is None:
                     self.others.append(watch)

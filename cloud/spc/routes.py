@@ -14,6 +14,7 @@ from cloud.core.instants import Instant
 from cloud.spc.schemas import (
     ControlChart,
     ControlPlan,
+    Counts,
     Lot,
     LotRequest,
     Lots,
@@ -70,12 +71,14 @@ async def get_control_chart(
 async def get_reject_chart(
     principal: Reader,
     spc: SpcDoor,
+    *,
     equipment_id: UUID | None = None,
     start: Instant | None = None,
     end: Instant | None = None,
+    kind: Counts = "p",
 ) -> ShareChart:
-    """The p chart of rejected parts at a station, or all; the last 30 days unless told, at most 92."""
-    return await spc.shares(principal.scope, equipment_id, *_span(start, end, timedelta(days=30)))
+    """The p, np or u chart of rejected parts at a station, or all; the last 30 days unless told, at most 92."""
+    return await spc.shares(principal.scope, equipment_id, *_span(start, end, timedelta(days=30)), kind=kind)
 
 
 @router.get("/sampling-plan")

@@ -9,14 +9,16 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloud.core.instants import Instant
-from cloud.spc.charts import LARGEST_SUBGROUP, Rule
+from cloud.spc.charts import LARGEST_SUBGROUP, Counts, Rule
 from cloud.spc.sampling import AQLS, Level, Severity, State
 
 __all__ = [
     "AQLS",
+    "LARGEST_SUBGROUP",
     "Capability",
     "ControlChart",
     "ControlPlan",
+    "Counts",
     "Level",
     "Line",
     "Lot",
@@ -41,7 +43,8 @@ class PlanRequest(BaseModel):
     """How a point is charted and what it is to keep to.
 
     Attributes:
-        subgroup: readings in a row that make one point of the chart; 1 charts every reading with its moving range.
+        subgroup: readings in a row that make one point of the chart; 1 charts every reading with its moving range, more than 10 the
+            standard deviation in place of the range.
         lower_limit, upper_limit, target: of the tolerance.
         baseline_start, baseline_end: the span the control limits rest on; without, they rest on what is shown.
     """
@@ -79,7 +82,7 @@ class Signal(BaseModel):
 
     index: int
     rule: Rule
-    chart: Literal["values", "ranges", "cusum"]
+    chart: Literal["values", "ranges", "cusum", "ewma"]
 
 
 class Line(BaseModel):
@@ -115,8 +118,10 @@ class ControlChart(BaseModel):
     Attributes:
         times: of each subgroup, its last reading's.
         values: means of the subgroups, or single readings; `value_line` their limits.
-        ranges: within each subgroup, or to the reading before (null for the first); `range_line` their limits.
+        ranges: within each subgroup, or to the reading before (null for the first); `range_line` their limits. `spread` says whether
+            they are ranges or, above 10 readings a subgroup, standard deviations.
         up, down: cumulative sums of the standardised values; they signal above 5.
+        ewma: exponentially weighted moving average of the values; `ewma_away` is how far each may be from the centre line.
         readings: good numbers there were; `unused`: those left over, or not good, or no numbers.
         stable: nothing signals. Capability of a process that is not stable says nothing of tomorrow.
         related: a reading tells much of the next one (autocorrelation above 0.5), so the limits are too narrow.
@@ -133,6 +138,9 @@ class ControlChart(BaseModel):
     ranges: list[float | None] = []
     up: list[float] = []
     down: list[float] = []
+    ewma: list[float] = []
+    ewma_away: list[float] = []
+    spread: Literal["range", "deviation"] = "range"
     value_line: Line | None = None
     range_line: Line | None = None
     signals: list[Signal] = []
@@ -142,12 +150,19 @@ class ControlChart(BaseModel):
 
 
 class ShareChart(BaseModel):
-    """The p chart of rejected parts: shares 0..1 with each point's own limits."""
+    """The chart of rejected parts with each point's own limits: p, shares 0..1; np, numbers of parts; u, rejects a part.
 
+    Attributes:
+        shares: what is plotted.
+        centre: share rejected in all; null where there is no part. `centres`: each point's centre line.
+    """
+
+    kind: Counts
     times: list[datetime]
     parts: list[int]
     shares: list[float]
     centre: float | None
+    centres: list[float]
     lower: list[float]
     upper: list[float]
     signals: list[Signal]

@@ -5,6 +5,8 @@ shares = await spc.shares(scope, equipment_id, start, end) -> ShareChart of reje
 plan = await spc.set_plan(principal, series_id, request)   a new version of a point's plan
 found = sampling(query)                                    -> Sampling, a plan of ISO 2859-1
 lot = await spc.add_lot(principal, request)                accepted or not; `lots` says how the next is inspected
+limits = await spc.frozen(scope)                           -> dict[int, FrozenLimits] by series, for whoever watches values come
+ControlWatch(limits[series], charts).add(value)            whether a chart signals at the point that this value completes
 """
 
 from __future__ import annotations
@@ -39,9 +41,12 @@ from cloud.spc.schemas import (
     ShareChart,
     Signal,
 )
+from cloud.spc.watch import Chart, ControlWatch, FrozenLimits
 from cloud.telemetry.schemas import Reading
 from cloud.telemetry.service import Telemetry
 from protocols.text import Text
+
+__all__ = ["Chart", "ControlWatch", "FrozenLimits", "Spc", "sampling"]
 
 MOST_READINGS = 50_000
 MOST_POINTS = 2_000
@@ -92,6 +97,7 @@ class Spc:
         self._db = db
         self._telemetry = telemetry
         self._quality = quality
+        self._frozen: dict[tuple[UUID, int, int], charts.Baseline | None] = {}
 
     async def plans(self, scope: TenantScope) -> list[ControlPlan]:
         """Return the plans in force."""
@@ -127,16 +133,46 @@ class Spc:
             else ControlPlan(series_id=series_id, version=0, subgroup=5, created_by="", created_at=None)
         )
         data = await self._values(scope, series_id, start, end)
-        base = None
-        if plan_.baseline_start and plan_.baseline_end:
-            before = (await self._values(scope, series_id, plan_.baseline_start, plan_.baseline_end)).values
-            base = charts.baseline(charts.subgroups(before, plan_.subgroup)) if len(before) > plan_.subgroup else None
+        base = await self._baseline(scope, plan_)
         return _chart(
             ControlChart(series_id=series_id, start=start, end=end, plan=plan_, readings=0, unused=0), data, base
         )
 
-    async def shares(self, scope: TenantScope, equipment_id: UUID | None, start: datetime, end: datetime) -> ShareChart:
-        """Return the p chart of rejected parts of a station, or all: by hour, above four days by day (UTC)."""
+    async def frozen(self, scope: TenantScope) -> dict[int, FrozenLimits]:
+        """Return the limits of the points whose plan in force froze them, by series.
+
+        What a plan's version froze is reckoned once: late readings do not move limits that people have put into force.
+        """
+        found: dict[int, FrozenLimits] = {}
+        for plan_ in await self.plans(scope):
+            key = (scope.tenant_id, plan_.series_id, plan_.version)
+            if key not in self._frozen and plan_.baseline_start and plan_.baseline_end:
+                try:
+                    base = await self._baseline(scope, plan_)
+                except Invalid:  # more readings than a chart shows: its page says so
+                    base = None
+                self._frozen[key] = base if base and base.sigma > 0 else None
+            if base := self._frozen.get(key):
+                found[plan_.series_id] = FrozenLimits(plan_.version, plan_.subgroup, base)
+        return found
+
+    async def _baseline(self, scope: TenantScope, plan_: ControlPlan) -> charts.Baseline | None:
+        """Return what the span that a plan froze says; None without one, or where too little was read in it."""
+        if not plan_.baseline_start or not plan_.baseline_end:
+            return None
+        before = (await self._values(scope, plan_.series_id, plan_.baseline_start, plan_.baseline_end)).values
+        return charts.baseline(charts.subgroups(before, plan_.subgroup)) if len(before) > plan_.subgroup else None
+
+    async def shares(
+        self,
+        scope: TenantScope,
+        equipment_id: UUID | None,
+        start: datetime,
+        end: datetime,
+        *,
+        kind: charts.Counts = "p",
+    ) -> ShareChart:
+        """Return the chart of rejected parts of a station, or all: by hour, above four days by day (UTC)."""
         summary = await self._quality.summary(scope, start, end, equipment_id)
         counted: dict[datetime, list[int]] = {}
         for hour in summary.hours:
@@ -146,12 +182,14 @@ class Spc:
             held[1] += hour.total
         counted = {at: held for at, held in counted.items() if held[1]}
         hits, parts = [held[0] for held in counted.values()], [held[1] for held in counted.values()]
-        found = charts.proportions(hits, parts) if parts else None
+        found = charts.counted(kind, hits, parts) if parts else None
         return ShareChart(
+            kind=kind,
             times=list(counted),
             parts=parts,
-            shares=found.shares.tolist() if found else [],
-            centre=found.centre if found else None,
+            shares=found.values.tolist() if found else [],
+            centre=sum(hits) / sum(parts) if parts else None,
+            centres=found.centre.tolist() if found else [],
             lower=found.lower.tolist() if found else [],
             upper=found.upper.tolist() if found else [],
             signals=[Signal(index=one.at, rule=one.rule, chart="values") for one in found.signals] if found else [],
@@ -243,9 +281,9 @@ def _chart(chart: ControlChart, data: _Data, base: charts.Baseline | None) -> Co
     chart.readings, chart.unused = len(data.values), data.seen - len(used)
     if len(groups) < 2 or not base.sigma > 0:
         return chart
-    means, ranges = groups.mean(axis=1), charts.moving_ranges(groups)
+    means, ranges = groups.mean(axis=1), charts.spreads(groups)
     lower, upper = charts.mean_limits(base, size)
-    centre_r, lower_r, upper_r = charts.range_limits(base, size)
+    centre_r, lower_r, upper_r = charts.spread_limits(base, size)
     z = (means - base.centre) / (base.sigma / np.sqrt(size))
     up, down, drifts = charts.cusum(z.tolist())
     found = [Signal(index=one.at, rule=one.rule, chart="values") for one in charts.signals(z.tolist())]
@@ -255,6 +293,11 @@ def _chart(chart: ControlChart, data: _Data, base: charts.Baseline | None) -> Co
         if each > upper_r or each < lower_r
     ]
     found += [Signal(index=one.at, rule="cusum", chart="cusum") for one in drifts]
+    averages, away, wandered = charts.ewma(z.tolist())
+    found += [Signal(index=one.at, rule="ewma", chart="ewma") for one in wandered]
+    of_mean = base.sigma / np.sqrt(size)
+    chart.ewma, chart.ewma_away = (base.centre + of_mean * averages).tolist(), (of_mean * away).tolist()
+    chart.spread = "deviation" if size > charts.RANGE_UP_TO else "range"
     chart.times, chart.values = ends, means.tolist()
     chart.ranges = [None if np.isnan(each) else float(each) for each in ranges]
     chart.up, chart.down = up.tolist(), down.tolist()

@@ -21,7 +21,7 @@ from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.text import Text
 
 LIMITS = ("high_high", "high", "low", "low_low")
-_BY_VALUE = ("threshold", "rate", "state", "stale", "bad_quality")
+_BY_VALUE = ("threshold", "rate", "state", "stale", "bad_quality", "spc")
 
 _WHAT, _WHEN, _WHO = (
     Text("What is watched", "监测对象"),
@@ -50,6 +50,19 @@ _PERCENT, _MINUTES = (
     Text("of the last (min)", "统计时长 (min)"),
 )
 _LEAST = Text("if there were at least so many parts", "且件数不少于")
+_SIGNALS = Text("Which charts signal", "发出信号的控制图")
+_CHARTS = {
+    "western_electric": Text("Western Electric rules", "西电规则"),
+    "trend": Text("six in a row rising or falling", "连续六点上升或下降"),
+    "cusum": Text("CUSUM: a lasting shift", "CUSUM：持续偏移"),
+    "ewma": Text("EWMA: a small lasting shift", "EWMA：小幅持续偏移"),
+    "spread": Text("range or standard deviation", "极差或标准差"),
+}
+_CALM = Text("Normal after so many points without a signal", "连续多少点无信号后恢复")
+_FROZEN_ONLY = Text(
+    "Watched are points whose control limits were frozen on the page of process control.",
+    "仅监视已在“过程控制”页面冻结控制限的数据点。",
+)
 _KPI, _OF = Text("KPI", "指标"), Text("of", "统计范围")
 _SHIFTS = {
     "last_shift": Text("the last shift, once it is over", "上一班次（结束后）"),
@@ -150,10 +163,11 @@ class RuleForm:
             "stale": ("seconds",),
             "agent": ("measure", "limit"),
             "reject_rate": ("percent", "window_minutes", "least_parts"),
+            "spc": ("charts", "calm_points"),
         }
         fields = {name: name for name in names.get(self.kind, ())} | (_KPI_FIELDS if self.kind == "kpi" else {})
         given = {name: value[field] for name, field in fields.items() if value[field] not in (None, "")}
-        for whole in ("window_s", "seconds", "window_minutes", "least_parts", "least_minutes"):
+        for whole in ("window_s", "seconds", "window_minutes", "least_parts", "least_minutes", "calm_points"):
             if whole in given:
                 given[whole] = int(given[whole])
         return {"kind": self.kind, **given}
@@ -218,6 +232,12 @@ class RuleForm:
                 self._number("percent", _PERCENT, condition.get("percent", 5))
                 self._number("window_minutes", _MINUTES, condition.get("window_minutes", 60))
                 self._number("least_parts", _LEAST, condition.get("least_parts", 20))
+            with self._group("spc"):
+                charts = {name: visit.say(text) for name, text in _CHARTS.items()}
+                chosen = condition.get("charts", ["western_electric"])
+                self._select("charts", _SIGNALS, charts, chosen, many=True)
+                self._number("calm_points", _CALM, condition.get("calm_points", 8))
+                Words(visit.say(_FROZEN_ONLY), "muted small", tag="p")
             with self._group("kpi"):
                 kpis = {code: visit.say(kpi.name) for code, kpi in KPIS.items()}
                 self._select("kpi", _KPI, kpis, condition.get("kpi", "oee"))

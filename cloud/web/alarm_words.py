@@ -56,6 +56,7 @@ RULE_KINDS: Mapping[str, Text] = MappingProxyType(
         "bad_quality": Text("Values not valid", "数据无效"),
         "agent": Text("Gateway", "网关"),
         "reject_rate": Text("Rejected parts", "不合格率"),
+        "spc": Text("Out of control (SPC)", "过程失控(SPC)"),
         "kpi": Text("OEE or another KPI of a shift", "班次 OEE 等指标"),
     }
 )

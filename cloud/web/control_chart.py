@@ -15,7 +15,7 @@ _SIGNAL, _LIMIT = "#b3382c", "#8a938f"
 def control_chart(
     times: Sequence[datetime],
     values: Sequence[float | None],
-    limits: tuple[Sequence[float], float, Sequence[float]],
+    limits: tuple[Sequence[float], Sequence[float], Sequence[float]],
     signals: Collection[int],
     *,
     zone: ZoneInfo,
@@ -25,7 +25,7 @@ def control_chart(
 
     Args:
         times, values: of the points, both of one length; a missing value leaves a gap.
-        limits: lower limits, centre line and upper limits; a single limit, or one for each point.
+        limits: lower limits, centre line and upper limits; each a single number, or one for each point.
         signals: the points, counted from 0, that say something has changed.
         zone: the clock that times are shown on.
         names: what the values, the lower limit, the centre line and the upper limit are called.
@@ -62,7 +62,7 @@ def control_chart(
         },
         "series": [
             line(names[1], lower, type="dashed"),
-            line(names[2], [centre]),
+            line(names[2], centre),
             line(names[3], upper, type="dashed"),
             {
                 "name": names[0],

@@ -8,7 +8,7 @@ from uuid import UUID
 from nicegui import ui
 from pydantic import ValidationError
 
-from cloud.alarms.schemas import BackTestResult, Rule, RuleRequest, Threshold
+from cloud.alarms.schemas import BackTestResult, Rule, RuleRequest
 from cloud.core.errors import NotFound, Problem
 from cloud.core.principal import Scope
 from cloud.web.alarm_chart import tried
@@ -249,7 +249,7 @@ class _Acts:
                 Sample(one.time, one.value) for one in answer.curves[0].samples if not isinstance(one.value, str)
             ]
             limits: list[float] = []
-            if isinstance(request.condition, Threshold):
+            if request.condition.kind == "threshold":
                 limits = [limit for name in LIMITS if (limit := getattr(request.condition, name)) is not None]
             name = visit.say(Text(point.name_en, point.name_zh))
             where = found.occurrences[0].source if found.occurrences else name

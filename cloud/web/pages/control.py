@@ -10,7 +10,7 @@ from nicegui import ui
 
 from cloud.core.errors import Invalid, Problem
 from cloud.core.principal import Principal, Scope
-from cloud.spc.schemas import ControlChart, PlanRequest, Rule, ShareChart
+from cloud.spc.schemas import LARGEST_SUBGROUP, ControlChart, Counts, Line, PlanRequest, Rule, ShareChart
 from cloud.telemetry.schemas import Point
 from cloud.web.control_chart import control_chart
 from cloud.web.elements import MarkView, Words, box, figure
@@ -37,6 +37,8 @@ _NOTHING = Text("No number is collected yet that could be charted.", "尚无可�
 _FEW = Text("There are too few readings in this time, or they do not vary.", "该时段内读数过少，或没有波动。")
 _VALUES = Text("Means of {n} readings", "{n} 个读数的均值")
 _SINGLE, _RANGES = Text("Readings", "读数"), Text("Range within", "组内极差")
+_DEVIATIONS = Text("Standard deviation within", "组内标准差")
+_AVERAGE = Text("Weighted average (EWMA)", "加权移动平均(EWMA)")
 _MOVING = Text("Range to the reading before", "移动极差")
 _LOW, _CENTRE, _HIGH = Text("Lower limit", "下控制限"), Text("Centre line", "中心线"), Text("Upper limit", "上控制限")
 _STABLE = Mark(Text("In control", "受控"), "good")
@@ -51,9 +53,10 @@ RULES: Mapping[Rule, Text] = {
     "four_of_five": Text("four of five beyond one third of the way", "五点中四点超过 1σ"),
     "eight": Text("eight in a row on one side", "连续八点在同一侧"),
     "trend": Text("six in a row rising or falling", "连续六点上升或下降"),
+    "ewma": Text("a small lasting shift (EWMA)", "小幅持续偏移(EWMA)"),
     "cusum": Text("a lasting shift (CUSUM)", "持续偏移(CUSUM)"),
 }
-_ON_RANGES = Text("of the range", "(极差)")
+_ON_RANGES = Text("of the spread within", "(组内波动)")
 _CAPABILITY = Text("Capability", "过程能力")
 _NO_LIMITS = Text(
     "Enter the tolerance below, and here stands whether the process keeps it.", "在下方填写公差后，此处显示过程能力。"
@@ -85,7 +88,11 @@ _REJECTS = Text("Rejected parts, last 30 days", "不合格率，近 30 天")
 _REJECTS_IS = Text(
     "A point is an hour or a day; its limits go by how many parts it had.", "每点为一小时或一天，界限随件数变化。"
 )
-_SHARE = Text("Share rejected", "不合格率")
+_COUNTS: Mapping[Counts, Text] = {
+    "p": Text("Share (p)", "不合格率(p)"),
+    "np": Text("Number (np)", "不合格数(np)"),
+    "u": Text("Rejects a part (u)", "单位缺陷数(u)"),
+}
 
 
 async def build(visit: Visit) -> None:
@@ -104,11 +111,15 @@ async def build(visit: Visit) -> None:
         else:
             _chooser(visit, points, listed, chosen, hours)
             await _point(visit, chosen, now - timedelta(hours=int(hours)), now)
-        await _rejects(visit, now)
+        await _rejects(visit, now, next((each for each in _COUNTS if each == query.get("counts")), "p"))
 
 
 def _address(series: int | str, hours: str) -> str:
     return "/control?" + urlencode({"series": series, "hours": hours})
+
+
+def _counts_address(visit: Visit, kind: Counts) -> str:
+    return "/control?" + urlencode({**visit.request.query_params, "counts": kind})
 
 
 def _chooser(visit: Visit, points: list[Point], equipment: Mapping[str, str], chosen: Point, hours: str) -> None:
@@ -157,28 +168,38 @@ async def _point(visit: Visit, point: Point, start: datetime, end: datetime) -> 
         else:
             limits = [say(_LOW), say(_CENTRE), say(_HIGH)]
             first = say(_SINGLE) if size == 1 else say(_VALUES, n=size)
-            second = say(_MOVING) if size == 1 else say(_RANGES)
-            for name, values, line, of in (
-                (first, chart.values, chart.value_line, {"values", "cusum"}),
-                (second, chart.ranges, chart.range_line, {"ranges"}),
+            second = say(_MOVING if size == 1 else _DEVIATIONS if chart.spread == "deviation" else _RANGES)
+            centre = chart.value_line.centre
+            for name, values, lines, of in (
+                (first, chart.values, _lines(chart.value_line), {"values", "cusum"}),
+                (second, chart.ranges, _lines(chart.range_line), {"ranges"}),
+                (
+                    say(_AVERAGE),
+                    chart.ewma,
+                    (
+                        [centre - away for away in chart.ewma_away],
+                        [centre],
+                        [centre + away for away in chart.ewma_away],
+                    ),
+                    {"ewma"},
+                ),
             ):
                 Words(name, "muted small", tag="div")
                 marked = {one.index for one in chart.signals if one.chart in of}
                 options = control_chart(
-                    chart.times,
-                    values,
-                    ([line.lower], line.centre, [line.upper]),
-                    marked,
-                    zone=visit.zone,
-                    names=(name, limits[0], limits[1], limits[2]),
+                    chart.times, values, lines, marked, zone=visit.zone, names=(name, limits[0], limits[1], limits[2])
                 )
-                ui.echart(options).classes("chart" if of != {"ranges"} else "chart low")
+                ui.echart(options).classes("chart" if "values" in of else "chart low")
             _signals(visit, chart)
             if chart.related:
                 Words(say(_RELATED), "notice warn small", tag="p")
     _capability(visit, chart)
     if visit.may(Scope.ENGINEER):
         _plan(visit, chart)
+
+
+def _lines(line: Line) -> tuple[list[float], list[float], list[float]]:
+    return [line.lower], [line.centre], [line.upper]
 
 
 def _signals(visit: Visit, chart: ControlChart) -> None:
@@ -214,7 +235,7 @@ def _plan(visit: Visit, chart: ControlChart) -> None:
         if plan.version:
             Words(say(_VERSION, version=plan.version, by=plan.created_by.removeprefix("user:")), "muted small", tag="p")
         with box("form-row"):
-            size = Choice(say(_SIZE), {str(n): str(n) for n in range(1, 11)}, str(plan.subgroup))
+            size = Choice(say(_SIZE), {str(n): str(n) for n in range(1, LARGEST_SUBGROUP + 1)}, str(plan.subgroup))
             fields = [
                 Field(say(label), "" if value is None else f"{value:g}", inputmode="decimal")
                 for label, value in ((_LSL, plan.lower_limit), (_TARGET, plan.target), (_USL, plan.upper_limit))
@@ -260,24 +281,29 @@ def _number(text: str) -> float | None:
         raise Invalid(Text(_NO_NUMBER.en.format(text=text[:40]), _NO_NUMBER.zh.format(text=text[:40]))) from error
 
 
-async def _rejects(visit: Visit, now: datetime) -> None:
-    """Show the p chart, where there are inspection stations."""
+async def _rejects(visit: Visit, now: datetime, kind: Counts) -> None:
+    """Show the chart of counts, where there are inspection stations."""
     listed = await visit.domains.fleet.equipment_list(visit.scope)
     if not any(each.equipment_class == STATION for each in listed):
         return
-    chart: ShareChart = await visit.domains.spc.shares(visit.scope, None, now - timedelta(days=30), now)
+    chart: ShareChart = await visit.domains.spc.shares(visit.scope, None, now - timedelta(days=30), now, kind=kind)
     if chart.centre is None or len(chart.times) < 2:
         return
     say = visit.say
     with box("card stack wide"):
-        Words(say(_REJECTS), tag="h2")
+        with box("line spread"):
+            Words(say(_REJECTS), tag="h2")
+            with box("choices", "nav"):
+                for each, words in _COUNTS.items():
+                    with box("here" if each == kind else "", "a", href=_counts_address(visit, each)):
+                        Words(say(words))
         Words(say(_REJECTS_IS), "muted small", tag="p")
         options = control_chart(
             chart.times,
             chart.shares,
-            (chart.lower, chart.centre, chart.upper),
+            (chart.lower, chart.centres, chart.upper),
             {one.index for one in chart.signals},
             zone=visit.zone,
-            names=(say(_SHARE), say(_LOW), say(_CENTRE), say(_HIGH)),
+            names=(say(_COUNTS[kind]), say(_LOW), say(_CENTRE), say(_HIGH)),
         )
         ui.echart(options).classes("chart")

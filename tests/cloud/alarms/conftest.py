@@ -26,6 +26,7 @@ from cloud.notify.service import Notify
 from cloud.notify.settings import NotifySettings
 from cloud.production.service import Production
 from cloud.quality.service import Quality
+from cloud.spc.service import Spc
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.service import Telemetry
 from protocols.reading import GOOD
@@ -127,7 +128,9 @@ async def make_plant(db: Database) -> Plant:
     await double.http.aclose()
     listener = Listener(db.dsn)
     telemetry = Telemetry(db, listener, Ingest(db, (), Metrics()))
-    doors = Doors(fleet, telemetry, Quality(db), Production(db, telemetry), Notify(db, SECRETS, NotifySettings()))
+    quality = Quality(db)
+    notify = Notify(db, SECRETS, NotifySettings())
+    doors = Doors(fleet, telemetry, quality, Production(db, telemetry), notify, Spc(db, telemetry, quality))
     agent = AgentPrincipal(scope, UUID(enrolled.agent_id), "box-1", site.id)
     made = Plant(db, scope, principal, agent, doors, Alarms(db, listener, doors), datetime.now(UTC))
     await made.heard()

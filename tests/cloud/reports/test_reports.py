@@ -27,6 +27,7 @@ from cloud.production.service import Production
 from cloud.quality.service import Quality
 from cloud.reports.compose import Composer, Sources
 from cloud.reports.service import Reports
+from cloud.spc.service import Spc
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.service import Telemetry
 from tests.cloud.conftest import SECRETS, Company, NewCompany
@@ -52,7 +53,9 @@ def reports(db: Database, notify_settings: NotifySettings) -> Reports:
     telemetry = Telemetry(db, Listener(db.dsn), Ingest(db, (), Metrics()))
     identity, fleet, production = Identity(db, SECRETS), Fleet(db, SECRETS), Production(db, telemetry)
     energy, notify = Energy(db, identity, fleet, production), Notify(db, SECRETS, notify_settings)
-    alarms = Alarms(db, Listener(db.dsn), Doors(fleet, telemetry, Quality(db), production, notify))
+    alarms = Alarms(
+        db, Listener(db.dsn), Doors(fleet, telemetry, Quality(db), production, notify, Spc(db, telemetry, Quality(db)))
+    )
     return Reports(db, notify, Composer(Sources(identity, fleet, production, energy, alarms)))
 
 
