@@ -36,6 +36,9 @@ SHARED = 10
 LEAST_SPREAD = 0.02
 """Smallest spread of a pixel, in standard deviations of the picture: finer than a camera tells."""
 
+PLANTED = 160
+"""So many planted defects say how well comparing finds them."""
+
 PUSHED = 0.02
 """By so large a part of the side pictures are pushed aside to see what it does to the misfit."""
 
@@ -65,7 +68,8 @@ def learn_reference(
     laid = _laid([greys[index] for index in sample.tolist()], recipe)
     grid = recipe.grid
     of_good = np.empty((len(MAPS), len(greys), grid, grid))
-    of_planted = np.empty((len(MAPS), len(planting.source), grid, grid))
+    flawed = np.unique(np.linspace(0, len(planting.source) - 1, PLANTED).astype(np.int64))
+    of_planted = np.empty((len(MAPS), len(flawed), grid, grid))
     misfits, pushed = np.empty(len(greys)), []
     for fold in part_folds(parts, recipe.folds):
         if fold[sample].all():
@@ -80,8 +84,9 @@ def learn_reference(
             return None
         tolerance = taught.tolerance([greys[index] for index in np.flatnonzero(~fold).tolist()])
         of_good[:, held] = np.stack([maps(rest, tolerance, recipe) for rest in rests], axis=1)
-        for index in np.flatnonzero(fold[planting.source]).tolist():
-            of_planted[:, index] = maps(taught.difference(planting.pictures[index]), tolerance, recipe)
+        for index in np.flatnonzero(fold[planting.source[flawed]]).tolist():
+            rest = taught.difference(planting.pictures[flawed[index]])
+            of_planted[:, index] = maps(rest, tolerance, recipe)
     unlike = _limit(misfits, pushed)
     if unlike is None:
         return None

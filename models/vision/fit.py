@@ -79,11 +79,16 @@ def fit(
         )
     where = _where(mask, recipe)
     planting = plant_all(greys, recipe.planted, where)
-    texture = _texture(_feature_tables(greys, planting, recipe, progress), parts, recipe, where)
-    compared = None
-    if recipe.family == "compare" or (recipe.family == "auto" and comparable(recipe)):
+    if recipe.family == "compare":
         compared = learn_reference(greys, parts.names, planting, recipe, where)
-    looked = _choose(texture, compared, recipe)
+        looked = _comparing(compared, recipe)
+        if progress:
+            progress(len(greys), len(greys))
+    else:
+        looked = _texture(_feature_tables(greys, planting, recipe, progress), parts, recipe, where)
+        if recipe.family == "auto" and comparable(recipe):
+            compared = learn_reference(greys, parts.names, planting, recipe, where)
+            looked = _better(looked, compared, recipe) if compared else looked
     limits = calibrate(looked.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
     sorted_ = _sort(named, looked.defined, where)
     head = sorted_.head if sorted_ else None
@@ -144,27 +149,27 @@ def _texture(tables: tuple[Floats, Planted], parts: Parts, recipe: Recipe, where
     )
 
 
-def _choose(texture: _Way, compared: Compared | None, recipe: Recipe) -> _Way:
-    """Return comparing if it is asked for, or plainly better; raises InputError if it is asked for and cannot be.
+def _better(texture: _Way, compared: Compared, recipe: Recipe) -> _Way:
+    """Return comparing if it is plainly better, else the texture; the card shows the evidence for both.
 
     Plainly better is to miss at most `PLAINLY` of what the texture misses of planted defects (1 - AUROC), though that has learnt
     from others planted in the same way.
     """
+    if 1 - compared.found > PLAINLY * (1 - texture.found):
+        return texture._replace(evidence=[*texture.evidence, MemberCard(COMPARE, compared.found, kept=False)])
+    comparing = _comparing(compared, recipe)
+    left_out = [msgspec.structs.replace(member, kept=False) for member in texture.evidence]
+    return comparing._replace(evidence=[*left_out, *comparing.evidence])
+
+
+def _comparing(compared: Compared | None, recipe: Recipe) -> _Way:
+    """Return comparing as a way of looking; raises InputError where pictures do not lie over each other."""
     if compared is None:
-        if recipe.family == "compare":
-            raise InputError(
-                "not_alike",
-                "the pictures cannot be laid over each other: fix the part and the camera, or leave `family` at auto",
-                "图片之间无法对齐：请固定工件与相机的位置，或将 family 保持为 auto",
-            )
-        return texture
-    taken = recipe.family == "compare" or 1 - compared.found <= PLAINLY * (1 - texture.found)
-    evidence = [
-        *(msgspec.structs.replace(member, kept=member.kept and not taken) for member in texture.evidence),
-        MemberCard(COMPARE, compared.found, taken),
-    ]
-    if not taken:
-        return texture._replace(evidence=evidence)
+        raise InputError(
+            "not_alike",
+            "the pictures cannot be laid over each other: fix the part and the camera, or leave `family` at auto",
+            "图片之间无法对齐：请固定工件与相机的位置，或将 family 保持为 auto",
+        )
     reference = compared.reference
 
     def defined(grey: Grey) -> Looked | None:
@@ -177,7 +182,7 @@ def _choose(texture: _Way, compared: Compared | None, recipe: Recipe) -> _Way:
     return _Way(
         COMPARE,
         compared.held_out,
-        evidence,
+        [MemberCard(COMPARE, compared.found, kept=True)],
         compared.found,
         lambda calibration, head: comparison_model(recipe, reference, calibration, head),
         defined,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.cloud.conftest import Company
 from tests.doubles.factory import Factory
@@ -36,6 +36,7 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     expect(page.locator(".figure").filter(has_text="Cpk")).to_contain_text(re.compile(r"\d\.\d\d"))
     assert page.evaluate(OVERFLOW) == []
     picture(page, "control-set-en")
+    _watch_by_rule(open_browser("zh", "phone", company=works), page.url.partition("series=")[2].partition("&")[0])
 
     page.goto("/lots")
     page.get_by_label("Product").fill("cap 28 mm")
@@ -68,3 +69,22 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     expect(phone.locator(".shot").first).to_be_visible()
     assert phone.evaluate(OVERFLOW) == []
     picture(phone, "inspections-of-a-lot-zh")
+
+
+def _watch_by_rule(phone: Page, series: str) -> None:
+    """Make a rule that alarms when the chart of `series` signals, and try it on what is stored."""
+    phone.goto(f"/alarm-rules/new?series_id={series}")
+    phone.wait_for_function("window.did_handshake")
+    phone.get_by_label("规则类型").click()
+    phone.get_by_role("option", name="过程失控(SPC)").click()
+    expect(phone.get_by_text("仅监视已在“过程控制”页面冻结控制限的数据点。")).to_be_visible()
+    phone.get_by_label("发出信号的控制图").click()
+    phone.get_by_role("option", name="EWMA：小幅持续偏移").click()
+    phone.keyboard.press("Escape")
+    assert phone.evaluate(OVERFLOW) == []
+    picture(phone, "alarm-rule-spc-zh")
+    phone.get_by_role("button", name="用近 7 天数据试算").click()
+    expect(phone.locator(".page")).to_contain_text("近 7 天将触发")
+    phone.get_by_role("button", name="保存").click()
+    phone.wait_for_url("**/alarm-rules")
+    expect(phone.locator(".rule").filter(has_text="过程失控(SPC)")).to_be_visible()

@@ -124,6 +124,23 @@ def test_pictures_that_do_not_lie_over_each_other_are_not_compared() -> None:
     assert caught.value.reason == "not_alike"
 
 
+def test_what_lies_beside_the_mask_counts_for_nothing() -> None:
+    mask = np.zeros((128, 128), np.uint8)
+    mask[:, :64] = 255
+    recipe = Recipe("label", size=128, grid=8, planted=40, family="compare")
+    release = fit([label(part) for part in range(40)], parts(40), recipe, mask=mask)
+    assert [member.name for member in release.card.fit.members] == ["compare"]
+    detector = Detector(Bundle(release.card, release.onnx, "", ""))
+    beside = label(300).copy()
+    usual = detector.inspect(beside).score
+    beside[50:70, 90:110] = 0
+    found = detector.inspect(beside)
+    assert found.aligned
+    assert found.score < max(found.review, usual + 1)
+    beside[50:70, 20:40] = 0
+    assert detector.inspect(beside).verdict == "reject"
+
+
 def test_a_lone_pixel_is_nothing_and_a_thin_line_is_something() -> None:
     tolerance = Tolerance(np.full((128, 128), 10, np.float32), np.full((16, 16), 1e-3, np.float32))
     lone, line = np.zeros((128, 128)), np.zeros((128, 128))
