@@ -109,7 +109,7 @@ def _show_kinds(visit: Visit, kinds: list[KindCard]) -> None:
                 with box("", "tr"):
                     Words(kind.name, "strong", tag="td")
                     Words(str(kind.parts), "num", tag="td")
-                    Words(f"{kind.found:.0%} ({100 * kind.low:.0f}–{100 * kind.high:.0f} %)", "num", tag="td")
+                    Words(f"{100 * kind.found:.0f} % ({100 * kind.low:.0f}–{100 * kind.high:.0f} %)", "num", tag="td")
                     Words(", ".join(called) or NOTHING, "muted", tag="td")
 
 

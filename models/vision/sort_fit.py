@@ -51,7 +51,8 @@ def sort(described: Doubles, named: Sequence[Named]) -> Sorted | None:
     warmth = found[ridge][0]
     chances = probabilities(said[ridge] / warmth)
     beyond, _ = conformal_quantile(1 - chances[np.arange(len(truth)), truth], RATE)
-    floor = float(np.float32(max(1 - beyond, 0.0)))
+    # A name counts that is above the floor, and the one the quantile was read off belongs to its set.
+    floor = float(np.nextafter(np.float32(1 - beyond), np.float32(-1)))
     weights, bias = _logistic(rows, truth, len(enough), ridge)
     head = Head(enough, (weights / warmth).astype(np.float32), (bias / warmth).astype(np.float32), floor)
     return Sorted(head, _cards(enough, truth, named_by(chances, floor), parts))
