@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 from models.bundle import Bundle, read_bundle
 from models.vision.detector import Detector, heatmap_png
 from models.vision.pictures import decode, fit_to
+from models.vision.synthetic import Defect
 from protocols.reading import now_us
 from protocols.uplink.messages import Inspection
 from protocols.uplink.models import StationModels
@@ -28,6 +29,7 @@ from tests.journeys.test_every_page import OVERFLOW, picture
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(400)]
 
 GOOD, TABLET = 30, {"width": 820, "height": 1180}
+KINDS: dict[Defect, int] = {"scratch": 10, "short_shot": 10, "flash": 3}
 
 
 def file(name: str, content: bytes) -> Any:
@@ -100,7 +102,7 @@ def test_from_thirty_pictures_to_a_second_version(open_browser, found, cloud: st
     page.get_by_role("button", name="Train again").click()
     second = page.locator(".version").filter(has_text="Version 2")
     expect(second).to_be_visible(timeout=150_000)
-    expect(second.locator("thead th")).to_have_text(["Figure", "This version", "Before"])
+    expect(second.locator("table").first.locator("thead th")).to_have_text(["Figure", "This version", "Before"])
     expect(second.locator(".mark")).to_have_text(re.compile("before|another"))
     look(page, "second-en")
     with httpx.Client(base_url=cloud, timeout=30) as client:
@@ -150,14 +152,21 @@ def upload_and_train(page: Page) -> None:
     chooser.set_input_files([file(f"{part(number)}_1", png(number)) for number in range(10, GOOD)])
     expect(page.get_by_role("status")).to_have_text("20 pictures are in the set.")
     page.get_by_label("What do they show?").select_option("defect")
-    page.get_by_label("Kind of defect").fill("scratch")
-    chooser.set_input_files([file(f"bad{number}_1", png(900 + number, "scratch")) for number in range(3)])
-    expect(page.locator(".thumb.defect")).to_have_count(3)
+    shown = 0
+    for kind, count in KINDS.items():
+        page.get_by_label("Kind of defect").fill(kind)
+        chooser.set_input_files([file(f"{kind}{number}_1", png(900 + number, kind)) for number in range(count)])
+        shown += count
+        expect(page.locator(".thumb.defect")).to_have_count(shown)
+    expect(page.locator(".page")).to_contain_text("Named defects: flash 3 (lacks 7), scratch 10, short_shot 10.")
     page.get_by_role("button", name="Train the model").click()
     expect(page.locator(".fit-stage")).to_be_visible()
     look(page, "running-en")
     expect(page.locator(".version").filter(has_text="Version 1")).to_be_visible(timeout=150_000)
     expect(page.locator(".version .mark")).to_have_text("First version")
+    expect(page.locator(".version")).to_contain_text(re.compile(r"Names defects: macro-F1 \d\.\d\d"))
+    expect(page.locator(".version")).to_contain_text("short_shot")
+    look(page, "names-en")
 
 
 def judge_at_the_line(page: Page) -> None:
