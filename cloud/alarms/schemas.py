@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from cloud.alarms.condition_kinds import Condition
+from cloud.alarms.condition_kinds import Condition as Condition  # noqa: PLC0414 - other domains speak in it
 from cloud.alarms.message import check_template
 from protocols.text import Language
 

@@ -22,7 +22,9 @@ from statistics import fmean, quantiles, stdev
 from typing import NamedTuple
 
 from cloud.core.rows import Row
-from cloud.suppliers.schemas import Place
+from cloud.notify.schemas import Notice
+from cloud.sharing.service import name_of
+from cloud.suppliers.schemas import ItemConformance, Place, Programme
 
 K = 5
 """A benchmark is of at least so many companies."""
@@ -87,3 +89,17 @@ def standings(scores: Iterable[Row], today: date) -> dict[tuple[str, str, bool],
         if len(ranked) > 1:
             found |= {(company, *what): Standing(rank=rank, of=len(ranked)) for rank, company in enumerate(ranked, 1)}
     return found
+
+
+def drift_notice(name: str, found: ItemConformance, before: list[float], programme: Programme) -> Notice:
+    """Return what the company is told of a supplier called `name` whose figure leaves the run of the days `before`."""
+    entry = name_of(found.entry)
+    return Notice(
+        title_en=f"{name}: {entry.en} drifts",
+        title_zh=f"{name}：{entry.zh}出现漂移",
+        body_en=f"{found.mean:.4g} today, {fmean(before):.4g} on the {len(before)} days before.",
+        body_zh=f"今日 {found.mean:.4g}，此前 {len(before)} 天平均 {fmean(before):.4g}。",
+        link=f"/programmes/{programme.id}",
+        tone="warn",
+        data={"kind": "supplier.drift", "entry": found.entry, "mean": found.mean},
+    )

@@ -37,10 +37,9 @@ from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from cloud.identity.schemas import SiteRequest, UserRequest
 from cloud.identity.service import Identity, InvitationRefused
-from cloud.notify.schemas import Notice
 from cloud.notify.service import Notify
 from cloud.sharing.schemas import RequestBody, SharedRead
-from cloud.sharing.service import Asker, Item, Question, Sharing, Terms, name_of
+from cloud.sharing.service import Asker, Item, Question, Sharing, Terms
 from cloud.suppliers import store
 from cloud.suppliers.conformance import judged, span_of, stage_of
 from cloud.suppliers.schemas import (
@@ -48,7 +47,6 @@ from cloud.suppliers.schemas import (
     ImportReport,
     InvitationKey,
     Invited,
-    ItemConformance,
     NewInvitation,
     Programme,
     ProgrammeRequest,
@@ -61,7 +59,7 @@ from cloud.suppliers.schemas import (
     Supplier,
     WallRow,
 )
-from cloud.suppliers.scorecards import Standing, drifts, last_week, standings
+from cloud.suppliers.scorecards import Standing, drift_notice, drifts, last_week, standings
 from cloud.suppliers.sheet import Line, read_suppliers
 from cloud.suppliers.wall import wall_row
 from protocols.text import Text
@@ -191,7 +189,7 @@ class Suppliers:
                 score["passes"] = grant.terms.passes(one.entry)
                 if await store.keep_score(connection, supplier, score):
                     key = f"drift:{supplier}:{one.entry}:{now.date()}"
-                    await self._notify.tell(connection, None, key, _drifted(row["name"], one, before, programme))
+                    await self._notify.tell(connection, None, key, drift_notice(row["name"], one, before, programme))
         return _supplier(await self._row(asker.scope, supplier), programme)
 
     async def _look(self, asker: Asker, grant: UUID, item: Item, when: tuple[Cadence, datetime]) -> SharedRead | None:
@@ -394,16 +392,3 @@ def _supplier(row: Row, programme: Programme) -> Supplier:
     stage, since = stage_of(row, programme, datetime.now(UTC))
     names = ("id", "credit_code", "name", "contact", "reminded_at", "checked_at", "grant_id")
     return Supplier(**{name: row[name] for name in names}, stage=stage, since=since, items=row["conformance"] or [])
-
-
-def _drifted(name: str, found: ItemConformance, before: list[float], programme: Programme) -> Notice:
-    entry = name_of(found.entry)
-    return Notice(
-        title_en=f"{name}: {entry.en} drifts",
-        title_zh=f"{name}：{entry.zh}出现漂移",
-        body_en=f"{found.mean:.4g} today, {fmean(before):.4g} on the {len(before)} days before.",
-        body_zh=f"今日 {found.mean:.4g}，此前 {len(before)} 天平均 {fmean(before):.4g}。",
-        link=f"/programmes/{programme.id}",
-        tone="warn",
-        data={"kind": "supplier.drift", "entry": found.entry, "mean": found.mean},
-    )

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from cloud.core.rows import Row
 from cloud.sharing.service import KPI, WIDTH, Item, Terms
-from cloud.suppliers.conformance import conforms
+from cloud.suppliers.conformance import EVERY, conforms
 from cloud.suppliers.risk import Sign, availability_sign, quality_sign, risk_of, silence_sign
 from cloud.suppliers.schemas import Cell, ItemConformance, Programme, Supplier, WallRow
 
@@ -43,7 +43,7 @@ def wall_row(
         name=supplier.name,
         stage=supplier.stage,
         grant_id=supplier.grant_id if terms else None,
-        conforming=sum(conforms(one) for one in items.values()),
+        conforming=sum(conforms(one, asked[one.entry]) for one in items.values() if one.entry in asked),
         asked=len(asked),
         oee=_of(_OEE, asked, terms, items),
         quality=quality,
@@ -133,7 +133,7 @@ def _silence(
     ends = [one.newest + _width(asked[one.entry]) for one in items if one.newest is not None and one.entry in asked]
     if not ends:
         return None
-    late = now - max(ends) - timedelta(minutes=programme.age_minutes)
+    late = now - max(ends) - timedelta(minutes=programme.age_minutes) - EVERY[programme.cadence]
     return silence_sign(late / timedelta(hours=1))
 
 

@@ -79,9 +79,10 @@ def cloud(cloud_data: Path) -> Iterator[str]:
         )
         try:
             assert server.stdout is not None
-            line = server.stdout.readline()
-            assert line, errors.read_text()
-            yield json.loads(line)["url"]
+            lines = iter(server.stdout.readline, "")
+            url = next((said["url"] for line in lines if "url" in (said := json.loads(line))), None)
+            assert url, errors.read_text()
+            yield url
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(timeout=20)
