@@ -60,18 +60,26 @@ async def test_a_chart_goes_by_its_plan_and_finds_what_changed(company: Company,
     assert (chart["stable"], chart["related"]) == (False, True), "the shift makes neighbours alike"
     assert chart["capability"]["cp"] == pytest.approx(4 / 3, abs=0.08)
     assert chart["capability"]["pp"] < chart["capability"]["cp"]
+    assert len(chart["ewma"]) == len(chart["ewma_away"]) == 250
+    assert (chart["spread"], chart["ewma_away"][0] < chart["ewma_away"][-1]) == ("range", True)
     before = await get(company, f"charts/{series}", start=span["start"], end=plan["baseline_end"])
     assert (before["related"], before["capability"]["ppk"]) == (False, pytest.approx(4 / 3, abs=0.12))
     wrong = await company.http.put(f"/api/v1/spc/plans/{series}", json=plan | {"lower_limit": 50})
     assert (wrong.status_code, "below the upper" in wrong.text) == (422, True)
+    large = await company.http.put(f"/api/v1/spc/plans/{series}", json=plan | {"subgroup": 20})
+    assert large.status_code == 200, large.text
+    by_deviation = await get(company, f"charts/{series}", **span)
+    assert (by_deviation["spread"], len(by_deviation["ranges"])) == ("deviation", 50)
+    assert by_deviation["range_line"]["centre"] == pytest.approx(0.5, abs=0.05)
+    assert (await company.http.put(f"/api/v1/spc/plans/{series}", json=plan | {"subgroup": 26})).status_code == 422
     # Two people save at once: each has a version of their own.
     saved = await asyncio.gather(*(company.http.put(f"/api/v1/spc/plans/{series}", json=plan) for _ in range(4)))
-    assert sorted(answer.json()["version"] for answer in saved) == [2, 3, 4, 5]
+    assert sorted(answer.json()["version"] for answer in saved) == [3, 4, 5, 6]
     stranger = await new_company()
     for path in (f"charts/{series}", f"plans/{series}"):
         assert (await stranger.http.get(f"/api/v1/spc/{path}")).status_code == 404
     assert await get(stranger, "plans") == []
-    assert [each["version"] for each in await get(company, f"plans/{series}")] == [5, 4, 3, 2, 1]
+    assert [each["version"] for each in await get(company, f"plans/{series}")] == [6, 5, 4, 3, 2, 1]
 
 
 async def test_rejects_are_charted_by_hour(company: Company) -> None:
@@ -88,6 +96,12 @@ async def test_rejects_are_charted_by_hour(company: Company) -> None:
     chart = await get(company, "rejects", start=BEGUN.isoformat(), end=end.isoformat())
     assert (len(chart["times"]), set(chart["parts"])) == (24, {50})
     assert [(one["index"], one["rule"]) for one in chart["signals"]] == [(20, "beyond")]
+    numbers = await get(company, "rejects", start=BEGUN.isoformat(), end=end.isoformat(), kind="np")
+    assert (numbers["shares"][20], numbers["kind"]) == (12, "np")
+    assert numbers["upper"] == pytest.approx([50 * each for each in chart["upper"]])
+    each_part = await get(company, "rejects", start=BEGUN.isoformat(), end=end.isoformat(), kind="u")
+    assert each_part["shares"] == chart["shares"]
+    assert each_part["upper"][0] > chart["upper"][0], "counts spread a little more than shares"
     by_day = await get(company, "rejects", start=(BEGUN - timedelta(days=20)).isoformat(), end=end.isoformat())
     assert by_day["parts"] == [16 * 50, 8 * 50]
 
