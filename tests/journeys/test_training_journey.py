@@ -183,7 +183,11 @@ def judge_at_the_line(page: Page) -> None:
     expect(page.locator(".new-words")).to_contain_text("已判定 0 件")
     for count in range(1, 7):
         judged = name.inner_text()
-        page.keyboard.press("d" if "bad" in judged else "g")
+        if count == 1:
+            page.get_by_label("其他缺陷").fill("gd 黑点")
+            page.get_by_role("button", name="保存").click()
+        else:
+            page.keyboard.press("d" if "bad" in judged else "g")
         expect(page.locator(".new-words")).to_contain_text(f"已判定 {count} 件")
     expect(page.locator(".page")).to_contain_text("均已判定")
     page.goto("/training")

@@ -11,6 +11,7 @@ from nicegui import ui
 from cloud.core.errors import NotFound
 from cloud.core.principal import Scope
 from cloud.quality.schemas import Inspection, Judgement
+from cloud.web.defect_field import name_another
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.gallery import NO_PICTURE, model_says, score_scale, second_opinion
 from cloud.web.language import moment, number
@@ -53,8 +54,6 @@ _KEPT = Text(
     "判定结果与图片一并保存，供模型下次训练使用。",
 )
 _WHAT = Text("What is wrong with it?", "是什么缺陷？")
-_OTHER = Text("another defect", "其他缺陷")
-_NAME_IT = Text("Save", "保存")
 _ONLY_ADMIN = Text("Only an operator can judge parts.", "只有操作员及以上角色可以判定。")
 
 
@@ -136,7 +135,6 @@ def _show_judgement(visit: Visit, said: ui.element, item: Inspection, names: Seq
 
 def _name_defect(visit: Visit, item: Inspection, names: Sequence[str], name: Callable[[str], Awaitable[None]]) -> None:
     """Offer the defects named so far, and a field for another."""
-    typed = {"": ""}
     Words(visit.say(_WHAT), tag="div")
     if names:
         with box("choices"):
@@ -144,17 +142,7 @@ def _name_defect(visit: Visit, item: Inspection, names: Sequence[str], name: Cal
                 with box("here" if known == item.defect else "", "button", type="button") as button:
                     Words(known)
                 button.on("click", lambda _, known=known: name(known))
-    with box("line"):
-        with box("field"):
-            field = box("", "input", maxlength="80", placeholder=visit.say(_OTHER), aria_label=visit.say(_OTHER))
-        field.on(
-            "input",
-            lambda event: typed.update({"": str(event.args or "")[:80]}),
-            js_handler="event => emit(event.target.value)",
-        )
-        with box("button quiet", "button", type="button") as save:
-            Words(visit.say(_NAME_IT))
-        save.on("click", lambda _: name(typed[""].strip()))
+    name_another(visit, name)
 
 
 def _judge_button(visit: Visit, name: Text, tone: str, act: Callable[[], object]) -> None:

@@ -15,6 +15,7 @@ from cloud.core.principal import Principal, Scope
 from cloud.quality.schemas import Inspection, Judgement
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
+from cloud.web.defect_field import name_another
 from cloud.web.elements import MarkView, Words, box, icon
 from cloud.web.forms import attempt, button
 from cloud.web.gallery import model_says, score_scale, second_opinion
@@ -136,6 +137,7 @@ class _Judging:
                     with box("judge-kinds"):
                         for name in names:
                             button(name, partial(self._judge, "defect", name), "button quiet")
+                name_another(visit, partial(self._judge, "defect"))
                 if self._said:
                     self._undo_button()
                 score_scale(visit, item)
