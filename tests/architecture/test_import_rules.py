@@ -66,7 +66,7 @@ BROKEN = {
         "import openpyxl",
     ),
     "configurations are edited in edge_agent.config_edit": ("edge_agent/planted_edit.py", "import tomlkit"),
-    "Parquet is written by journal_to_parquet, and in cloud.telemetry and cloud.billing": (
+    "Parquet is written by journal_to_parquet, telemetry and billing": (
         "edge_agent/planted_table.py",
         "import pyarrow",
     ),
