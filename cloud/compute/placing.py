@@ -80,6 +80,7 @@ class Placing:
         """
         seen = await self.orders.look(principal.scope, body)
         async with self._db.tenant(principal.scope) as connection:
+            await refuse_beyond_quota(connection, 0)  # before anything is read
             wanted = await self.orders.make(connection, principal, body, seen)
             task = await self._task(connection, body, wanted.items, wanted.bytes)
             offers = {row["code"]: row for row in await _offers(connection)}

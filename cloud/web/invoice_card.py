@@ -14,7 +14,7 @@ from protocols.text import Text
 
 _TITLE, _NONE = Text("Invoices", "账单"), Text("There is no invoice yet.", "尚无账单。")
 _LINE = Text("{number} · {month} · {company}", "{number} · {month} · {company}")
-_PDF = Text("PDF", "下载 PDF")
+_PDF = Text("As PDF", "下载 PDF")
 _ISSUE = Text("Issue invoices for {month}", "开具 {month} 账单")
 _SHOWN = 30
 

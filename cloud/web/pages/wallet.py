@@ -73,7 +73,7 @@ _SUMS = Text(
 _BY_HOURS = Text("{prepaid} of it was paid by hours bought ahead.", "其中 {prepaid} 由预购机时支付。")
 _PREPAID = Text("Hours bought ahead, {what}", "预购机时，{what}")
 _TABLE = Text("As a table (FOCUS 1.2)", "导出表格(FOCUS 1.2)")
-_PARQUET = Text("Parquet", "导出 Parquet")
+_PARQUET = Text("As Parquet", "导出 Parquet")
 _MOVES = Text("Movements", "收支明细")
 _REASONS = {
     "deposit": Text("Paid in", "充值"),
