@@ -25,7 +25,7 @@ from protocols.text import Language, Text
 
 _MOST = 500
 _ZONE = ZoneInfo("Asia/Shanghai")
-_TITLE = Text("Invoice {number}", "账单 {number}")
+_TITLE = Text("Invoice {number}", "结算单 {number}")
 _PARTIES, _ROWS = Text("Parties", "双方"), Text("What is charged", "计费明细")
 _ROLE, _NAME, _CODE = Text("", ""), Text("Company", "企业"), Text("Unified social credit code", "统一社会信用代码")
 _FROM, _TO = Text("Supplier", "提供方"), Text("Customer", "客户")
@@ -33,7 +33,7 @@ _WHEN, _WHAT, _HOURS, _SUM = Text("From", "开始"), Text("What", "项目"), Tex
 _DUE = Text("To pay", "应付")
 _NOTE = Text(
     "Amounts are in yuan, before tax. Rows paid by prepaid hours come to nothing here. This is no tax invoice (fapiao).",
-    "金额单位为元，未含税。由预购机时支付的项目金额为零。本账单不是税务发票。",
+    "金额单位为元，未含税。由预购机时支付的项目金额为零。本结算单不是税务发票。",
 )
 _KINDS = {
     "Usage": Text("use", "使用"),

@@ -12,10 +12,10 @@ from cloud.web.forms import attempt, button
 from cloud.web.visit import Visit
 from protocols.text import Text
 
-_TITLE, _NONE = Text("Invoices", "账单"), Text("There is no invoice yet.", "尚无账单。")
+_TITLE, _NONE = Text("Invoices", "结算单"), Text("There is no invoice yet.", "尚无结算单。")
 _LINE = Text("{number} · {month} · {company}", "{number} · {month} · {company}")
 _PDF = Text("As PDF", "下载 PDF")
-_ISSUE = Text("Issue invoices for {month}", "开具 {month} 账单")
+_ISSUE = Text("Issue invoices for {month}", "开具 {month} 结算单")
 _SHOWN = 30
 
 

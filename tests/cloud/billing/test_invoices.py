@@ -73,7 +73,7 @@ async def test_numbers_have_no_gap_and_every_row_is_on_one_invoice(
     assert faults(owner_dsn) == []
 
     first = next(each for each in got if each["amount"] > 0)
-    for language, words in (("zh", "账单"), ("en", "Invoice")):
+    for language, words in (("zh", "结算单"), ("en", "Invoice")):
         path = f"/api/v1/billing/invoices/{first['id']}/pdf"
         printed = await customers[0].http.get(path, params={"language": language})
         assert printed.headers["content-type"] == "application/pdf"
