@@ -9,6 +9,8 @@ from tests.doubles.factory import Factory
 from tests.journeys.conftest import Company
 from tests.journeys.test_every_page import OVERFLOW, picture
 
+MACHINE = "注塑机-03"
+
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(180)]
 
 
@@ -66,7 +68,8 @@ def test_from_a_provider_to_a_factory_and_out_again(open_browser, found, works: 
     expect(mine).to_be_visible()
 
     floor.goto("/alarms")  # the factory's own machines are hotter than the limit that came with it
-    expect(floor.get_by_text("(limit 20)").first).to_be_visible(timeout=30_000)
+    factory.plants["苏州工厂"].deliver_point(MACHINE, "MeltT", "melt_temperature", "CEL", 221.5)
+    expect(floor.get_by_text("(limit 20)").first).to_be_visible(timeout=60_000)
     rules = {one["name"]: one["id"] for one in works.client.get("/api/v1/alarms/rules").json()}
     rule(works, "Melt hot", 700, rules["Melt hot"])
 
