@@ -32,7 +32,7 @@ from cloud.core.principal import Principal, Role, Scope
 from tests.cloud.billing.market import appoint, faults, free, paid_in, pool, voucher
 from tests.cloud.conftest import Cluster, Company, NewCompany
 
-HISTORIES = int(os.environ.get("SUNMAO_HISTORIES", "100"))
+HISTORIES = int(os.environ.get("SUNMAO_HISTORIES", "40"))
 CHIPS = ["cpu", "cuda-a10"]
 START = datetime(2026, 2, 2, 12, tzinfo=UTC)
 PRICES = (Price(0, 10.0),)
