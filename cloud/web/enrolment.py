@@ -11,6 +11,7 @@ from nicegui import ui
 from cloud.core.principal import Scope
 from cloud.fleet.schemas import CodeRequest
 from cloud.web.elements import Words, box
+from cloud.web.enrolment_sheet import Enrolment, offer_sheet
 from cloud.web.language import moment
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -89,8 +90,11 @@ async def show_code_maker(visit: Visit, on_code: Callable[[str], object]) -> Non
             Words(made.code, "code", tag="div").mark("enrolment-code")
             Words(visit.say(_VALID, time=until), "muted small", tag="div")
             address = str(visit.request.base_url).rstrip("/")
-            ui.html(qr_code(f"{address}{ENROL_PATH}#{made.code}"), sanitize=False).classes("qr").mark("enrolment-qr")
+            qr = qr_code(f"{address}{ENROL_PATH}#{made.code}")
+            ui.html(qr, sanitize=False).classes("qr").mark("enrolment-qr")
             Words(visit.say(_PHOTOGRAPH), "muted small", tag="div")
+            ends = made.expires_at.astimezone(visit.zone).strftime("%Y-%m-%d %H:%M")
+            offer_sheet(visit, Enrolment(site.name, address, made.code, ends, qr))
         on_code(made.code)
 
     with place, box("line"):

@@ -33,6 +33,7 @@ SHEETS = (
     "alarms",
     "report",
     "training",
+    "handout",
 )
 """The style sheets, in order. Their version makes a browser that has cached older ones fetch them anew."""
 

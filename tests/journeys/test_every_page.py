@@ -2,7 +2,7 @@
 
 What each page must not do is checked here once for all of them: complain on the console, ask another host, run over the
 side of a phone, show a word of the other language. How long they took to paint is left in `.pages/`, and with SUNMAO_PICTURES=1
-in the environment pictures of all of them, to be looked at.
+in the environment pictures of all of them, to be looked at; with SUNMAO_PICTURES=guides those of the guides are taken anew.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
 THINGS = ("urn:epc:class:lgtin:6901234.000001.7", "urn:epc:id:sgtin:6901234.000002.1")
 OUT = Path(__file__).parents[2] / ".pages"
-PICTURES = bool(os.environ.get("SUNMAO_PICTURES"))
+PICTURES = os.environ.get("SUNMAO_PICTURES", "")
+GUIDES = Path(__file__).parents[2] / "docs" / "images" if PICTURES == "guides" else None
+"""Where the pictures of `docs/guides` go, if they are wanted."""
+IN_GUIDES = {"oee", "programme", "share", "provider", "market"}
 
 
 def a_picture_set(company: Company) -> str:
@@ -252,7 +255,11 @@ def test_every_page(open_browser, works: Company, factory: Factory, language: st
 
 
 def picture(page: Page, name: str) -> None:
-    if not PICTURES:
+    if GUIDES:
+        place, language, screen = name.rsplit("-", 2)
+        if place in IN_GUIDES and screen == "desktop":
+            page.screenshot(path=GUIDES / f"guide-{place}-{language}.png", animations="disabled")
+    if PICTURES != "1":
         return
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / f"{name}.png", full_page=True, animations="disabled")
