@@ -66,3 +66,4 @@ docs: setup
 images: setup
 	@$(BIN)/python -P -m deploy.demo.demo --images
 	@$(BIN)/python -P -m deploy.demo.technician_images
+	@SUNMAO_PICTURES=guides $(BIN)/python -m pytest tests/journeys/test_every_page.py tests/journeys/test_enrolment_sheet.py

@@ -135,14 +135,15 @@ def shared(
 
 
 def a_programme(company: Company) -> str:
-    """Return the id of a programme of the company with an invited supplier; it is made on first use."""
+    """Return the id of a programme of the company with invited suppliers; it is made on first use."""
     address = "/api/v1/programmes"
     if not (found := company.client.get(address).json()):
-        body = {"name": "2026", "purpose": "4711", "terms": {"items": [{"entry": "kpi:oee", "granularity": "shift"}]}}
+        body = {"name": "2027", "purpose": "PPAP", "terms": {"items": [{"entry": "kpi:oee", "granularity": "shift"}]}}
         company.client.post(address, json=body | {"deadline": "2027-01-01"}).raise_for_status()
         found = company.client.get(address).json()
-        row = f"credit_code,name\n{new_credit_code()},4711\n"
-        company.client.post(f"{address}/{found[0]['id']}/suppliers", content=row).raise_for_status()
+        rows = "".join(f"{new_credit_code()},{name}\n" for name in ("Kunshan", "Taicang", "Wuxi"))
+        file = f"credit_code,name\n{rows}"
+        company.client.post(f"{address}/{found[0]['id']}/suppliers", content=file).raise_for_status()
     return str(found[0]["id"])
 
 
@@ -258,6 +259,8 @@ def picture(page: Page, name: str) -> None:
     if GUIDES:
         place, language, screen = name.rsplit("-", 2)
         if place in IN_GUIDES and screen == "desktop":
+            page.locator(".page .card").first.wait_for()
+            page.wait_for_timeout(500)  # what a page shows once it is connected comes a moment later
             page.screenshot(path=GUIDES / f"guide-{place}-{language}.png", animations="disabled")
     if PICTURES != "1":
         return
