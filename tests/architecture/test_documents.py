@@ -14,6 +14,8 @@ ROOMS = ("protocols", "edge_agent", "cloud", "models", "deploy", "tests", "docs"
 
 SAMPLE = re.compile(r"<!-- sample\.toml -->\n```toml\n(.*?)```\n<!-- /sample\.toml -->", re.S)
 """How a README embeds the sample.toml beside it."""
+EXCERPT = re.compile(r"^ *<!-- ([\w./-]+) -->\n *```\w+\n(.*?)^ *```", re.S | re.M)
+"""How a guide shows a part of a file."""
 MENTIONED_PLACE = re.compile(rf"`((?:{'|'.join(ROOMS)})/[\w./-]*)`")
 MENTIONED_TEST = re.compile(r"`(tests/[\w/.-]+\.py)::(\w+)`")
 
@@ -57,7 +59,38 @@ def broken_links(root: Path) -> Iterator[str]:
                 yield f"{document.relative_to(root)} links to {target}, which does not exist"
 
 
-CHECKS = (drifted_samples, missing_places, missing_tests, broken_links)
+def untrue_excerpts(root: Path) -> Iterator[str]:
+    for guide in sorted(root.glob("docs/guides/*.md")):
+        for file, block in EXCERPT.findall(guide.read_text(encoding="utf-8")):
+            if _stripped(block) not in _stripped((root / file).read_text(encoding="utf-8")):
+                yield f"{guide.relative_to(root)} shows of {file} what does not stand there"
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+def unlike_twins(root: Path) -> Iterator[str]:
+    """Guides that do not say the same in both languages: other commands, pictures or numbers of parts."""
+    for guide in sorted(root.glob("docs/guides/*.md")):
+        if guide.name.endswith(".zh.md"):
+            continue
+        twin = guide.with_suffix(".zh.md")
+        if not twin.exists() or _outline(guide) != _outline(twin):
+            yield f"{guide.relative_to(root)} and its Chinese twin differ"
+
+
+def _outline(guide: Path) -> list[str]:
+    text = re.sub(r"(-| )(en|zh)(?=\.png|-desktop)", r"\1xx", guide.read_text(encoding="utf-8"))
+    blocks = re.sub(r" +#.*", "", "".join(re.findall(r"^ *```sh\n(.*?)^ *```", text, re.S | re.M)))
+    return [
+        blocks,
+        *re.findall(r"\(([\w./-]+\.png)\)", text),
+        *re.findall(r"^(?:#+ |\d\. |\*\*\d |\|-)", text, re.M),
+    ]
+
+
+CHECKS = (drifted_samples, missing_places, missing_tests, broken_links, untrue_excerpts, unlike_twins)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -94,3 +127,24 @@ def test_a_promise_without_its_test_is_caught(tmp_path: Path) -> None:
 def test_a_broken_link_is_caught(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("See [the map](docs/map.md) and [Python](https://www.python.org).\n")
     assert list(broken_links(tmp_path)) == ["README.md links to docs/map.md, which does not exist"]
+
+
+def test_an_excerpt_that_does_not_stand_there_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "guides").mkdir(parents=True)
+    (tmp_path / "sample.toml").write_text("a = 1\nport = 502\n")
+    guide = tmp_path / "docs" / "guides" / "device.md"
+    guide.write_text("1. See\n\n   <!-- sample.toml -->\n   ```toml\n   port = 502\n   ```\n")
+    assert list(untrue_excerpts(tmp_path)) == []
+    (tmp_path / "sample.toml").write_text("port = 1502\n")
+    assert len(list(untrue_excerpts(tmp_path))) == 1
+
+
+def test_a_twin_that_says_something_else_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "guides").mkdir(parents=True)
+    one, other = (tmp_path / "docs" / "guides" / name for name in ("device.md", "device.zh.md"))
+    one.write_text("# Add\n\n```sh\nmake test   # all\n```\n![a](x-en.png)\n")
+    assert len(list(unlike_twins(tmp_path))) == 1
+    other.write_text("# 添加\n\n```sh\nmake test   # 全部\n```\n![a](x-zh.png)\n")
+    assert list(unlike_twins(tmp_path)) == []
+    other.write_text("# 添加\n\n```sh\nmake check\n```\n![a](x-zh.png)\n")
+    assert len(list(unlike_twins(tmp_path))) == 1
