@@ -89,6 +89,13 @@ def unfinished_code(files: Files) -> Iterator[str]:
                     yield f"{path}:{number}: {line.strip()}"
 
 
+def merges_left_open(files: Files) -> Iterator[str]:
+    for path, text in files.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(r"(<{7}|>{7}) \S", line):
+                yield f"{path}:{number}: {line}"
+
+
 Check = Callable[[Files], Iterator[str]]
 PLANTED: dict[Check, tuple[str, str]] = {
     banned_names: ("cloud/helpers.py", ""),
@@ -97,6 +104,7 @@ PLANTED: dict[Check, tuple[str, str]] = {
     addresses_in_locks: ("requirements.lock", "--index-url https://example.org/simple\n"),
     unhashed_requirements: ("requirements.lock", "httpx==0.28.1\n"),
     unmarked_packages: ("cloud/new_room/service.py", ""),
+    merges_left_open: ("docs/notes.md", "<" * 7 + " HEAD\n"),
     unfinished_code: ("models/draft.py", "# TO" + "DO\n"),
 }
 

@@ -37,7 +37,9 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     assert page.evaluate(OVERFLOW) == []
     picture(page, "control-set-en")
     _watch_by_rule(open_browser("zh", "phone", company=works), page.url.partition("series=")[2].partition("&")[0])
-    for rule in works.client.get("/api/v1/alarms/rules").json():  # its Chinese name is nothing for others' English pages
+    for rule in works.client.get(
+        "/api/v1/alarms/rules"
+    ).json():  # its Chinese name is nothing for others' English pages
         if rule["condition"]["kind"] == "spc":
             works.client.delete(f"/api/v1/alarms/rules/{rule['id']}").raise_for_status()
 
