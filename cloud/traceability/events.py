@@ -18,6 +18,9 @@ from protocols.text import Text
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 _HANDLE = re.compile(r"88\.\d{1,6}(\.\d{1,10})*/[^\s<>\"{}|\\^`]+")
 _OFFSET = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
+_VERSION = re.compile(r"2\.0(\.\d+)?")
+_CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _ACTIONS = ("ADD", "OBSERVE", "DELETE")
 _LONGEST = 300
 
@@ -62,9 +65,14 @@ class Wrong(Exception):
 
 
 class Event(NamedTuple):
-    """A checked event: what is stored of it, which things it names, and what came of what (used, made)."""
+    """A checked event: what is stored of it, which things it names, and what came of what (used, made).
+
+    Attributes:
+        declares: the id of the event that this one declares erroneous; it says itself nothing that leads anywhere.
+    """
 
     id: str
+    declares: str | None
     kind: str
     time: datetime
     biz_step: str | None
@@ -83,14 +91,34 @@ def events_of(document: object) -> list[Event]:
         raise Wrong(
             "type", Text("an EPCISDocument or one of the five events is expected", "应为 EPCISDocument 或五种事件之一")
         )
-    if str(document.get("schemaVersion")) not in ("2.0", "2.0.0"):
+    if not _VERSION.fullmatch(str(document.get("schemaVersion"))):
         raise Wrong("schemaVersion", Text("2.0 is expected", "应为 2.0"))
     _time(document.get("creationDate"), "creationDate")
     body = document.get("epcisBody")
     listed = body.get("eventList") if isinstance(body, dict) else None
     if not isinstance(listed, list):
         raise Wrong("epcisBody.eventList", Text("a list of events is expected", "应为事件列表"))
-    return [_event(each, f"epcisBody.eventList[{place}].") for place, each in enumerate(listed)]
+    if not listed and document.get("epcisHeader"):
+        raise Wrong("epcisHeader", Text("master data is not kept, and there are no events", "不保存主数据，且没有事件"))
+    own = _contexts(document, "")
+    found = []
+    for place, each in enumerate(listed):
+        at = f"epcisBody.eventList[{place}]."
+        if own and isinstance(each, dict):
+            each = each | {"@context": [*own, *(one for one in _contexts(each, at) if one not in own)]}  # noqa: PLW2901
+        found.append(_event(each, at))
+    return found
+
+
+def _contexts(holder: Mapping[str, Any], at: str) -> list[Any]:
+    """Return what is said of namespaces besides the standard's own."""
+    said = holder.get("@context", [])
+    listed = said if isinstance(said, list) else [said]
+    if not all(isinstance(one, str | dict) for one in listed):
+        raise Wrong(
+            f"{at}@context", Text("an address, an object or a list of them is expected", "应为地址、对象或其列表")
+        )
+    return [one for one in listed if one != _CONTEXT]
 
 
 def _event(event: object, at: str) -> Event:
@@ -109,9 +137,17 @@ def _event(event: object, at: str) -> Event:
     action = event.get("action")
     if kind != "TransformationEvent" and action not in _ACTIONS:
         raise Wrong(f"{at}action", Text("ADD, OBSERVE or DELETE is expected", "应为 ADD、OBSERVE 或 DELETE"))
+    if not _storable(event):
+        raise Wrong(at.rstrip(".") or kind, Text("it holds NaN, or a character that is none", "含有 NaN 或无效字符"))
     things, links = _NAMED[kind](event, at)
+    identity, declares = _identity(event, at), None
+    if event.get("errorDeclaration") is not None:
+        _check_declaration(event["errorDeclaration"], f"{at}errorDeclaration")
+        identity, declares = _hash(event | {"eventID": identity}), identity
+        links = []
     return Event(
-        id=_identity(event, at),
+        id=identity,
+        declares=declares,
         kind=kind,
         time=time,
         biz_step=str(event["bizStep"]) if event.get("bizStep") else None,
@@ -240,11 +276,32 @@ def _time(value: object, where: str) -> datetime:
     return found
 
 
+def _storable(event: Mapping[str, Any]) -> bool:
+    """Return whether it is JSON that PostgreSQL takes: no NaN, no half of a surrogate pair, no U+0000."""
+    try:
+        text = canonical(event)
+        text.encode()
+    except ValueError:
+        return False
+    return not _NUL.search(text)
+
+
+def _check_declaration(declaration: object, where: str) -> None:
+    if not isinstance(declaration, dict):
+        raise Wrong(where, Text("an object is expected", "应为对象"))
+    _time(declaration.get("declarationTime"), f"{where}.declarationTime")
+    _epcs(declaration, "correctiveEventIDs", f"{where}.")
+
+
 def _identity(event: Mapping[str, Any], at: str) -> str:
-    """Return the eventID, or what stands for one: the same event sent twice is the same."""
+    """Return the eventID, or what stands for one: the same event sent twice, or declared erroneous, is the same."""
     given = event.get("eventID")
     if given is not None:
         return _uri(given, f"{at}eventID")
+    return _hash({name: event[name] for name in event if name != "errorDeclaration"})
+
+
+def _hash(event: Mapping[str, Any]) -> str:
     content = canonical({name: event[name] for name in event if name not in ("recordTime", "@context")})
     return f"ni:///sha-256;{hashlib.sha256(content.encode()).hexdigest()}?ver=sunmao"
 
@@ -252,7 +309,7 @@ def _identity(event: Mapping[str, Any], at: str) -> str:
 def document_of(events: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
     """Return events as an EPCISDocument."""
     return {
-        "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+        "@context": [_CONTEXT],
         "type": "EPCISDocument",
         "schemaVersion": "2.0",
         "creationDate": now.isoformat(timespec="milliseconds"),

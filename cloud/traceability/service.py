@@ -65,6 +65,7 @@ class Traceability:
             for event in found:
                 row = {
                     "id": event.id,
+                    "declares": event.declares,
                     "kind": event.kind,
                     "event_time": event.time,
                     "biz_step": event.biz_step,
@@ -98,7 +99,8 @@ class Traceability:
         async with self._db.tenant(scope) as connection:
             rows = await store.select_events(connection, asked)
         events = [
-            row["body"] | {"eventID": row["id"], "recordTime": row["record_time"].astimezone(UTC).isoformat()}
+            row["body"]
+            | {"eventID": row["declares"] or row["id"], "recordTime": row["record_time"].astimezone(UTC).isoformat()}
             for row in rows
         ]
         more = len(rows) == query.limit

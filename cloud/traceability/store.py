@@ -18,8 +18,9 @@ async def insert_event(connection: AsyncConnection, row: Row) -> bool:
     """Store an event; False if it is there already."""
     cursor = await connection.execute(
         """
-        INSERT INTO trace_event (tenant_id, id, kind, event_time, biz_step, body, captured_by)
-        VALUES (current_tenant(), %(id)s, %(kind)s, %(event_time)s, %(biz_step)s, %(body)s::json, %(captured_by)s)
+        INSERT INTO trace_event (tenant_id, id, declares, kind, event_time, biz_step, body, captured_by)
+        VALUES (current_tenant(), %(id)s, %(declares)s, %(kind)s, %(event_time)s, %(biz_step)s, %(body)s::json,
+                %(captured_by)s)
         ON CONFLICT DO NOTHING
         """,
         row,
@@ -47,7 +48,7 @@ async def select_events(connection: AsyncConnection, asked: Row) -> list[Row]:
     return await every(
         connection,
         """
-        SELECT e.id, e.event_time, e.record_time, e.body FROM trace_event e
+        SELECT e.id, e.declares, e.event_time, e.record_time, e.body FROM trace_event e
         WHERE e.tenant_id = current_tenant()
           AND (%(kind)s::text IS NULL OR e.kind = %(kind)s)
           AND (%(biz_step)s::text IS NULL OR e.biz_step = %(biz_step)s)
@@ -79,7 +80,8 @@ async def follow(
 ) -> list[Row]:
     """Return the links that lead from things to what they were made of (`up`), or to what was made of them, nearest first.
 
-    Of several events that say the same the earliest is told. With a `span` events outside of [start, end) do not count.
+    Of several events that say the same the earliest is told. With a `span` events outside of [start, end) do not count;
+    those that are declared erroneous never do.
     """
     here, there = ("made", "used") if up else ("used", "made")
     start, end = span or (None, None)
@@ -87,7 +89,8 @@ async def follow(
     # By key and thing by thing, whatever the planner believes of a walk's length: OFFSET 0 keeps it from hashing all events,
     # or reading all of the span.
     links = f"""JOIN LATERAL (SELECT l.used, l.made, l.event_id FROM trace_link l
-        WHERE l.tenant_id = current_tenant() AND l.{here} = w.thing OFFSET 0) l ON true"""  # noqa: S608 - our own names
+        WHERE l.tenant_id = current_tenant() AND l.{here} = w.thing AND NOT EXISTS (SELECT FROM trace_event d
+              WHERE d.tenant_id = current_tenant() AND d.declares = l.event_id) OFFSET 0) l ON true"""  # noqa: S608 - our own names
     told = f"""JOIN LATERAL (SELECT e.id, e.event_time, e.kind, e.biz_step FROM trace_event e
         WHERE e.tenant_id = current_tenant() AND e.id = l.event_id OFFSET 0) e ON {within}"""  # noqa: S608 - our own names
     # Each thing is taken once, at its least depth: a step looks at the things of the last one that are new. The walk comes

@@ -55,6 +55,7 @@ KINDS = {
     "TransactionEvent": Text("business transaction", "业务交易"),
     "TransformationEvent": Text("made", "加工"),
 }
+_ERRONEOUS = Text("declared erroneous", "已声明有误")
 _SHOWN = 200
 
 
@@ -188,7 +189,10 @@ async def _latest(visit: Visit) -> None:
                     if named:
                         with box("", "a", href=f"/trace?{urlencode({'thing': named})}"):
                             Words(named, "break")
-                    Words(visit.say(KINDS[str(event["type"])]), "muted small", tag="div")
+                    kind = visit.say(KINDS[str(event["type"])])
+                    if event.get("errorDeclaration"):
+                        kind += f" - {visit.say(_ERRONEOUS)}"
+                    Words(kind, "muted small", tag="div")
                 Words(at, "muted small num")
 
 
