@@ -4,6 +4,7 @@ production = Production(db, telemetry)                                app.state.
 shifts = await production.shifts_between(scope, node, start, end)     -> list[Shift] that overlap [start, end), disjoint
 shifts = await production.shifts_of_days(scope, node, first, last)    -> list[Shift] of the production days first..last
 report = await production.kpis(scope, node, first, last, "shift")     -> KpiReport: rows, total, machines
+rows = await production.whole_shifts(scope, machines, first, last)    -> {equipment id: list[KpiRow]}: shifts that are over
 spans = await production.timeline(scope, node, start, end)            -> {equipment id: list[StateSpan]}: what each did
 counts = await production.counts(scope, equipment_id, start, end)     -> Counts: produced, good, scrap
 figures = await production.shift_figures(scope, machines, now, running=True)  -> {equipment id: ShiftFigures} of one shift
@@ -20,7 +21,7 @@ shifts are made anew every 15 seconds where something has touched them, and up t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -33,10 +34,11 @@ from cloud.production.figures import ELEMENTS, Made, Question, Recorded, ShiftFi
 from cloud.production.kpi import KPIS
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
-from cloud.production.places import place_of
+from cloud.production.places import Machine, place_of
+from cloud.production.places import machines as equipment
 from cloud.production.reasons import StopReasons, words
 from cloud.production.record import ShiftRecord
-from cloud.production.schemas import Counts, Granularity, KpiReport, Node, Shift, StateSpan
+from cloud.production.schemas import Counts, Granularity, KpiReport, KpiRow, Node, Shift, StateSpan
 from cloud.production.stops import Stops
 from cloud.production.store import records as store
 from cloud.production.store.states import has_changes
@@ -78,15 +80,35 @@ class Production:
         """
         async with self._db.tenant(scope) as connection:
             place = await place_of(connection, node)
-            rows = await store.select(connection, [machine.id for machine in place.machines], first, last)
+            found = await _recorded(connection, place.machines, first, last)
             reasons = await words(connection)
-        found = [
-            Recorded(
-                equipment, row.day, Text(row.name_en, row.name_zh), row.start, row.until, ShiftRecord.load(row.body)
-            )
-            for equipment, row in rows
-        ]
         return report(Question(node, first, last, granularity), place.machines, found, reasons)
+
+    async def whole_shifts(
+        self, scope: TenantScope, machines: Collection[UUID], first: date, last: date
+    ) -> dict[UUID, list[KpiRow]]:
+        """Return the figures of each machine's planned shifts of the production days `first` to `last` that are over.
+
+        The record of a shift that lasts ends where it was looked at last, so that it is none of those in the plan.
+        """
+        async with self._db.tenant(scope) as connection:
+            known = [one for one in await equipment(connection) if one.id in machines]
+            found = await _recorded(connection, known, first, last)
+            reasons, calendars = await words(connection), await planned(connection)
+        plans = {
+            place: {(shift.start, shift.end) for shift in calendars.of(*place).of_days(first, last)}
+            for place in {(one.site_id, one.line_id) for one in known}
+        }
+        own: dict[UUID, list[Recorded]] = {}
+        for one in found:
+            own.setdefault(one.equipment_id, []).append(one)
+        told = {}
+        for machine in known:
+            asked = Question(Node(kind="equipment", id=machine.id), first, last, "shift")
+            rows = report(asked, [machine], own.get(machine.id, []), reasons).rows
+            plan = plans[machine.site_id, machine.line_id]
+            told[machine.id] = [row for row in rows if (row.start, row.until) in plan]
+        return told
 
     async def shift_figures(
         self, scope: TenantScope, machines: Collection[UUID], now: datetime, *, running: bool
@@ -136,6 +158,16 @@ class Production:
 async def changes_wait(connection: AsyncConnection, equipment_id: UUID) -> bool:
     """Tell, within a transaction, whether readings of a machine are rolled up that its states do not yet show."""
     return await has_changes(connection, equipment_id)
+
+
+async def _recorded(
+    connection: AsyncConnection, machines: Sequence[Machine], first: date, last: date
+) -> list[Recorded]:
+    rows = await store.select(connection, [machine.id for machine in machines], first, last)
+    return [
+        Recorded(identity, row.day, Text(row.name_en, row.name_zh), row.start, row.until, ShiftRecord.load(row.body))
+        for identity, row in rows
+    ]
 
 
 async def _calendar(connection: AsyncConnection, node: Node) -> Calendar:

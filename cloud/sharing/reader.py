@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,6 @@ from cloud.core.principal import TenantScope
 from cloud.core.rows import Row
 from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
-from cloud.production.schemas import Node
 from cloud.production.service import Production
 from cloud.sharing import store
 from cloud.sharing.schemas import ReadProof, SharedMachine, SharedRead, SharedSeries, SharedValue
@@ -246,13 +245,17 @@ class Reader:
         self, scope: TenantScope, item: Item, machines: dict[UUID, Equipment], start: datetime, end: datetime
     ) -> list[SharedSeries]:
         if item.entry.startswith(KPI):
+            shifts = await self._shifts(scope, item, machines, (start, end))
             return [
                 SharedSeries(
                     equipment_id=machine.id,
                     name=machine.label,
                     by_hand=machine.state == "by_hand",
                     point="",
-                    values=await self._kpi(scope, item, machine.id, (start, end)),
+                    values=[
+                        SharedValue(**one._asdict())
+                        for one in shown(item, shifts.get(machine.id, []), (start, end), mean=False)
+                    ],
                 )
                 for machine in machines.values()
             ]
@@ -324,23 +327,19 @@ class Reader:
             for curve in history.curves
         ]
 
-    async def _kpi(
-        self, scope: TenantScope, item: Item, machine: UUID, window: tuple[datetime, datetime]
-    ) -> list[SharedValue]:
-        start, end = window
-        code, node, day = item.entry.removeprefix(KPI), Node(kind="equipment", id=machine), timedelta(days=1)
-        first, last = (start - day).date(), (end + day).date()
-        report = await self._doors.production.kpis(scope, node, first, last, "shift")
-        # The record of a shift that lasts ends where it was looked at last; only whole shifts are in the plan.
-        planned = {
-            (shift.start, shift.end) for shift in await self._doors.production.shifts_of_days(scope, node, first, last)
+    async def _shifts(
+        self, scope: TenantScope, item: Item, machines: Collection[UUID], window: tuple[datetime, datetime]
+    ) -> dict[UUID, list[Bucket]]:
+        """Return what a KPI was in the shifts of each machine that may be in the window."""
+        code, day = item.entry.removeprefix(KPI), timedelta(days=1)
+        first, last = (window[0] - day).date(), (window[1] + day).date()
+        found = await self._doors.production.whole_shifts(scope, machines, first, last)
+        return {
+            machine: [
+                Bucket(row.start, row.until, row.kpis[code].value, 1, row.kpis[code].completeness) for row in rows
+            ]
+            for machine, rows in found.items()
         }
-        shifts = [
-            Bucket(row.start, row.until, row.kpis[code].value, 1, row.kpis[code].completeness)
-            for row in report.rows
-            if (row.start, row.until) in planned
-        ]
-        return [SharedValue(**one._asdict()) for one in shown(item, shifts, window, mean=False)]
 
 
 def _overlap(item: Item) -> timedelta:

@@ -220,9 +220,7 @@ class Suppliers:
             rows = await store.select_scores(connection, [one.id for one in states], _DAYS)
             today = datetime.now(UTC).date()
             compared = standings(await store.select_compared(connection, *last_week(today)), today)
-        days: dict[tuple[UUID, str], list[Row]] = {}
-        for row in rows:
-            days.setdefault((row["supplier_id"], row["entry"]), []).append(row)
+        days = _by_supplier(rows)
         return [
             Scorecard(
                 supplier_id=one.id,
@@ -236,8 +234,7 @@ class Suppliers:
                         **compared.get((one.credit_code, entry, own[-1]["passes"]), Standing())._asdict(),
                         days=[(each["day"], each["mean"]) for each in own],
                     )
-                    for (who, entry), own in days.items()
-                    if who == one.id
+                    for entry, own in days.get(one.id, {}).items()
                 ],
             )
             for one in states
@@ -249,9 +246,7 @@ class Suppliers:
         async with self._db.tenant(principal.scope) as connection:
             rows = await store.select_suppliers(connection, identity)
             scores = await store.select_scores(connection, [row["id"] for row in rows if row["live"]], _DAYS)
-        days: dict[UUID, dict[str, list[Row]]] = {}
-        for score in scores:
-            days.setdefault(score["supplier_id"], {}).setdefault(score["entry"], []).append(score)
+        days = _by_supplier(scores)
         now = datetime.now(UTC)
         return [
             wall_row(
@@ -386,6 +381,14 @@ def _amiss(line: Line, there: set[str], own: str | None) -> RowFault | None:
     else:
         return None
     return RowFault(row=line.row, column="credit_code", message_en=words.en, message_zh=words.zh)
+
+
+def _by_supplier(scores: list[Row]) -> dict[UUID, dict[str, list[Row]]]:
+    """Return the scores of each supplier by entry, in their order."""
+    found: dict[UUID, dict[str, list[Row]]] = {}
+    for score in scores:
+        found.setdefault(score["supplier_id"], {}).setdefault(score["entry"], []).append(score)
+    return found
 
 
 def _supplier(row: Row, programme: Programme) -> Supplier:
