@@ -36,10 +36,12 @@ ROLLED_UP_WITHIN_S = 900
 
 
 def fill(platform: Platform) -> None:
-    """Deliver the machines' past as an agent does, and place them in lines."""
+    """Deliver the machines' past as an agent of who is signed in does, and place them in lines."""
+    site = platform.get("/sites")[0]["id"]
+    code = platform.client.post("/enrolment-codes", json={"site_id": site}).raise_for_status().json()["code"]
     with httpx.Client(base_url=platform.url, timeout=120) as agents:
         plant = Plant(agents)
-        plant.enrol(platform.code())
+        plant.enrol(code)
         names = [f"press-{number:02}" for number in range(MACHINES)]
         minutes = now_us() - 60_000_000 * np.arange(MINUTES, dtype=np.int64)[::-1]
         random = np.random.default_rng(7)
@@ -53,7 +55,6 @@ def fill(platform: Platform) -> None:
             "0.1.0", now, now, devices, 1, 0, 0, 0, 0, 2 << 30, 0, 5 << 30, 88 << 20, buffer_hours_left=90.0
         )
         plant._post("/api/v1/uplink/health", health, HealthReply)
-    site = platform.get("/sites")[0]["id"]
     lines = [
         platform.client.post("/lines", json={"site_id": site, "name": f"line {n}"}).json()["id"] for n in range(LINES)
     ]

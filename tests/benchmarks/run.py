@@ -31,6 +31,7 @@ BENCHMARKS = (
     "decision",
     "ledger",
     "recall",
+    "wall",
     "rented",
     "remote",
     "interruptions",
