@@ -52,3 +52,15 @@ def test_a_bad_batch_is_followed(open_browser, found, tmp_path: Path) -> None:
     expect(phone.get_by_label("批次、序列号或其他标识")).to_have_value(RESIN)
     phone.goto("/trace?thing=urn:example:nothing")
     expect(phone.get_by_role("alert")).to_have_text("没有事件涉及该对象。")
+    # The box was put into no car after all: the declaration stands beside what it declares, and the car is gone.
+    declared = {"declarationTime": "2026-11-28T08:00:00+08:00", "reason": "did_not_occur"}
+    file.write_text(json.dumps(document(events[2] | {"errorDeclaration": declared})), "utf-8")
+    page.get_by_label("Choose the file").set_input_files(file)
+    expect(page.get_by_role("status")).to_have_text("1 events stored, 0 were there already.")
+    page.reload()
+    expect(page.locator(".trace").nth(1).locator(".lot")).to_have_count(5)
+    expect(page.get_by_text("put together - declared erroneous")).to_be_visible()
+    phone.goto("/trace")
+    expect(phone.get_by_text("装配 - 已声明有误")).to_be_visible()
+    phone.wait_for_function(f"() => ({OVERFLOW})().length === 0")
+    picture(phone, "trace-declared-zh-phone")
