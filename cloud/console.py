@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -36,6 +38,16 @@ TenantName = Annotated[
     str | None, typer.Option("--tenant", help="Name or id; needed where there are several. 企业名称或编号。")
 ]
 DATA = Path("sunmao-data")
+_WIDTH = 160
+"""Of a table that no terminal shows."""
+
+
+class Column(NamedTuple):
+    """A column of a table: its title, and what it shows of a row. Amounts stand to the right."""
+
+    title: Text
+    cell: Callable[[Any], object]
+    amount: bool = False
 
 
 @contextmanager
@@ -99,7 +111,10 @@ def progress(as_json: bool) -> Iterator[Callable[[float], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
+    shown = sys.stderr.isatty() and not as_json
+    # What is printed meanwhile is kept off the bar, but only where both are on the same screen.
+    beside = sys.stdout.isatty()
+    with Progress(console=Console(stderr=True), disable=not shown, transient=True, redirect_stdout=beside) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda share: bar.update(task, completed=share)
 
@@ -136,6 +151,28 @@ def table(found: Mapping[str, Any]) -> None:
     for name, value in found.items():
         shown.add_row(name, str(value))
     Console().print(shown)
+
+
+def listed(rows: Iterable[Any], columns: Sequence[Column], language: Language) -> str:
+    """Return a table as text; what others have written is shown without characters that steer a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text as Cell
+
+    def cell(value: object) -> Cell:
+        said = value.to(language) if isinstance(value, Text) else str(value)
+        return Cell("".join(each for each in said if each.isprintable()))
+
+    shown = Table(box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        # What commands take - a code, an id - stands first and is never broken: it is copied.
+        justify: Literal["left", "right"] = "right" if column.amount else "left"
+        shown.add_column(column.title.to(language), justify=justify, overflow="fold", no_wrap=place == 0)
+    for row in rows:
+        shown.add_row(*(cell(column.cell(row)) for column in columns))
+    text = io.StringIO()
+    Console(file=text, width=shutil.get_terminal_size((_WIDTH, 0)).columns, color_system=None).print(shown)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def cold_url(given: str | None, data: Path) -> str:

@@ -131,25 +131,24 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_task(file: Path) -> Task:
     """Return the task of a file; raises ConfigError naming the file, the key and what is wrong with it."""
-    task = _read(file, Task)
-    if task.limits.deadline.tzinfo is None:
-        raise _wrong(file, "limits.deadline", Text("it has no offset", "缺少时区"), _OFFSET)
+    task = read(file, Task, without=("input", "backfill", "run"))
+    refuse_without_offset(file, task.limits)
     for code in task.applicant.programmes:
         if code not in programmes():
             known = ", ".join(programmes())
             what = Text(f"there is no programme '{code}'", f"没有补贴计划“{code}”")
-            raise _wrong(file, "applicant.programmes", what, Text(f"known are: {known}", f"可用：{known}"))
+            raise wrong(file, "applicant.programmes", what, Text(f"known are: {known}", f"可用：{known}"))
     return task
 
 
 def read_offers(file: Path) -> list[Offer]:
     """Return the offers of a file; raises ConfigError, also where a code stands there twice."""
-    offers = list(_read(file, _Offers).offer)
+    offers = list(read(file, _Offers).offer)
     seen: set[str] = set()
     for offer in offers:
         if offer.code in seen:
             what = Text(f"the code '{offer.code}' stands there twice", f"编码“{offer.code}”重复")
-            raise _wrong(file, "offer.code", what, Text("every offer has a code of its own", "每个报价须有唯一编码"))
+            raise wrong(file, "offer.code", what, Text("every offer has a code of its own", "每个报价须有唯一编码"))
         seen.add(offer.code)
     return offers
 
@@ -161,16 +160,25 @@ class _Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _OFFSET = Text("write it as 2026-12-01T06:00:00+08:00", "请写作 2026-12-01T06:00:00+08:00")
 
 
-def _read(file: Path, kind: type[T]) -> T:
+def refuse_without_offset(file: Path, limits: Limits) -> None:
+    """Raise ConfigError for a deadline that names no time."""
+    if limits.deadline.tzinfo is None:
+        raise wrong(file, "limits.deadline", Text("it has no offset", "缺少时区"), _OFFSET)
+
+
+def read(file: Path, kind: type[T], without: tuple[str, ...] = ()) -> T:
+    """Return a file of TOML as a struct; raises ConfigError. What is another's business in it, `without`, is left out."""
     try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), kind)
+        found = tomllib.loads(file.read_text("utf-8"))
+        return msgspec.convert({key: value for key, value in found.items() if key not in without}, kind)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _wrong(file, "", Text(str(error), str(error)), Text("give a TOML file", "请提供 TOML 文件")) from error
+        raise wrong(file, "", Text(str(error), str(error)), Text("give a TOML file", "请提供 TOML 文件")) from error
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         mend = Text("see docs/compute.md for what stands there", "各字段含义见 docs/compute.zh.md")
-        raise _wrong(file, where.rstrip("`"), Text(what, what), mend) from error
+        raise wrong(file, where.rstrip("`"), Text(what, what), mend) from error
 
 
-def _wrong(file: Path, key: str, what: Text, mend: Text) -> ConfigError:
+def wrong(file: Path, key: str, what: Text, mend: Text) -> ConfigError:
+    """Return what says that a key of a file is wrong."""
     return ConfigError(Text(f"{file}: {what.en}", f"{file}：{what.zh}"), mend, key=key or None)

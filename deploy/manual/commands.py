@@ -1,4 +1,4 @@
-"""The page of commands: what `sunmao-edge` offers, from its own command line."""
+"""The page of commands: what `sunmao-edge` and `sunmao-cloud` offer, from their own command lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from edge_agent.cli import app
+from cloud import cli as cloud_cli
+from edge_agent import cli as edge_cli
 
 
 def commands() -> Iterator[tuple[str, typer.core.TyperCommand]]:
     """Yield every command with the words it is called by."""
-    yield from _walk("sunmao-edge", typer.main.get_command(app))  # type: ignore[arg-type]
+    for name, app in (("sunmao-cloud", cloud_cli.app), ("sunmao-edge", edge_cli.app)):
+        yield from _walk(name, typer.main.get_command(app))
 
 
 def _walk(name: str, command: object) -> Iterator[tuple[str, typer.core.TyperCommand]]:

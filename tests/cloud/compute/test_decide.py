@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -251,6 +252,8 @@ def test_the_command_shows_the_plan(tmp_path: Path) -> None:
     assert lines[1].split()[:2] == ["91.1.1/slow", "slow"]
     assert "5.60" in lines[1], "8 yuan less 30 %"
     assert "分钟" in lines[-1]
+    machine = json.loads(CliRunner().invoke(app, [*command, *at, "--json"]).output)
+    assert machine["plans"][0]["begin"].startswith("2026-11-27T02:00")
     assert CliRunner().invoke(app, [*command, "--at", "2026-11-28T00:00:00", "--lang", "en"]).exit_code == 1
     (tmp_path / "task.toml").write_text(TASK.replace("work_s = 7200", "work_s = -1"), "utf-8")
     wrong = CliRunner().invoke(app, [*command, "--lang", "en"])
