@@ -57,7 +57,7 @@ def licence_of(package: Distribution) -> str:
 
 def shipped() -> Iterator[Distribution]:
     """Yield the packages that our own extras bring, each once, with what these bring in turn."""
-    waiting = [(OURS, frozenset({"edge", "ui", "parquet", "inference", "cloud", "models", "compute"}))]
+    waiting = [(OURS, frozenset({"edge", "ui", "parquet", "camera", "inference", "cloud", "models", "compute"}))]
     seen: set[tuple[str, frozenset[str]]] = set()
     told: set[str] = set()
     while waiting:

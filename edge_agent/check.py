@@ -1,12 +1,14 @@
-"""Looks whether all is in order before and while the agent runs: devices, models, cloud, clock, room, security."""
+"""Looks whether all is in order before and while the agent runs: devices, models, cameras, cloud, clock, room, security."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
+from edge_agent.check_camera import check_camera
 from edge_agent.check_device import check_device, read_device
 from edge_agent.check_network import check_cloud
 from edge_agent.check_outlets import check_outlets
@@ -27,6 +29,8 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
             yield finding
     for judging in config.judging:
         yield await asyncio.to_thread(_judging, judging, config.agent.state_dir)
+        if isinstance(judging, InspectionConfig) and judging.camera and find_spec("onnxruntime"):
+            yield await check_camera(judging.device, judging.camera, config.agent.state_dir)
     async for finding in check_cloud(config.cloud, config.agent.state_dir):
         yield finding
     async for finding in check_outlets(config):
@@ -38,7 +42,8 @@ async def check(config: Config, path: Path | None = None) -> AsyncIterator[Findi
 
 def steps(config: Config) -> int:
     """Return about how many findings a check will have, for a progress bar."""
-    return len(config.devices) + len(config.judging) + len(config.outlets) + 12
+    cameras = sum(station.camera is not None for station in config.inspections)
+    return len(config.devices) + len(config.judging) + cameras + len(config.outlets) + 12
 
 
 def _judging(judging: InspectionConfig | MachineHealthConfig, state_dir: Path) -> Finding:

@@ -59,7 +59,8 @@ def _files(config: Config, path: Path | None) -> Finding:
     state_dir = config.agent.state_dir
     secrets = [state_dir / "agent.key"]
     secrets += [key for _, each in connections(config) if (key := getattr(each, "key", None)) is not None]
-    if path is not None and any(getattr(each, "password", None) is not None for _, each in connections(config)):
+    with_password = [each for _, each in connections(config)] + [station.camera for station in config.inspections]
+    if path is not None and any(getattr(each, "password", None) is not None for each in with_password):
         secrets.append(path)
     open_to_others, writable = [], []
     for file in dict.fromkeys(secrets):

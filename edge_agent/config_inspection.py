@@ -2,42 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edge_agent.config_points import Collected, find_point
-from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table, http_address
+from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table, network_address
 from models.verdict import Verdict
 from protocols.errors import ConfigError, SunmaoError
 from protocols.text import Text
 
+_VIDEO_DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[\w.:+-]+)")
 _THIS_BOX = ("localhost", "127.0.0.1", "::1")
 
 
+CameraKind = Literal["snapshot", "rtsp", "usb"]
+_UNUSED: Mapping[CameraKind, frozenset[str]] = {
+    "snapshot": frozenset({"max_age_s", "keyframes", "size"}),
+    "rtsp": frozenset({"auth", "size"}),
+    "usb": frozenset({"user", "password", "auth", "keyframes"}),
+}
+
+
 class CameraConfig(Table):
-    """[inspection.camera]: a camera that hands out its present picture at an address."""
+    """[inspection.camera]: a camera that hands out its present picture at an address, or that sends video."""
 
     url: str = Field(
-        description="Address of the camera's snapshot, http:// or https://; it answers with a JPEG or PNG."
+        description="Where the camera is: its snapshot, http:// or https://, which answers with a JPEG or PNG; its video,"
+        " rtsp://; or a USB camera, /dev/video0. Video needs sunmao-iiot[camera]."
     )
     user: str | None = Field(None, min_length=1, description="User name at the camera, if it asks for one.")
     password: SecretStr | None = Field(None, description="Password of that user.")
-    auth: Literal["digest", "basic"] = Field("digest", description="How the camera checks them.")
-    timeout_s: float = Field(2.0, ge=0.05, le=60, description="Longest wait for a picture in seconds.")
+    auth: Literal["digest", "basic"] = Field("digest", description="How the camera checks them, for a snapshot.")
+    timeout_s: float = Field(
+        2.0, ge=0.05, le=60, description="Longest wait in seconds for a picture, and for the next data of a video."
+    )
+    max_age_s: float = Field(
+        1.0, ge=0.05, le=60, description="Oldest picture of a video that is taken, in seconds; an older one is refused."
+    )
+    keyframes: bool = Field(
+        False,
+        description="Decode only the key frames of a video over the network: costs least, and pictures are as old as the"
+        " camera's key frames are apart.",
+    )
+    size: str | None = Field(
+        None, pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$", description='Picture size of a USB camera, e.g. "1280x720".'
+    )
+
+    @property
+    def kind(self) -> CameraKind:
+        """What kind of camera is at the address."""
+        return "usb" if self.url.startswith("/") else "rtsp" if self.url.startswith("rtsp:") else "snapshot"
 
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        if http_address(url) is None:
+        if not _VIDEO_DEVICE.fullmatch(url) and network_address(url, "http", "https", "rtsp") is None:
             raise ValueError(
                 Text(
-                    f"'{url}' is not an address like http://192.168.1.20/snapshot.jpg; user and password are keys of their own",
-                    f"“{url}”不是形如 http://192.168.1.20/snapshot.jpg 的地址；用户名和密码请写在各自的键中",
+                    f"'{url}' is not an address like http://192.168.1.20/snapshot.jpg, rtsp://192.168.1.20/stream or"
+                    " /dev/video0; user and password are keys of their own",
+                    f"“{url}”不是形如 http://192.168.1.20/snapshot.jpg、rtsp://192.168.1.20/stream 或 /dev/video0 的地址；"
+                    "用户名和密码请写在各自的键中",
                 )
             )
         return url
+
+    @model_validator(mode="after")
+    def _keys_of_its_kind(self) -> CameraConfig:
+        for key in sorted(self.model_fields_set & _UNUSED[self.kind]):
+            raise ConfigError(
+                Text(f"'{key}' means nothing to the camera {self.url}", f"“{key}”对相机 {self.url} 没有意义"),
+                Text("remove it", "请删除"),
+                key=f"camera.{key}",
+            )
+        return self
 
 
 class TriggerConfig(Table):
@@ -113,7 +154,7 @@ class RemoteConfig(Table):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = http_address(url)
+        parts = network_address(url, "http", "https")
         if parts is None or not (parts.scheme == "https" or parts.hostname in _THIS_BOX):
             raise ValueError(
                 Text(
@@ -138,7 +179,7 @@ class InspectionConfig(Table):
         le=5000,
         description="Parts, as of a shift, that are compared with the first 200 that passed, for drift.",
     )
-    camera: CameraConfig | None = Field(None, description="Camera to fetch pictures from, into the folder.")
+    camera: CameraConfig | None = Field(None, description="Camera to take pictures from, into the folder.")
     trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
     output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")
     remote: RemoteConfig | None = Field(None, description="Who is asked for a second opinion on doubtful parts.")

@@ -76,14 +76,14 @@ class AgentConfig(Table):
     )
 
 
-def http_address(url: str) -> SplitResult | None:
-    """Return the parts of an http:// or https:// address with no user in it; None for anything else."""
+def network_address(url: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of an address of one of these schemes with no user in it; None for anything else."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 80) > 0
     except ValueError:  # also UnicodeError
         return None
-    return parts if named and parts.scheme in ("http", "https") and "@" not in parts.netloc else None
+    return parts if named and parts.scheme in schemes and "@" not in parts.netloc else None
 
 
 class CloudConfig(Table):
@@ -97,7 +97,7 @@ class CloudConfig(Table):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = http_address(url)
+        parts = network_address(url, "http", "https")
         if parts is None or parts.query or parts.fragment:
             raise ValueError(
                 Text(f"'{url}' is not an address like https://host:8000", f"“{url}”不是形如 https://主机:8000 的地址")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edge_agent.backoff import full_jitter
 from edge_agent.config_inspection import CameraConfig, TriggerConfig
-from edge_agent.inspect.camera import SnapshotCamera
+from edge_agent.inspect.camera import Camera, camera_of
 from edge_agent.inspect.source_folder import PictureFolder
 from edge_agent.inspect.trigger import PointTrigger
 from protocols.errors import SunmaoError
@@ -34,7 +34,7 @@ class Capture:
     """The camera of one station.
 
     Args:
-        camera, trigger: of the configuration.
+        camera, trigger: of the configuration; ConfigError is raised where the camera's library is not installed.
         folder: takes the pictures.
         taken: called when a picture lies in the folder.
         dropped: called with the reason when a part goes by without a picture.
@@ -48,7 +48,9 @@ class Capture:
         taken: Callable[[], None],
         dropped: Callable[[str, Text], None],
     ) -> None:
-        self._camera = camera
+        self._open = camera_of(camera)
+        self._camera: Camera | None = None
+        self._failed: Text | None = None
         self._config = trigger
         self._folder = folder
         self._taken = taken
@@ -57,32 +59,44 @@ class Capture:
         self._at_work = False
         self._next: _Trigger | None = None
         self._called = asyncio.Event()
-        self.trouble: Text | None = None
-        """What is wrong with the camera, since its last picture."""
-        self.counted: Counter[str] = Counter()
-        """"triggers", and of these "dropped"; "passed": see `PointTrigger`."""
+        self._counted: Counter[str] = Counter()
+
+    @property
+    def trouble(self) -> Text | None:
+        """What is wrong with the camera: now if it is watched, else since its last picture."""
+        now = self._camera.trouble if self._camera else None
+        return _said(now) if now else self._failed
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Return "triggers", and of these "dropped"; "passed": see `PointTrigger`; and what the camera counts."""
+        return self._counted + (self._camera.counted if self._camera else Counter())
 
     async def run(self) -> None:
         """Take pictures until cancelled; raises OSError if the folder cannot be written."""
         self._at_work = True
         try:
-            async with SnapshotCamera(self._camera) as camera:
+            async with self._open() as camera:
+                self._camera = camera
                 if self._config.period_s is not None:
                     await self._by_the_clock(camera, self._config.period_s)
                 await self._by_the_point(camera)
         finally:
             self._at_work = False
+            if self._camera:
+                self._counted += self._camera.counted
+            self._camera = None
 
     def heard(self, rows: Iterable[tuple[PointRef, Reading]]) -> None:
         """Look for triggers in the live readings of the device that triggers."""
         for part in self._point.heard(rows):
             self._trigger(part)
-        if unseen := self._point.passed - self.counted["passed"]:
-            self.counted["passed"] += unseen
+        if unseen := self._point.passed - self._counted["passed"]:
+            self._counted["passed"] += unseen
             why = Text("they went by between two readings of the counter", "在计数器两次读取之间通过")
             self._dropped(f"+{unseen}", why)
 
-    async def _by_the_point(self, camera: SnapshotCamera) -> None:
+    async def _by_the_point(self, camera: Camera) -> None:
         while True:
             await self._called.wait()
             try:
@@ -92,7 +106,7 @@ class Capture:
                 self._next = None
                 self._called.clear()
 
-    async def _by_the_clock(self, camera: SnapshotCamera, period_s: float) -> None:
+    async def _by_the_clock(self, camera: Camera, period_s: float) -> None:
         clock = asyncio.get_running_loop().time
         due, failures = clock(), 0
         while True:
@@ -106,7 +120,7 @@ class Capture:
 
     def _trigger(self, part: str | None) -> None:
         if not self._at_work or self._next is not None:
-            self.counted["triggers"] += 1
+            self._counted["triggers"] += 1
             busy = Text("the camera was busy with the part before", "相机仍在拍摄上一个工件")
             idle = Text("the station does not judge", "检测工位未运行")
             self._drop(_named(part, now_us()), busy if self._at_work else idle)
@@ -118,28 +132,33 @@ class Capture:
         """Count a trigger and return it, unless as many pictures as may wait are waiting."""
         time_us = now_us()
         trigger = _Trigger(time_us, _named(part, time_us))
-        self.counted["triggers"] += 1
+        self._counted["triggers"] += 1
         if self._folder.waiting >= self._config.waiting:
             waiting = self._folder.waiting
             self._drop(trigger.part, Text(f"{waiting} pictures wait to be judged", f"已有 {waiting} 张图片等待检测"))
             return None
         return trigger
 
-    async def _take(self, camera: SnapshotCamera, trigger: _Trigger) -> bool:
+    async def _take(self, camera: Camera, trigger: _Trigger) -> bool:
         try:
-            content = await camera.take(self._config.deadline_s)
+            shot = await camera.take(self._config.deadline_s)
         except SunmaoError as error:
-            self.trouble = Text(error.explain("en"), error.explain("zh"))
-            self._drop(trigger.part, self.trouble)
+            why = _said(error)
+            self._failed = None if camera.watched else why
+            self._drop(trigger.part, why)
             return False
-        await asyncio.to_thread(self._folder.put, content, trigger.part, trigger.time_us * 1000)
-        self.trouble = None
+        await asyncio.to_thread(self._folder.put, shot.content, trigger.part, trigger.time_us * 1000)
+        self._failed = None
         self._taken()
         return True
 
     def _drop(self, part: str, why: Text) -> None:
-        self.counted["dropped"] += 1
+        self._counted["dropped"] += 1
         self._dropped(part, why)
+
+
+def _said(error: SunmaoError) -> Text:
+    return Text(error.explain("en"), error.explain("zh"))
 
 
 def _named(part: str | None, time_us: int) -> str:

@@ -86,6 +86,7 @@ BROKEN = {
         "cloud/fleet/planted_shell.py",
         "import basyx.aas",
     ),
+    "PyAV lives in edge_agent.inspect.video": ("edge_agent/inspect/planted_video.py", "import av"),
     "ONNX Runtime lives in models.session": ("edge_agent/planted_model.py", "import onnxruntime"),
     "ONNX graphs are written in models.graph and models.vision.export": ("models/planted_onnx.py", "import onnx"),
     "pictures are opened by models.vision, inspection and enrolment": (

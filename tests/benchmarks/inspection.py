@@ -1,7 +1,8 @@
 """What inspection costs: our run of a model beside a bare ONNX Runtime loop, CPU at ten pictures a second, two cameras.
 
 `python -m tests.benchmarks.inspection` fits a model of the default size on generated parts, runs it, and lets two stations
-fetch ten pictures a second each over HTTP from a camera in another process.
+fetch ten pictures a second each over HTTP from a camera in another process. Beside it, what watching a video of ten pictures a
+second costs, where GStreamer's RTSP server is installed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 from rich.console import Console
@@ -27,8 +29,10 @@ from rich.table import Table
 
 from edge_agent.buffer import Buffer
 from edge_agent.config import parse_config
+from edge_agent.config_inspection import CameraConfig
 from edge_agent.inspect.probe import probe
 from edge_agent.inspect.runtime import judge
+from edge_agent.inspect.video import VideoReader, source_of
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import read_bundle, write_bundle
@@ -39,6 +43,7 @@ from models.vision.fit import fit
 from models.vision.parts import Parts as PicturedParts
 from models.vision.pictures import Grey
 from models.vision.recipe import Recipe
+from tests.peers.rtsp.film import PASSWORD, USER, Film, RtspCamera, has_server
 
 RUNS = 200
 SECONDS = 15.0
@@ -115,6 +120,27 @@ def load_at(fps: int, work: Callable[[], object]) -> float:
     return (time.process_time() - used) / (time.perf_counter() - begun)
 
 
+def watching(keyframes: bool) -> float:
+    """Return the share of one core that a video of 640 x 480 pixels takes, a key frame a second, while no picture is taken."""
+    pictures = [Image.fromarray(part(seed, 640)[:480]) for seed in range(20)]
+    with RtspCamera(Film(draw=lambda number: pictures[number % len(pictures)])) as camera:
+        config = CameraConfig(url=camera.url, user=USER, password=PASSWORD, keyframes=keyframes)
+        reader = VideoReader(source_of(config), 5.0, 60.0, keyframes=keyframes)
+        reader.start()
+        reader.newest(30.0)
+
+        def used() -> float:
+            times = next(each for each in psutil.Process().threads() if each.id == reader.native_id)
+            return times.user_time + times.system_time
+
+        begun, before = time.perf_counter(), used()
+        time.sleep(SECONDS)
+        share = (used() - before) / (time.perf_counter() - begun)
+        reader.stop()
+        reader.join()
+    return share
+
+
 async def two_cameras(folder: Path, trust: str, port: int) -> tuple[dict[str, int], dict[str, int], float]:
     """Return what each of two stations counted, its pictures judged among it, and the share of one core both took."""
     head = '[agent]\nname = "bench"\n[cloud]\nurl = "http://127.0.0.1:1"\n'
@@ -175,6 +201,10 @@ def main() -> int:
             assert camera.stdout
             first, second, share = asyncio.run(two_cameras(folder, public_key(key), int(camera.stdout.readline())))
             camera.kill()
+    if has_server():
+        shares = " / ".join(f"{watching(keyframes=only):.1%}" for only in (False, True))
+    else:
+        shares = "not measured: no RTSP server"
     table = Table("inspection", "figure", box=None, header_style="bold")
     for name, figure in (
         ("cores, and how the model runs", f"{os.cpu_count()}; {chosen.sentence().en}"),
@@ -184,6 +214,7 @@ def main() -> int:
         ("JPEG of 1280 x 960 to verdict with evidence, median", f"{whole * 1e3:.1f} ms"),
         (f"the model at {FPS} pictures a second, share of one core", f"{load:.1%}"),
         (f"two cameras at {FPS} pictures a second each, share of one core", f"{share:.1%}"),
+        (f"watching one video at {FPS} pictures a second, every picture / key frames only", shares),
         (f"first camera in {SECONDS:g} s", str(first)),
         (f"second camera in {SECONDS:g} s", str(second)),
     ):
