@@ -27,6 +27,8 @@ _TITLES: Mapping[str, Text] = {
     "security/listening": Text("security: open ports", "安全：监听端口"),
 }
 
+_PARTS: Mapping[str, str] = {"clock": "时钟", "camera": "相机"}
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing looked at.
@@ -56,7 +58,7 @@ class Finding(msgspec.Struct, frozen=True):
         device, slash, part = self.subject.rpartition("/")
         if self.subject in _TITLES:
             return _TITLES[self.subject]
-        return Text(f"{device}: {part}", f"{device}：时钟") if slash else Text(part, part)
+        return Text(f"{device}: {part}", f"{device}：{_PARTS[part]}") if slash else Text(part, part)
 
 
 def and_more(listed: Sequence[str], most: int = 5) -> str:

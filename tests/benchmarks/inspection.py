@@ -30,6 +30,7 @@ from rich.table import Table
 from edge_agent.buffer import Buffer
 from edge_agent.config import parse_config
 from edge_agent.config_inspection import CameraConfig
+from edge_agent.inspect.camera import SnapshotCamera
 from edge_agent.inspect.probe import probe
 from edge_agent.inspect.runtime import judge
 from edge_agent.inspect.video import VideoReader, source_of
@@ -120,6 +121,16 @@ def load_at(fps: int, work: Callable[[], object]) -> float:
     return (time.process_time() - used) / (time.perf_counter() - begun)
 
 
+async def fetching(port: int) -> float:
+    """Return the share of one core that ten snapshots a second over HTTP take, with nothing done with them."""
+    async with SnapshotCamera(CameraConfig(url=f"http://127.0.0.1:{port}/0.jpg")) as camera:
+        begun, used = time.perf_counter(), time.process_time()
+        for number in range(int(SECONDS * FPS)):
+            await camera.take(1.0)
+            await asyncio.sleep(begun + (number + 1) / FPS - time.perf_counter())
+        return (time.process_time() - used) / (time.perf_counter() - begun)
+
+
 def watching(keyframes: bool) -> float:
     """Return the share of one core that a video of 640 x 480 pixels takes, a key frame a second, while no picture is taken."""
     pictures = [Image.fromarray(part(seed, 640)[:480]) for seed in range(20)]
@@ -199,7 +210,9 @@ def main() -> int:
         command = [sys.executable, "-m", "tests.benchmarks.inspection", "camera"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as camera:
             assert camera.stdout
-            first, second, share = asyncio.run(two_cameras(folder, public_key(key), int(camera.stdout.readline())))
+            port = int(camera.stdout.readline())
+            first, second, share = asyncio.run(two_cameras(folder, public_key(key), port))
+            fetched = asyncio.run(fetching(port))
             camera.kill()
     if has_server():
         shares = " / ".join(f"{watching(keyframes=only):.1%}" for only in (False, True))
@@ -214,6 +227,7 @@ def main() -> int:
         ("JPEG of 1280 x 960 to verdict with evidence, median", f"{whole * 1e3:.1f} ms"),
         (f"the model at {FPS} pictures a second, share of one core", f"{load:.1%}"),
         (f"two cameras at {FPS} pictures a second each, share of one core", f"{share:.1%}"),
+        (f"fetching {FPS} snapshots a second, share of one core", f"{fetched:.1%}"),
         (f"watching one video at {FPS} pictures a second, every picture / key frames only", shares),
         (f"first camera in {SECONDS:g} s", str(first)),
         (f"second camera in {SECONDS:g} s", str(second)),

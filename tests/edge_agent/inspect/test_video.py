@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -156,6 +159,44 @@ def test_a_huge_picture_is_never_decoded(
     until(lambda: number(reader) >= 0)
 
 
+@pytest.mark.parametrize(
+    "sends",
+    [b"", b"garbage\r\n" * 1000, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nX: ", b"$\x00\xff\xff" * 1000],
+    ids=["silence", "garbage", "header", "packets"],
+)
+def test_who_talks_without_end_or_not_at_all_is_left(
+    sends: bytes, readers: list[VideoReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "OPEN_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        ended = threading.Event()
+
+        def talk() -> None:
+            while not ended.is_set():
+                with suppress(OSError):
+                    other, _ = server.accept()
+                    with other:
+                        while not ended.is_set():
+                            other.settimeout(0.1)
+                            with suppress(TimeoutError):
+                                other.sendall(sends)
+                            ended.wait(0 if sends else 0.1)
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        reader = VideoReader(source_of(CameraConfig(url=f"rtsp://127.0.0.1:{server.getsockname()[1]}/1")), 2.0, 1.0)
+        readers.append(reader)
+        reader.start()
+        try:
+            with pytest.raises((Unreachable, Malformed)):
+                reader.newest(30.0)
+            assert reader.error is not None
+        finally:
+            ended.set()
+            thread.join()
+
+
 def test_a_damaged_picture_is_not_given_and_none_that_is_built_on_it(
     tmp_path: Path, readers: list[VideoReader]
 ) -> None:
@@ -193,6 +234,15 @@ def test_a_camera_that_is_not_plugged_in_is_named(readers: list[VideoReader]) ->
     reader.start()
     with pytest.raises(Unreachable, match="there is no camera /dev/video63"):
         reader.newest(20.0)
+
+
+async def test_a_usb_camera_that_the_agent_has_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CameraConfig(url="/dev/video63")
+    assert (await check_camera("station", config, tmp_path)).found.en == "there is no camera /dev/video63"
+    monkeypatch.setattr("edge_agent.check_camera.running_status", lambda _: object())
+    assert (await check_camera("station", config, tmp_path)).severity == "look"
 
 
 def test_a_backlog_shows_as_age_and_the_clocks_may_differ() -> None:
@@ -262,7 +312,7 @@ async def test_a_station_judges_video_tells_of_a_cut_and_goes_on(
     station = config.inspections[0]
     assert station.camera is not None
     found = await check_camera(station.device, station.camera, tmp_path / "state")
-    assert (found.subject, found.severity) == ("camera-1/camera", "ok")
+    assert (found.title.zh, found.severity) == ("camera-1：相机", "ok")
     assert "640 x 480 pixels" in found.found.en
     buffer = await open_buffer()
     async with Outlets(buffer, tmp_path / "state") as outlets, Parts(buffer, outlets) as parts:
@@ -278,6 +328,7 @@ async def test_a_station_judges_video_tells_of_a_cut_and_goes_on(
         rtsp.plug_in()
         await until_async(lambda: parts.reports()[0].state == "up")
         assert parts.reports()[0].counters["stream_breaks"] >= 1
+    await until_async(lambda: not [each for each in threading.enumerate() if each.name.startswith("video ")])
     await buffer.flush()
     delivery = await buffer.take(10**9)
     assert delivery is not None
