@@ -132,7 +132,7 @@ class VideoReader(threading.Thread):
         """Read the stream, again and again, until stopped."""
         failures = 0
         while not self._ended.is_set():
-            before = self._newest
+            begun = time.monotonic()
             try:
                 self._read()
             except SunmaoError as error:
@@ -141,7 +141,9 @@ class VideoReader(threading.Thread):
                 failed = self._failure(error)
             else:
                 return
-            failures = failures + 1 if self._newest is before else 1
+            # A stream that breaks again and again is tried ever more slowly, even if it gives a picture each time.
+            lasted = self._newest is not None and self._newest.taken - begun > LONGEST_WAIT_S
+            failures = 1 if lasted else failures + 1
             with self._changed:
                 self.error = failed
                 self.counted["stream_breaks"] += 1
@@ -181,7 +183,7 @@ class VideoReader(threading.Thread):
                 lag = behind.seconds(now, frame.time)
                 if lag > LAG_S:
                     raise Unreachable(
-                        Text(f"the video of {shown} comes {lag:.1f} s late", f"{shown} 的视频延迟 {lag:.1f} 秒"),
+                        Text(f"the video of {shown} comes {LAG_S:g} s late", f"{shown} 的视频延迟 {LAG_S:g} 秒"),
                         Text(
                             "lower the camera's resolution or rate of pictures, or set keyframes = true",
                             "请降低相机的分辨率或帧率，或设置 keyframes = true",
@@ -203,7 +205,10 @@ class VideoReader(threading.Thread):
         if isinstance(error, PermissionError):
             return Refused(
                 Text(f"{shown} may not be read", f"无权读取 {shown}"),
-                Text("add the agent's user to the group 'video'", "请将代理的用户加入 video 组"),
+                Text(
+                    "add the user of the agent to the group that owns it: usermod -aG video USER, then start anew",
+                    "请将边缘代理的用户加入该设备所属的组：usermod -aG video 用户名，然后重新启动",
+                ),
             )
         if isinstance(error, FileNotFoundError):
             return Unreachable(
