@@ -17,7 +17,6 @@ from protocols.text import Text
 _VIDEO_DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[\w.:+-]+)")
 _THIS_BOX = ("localhost", "127.0.0.1", "::1")
 
-
 CameraKind = Literal["snapshot", "rtsp", "usb"]
 _UNUSED: Mapping[CameraKind, frozenset[str]] = {
     "snapshot": frozenset({"max_age_s", "keyframes", "size"}),
@@ -60,11 +59,12 @@ class CameraConfig(Table):
     @classmethod
     def _address(cls, url: str) -> str:
         if not _VIDEO_DEVICE.fullmatch(url) and network_address(url, "http", "https", "rtsp") is None:
+            shown = url.rpartition("@")[2]  # a password may stand before it, and the sentence travels to the cloud
             raise ValueError(
                 Text(
-                    f"'{url}' is not an address like http://192.168.1.20/snapshot.jpg, rtsp://192.168.1.20/stream or"
+                    f"'{shown}' is not an address like http://192.168.1.20/snapshot.jpg, rtsp://192.168.1.20/stream or"
                     " /dev/video0; user and password are keys of their own",
-                    f"“{url}”不是形如 http://192.168.1.20/snapshot.jpg、rtsp://192.168.1.20/stream 或 /dev/video0 的地址；"
+                    f"“{shown}”不是形如 http://192.168.1.20/snapshot.jpg、rtsp://192.168.1.20/stream 或 /dev/video0 的地址；"
                     "用户名和密码请写在各自的键中",
                 )
             )

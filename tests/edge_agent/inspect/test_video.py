@@ -263,7 +263,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("camera", "key", "says", "zh"),
     [
-        ('url = "rtsp://u:p@10.0.0.1/1"', "inspection[1].camera.url", "keys of their own", "各自的键"),
+        ('url = "rtsp://u:hunter2@10.0.0.1/1"', "inspection[1].camera.url", "keys of their own", "各自的键"),
         ('url = "rtsps://10.0.0.1/1"', "inspection[1].camera.url", "rtsp://192.168.1.20/stream", "地址"),
         ('url = "/etc/passwd"', "inspection[1].camera.url", "/dev/video0", "地址"),
         ('url = "/dev/video0"\nuser = "u"', "inspection[1].camera.user", "means nothing", "没有意义"),
@@ -278,6 +278,7 @@ def test_a_wrong_camera_is_one_clear_line(camera: str, key: str, says: str, zh: 
         parse_config(text, tmp_path / "agent.toml")
     assert refused.value.key == key
     assert says in refused.value.explain("en")
+    assert "hunter2" not in refused.value.explain("en") + refused.value.explain("zh")
     assert zh in refused.value.explain("zh")
 
 
