@@ -42,6 +42,7 @@ bench-full: bench # 103,680,000 points, then 10,000,000 events, take up to 25 GB
 	@SUNMAO_BENCH_POINTS=103680000 $(BIN)/python -P -m tests.benchmarks.run chart
 	@SUNMAO_BENCH_EVENTS=10000000 $(BIN)/python -P -m tests.benchmarks.run recall
 	@$(BIN)/python -P -m tests.benchmarks.ingest_soak 10
+	@SUNMAO_BACKLOG_S=86400 SUNMAO_BACKLOG_RATE=20 $(BIN)/python -P -m tests.benchmarks.run backlog
 
 bench-models: setup # fits and judges on real sets, part-disjoint
 	@$(BIN)/python -P -m tests.benchmarks.magnetic_tile

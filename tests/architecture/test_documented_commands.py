@@ -86,7 +86,8 @@ def refused(line: str, program: str, words: list[str]) -> str:
         return f"{line}: '{left[0]}' is one word too many"
     if "..." in line:
         return ""
-    missing = [each.opts[0] for each in command.params if each.required and given.get(each.name) in (None, ())]
+    needed = [each for each in command.params if each.required and not each.envvar]
+    missing = [each.opts[0] for each in needed if given.get(each.name) in (None, ())]
     return f"{line}: {missing[0]} is missing" if missing else ""
 
 
