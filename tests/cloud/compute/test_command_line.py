@@ -38,6 +38,7 @@ budget = {budget}
 set = "cap"
 pictures = "pictures"
 """
+WIDE = {"COLUMNS": "200"}  # tables fold in a narrow terminal
 ALL = ["read", "operate", "engineer", "admin"]
 
 
@@ -61,7 +62,7 @@ async def by(cloud_url: str, tmp_path: Path) -> Callable[[Company], Awaitable[Sp
 
         async def speak(*words: object, lang: str = "en") -> Said:
             given = ["compute", *map(str, words), "--url", cloud_url, "--token-file", str(file), "--lang", lang]
-            result = await asyncio.to_thread(CliRunner().invoke, app, given)
+            result = await asyncio.to_thread(CliRunner(env=WIDE).invoke, app, given)
             assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
             assert file.read_text().strip() not in result.output
             return result.exit_code, result.output.strip()
@@ -284,7 +285,7 @@ async def test_what_is_wrong_is_said_in_one_line(
     base = ["compute", "jobs", "--lang", "en"]
 
     def alone(*words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(app, [*base, *words])
+        result = CliRunner(env=WIDE).invoke(app, [*base, *words])
         return result.exit_code, result.output
 
     for name in ("SUNMAO_TOKEN", "SUNMAO_TOKEN_FILE", "SUNMAO_URL"):

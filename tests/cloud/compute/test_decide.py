@@ -246,7 +246,7 @@ def test_the_command_shows_the_plan(tmp_path: Path) -> None:
     (tmp_path / "offers.toml").write_text(given + OFFER.format(code="never", speed=0.01, price=0.1), "utf-8")
     command = ["compute", "plan", str(tmp_path / "task.toml"), "--offers", str(tmp_path / "offers.toml")]
     at = ["--at", "2026-11-27T02:00:00"]
-    shown = CliRunner().invoke(app, [*command, *at, "--lang", "zh"])
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command, *at, "--lang", "zh"])
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[1].split()[:2] == ["91.1.1/slow", "slow"]
