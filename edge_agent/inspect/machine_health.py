@@ -21,7 +21,7 @@ from edge_agent.config import Config, MachineHealthConfig
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
 from edge_agent.sink import Sink
 from models.errors import ModelError
-from models.series.monitor import HealthFinding, Memory, Monitor
+from models.series.monitor import Attended, HealthFinding, Memory, Monitor
 from models.verdict import VERDICTS
 from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us
 from protocols.text import Text
@@ -75,8 +75,6 @@ class HealthWatch:
         self._reason = Text("", "")
         self._strays = False
         self._above = self._below = 0
-        self._idle = 0
-        self._missing: list[int] = []
         self._parts_at = 0.0
 
     @property
@@ -129,8 +127,8 @@ class HealthWatch:
     async def _follow(self, monitor: Monitor, stamp: object) -> None:
         """Take a step each period until the bundle is replaced."""
         clock = asyncio.get_running_loop().time
-        self._missing = [0] * len(monitor.sensors)
-        self._above = self._below = self._idle = 0
+        attended = Attended(monitor)
+        self._above = self._below = 0
         folder = self._whole().agent.state_dir
         path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
         self._strays = await asyncio.to_thread(self._resume, monitor, path)
@@ -139,7 +137,7 @@ class HealthWatch:
             while True:
                 due = max(due + self._config.period_s, clock())
                 await asyncio.sleep(due - clock())
-                self._step(monitor, clock())
+                self._step(attended, clock())
                 if clock() - kept >= KEEP_S:
                     kept = clock()
                     await asyncio.to_thread(self._keep, monitor, path)
@@ -148,38 +146,31 @@ class HealthWatch:
         finally:
             self._keep(monitor, path)
 
-    def _step(self, monitor: Monitor, now: float) -> None:
+    def _step(self, attended: Attended, now: float) -> None:
+        monitor = attended.monitor
         if not self._runs:
-            self._rest(Text("the machine is at rest", "设备未运行"))
+            self._rest(attended, Text("the machine is at rest", "设备未运行"))
             return
         where = [self._config.sensors[name] for name in monitor.sensors]
         values = [self._latest[each.device, each.point] for each in where]
-        missing = [math.isnan(value) for value in values]
-        if all(missing):
-            self._rest(Text("no sensor is read", "没有任何传感器数据"))
+        if all(math.isnan(value) for value in values):
+            self._rest(attended, Text("no sensor is read", "没有任何传感器数据"))
             return
-        if self._idle > monitor.warm_after:
-            monitor.restart()
-        self._idle = 0
-        self._missing = [(count + 1) * lost for count, lost in zip(self._missing, missing, strict=True)]
-        for sensor, count in enumerate(self._missing):
-            if count > monitor.warm_after:
-                monitor.forget(sensor)
-        finding = monitor.follow(values)
+        finding = attended.follow(values)
         if finding.verdict is None:
             self._set_state("up", Text("getting to know the machine's present state", "正在熟悉设备当前状态"))
             return
-        lost = [name for name, count in zip(monitor.sensors, self._missing, strict=True) if count]
+        lost = [name for name, count in zip(monitor.sensors, attended.missing, strict=True) if count]
         names = ", ".join(lost)
         self._set_state("up", Text(f"without {names}", f"缺少 {names}") if lost else Text("", ""))
         self._tell(finding, monitor.warm_after)
         self._add(finding, UNCERTAIN if lost else GOOD, now)
 
-    def _rest(self, why: Text) -> None:
+    def _rest(self, attended: Attended, why: Text) -> None:
         """Say once that there is no verdict, and why."""
-        self._idle += 1
+        attended.rest()
         self._above = self._below = 0
-        if self._idle == 1:
+        if attended.idle == 1:
             self._set_state("up", why)
             at = now_us()
             self._sink.add_readings(

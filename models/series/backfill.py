@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.errors import InputError
-from models.series.monitor import Memory, Monitor
+from models.series.monitor import Attended, Memory, Monitor
 from models.verdict import VERDICTS
 
 ROWS = "rows.f32"
@@ -51,35 +51,28 @@ class Follower:
         if self._monitor.sensors != tuple(sensors):
             names = ", ".join(self._monitor.sensors)
             raise InputError("sensors", f"the model's sensors are {names}", f"模型的传感器为 {names}")
-        self._missing, self._idle = [0] * len(sensors), 0
+        self._attended = Attended(self._monitor)
 
     @property
     def kept(self) -> Kept:
         """What is known now."""
         memory = self._monitor.memory
         averages = [None if np.isnan(each) else each for each in memory.averages]
-        return Kept(averages, memory.read, self._idle, [*self._missing])
+        return Kept(averages, memory.read, self._attended.idle, [*self._attended.missing])
 
     def resume(self, kept: Kept) -> None:
         """Go on from what was known."""
         averages = [float("nan") if each is None else each for each in kept.averages]
         self._monitor.resume(Memory(averages, kept.read))
-        self._idle, self._missing = kept.idle, [*kept.missing]
+        self._attended.idle, self._attended.missing = kept.idle, [*kept.missing]
 
     def follow(self, at: int, row: npt.NDArray[np.float32]) -> Followed:
         """Return the finding on the next row."""
         lost = np.isnan(row)
         if lost.all():
-            self._idle += 1
+            self._attended.rest()
             return Followed(at)
-        if self._idle > self._monitor.warm_after:
-            self._monitor.restart()
-        self._idle = 0
-        for sensor, missing in enumerate(lost):
-            self._missing[sensor] = (self._missing[sensor] + 1) * int(missing)
-            if self._missing[sensor] > self._monitor.warm_after:
-                self._monitor.forget(sensor)
-        finding = self._monitor.follow(row)
+        finding = self._attended.follow(row)
         if finding.verdict is None:
             return Followed(at)
         return Followed(at, finding.score, VERDICTS.index(finding.verdict), bool(lost.any()))

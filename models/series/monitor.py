@@ -105,3 +105,32 @@ class Monitor:
         """Yield the findings on rows x sensors, one after the other."""
         for row in np.asarray(values, np.float32):
             yield self.follow(row)
+
+
+class Attended:
+    """A monitor on a machine that rests, and whose sensors may be lost: what it knew before long enough of that counts no more.
+
+    Attributes:
+        monitor: of the machine.
+        idle: steps at rest, or without any reading, since the last judged one.
+        missing: of each sensor, steps since it was read last.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.idle, self.missing = 0, [0] * len(monitor.sensors)
+
+    def rest(self) -> None:
+        """Let a step pass in which there is nothing to judge."""
+        self.idle += 1
+
+    def follow(self, values: npt.ArrayLike) -> HealthFinding:
+        """Return the finding on one reading as `Monitor.follow` does; one sensor at least is read."""
+        if self.idle > self.monitor.warm_after:
+            self.monitor.restart()
+        self.idle = 0
+        for sensor, lost in enumerate(np.isnan(np.asarray(values, np.float32))):
+            self.missing[sensor] = (self.missing[sensor] + 1) * int(lost)
+            if self.missing[sensor] > self.monitor.warm_after:
+                self.monitor.forget(sensor)
+        return self.monitor.follow(values)
