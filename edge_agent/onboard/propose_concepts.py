@@ -13,7 +13,7 @@ import msgspec
 
 from edge_agent.onboard.point_list import Point
 from edge_agent.onboard.propose_lexicon import PHASES, load_lexicon
-from edge_agent.onboard.propose_text import Parsed, parse, plain_letters, states
+from edge_agent.onboard.propose_text import Parsed, choices, parse, plain_letters, states
 from protocols.dictionary.units import load_units
 
 CLASS_WEIGHT: Mapping[str, float] = {
@@ -138,13 +138,15 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
     unit = "kWh" if point.unit.strip() == "度" and "电" in point.name else point.unit
     name, quantity = _without_unit(_without_tail(name, unit), quantity_of(unit))
     remark, quantity = _without_unit(remark, quantity)
-    remark = "" if quantity and quantity == quantity_of(remark) else remark  # the unit once more
+    if quantity and quantity == quantity_of(remark):
+        remark = ""  # the unit once more
     parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
     if not quantity:
         quantity = next((q for text in (*parsed.brackets, *remarked.brackets) if (q := quantity_of(text))), "")
         if quantity:
             parsed, remarked = parse(name, quantity, kinds), parse(remark, quantity, kinds)
-    evidence, opaque = _Evidence(), not _says_something(parsed)
+    evidence = _Evidence()
+    opaque = not _says_something(parsed)
     chinese = _CHINESE.search(remark) is not None and _CHINESE.search(name) is None
     code = _CODE_NAME.fullmatch(point.name.strip()) is not None and not _spelled_out(point.name)
     if opaque or ((chinese or code) and _says_something(remarked)):
@@ -157,7 +159,8 @@ def described(point: Point, kinds: Sequence[str]) -> Described:
         evidence.add(parsed, 1.0, 1.0, 1.0)
         evidence.add(remarked, 0.4 if long else 0.8, 0.05 if long else 0.4, 0.1 if long else 0.5, role=0.5)
     for distance, segment in enumerate(reversed(path[-3:])):
-        near, above = 0.6 / (1 + distance), parse(segment, "", kinds)
+        near = 0.6 / (1 + distance)
+        above = parse(segment, "", kinds)
         if "actual" in parsed.concepts and "setpoint" not in parsed.concepts:
             above = msgspec.structs.replace(above, concepts=above.concepts - {"setpoint"})
         evidence.add(above, near, near / (12 if chinese else 4), near / 4)
@@ -209,9 +212,10 @@ def _settle_by_unit(evidence: _Evidence, quantity: str, kinds: Sequence[str]) ->
         # "Total production" in kWh: what is produced is energy.
         evidence.forget("count")
         evidence.rename("part", "generation")
-    for end, way in (("input", "import_"), ("output", "export_")) if "energy_meter" in kinds else ():
-        if quantity in {"energy", "reactive_energy"} and end in evidence.support:
-            evidence.rename(end, way)
+    if quantity in {"energy", "reactive_energy"} and "energy_meter" in kinds:
+        for end, way in (("input", "import_"), ("output", "export_")):
+            if end in evidence.support:
+                evidence.rename(end, way)
 
 
 def _settle_direction(evidence: _Evidence, quantity: str) -> None:
@@ -264,9 +268,6 @@ _EITHER = re.compile(
     r"(?i)(?<![a-z])(on|start|run|enable|open|fwd|forward|cw|auto|hand|man|manual|local|remote|ein|heating)\s*/\s*"
     r"(off|stop|disable|close|rev|reverse|ccw|man|manual|auto|remote|local|network|aus|cooling)(?![a-z])"
 )
-_CHOICES = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$|^((?:[^/]{1,20} / ){2,}[^/]{1,20})$")
-"""A list of what a state may be, "auto/manual/off"."""
-
 _CODE_NAME = re.compile(r"[A-Z0-9_$@.\-]{1,8}|(?=.*\d)[A-Z0-9_$@.\-]{9,14}|[A-Za-z]{1,4}|[A-Za-z]{1,3}\d{3,}")
 """Names such as OPR or p4072, which say less than the description beside them."""
 
@@ -276,7 +277,6 @@ _NUMBERED_ALARM = re.compile(
 _INDEXED_ALARM = re.compile(r"(?i)(?:alarm|fault|warning|error)s?\[\d")
 _BIT = re.compile(r"(?i)\bbit\s?\d|第\s?\d+\s?位")
 _SENTENCE = re.compile(r"(?i)_(?:of|the|is|in|and|for|to)_")
-_SYMBOL = re.compile(r"\w{3,}")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PATH_ADDRESS = re.compile(r"(?i)(?:ns[u]?=[^;]*;s=|s=)?(?!holding|input|coil|discrete|param)([^:]*[./][^:]*)$")
 
@@ -285,8 +285,8 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
     """Return (segments of the browse path above the point, its own name, its description, coded states it lists)."""
     text = plain_letters(point.description)
     listed, start = states(text)
-    if not listed and (choices := _CHOICES.search(text)):
-        listed, start = choices[0].count("/") + 1, choices.start()
+    if not listed:
+        listed, start = choices(text)
     name, path = _EITHER.sub(r"\1 \2", point.name.strip()), []
     remark = _first_sentence(text[:start])
     address = _PATH_ADDRESS.fullmatch(point.address.strip())
@@ -299,7 +299,7 @@ def _texts(point: Point) -> tuple[list[str], str, str, int]:
         path = re.split(r"[./]", remark)
     if " " not in remark and re.search(r"[A-Za-z][./]\w*[A-Za-z]", remark):
         remark = ""
-    if _SYMBOL.fullmatch(remark) and remark in point.address and _says_something(parse(name, "", ())):
+    if re.fullmatch(r"\w{3,}", remark) and remark in point.address and _says_something(parse(name, "", ())):
         remark = ""  # the address once more
     if not name:
         name = path[-1] if path else ""

@@ -74,7 +74,8 @@ _JOINT = re.compile(r"(?<![A-Za-z])[JAj][1-7](?!\d)")
 _SIGN_IN_BRACKETS = re.compile(r"\(([+-])\)")
 _BRACKET = re.compile(r"[(\[{（【<][^()\[\]{}（）【】<>]*[)\]}）】>]?")
 _CHOICES = re.compile(r"[^/]{2,}(?:/[^/]{2,}){2,}")
-"""What a state may be, "(manual/automatic/off)"."""
+_CHOICES_AT_END = re.compile(r"(?:^|[\s:])((?:[^\s/]{1,8}/){2,}[^\s/]{1,8})$|^((?:[^/]{1,20} / ){2,}[^/]{1,20})$")
+"""What a state may be: "(manual/automatic/off)", and "auto/manual/off" or "Off / Ready / On" where a text ends with it."""
 
 _STATES = re.compile(
     r"(?<![\w.])\d{1,2}(?=[\u4e00-\u9fff](?!相))|(?<![\w.])(?:0x[0-9a-f]+|bi?t?\s?\d+|\d+)\s*[:=：＝—–-]+\s*\S|0x[0-9a-f]+\s*\(?\w|(?:(?<=[;,；，、/])\s*|^)\d{1,2} [A-Za-z]|(?<=\w )\d{1,2} (?=[A-Za-z]{3,}(?: \d{1,2} |$))|(?<!\w)[0-9a-f]{2,4}h(?=[\u4e00-\u9fff])",
@@ -101,6 +102,12 @@ def states(text: str) -> tuple[int, int]:
     return (len(listed), listed[0]) if len(listed) > 1 else (0, len(text))
 
 
+def choices(text: str) -> tuple[int, int]:
+    """Return (how many states `text` ends with a list of, where the list begins): (3, 5) for "mode auto/manual/off"."""
+    found = _CHOICES_AT_END.search(text)
+    return (found[0].count("/") + 1, found.start()) if found else (0, len(text))
+
+
 def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     """Return what `text` says.
 
@@ -116,14 +123,14 @@ def parse(text: str, unit_quantity: str, kinds: Sequence[str]) -> Parsed:
     clean = _PREPOSITION.sub(" ", _ITALIAN_OF.sub(" ", _CAMEL.sub(" ", clean)))
     clean = _SIGN_IN_BRACKETS.sub(r"\1", clean)
     brackets = tuple(found.strip("()[]{}（）【】<> ") for found in _BRACKET.findall(clean))
-    choices = max((part.count("/") + 1 for part in brackets if _CHOICES.fullmatch(part)), default=0)
+    offered = max((part.count("/") + 1 for part in brackets if _CHOICES.fullmatch(part)), default=0)
     brackets = tuple(part for part in brackets if not _CHOICES.fullmatch(part))
     outside = _BRACKET.sub(" ", clean)
     if not outside.strip():
         outside, brackets = " ".join(brackets), ()
     listed, start = states(outside)
     listed = max(
-        [listed, choices, *(len(_STATES.findall(part)) + len(_CODED_STATE.findall(part)) for part in brackets)]
+        [listed, offered, *(len(_STATES.findall(part)) + len(_CODED_STATE.findall(part)) for part in brackets)]
     )
     outside = outside[:start]
     measured, outside = instrument(outside)
