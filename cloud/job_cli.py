@@ -246,9 +246,7 @@ def receipt(
     """Fetch a job's signed receipt, verified by the platform's key. 下载并校验作业凭据。"""
     with rented(url, token_file, as_json, lang) as here:
         content, _ = _receipt(here, job)
-        file = out or Path(f"receipt-{job}.json")
-        write(file, content)
-        here.say({"file": str(file)}, str(file))
+        here.keep(out or Path(f"receipt-{job}.json"), content)
 
 
 def plans_said(found: dict[str, Any], language: Language) -> str:

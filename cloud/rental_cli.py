@@ -105,6 +105,11 @@ class Platform:
         """Print `value` for machines, or `said` for people."""
         answer(self.as_json, value, said if isinstance(said, Text) else Text(said, said), self.language)
 
+    def keep(self, file: Path, content: bytes) -> None:
+        """Write what was fetched, and print where."""
+        write(file, content)
+        self.say({"file": str(file)}, str(file))
+
     def show(self, name: str, rows: Sequence[Any], columns: Sequence[Column], none: Text) -> None:
         """Print rows: for machines under their name, for people as a table, or `none` where there are none."""
         self.say({name: rows}, listed(rows, columns, self.language) if rows else none)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cloud.console import Column, Json, Lang, listed
-from cloud.rental_cli import Month, Out, Side, TokenFile, Url, rented, utc, write, yuan
+from cloud.rental_cli import Month, Out, Side, TokenFile, Url, rented, utc, yuan
 from protocols.text import Text
 
 invoices_app = typer.Typer(no_args_is_help=True, help="Invoices of a month. 结算单。")
@@ -140,9 +140,7 @@ def pdf(
     """Fetch an invoice as a PDF, in the language of the command. 下载结算单 PDF。"""
     with rented(url, token_file, as_json, lang) as here:
         found = here.ask("GET", f"billing/invoices/{invoice}/pdf", params={"language": here.language})
-        file = out or Path(f"invoice-{invoice}.pdf")
-        write(file, found.content)
-        here.say({"file": str(file)}, str(file))
+        here.keep(out or Path(f"invoice-{invoice}.pdf"), found.content)
 
 
 def refund(
@@ -177,9 +175,7 @@ def export(
     """Fetch the bill of a month as a table of FOCUS 1.2 with energy and carbon. 导出月度账单(FOCUS 1.2)。"""
     with rented(url, token_file, as_json, lang) as here:
         found = here.ask("GET", "billing/bill/focus", params={"month": month, "side": side, "format": form})
-        file = out or Path(f"focus-{month}-{side}.{form}")
-        write(file, found.content)
-        here.say({"file": str(file)}, str(file))
+        here.keep(out or Path(f"focus-{month}-{side}.{form}"), found.content)
 
 
 def _spent(wallet: dict[str, Any]) -> Text:
