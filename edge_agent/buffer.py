@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from edge_agent.atomic_file import sync
 from edge_agent.buffer_file import BufferFile, Damaged
-from edge_agent.buffer_state import Group, Stats
+from edge_agent.buffer_state import Gap, Group, Stats
 from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
 from edge_agent.normalise import Mark
@@ -88,6 +88,11 @@ class Buffer:
         self._group.marks.update(marks)
         self._added(len(readings))
 
+    def add_gaps(self, device: str, gaps: Sequence[Gap]) -> None:
+        """Remember what is left to fetch of a device's history, with the readings added at the same moment."""
+        self._group.gaps[device] = gaps
+        self._added(0)
+
     def add_inspection(self, inspection: Inspection, readings: Sequence[Row]) -> None:
         """Take an inspection with its readings (see `Sink.add_inspection`)."""
         self._group.inspections.append((inspection, readings))
@@ -152,6 +157,10 @@ class Buffer:
     async def marks(self, device: str) -> dict[str, Mark]:
         """Return what is remembered of a device's points."""
         return await self._insist(lambda file: file.marks(device))
+
+    async def gaps(self, device: str) -> list[Gap]:
+        """Return what an agent that ended had still to fetch of a device's history."""
+        return await self._insist(lambda file: file.gaps(device))
 
     async def stats(self) -> Stats:
         """Return the counters and what waits."""
@@ -222,6 +231,7 @@ class Buffer:
         for readings in later.rows:
             group.add(readings)
         group.marks |= later.marks
+        group.gaps |= later.gaps
         group.inspections.extend(later.inspections)
         group.events.extend(later.events)
         group.opinions.extend(later.opinions)

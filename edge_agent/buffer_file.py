@@ -20,21 +20,21 @@ from zlib import crc32
 import msgspec
 
 from edge_agent.atomic_file import sync
-from edge_agent.buffer_state import Group, State, Stats
+from edge_agent.buffer_state import Gap, Group, State, Stats, by_count, by_size
 from edge_agent.normalise import Mark
 from protocols.reading import now_us
 from protocols.uplink.codec import columns_of, encode
-from protocols.uplink.messages import LANES, Batch, Frame, Inspection, Verdict
-from protocols.uplink.rows import Gathered, Row
+from protocols.uplink.messages import LANES, Batch, Frame, Verdict
 
-ROWS_PER_FRAME = 5_000
-PICTURE_BYTES_PER_FRAME = 512 * 1024
 TAKEN_REMEMBERED = 100_000
 """How many ids of inspections are remembered, so that the file stays bounded."""
 FRAME_OVERHEAD = 80
 """What a frame takes besides its payload, bytes: its columns and its entry in the index."""
 OUTDATED_AT_ONCE = 500
 """How many frames one commit drops for their age, so that none takes long."""
+
+GAPS = "history gaps"
+"""Where the table of marks keeps gaps: no device has a space in its name, and an agent before this one still reads the file."""
 
 _QUALITY, _EVENTS, _TELEMETRY = range(len(LANES))
 _SCHEMA = """
@@ -97,9 +97,9 @@ class BufferFile:
         with self._transaction() as state:
             state.collected += group.lost
             state.dropped += group.lost
-            for count, gathered in _by_count(group.rows):
+            for count, gathered in by_count(group.rows):
                 self._insert(state, _TELEMETRY, count, Batch(columns=gathered.columns(), texts=gathered.texts))
-            for inspections in _by_size([item for item in group.inspections if self._take_id(item[0].id)]):
+            for inspections in by_size([item for item in group.inspections if self._take_id(item[0].id)]):
                 rows = [row for _, readings in inspections for row in readings]
                 columns, texts = columns_of(rows)
                 batch = Batch(columns=columns, texts=texts, inspections=[item for item, _ in inspections])
@@ -112,7 +112,10 @@ class BufferFile:
                 state.events += len(group.events)
             self._db.executemany(
                 "INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET packed = excluded.packed",
-                [(ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks.items()],
+                [
+                    *((ref.device, ref.name, msgspec.msgpack.encode(mark)) for ref, mark in group.marks.items()),
+                    *((GAPS, device, msgspec.msgpack.encode(gaps)) for device, gaps in group.gaps.items()),
+                ],
             )
             return self._make_room(state)
 
@@ -177,6 +180,14 @@ class BufferFile:
         rows = self._db.execute("SELECT point, packed FROM mark WHERE device = ?", (device,))
         try:
             return {point: msgspec.msgpack.decode(packed, type=Mark) for point, packed in rows}
+        except (msgspec.MsgspecError, TypeError) as error:
+            raise Damaged(str(error)) from error
+
+    def gaps(self, device: str) -> list[Gap]:
+        """Return what was left to fetch of a device's history."""
+        row = self._db.execute("SELECT packed FROM mark WHERE device = ? AND point = ?", (GAPS, device)).fetchone()
+        try:
+            return [] if row is None else msgspec.msgpack.decode(row[0], type=list[Gap])
         except (msgspec.MsgspecError, TypeError) as error:
             raise Damaged(str(error)) from error
 
@@ -363,32 +374,3 @@ def intact(row: tuple[Any, ...]) -> bool:
     if not all(isinstance(number, int) for number in (seq, lane, rows, time)):
         raise Damaged(f"frame {seq} is not a frame")
     return isinstance(payload, bytes) and _crc(seq, lane, rows, time, payload) == crc
-
-
-def _by_count(parts: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Gathered]]:
-    """Yield the rows of `parts`, as many together as a frame takes, and how many they are."""
-    gathered, count = Gathered(), 0
-    for rows in parts:
-        rest = rows
-        while len(rest) > (room := ROWS_PER_FRAME - count):
-            gathered.add(rest[:room])
-            yield ROWS_PER_FRAME, gathered
-            rest, gathered, count = rest[room:], Gathered(), 0
-        gathered.add(rest)
-        count += len(rest)
-    if count:
-        yield count, gathered
-
-
-def _by_size(
-    inspections: list[tuple[Inspection, Sequence[Row]]],
-) -> Iterator[list[tuple[Inspection, Sequence[Row]]]]:
-    part, size = [], 0
-    for item in inspections:
-        part.append(item)
-        size += len(item[0].picture) + len(item[0].heatmap)
-        if size >= PICTURE_BYTES_PER_FRAME:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

@@ -1,14 +1,17 @@
-"""What the buffer counts, and the group of things it commits together."""
+"""What the buffer counts, and the group of things it commits together, in the portions of its frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from edge_agent.normalise import Mark
 from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef
-from protocols.uplink.rows import Row, ScanRows
+from protocols.uplink.rows import Gathered, Row, ScanRows
+
+ROWS_PER_FRAME = 5_000
+PICTURE_BYTES_PER_FRAME = 512 * 1024
 
 
 class State(msgspec.Struct):
@@ -45,8 +48,20 @@ class Stats(msgspec.Struct, frozen=True):
     bytes_per_row: float = 0.0
 
 
+class Gap(msgspec.Struct):
+    """What an outage left out of a device's series: by point, source times (microseconds) that bound it.
+
+    `since`: of the last reading before what is missing, which moves on as it is fetched; `until`: of the first one behind
+    it. `attempts`: connections in which it was tried.
+    """
+
+    since: dict[str, int]
+    until: dict[str, int] = {}
+    attempts: int = 0
+
+
 class Group(msgspec.Struct):
-    """What is committed together, with the latest mark of each point.
+    """What is committed together, with the latest mark of each point and what is left to fetch of each device's history.
 
     `rows` holds readings in the order they came, scans as they are. `lost` counts rows given up before they could be
     committed (disk full).
@@ -54,13 +69,14 @@ class Group(msgspec.Struct):
 
     rows: list[Sequence[Row]] = []
     marks: dict[PointRef, Mark] = {}
+    gaps: dict[str, Sequence[Gap]] = {}
     inspections: list[tuple[Inspection, Sequence[Row]]] = []
     events: list[Event] = []
     opinions: list[LateOpinion] = []
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.inspections or self.events or self.opinions or self.lost)
+        return bool(self.rows or self.gaps or self.inspections or self.events or self.opinions or self.lost)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add readings behind the others."""
@@ -81,3 +97,33 @@ class Group(msgspec.Struct):
     def count(self) -> int:
         """Return the number of readings, those of inspections not among them."""
         return sum(map(len, self.rows))
+
+
+def by_count(parts: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Gathered]]:
+    """Yield the rows of `parts`, as many together as a frame takes, and how many they are."""
+    gathered, count = Gathered(), 0
+    for rows in parts:
+        rest = rows
+        while len(rest) > (room := ROWS_PER_FRAME - count):
+            gathered.add(rest[:room])
+            yield ROWS_PER_FRAME, gathered
+            rest, gathered, count = rest[room:], Gathered(), 0
+        gathered.add(rest)
+        count += len(rest)
+    if count:
+        yield count, gathered
+
+
+def by_size(
+    inspections: list[tuple[Inspection, Sequence[Row]]],
+) -> Iterator[list[tuple[Inspection, Sequence[Row]]]]:
+    """Yield inspections with their readings, as many together as the pictures of one frame may be large."""
+    part, size = [], 0
+    for item in inspections:
+        part.append(item)
+        size += len(item[0].picture) + len(item[0].heatmap)
+        if size >= PICTURE_BYTES_PER_FRAME:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from edge_agent.backfill import Backfill
+from edge_agent.backfill import Backfill, KeepGaps
 from edge_agent.backoff import full_jitter
+from edge_agent.buffer_state import Gap
 from edge_agent.config import DeviceConfig
 from edge_agent.events import Announce
 from edge_agent.normalise import Mark, Normaliser
@@ -42,9 +43,20 @@ class Collector:
         normalise: turns the device's readings into the dictionary's.
         add: takes them.
         announce: told once when the device is lost and once when it is back.
+        gaps: what an agent that ended had still to fetch of the device's history.
+        keep_gaps: see `Backfill`.
     """
 
-    def __init__(self, device: DeviceConfig, normalise: Normaliser, add: AddReadings, announce: Announce) -> None:
+    def __init__(
+        self,
+        device: DeviceConfig,
+        normalise: Normaliser,
+        add: AddReadings,
+        announce: Announce,
+        *,
+        gaps: Sequence[Gap] = (),
+        keep_gaps: KeepGaps = lambda gaps: None,
+    ) -> None:
         self.device = device
         self.missed = 0
         """Poll cycles left out because the one before was not finished."""
@@ -62,7 +74,9 @@ class Collector:
         self._silences = 0
         self._usual_s = 0.0
         self._overdue: asyncio.TimerHandle | None = None
-        self._backfill = Backfill(device, normalise, lambda readings: add(readings, ()), announce)
+        self._backfill = Backfill(
+            device, normalise, lambda readings: add(readings, ()), announce, gaps=gaps, keep=keep_gaps
+        )
         self._observed: Observed | None = None
         self._counted: Counter[str] = Counter()
         self._noticed: set[Text] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from edge_agent.buffer import Buffer
@@ -183,7 +184,9 @@ class Parts:
                 for part in parts:
                     part.heard(rows)
 
-        return Collector(device, normalise, add, buffer.announce)
+        gaps = await buffer.gaps(device.name)
+        keep = partial(buffer.add_gaps, device.name)
+        return Collector(device, normalise, add, buffer.announce, gaps=gaps, keep_gaps=keep)
 
     def _in_force(self) -> Config:
         assert self._config is not None  # noqa: S101 - what asks is started by `become`

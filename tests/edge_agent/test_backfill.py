@@ -6,17 +6,29 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from asyncua import Server, ua
 
+from edge_agent import backfill
+from edge_agent.backfill import Backfill
+from edge_agent.buffer import Buffer
+from edge_agent.buffer_state import Gap
 from edge_agent.collect import Collector
-from edge_agent.config import DeviceConfig
+from edge_agent.config import DeviceConfig, load_config
 from edge_agent.normalise import Mark, Normaliser
+from edge_agent.outlets.outlets import Outlets
+from edge_agent.parts import Parts
+from protocols.errors import Unreachable
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
-from protocols.reading import BAD_NO_COMMUNICATION, Reading
+from protocols.reading import BAD_NO_COMMUNICATION, GOOD, Reading, now_us
 from protocols.text import Text
-from protocols.uplink.messages import PointRef
+from protocols.uplink.codec import decode
+from protocols.uplink.messages import Columns, PointRef
+from tests.edge_agent.conftest import OpenBuffer
 
 DEADLINE_S = 30.0
 NAMESPACE = "urn:test:history"
@@ -139,16 +151,20 @@ class Kept:
                 await self._changed.wait()
 
 
-@asynccontextmanager
-async def collecting(port: int, kept: Kept, marks: Mapping[str, Mark] | None = None) -> AsyncIterator[Collector]:
+def device_at(port: int) -> DeviceConfig:
     endpoint = f"opc.tcp://127.0.0.1:{port}/machine"
-    device = DeviceConfig(
+    return DeviceConfig(
         name="d",
         protocol="opcua",
         period_s=0.1,
         connection=OpcuaConnection(endpoint=endpoint, security="none", publishing_s=0.02, timeout_s=2),
         points=tuple(OpcuaPoint(name=name, node=f"nsu={NAMESPACE};s={name}") for name in ("Kept", "Forgotten")),
     )
+
+
+@asynccontextmanager
+async def collecting(port: int, kept: Kept, marks: Mapping[str, Mark] | None = None) -> AsyncIterator[Collector]:
+    device = device_at(port)
     collector = Collector(device, Normaliser(device, marks or {}), kept.add, kept.announce)
     task = asyncio.create_task(collector.run())
     try:
@@ -211,3 +227,96 @@ async def test_a_first_start_fetches_no_past(machine: tuple[Machine, int]) -> No
         await kept.until_last(21)
         assert collector.report().counters.get("history", 0) == 0
     assert kept.values("Kept") == [20.0, 21.0]
+
+
+def good_values(columns: Columns | None, name: str) -> list[float]:
+    if columns is None:
+        return []
+    point, value, quality = (
+        np.frombuffer(column, kind)
+        for column, kind in ((columns.point, "<u4"), (columns.value, "<f8"), (columns.quality, "<i2"))
+    )
+    wanted = [number for number, ref in enumerate(columns.points) if ref.name == name]
+    return list(value[np.isin(point, wanted) & (quality == int(GOOD))])
+
+
+async def reached(parts: Parts, buffer: Buffer, agents: int) -> bool:
+    """Whether the first agent has begun, those between are fetching, and the last has fetched all."""
+    report = parts.reports()[0]
+    if report.state != "up":
+        return False
+    if agents == 3:
+        return not await buffer.gaps("d")
+    return agents == 0 or report.counters.get("history", 0) > 0
+
+
+async def test_what_an_ended_agent_was_fetching_is_fetched_by_the_next(
+    machine: tuple[Machine, int], open_buffer: OpenBuffer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "PACE_S", 1 / 250)  # slow enough to be ended in its midst
+    plant, port = machine
+    path = tmp_path / "agent.toml"
+    path.write_text('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"\n', encoding="utf-8")
+    config = load_config(path).model_copy(update={"devices": (device_at(port),)})
+    await plant.count_to(5)
+    agents = 0
+    while agents < 4:
+        buffer = await open_buffer(tmp_path / "state")
+        async with Outlets(buffer, tmp_path) as outlets, Parts(buffer, outlets) as parts:
+            await parts.become(config)
+            async with asyncio.timeout(DEADLINE_S):
+                while not await reached(parts, buffer, agents):  # noqa: ASYNC110 - two parts, neither of which tells
+                    await asyncio.sleep(0.01)
+        left = await buffer.gaps("d")
+        await buffer.close()
+        assert bool(left) == (0 < agents < 3)
+        await plant.count_to(len(plant.values) + 200)
+        agents += 1
+    buffer = await open_buffer(tmp_path / "state")
+    delivery = await buffer.take(100_000_000)
+    assert delivery is not None
+    good = [value for frame in delivery.frames for value in good_values(decode(frame.payload).columns, "Kept")]
+    assert len(good) > 600
+    assert sorted(good) == plant.values[5 : len(good) + 5]
+
+
+class Told:
+    """A device whose history is known, but which says nothing live; a server that can do that is not to be had."""
+
+    def __init__(self, times: Sequence[int], fails_after: int | None = None) -> None:
+        self.times = times
+        self.fails_after = fails_after
+
+    async def history(self, points: Sequence[OpcuaPoint], start: int, end: int) -> AsyncIterator[Sequence[Reading]]:
+        for number, time in enumerate(time for time in self.times if start <= time <= end):
+            if number == self.fails_after:
+                raise Unreachable(Text("cut", "断开"))
+            yield [Reading("Kept", float(time), GOOD, time, now_us())]
+
+
+async def test_a_silent_point_gets_its_past_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "FIRST_S", 0.01)
+    begun = now_us() - 1_000_000
+    told, kept, device = Told([begun + number for number in range(10)], fails_after=4), Kept(), device_at(1)
+    left: list[Gap] = []
+
+    def made() -> Backfill:
+        normalise = Normaliser(device, {"Kept": Mark(begun, 0.0, 0)})
+        gaps = msgspec.msgpack.decode(msgspec.msgpack.encode(left), type=list[Gap])
+        return Backfill(device, normalise, lambda rows: kept.add(rows, ()), kept.announce, gaps=gaps, keep=keep)
+
+    def keep(gaps: Sequence[Gap]) -> None:
+        left[:] = gaps
+
+    one = made()
+    one.begin()
+    await one.fill(told)
+    assert len(kept.readings) == 3
+    told.fails_after = None
+    for again in range(3):
+        agent = made() if again else one
+        agent.begin()
+        await agent.fill(told)
+        assert kept.values("Kept") == [float(time) for time in told.times[1:]], "nothing is missing or comes twice"
+        told.times = [*told.times, now_us()]
+        await asyncio.sleep(0.01)
