@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.console import Json, Lang, explained, local_time, plain, print_json, print_line, print_table, progress
+from edge_agent.console import Json, Lang, local_time, plain, print_table, progress
 from edge_agent.interruptible import run_work
+from edge_agent.plain_lines import explained, print_json, print_line
 from protocols.reading import now_us
 from protocols.text import Language, Text, choose_language
 

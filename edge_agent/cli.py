@@ -5,10 +5,6 @@ Exit status: 0 done and well; 1 the thing looked at is not in order; 2 wrong use
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,22 +13,11 @@ import msgspec
 import typer
 
 from edge_agent import buffer_cli, check_cli, point_cli, trust_cli
-from edge_agent.console import (
-    Json,
-    Lang,
-    explained,
-    local_time,
-    print_json,
-    print_line,
-    print_pairs,
-    print_readings,
-    print_status,
-    progress,
-    say,
-)
+from edge_agent.console import Json, Lang, local_time, print_pairs, print_readings, print_status, progress
 from edge_agent.interruptible import run_work
 from edge_agent.onboard import cli as onboard
 from edge_agent.onboard import library_cli, list_cli
+from edge_agent.plain_lines import explained, print_json, print_line, say
 from edge_agent.ui import cli as ui_cli
 from protocols.errors import ConfigError
 from protocols.reading import now_us
@@ -122,21 +107,9 @@ def enrol(
 @app.command()
 def run(config: Configuration = DEFAULT, as_json: Json = False, lang: Lang = None) -> None:
     """Run the agent until stopped; logs go to standard error. 运行代理，日志输出到标准错误。"""
-    from edge_agent.agent import alone, run_agent
-    from edge_agent.config import load_agent
-    from edge_agent.remote import config_at_start
+    from edge_agent.service import become
 
-    language = choose_language(lang)
-    with explained(language), alone(load_agent(config).state_dir):
-        _log_to_stderr()
-        loaded = config_at_start(config)
-        say(
-            {"pid": os.getpid(), "name": loaded.agent.name, "state_dir": str(loaded.agent.state_dir)},
-            Text(f"{loaded.agent.name} runs; Ctrl-C ends it", f"{loaded.agent.name} 已启动；按 Ctrl-C 结束"),
-            language,
-            as_json,
-        )
-        asyncio.run(run_agent(loaded, config, language))
+    become(config, choose_language(lang), as_json)
 
 
 @app.command()
@@ -291,9 +264,3 @@ def _buffer_path(config: Config) -> Path:
             Text("there is no buffer yet", "尚无缓存"), Text("run the agent first", "请先运行代理"), key=str(path)
         )
     return path
-
-
-def _log_to_stderr() -> None:
-    """Log what the agent says; the libraries' own logs repeat what the drivers report as one of the four fates."""
-    logging.basicConfig(level=logging.CRITICAL, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("sunmao").setLevel(logging.INFO)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +14,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from protocols.dictionary.units import load_units
-from protocols.errors import SunmaoError
 from protocols.text import Language, Text
 
 if TYPE_CHECKING:
@@ -33,21 +30,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines. 输
 Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the shell's locale decides otherwise. 语言。")]
 
 
-@contextmanager
-def explained(language: Language) -> Iterator[None]:
-    """End with one line on standard error and the right exit status whatever foreseeable goes wrong within."""
-    try:
-        yield
-    except SunmaoError as error:
-        line, code = error.explain(language), error.exit_code
-    except OSError as error:
-        line, code = f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2
-    else:
-        return
-    sys.stderr.write(line + "\n")
-    raise typer.Exit(code)
-
-
 def plain(text: str) -> str:
     """Return `text` so that brackets in it are shown and not taken as markup."""
     return escape(text)
@@ -56,25 +38,6 @@ def plain(text: str) -> str:
 def local_time(microseconds: int) -> str:
     """Return an instant (microseconds UTC) as this box's local date and time."""
     return datetime.fromtimestamp(microseconds / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def print_line(line: str) -> None:
-    """Write one line to standard output at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def print_json(value: Any) -> None:
-    """Write `value` as one line of JSON."""
-    print_line(msgspec.json.encode(value).decode())
-
-
-def say(found: Any, text: Text, language: Language, as_json: bool) -> None:
-    """Say one thing: `found` to machines, `text` to people."""
-    if as_json:
-        print_json(found)
-    else:
-        print_line(text.to(language))
 
 
 def print_table(heads: Sequence[Text], rows: Sequence[Sequence[str]], language: Language) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.console import Json, Lang, explained, print_json, print_line, say
+from edge_agent.console import Json, Lang
+from edge_agent.plain_lines import explained, print_json, print_line, say
 from protocols.errors import ConfigError
 from protocols.text import Text, choose_language
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from edge_agent.console import Json, Lang, plain, print_table, progress
 from edge_agent.interruptible import run_work
+from edge_agent.plain_lines import explained, print_json, print_line
 from protocols.errors import ConfigError
 from protocols.text import Language, Text, choose_language
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edge_agent.console import Json, Lang, explained, plain, print_json, print_line, print_table, progress
+from edge_agent.console import Json, Lang, plain, print_table, progress
 from edge_agent.interruptible import run_work
 from edge_agent.onboard.cli import Address, Framing, Timeout, Unit, modbus_connection
+from edge_agent.plain_lines import explained, print_json, print_line
 from protocols.text import Language, Text, choose_language
 
 if TYPE_CHECKING:

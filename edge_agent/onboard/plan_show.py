@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.console import plain, print_line, print_table
+from edge_agent.console import plain, print_table
 from edge_agent.onboard.point_import import Change, FieldChange, Kind, Plan
+from edge_agent.plain_lines import print_line
 from protocols.text import Language, Text
 
 _KINDS: Mapping[Kind, tuple[Text, str]] = {

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from edge_agent.console import plain, print_line, print_table
+from edge_agent.console import plain, print_table
 from edge_agent.onboard.point_list import PointList
 from edge_agent.onboard.propose import SURE, Proposal
+from edge_agent.plain_lines import print_line
 from protocols.dictionary.entries import load_dictionary
 from protocols.text import Language, Text
 

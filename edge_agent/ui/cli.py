@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.console import Json, Lang, explained, say
+from edge_agent.console import Json, Lang
+from edge_agent.plain_lines import explained, say
 from protocols.errors import ConfigError
 from protocols.text import Text, choose_language
 

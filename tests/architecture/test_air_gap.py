@@ -29,6 +29,8 @@ def told(event, arguments):
     elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
         if os.path.basename(os.fsdecode(arguments[0])) in SEARCH:
             return
+        if event == "os.exec" and os.fsdecode(arguments[0]) == sys.executable and "-m" in arguments[1][:3]:
+            return  # a command becomes the agent, where this guard is as well
         what = f"program {arguments[0]} {arguments[1] if len(arguments) > 1 else ''}"
     else:
         return

@@ -76,7 +76,7 @@ def test_init_writes_a_valid_sample_once(edge: Edge, tmp_path: Path) -> None:
 
 
 WRONG = [
-    (("run", "-c", "none.toml"), 2, "sunmao-edge init", "sunmao-edge init"),
+    (("status", "-c", "none.toml"), 2, "sunmao-edge init", "sunmao-edge init"),
     (("read", "metre"), 2, "there are: meter", "现有：meter"),
     (("read", "meter", "nothing"), 2, "voltage_l1_n", "voltage_l1_n"),
     (("read", "meter"), 3, "127.0.0.1", "127.0.0.1"),
@@ -143,10 +143,31 @@ def test_a_damaged_buffer_is_no_traceback(edge: Edge, configured: Path) -> None:
     assert edge("buffer", "verify").returncode == 1
 
 
-def test_a_state_folder_that_cannot_be_made_is_a_configuration_error(edge: Edge, configured: Path) -> None:
-    (configured / "state").write_text("a file")
-    found = edge("run")
-    assert (found.returncode, found.stderr.count("\n"), "agent.state_dir" in found.stderr) == (2, 1, True)
+@pytest.mark.parametrize(
+    ("config", "state", "tells"), [("none.toml", False, "sunmao-edge init"), ("agent.toml", True, "agent.state_dir")]
+)
+def test_an_agent_that_cannot_start_says_why_in_one_line(
+    configured: Path, config: str, state: bool, tells: str
+) -> None:
+    if state:
+        (configured / "state").write_text("a file")
+    ran = [COMMAND, "run", "-c", config, "--lang", "zh"]
+    found = subprocess.run(ran, cwd=configured, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout, found.stderr.count("\n"), tells in found.stderr) == (2, "", 1, True)
+
+
+def test_the_running_agent_loads_nothing_that_parses_commands_or_draws_tables(tmp_path: Path) -> None:
+    code = """
+import contextlib, sys
+from pathlib import Path
+from edge_agent import service
+with contextlib.suppress(SystemExit):
+    service.serve(Path("none.toml"), "en", "json")
+import protocols.modbus.driver, protocols.mqtt.driver, protocols.opcua.driver
+print(sorted({"edge_agent.agent", "httpx", "rich", "typer", "click", "pygments"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == "['edge_agent.agent', 'httpx']\n"
 
 
 def test_interrupting_a_command_is_no_traceback(configured: Path) -> None:
