@@ -24,6 +24,7 @@ import pytest
 
 from cloud.core.embedded import EmbeddedPostgres
 from protocols.uplink.messages import PointRef
+from tests.cloud.conftest import quick_folder
 from tests.doubles.agent import AgentDouble, frame, readings
 
 pytestmark = pytest.mark.both_databases
@@ -34,7 +35,7 @@ FRAMES, ROWS = 120, 50
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="sunmao-test-") as name:
+    with TemporaryDirectory(prefix="sunmao-test-", dir=quick_folder()) as name:
         yield Path(name) / "data"
 
 
@@ -47,7 +48,7 @@ def founded() -> Iterator[Path]:
         words = ("--email", "a@example.com", "--password-stdin", "--data", data)
         await _json("user", "create", *words, stdin=b"a long password\n")
 
-    with TemporaryDirectory(prefix="sunmao-test-") as name:
+    with TemporaryDirectory(prefix="sunmao-test-", dir=quick_folder()) as name:
         asyncio.run(found(f"{name}/data"))
         yield Path(name) / "data"
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from deploy.demo.screenshots import CHROMIUM, FLAGS, log_in
 from protocols.uplink.messages import Inspection
+from tests.cloud.conftest import quick_folder
 from tests.cloud.sharing.pair import new_credit_code
 from tests.doubles.factory import LINES, Factory, deliver_factory
 from tests.doubles.plant import Plant
@@ -62,8 +64,9 @@ def run(data: Path, *words: str, stdin: str = "") -> None:
 
 
 @pytest.fixture(scope="session")
-def cloud_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cloud") / "data"
+def cloud_data() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="sunmao-test-", dir=quick_folder()) as folder:
+        yield Path(folder) / "data"
 
 
 @pytest.fixture(scope="session")
