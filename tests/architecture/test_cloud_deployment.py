@@ -79,7 +79,7 @@ def test_compose_fits_the_image_and_has_no_secret_of_its_own() -> None:
     assert re.findall(r"\$\{\w+(?!:\?|\w)", text) == [], "what is not set stops it, instead of a default"
     assert set(re.findall(r"^(\w+)=", (CLOUD / "settings.env.example").read_text("utf-8"), re.M)) == asked
     proxy = (CLOUD / "Caddyfile").read_text("utf-8")
-    assert set(re.findall(r"\{\$(\w+)\}", proxy)) == set(services["proxy"]["environment"])
+    assert set(re.findall(r"\{\$(\w+)[:}]", proxy)) == set(services["proxy"]["environment"])
     assert "dynamic a {$SUNMAO_UPSTREAM} 8000" in proxy
     assert services["proxy"]["environment"]["SUNMAO_UPSTREAM"] in services
 
