@@ -11,7 +11,8 @@ import asyncio
 import sys
 import tempfile
 import time
-from itertools import count
+from collections.abc import Sequence
+from itertools import count, cycle
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,10 +64,10 @@ async def enrolled(platform: Platform) -> list[AgentDouble]:
     return agents
 
 
-async def ours(agents: list[AgentDouble], url: str, start_us: int) -> float:
+async def ours(agents: list[AgentDouble], urls: Sequence[str], start_us: int) -> float:
     frames = [Frame(seq, encode(Batch(columns=columns))) for seq, columns in enumerate(batches(start_us), 1)]
     ready: list[AgentDouble] = []
-    for agent in agents:
+    for agent, url in zip(agents, cycle(urls), strict=False):
         one = AgentDouble(url, agent.name)
         one.key, one.agent_id, one.epoch = agent.key, agent.agent_id, str(uuid4())
         await one.log_in()
@@ -119,7 +120,7 @@ def beside(name: str, platform: Platform, dsn: str) -> Comparison:
             name,
             "binary COPY through psycopg into the same table",
             "rows/s",
-            lambda: asyncio.run(ours(agents, platform.url, next(starts))),
+            lambda: asyncio.run(ours(agents, [platform.url], next(starts))),
             lambda: bare(connection, next(starts)),
         )
     rss = psutil.Process(platform.plant.processes["cloud"].pid).memory_info().rss

@@ -41,12 +41,12 @@ def soak(minutes: float, folder: Path) -> IngestSoak:
         platform.create_tenant()
         agents = asyncio.run(enrolled(platform))
         start_us = now_us() - 6 * 3_600_000_000
-        asyncio.run(ours(agents, platform.url, start_us))
+        asyncio.run(ours(agents, [platform.url], start_us))
         serving = psutil.Process(plant.processes["cloud"].pid)
         memory, began, rounds = [], time.monotonic(), 0
         while (seconds := time.monotonic() - began) < minutes * 60:
             rounds += 1
-            asyncio.run(ours(agents, platform.url, start_us + rounds * 80_000_000))
+            asyncio.run(ours(agents, [platform.url], start_us + rounds * 80_000_000))
             memory.append(serving.memory_info().rss / 1e6)
     quarter = max(len(memory) // 4, 1)
     early, late = sum(memory[:quarter]) / quarter, sum(memory[-quarter:]) / quarter

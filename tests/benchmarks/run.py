@@ -22,6 +22,7 @@ BENCHMARKS = (
     "ingest",
     "ingest_timescale",
     "reconnect",
+    "scale",
     "backlog",
     "chart",
     "export",
