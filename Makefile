@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 ZH := $(findstring zh,$(or $(LC_ALL),$(LC_MESSAGES),$(LANG)))
 step = @echo "· $(if $(ZH),$(2),$(1))"
 
-.PHONY: setup demo test check bench bench-full bench-models faults fmt docs images sbom
+.PHONY: setup demo test check bench bench-full bench-models faults fuzz fmt docs images sbom
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE # compiling the platform anew costs every process a second
 
@@ -53,6 +53,9 @@ bench-models: setup # fits and judges on real sets, part-disjoint
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run
+
+fuzz: setup # FUZZ_SECONDS of each target (60)
+	@$(BIN)/python -P -m tests.fuzz.run
 
 sbom: setup # what a release is made of, as CycloneDX
 	@$(BIN)/python -P -m deploy.sbom .sbom/sunmao.cdx.json

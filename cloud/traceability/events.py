@@ -85,7 +85,7 @@ def events_of(document: object) -> list[Event]:
     """Return the events of an EPCISDocument, or of a single bare event; raises Wrong for the first thing that is amiss."""
     if not isinstance(document, dict):
         raise Wrong("", Text("a document is an object", "文档应为对象"))
-    if document.get("type") in _OWN:
+    if str(document.get("type")) in _OWN:
         return [_event(document, "")]
     if document.get("type") != "EPCISDocument":
         raise Wrong(

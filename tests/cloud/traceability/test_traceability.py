@@ -111,7 +111,14 @@ def test_what_a_kind_lacks_is_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [None, [], {"type": "EPCISDocument"}, document() | {"schemaVersion": "1.2"}, document() | {"epcisBody": {}}],
+    [
+        None,
+        [],
+        {"type": "EPCISDocument"},
+        {"type": {}},
+        document() | {"schemaVersion": "1.2"},
+        document() | {"epcisBody": {}},
+    ],
 )
 def test_what_is_no_document_is_refused(wrong: object) -> None:
     with pytest.raises(Wrong):
