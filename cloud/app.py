@@ -171,11 +171,14 @@ def create_app(
     cold_store: str | None = None,
     notify_settings: NotifySettings | None = None,
     oidc: OidcSettings | None = None,
+    *,
+    replica: str | None = None,
 ) -> FastAPI:
     """Return the application on the migrated database at `dsn`, the app role's.
 
     `cold_store` is the URL under which readings are kept that have left the database; without it none leave. `notify_settings` is what the
-    operator sets for sending, `oidc` for log-in with the account people have at work. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, shelf, sharing, uploads, suppliers, assessments, traceability, billing, compute.
+    operator sets for sending, `oidc` for log-in with the account people have at work, `replica` the DSN of one that curves and exports may be
+    read from. The domains' services are in `app.state` while it runs: identity, fleet, company_entries, telemetry, quality, notify, production, semantics, energy, alarms, reports, training, registry, spc, shelf, sharing, uploads, suppliers, assessments, traceability, billing, compute.
     """
     metrics = Metrics()
     retained = Retained(ColdStore(cold_store) if cold_store else None)
@@ -184,7 +187,7 @@ def create_app(
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            db = await stack.enter_async_context(Database(dsn))
+            db = await stack.enter_async_context(Database(dsn, replica))
             listener = Listener(dsn)
             state = app.state
             doors = _open_domains(state, db, listener, given)

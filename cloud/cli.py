@@ -59,6 +59,14 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on. 监听地址。")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: the system's choice. 端口。")] = 8000,
     cold_store: ColdUrl = None,
+    read_dsn: Annotated[
+        str | None,
+        typer.Option(
+            "--read-dsn",
+            envvar="SUNMAO_READ_DSN",
+            help="A streaming replica that curves and exports are read from while it keeps up. 只读副本，用于曲线与导出。",
+        ),
+    ] = None,
     as_json: Json = False,
     lang: Lang = None,
 ) -> None:
@@ -68,7 +76,11 @@ def serve(
         # uvicorn ends gracefully on either signal and then hands it on; the database has to be let go of after that.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(here, host, port, language, as_json, data=data, cold=cold_url(cold_store, data)))
+            asyncio.run(
+                _serve(
+                    here, host, port, language, as_json, data=data, cold=cold_url(cold_store, data), read_dsn=read_dsn
+                )
+            )
 
 
 @app.command()
@@ -319,7 +331,15 @@ def main() -> None:
 
 
 async def _serve(
-    here: Installation, host: str, port: int, language: Language, as_json: bool, *, data: Path, cold: str
+    here: Installation,
+    host: str,
+    port: int,
+    language: Language,
+    as_json: bool,
+    *,
+    data: Path,
+    cold: str,
+    read_dsn: str | None,
 ) -> None:
     import socket
 
@@ -333,7 +353,7 @@ async def _serve(
     notify, oidc = load_settings(data), load_oidc(data)
     listening = listen(host, port)
     url = f"http://{host}:{listening.getsockname()[1]}"
-    cloud = create_app(here.dsn, here.secrets, cold, notify, oidc)
+    cloud = create_app(here.dsn, here.secrets, cold, notify, oidc, replica=here.replica(read_dsn))
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -6,8 +6,9 @@ The pool logs in as `sunmao_app`, a role that row-level security binds. A transa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -17,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from cloud.core.errors import Forbidden
 from cloud.core.migrate import migrate, pending, unreachable
 from cloud.core.principal import TenantScope
+from cloud.core.replica import Behind, Replica, mark_of
 from cloud.core.roles import APP_ROLE
 from protocols.errors import ConfigError
 from protocols.text import Text
@@ -24,6 +26,7 @@ from protocols.text import Text
 __all__ = ["AsyncConnection", "Database", "enter", "prepare"]
 
 MAX_CONNECTIONS = 10
+T = TypeVar("T")
 
 
 def prepare(dsn: str, app_password: str) -> str:
@@ -50,10 +53,14 @@ def prepare(dsn: str, app_password: str) -> str:
 
 
 class Database:
-    """A pool of connections of the app role. Use as `async with Database(dsn) as db`."""
+    """A pool of connections of the app role. Use as `async with Database(dsn) as db`.
 
-    def __init__(self, dsn: str) -> None:
+    `replica` is the DSN of a replica that `read` may ask; None where there is none.
+    """
+
+    def __init__(self, dsn: str, replica: str | None = None) -> None:
         self.dsn = dsn
+        self._replica = Replica(replica) if replica else None
         self._pool = AsyncConnectionPool(
             dsn, min_size=1, max_size=MAX_CONNECTIONS, open=False, timeout=10, kwargs={"autocommit": True}
         )
@@ -66,9 +73,13 @@ class Database:
         except psycopg.OperationalError as error:
             raise unreachable(self.dsn, error) from error
         await self._pool.open(wait=True)
+        if self._replica is not None:
+            await self._replica.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._replica is not None:
+            await self._replica.close()
         await self._pool.close()
 
     async def ping(self) -> None:
@@ -86,6 +97,22 @@ class Database:
             async with self.door() as connection:
                 await enter(connection, scope)
                 yield connection
+
+    async def read(self, scope: TenantScope, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Return what `work` reads in one transaction inside the tenant of `scope`; it writes nothing, and may be done twice.
+
+        The replica answers where there is one that knows all that was committed before. What it does not answer in time, or
+        breaks off, the database itself does.
+        """
+        if self._replica is not None and not self._replica.rests:
+            with suppress(Behind, psycopg.OperationalError), _no_further_than_reached():
+                async with self.look_up() as primary:
+                    mark = await mark_of(primary)
+                async with self._replica.as_of(mark) as connection:
+                    await enter(connection, scope)
+                    return await work(connection)
+        async with self.tenant(scope) as connection:
+            return await work(connection)
 
     @asynccontextmanager
     async def snapshot(self, scope: TenantScope) -> AsyncIterator[AsyncConnection]:

@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from cloud.core.db import prepare
 from cloud.core.embedded import EmbeddedPostgres
 from cloud.core.migrate import unreachable
 from cloud.core.principal import TenantScope
+from cloud.core.roles import APP_ROLE
 from cloud.core.settings import Settings, load_secrets
 from protocols.errors import ConfigError
 from protocols.text import Text
@@ -58,6 +60,20 @@ class Installation:
             ) from error
         except psycopg.OperationalError as error:
             raise unreachable(self._owner_dsn, error) from error
+
+    def replica(self, dsn: str | None) -> str | None:
+        """Return the DSN of the app role in the replica at `dsn`, None where there is none; raises ConfigError for no DSN."""
+        if not dsn:
+            return None
+        try:
+            return make_conninfo(dsn, user=APP_ROLE, password=self.secrets.database_password)
+        except psycopg.ProgrammingError as error:
+            why = str(error).strip()
+            raise ConfigError(
+                Text(f"this is no DSN of a database: {why}", f"不是有效的数据库连接串：{why}"),
+                Text("write it as postgresql://host:port/database", "请写成 postgresql://主机:端口/数据库"),
+                key="--read-dsn",
+            ) from error
 
     def tenants(self) -> list[tuple[TenantScope, str]]:
         """Return every tenant with its name; raises ConfigError unless the DSN is the owner's."""

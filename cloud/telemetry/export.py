@@ -11,20 +11,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from cloud.core.db import Database
+from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import TenantScope
+from cloud.core.rows import Row
 from cloud.dictionary.service import OWN, entries_of, unit_symbol
 from cloud.telemetry.columns import instant
 from cloud.telemetry.meanings import UNKNOWN_UNIT
 from cloud.telemetry.retained import Retained
 from cloud.telemetry.schemas import ExportFormat
 from cloud.telemetry.store import arrays, query
+from cloud.telemetry.store.arrays import Readings
 from protocols.dictionary.entries import Entry
 from protocols.text import Language, Text
 
@@ -129,11 +132,7 @@ class Export:
         at, span = plan.start, _FIRST_SPAN
         while at < plan.end:
             until = min(at + span, plan.end)
-            async with self._db.tenant(self._scope) as connection:
-                texts = await query.select_texts(connection, series, at, until, limit)
-                if len(texts) >= limit:
-                    until = texts[-1]["time"] + timedelta(microseconds=1)
-                numbers = await self._retained.numbers(connection, series, at, until, limit)
+            texts, numbers, until = await self._db.read(self._scope, partial(self._page, series, (at, until), limit))
             if len(numbers) >= limit:
                 until = min(until, instant(int(numbers.time[-1]) + 1))
                 texts = [text for text in texts if text["time"] < until]
@@ -144,6 +143,16 @@ class Export:
             elif found < limit // 2:
                 span = min(span * 2, _LONGEST_SPAN)
             at = until
+
+    async def _page(
+        self, series: Sequence[int], span: tuple[datetime, datetime], limit: int, connection: AsyncConnection
+    ) -> tuple[list[Row], Readings, datetime]:
+        """Return texts, numbers and the end of the part of `span` that has about `limit` of each."""
+        at, until = span
+        texts = await query.select_texts(connection, series, at, until, limit)
+        if len(texts) >= limit:
+            until = texts[-1]["time"] + timedelta(microseconds=1)
+        return texts, await self._retained.numbers(connection, series, at, until, limit), until
 
     async def file(
         self, plan: Plan, kind: ExportFormat, progress: Callable[[float], None] = lambda share: None

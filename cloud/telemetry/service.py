@@ -30,6 +30,7 @@ from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import NotFound
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
+from cloud.core.rows import Row
 from cloud.dictionary.service import entries_of, unit_symbol
 from cloud.telemetry import computed
 from cloud.telemetry.computed import Computed
@@ -127,9 +128,12 @@ class Telemetry:
         self, scope: TenantScope, series_id: int, start: datetime, end: datetime, *, after: datetime | None, limit: int
     ) -> ReadingPage:
         """Return about `limit` readings of a series in [start, end) later than `after`; raises NotFound."""
-        async with self._db.tenant(scope) as connection:
+
+        async def read(connection: AsyncConnection) -> list[Row]:
             await _known(connection, [series_id])
-            rows = await self._retained.readings(connection, series_id, start, end, after=after, limit=limit)
+            return await self._retained.readings(connection, series_id, start, end, after=after, limit=limit)
+
+        rows = await self._db.read(scope, read)
         items = [Reading(time=row["time"], value=value_of(row), quality=row["quality"]) for row in rows]
         return ReadingPage(items=items, next=items[-1].time if len(items) >= limit else None)
 
@@ -161,8 +165,7 @@ class Telemetry:
             aligned=aligned,
             aggregation=aggregation,
         )
-        async with self._db.tenant(scope) as connection:
-            return await Reader(connection, question, self._retained).answer()
+        return await self._db.read(scope, lambda connection: Reader(connection, question, self._retained).answer())
 
     async def numbers(
         self,

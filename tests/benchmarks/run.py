@@ -23,6 +23,7 @@ BENCHMARKS = (
     "ingest_timescale",
     "reconnect",
     "scale",
+    "replica",
     "backlog",
     "chart",
     "export",

@@ -232,6 +232,7 @@ async def test_wrong_values_name_the_option(folder: Path) -> None:
         (("tenant", "create", "--name", "T", "--credit-code", "123"), "credit_code"),
         (("tenant", "create", "--name", "T", "--time-zone", "Mars"), "time_zone"),
         (("code", "create"), "--tenant"),
+        (("serve", "--port", "0", "--read-dsn", "replica"), "--read-dsn"),
         (("user", "create", "--email", "x", "--generate"), "--email"),
     ):
         status, text = await _cloud(*arguments, *data)

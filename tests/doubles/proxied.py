@@ -33,9 +33,8 @@ class Proxied:
         self._file = plant.folder / "Caddyfile"
 
     def start(self) -> None:
-        """Start all and wait until each process, and the proxy, answers."""
-        self.start_process(0)  # makes the secrets that the others read
-        for number in range(1, len(self._ports)):
+        """Start all and wait until each process, and the proxy, answers; the secrets are there already."""
+        for number in range(len(self._ports)):
             self.start_process(number, wait=False)
         self.start_proxy()
         for url in self.bare:
