@@ -114,6 +114,17 @@ def test_what_kubernetes_is_told_fits_together() -> None:
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="KUBECTL IS MISSING: kustomization.yaml is not built")
+def test_kustomize_puts_all_of_it_into_one_namespace() -> None:
+    built = subprocess.run(["kubectl", "kustomize", CLOUD / "kubernetes"], capture_output=True, text=True, check=True)
+    found = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built.stdout)}
+    assert set(found) == set(manifests()) - {("Kustomization", "")}
+    (own,) = (name for kind, name in found if kind == "Namespace")
+    assert {each["metadata"].get("namespace", own) for each in found.values()} == {own}
+    pod = found["Deployment", "sunmao-cloud"]["spec"]["template"]["spec"]
+    assert all(":" in each["image"] for each in (*pod["initContainers"], *pod["containers"])), "a version is named"
+
+
 def test_placeholders_and_empty_variables_are_refused(tmp_path: Path) -> None:
     found = manifests()
     dsn = found["Secret", "sunmao-cloud"]["stringData"]["dsn"]
