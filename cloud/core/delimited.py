@@ -1,13 +1,22 @@
-"""CSV as people save it: UTF-8 or GB 18030, with commas, semicolons or tabs."""
+"""Tables as people save them: CSV in UTF-8 or GB 18030, with commas, semicolons or tabs; what is no table is refused in one way."""
 
 from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Iterator
+from zipfile import BadZipFile
 
 from cloud.core.errors import Invalid
 from protocols.text import Text
+
+DAMAGED_WORKBOOK = (
+    # The errors of both XML readers that openpyxl may have below it are a SyntaxError.
+    *(BadZipFile, zlib.error, SyntaxError, EOFError, OSError, RuntimeError),
+    *(KeyError, IndexError, ValueError, TypeError, AttributeError),
+)
+"""What openpyxl raises while it reads a damaged or forged workbook."""
 
 
 def delimited_rows(content: bytes) -> Iterator[list[str]]:

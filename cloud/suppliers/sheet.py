@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from cloud.core.delimited import delimited_rows, no_table
+from cloud.core.delimited import DAMAGED_WORKBOOK, delimited_rows, no_table
 from cloud.core.errors import Invalid
 from cloud.identity.service import verified
 from cloud.suppliers.schemas import RowFault
@@ -129,5 +129,5 @@ def _xlsx(content: bytes) -> Iterable[list[str]]:
             if number > MAX_ROWS + 1:
                 return
             yield ["" if cell is None else str(cell) for cell in row]
-    except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
+    except DAMAGED_WORKBOOK as error:
         raise no_table() from error

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from cloud.core.delimited import delimited_rows, no_table
+from cloud.core.delimited import DAMAGED_WORKBOOK, delimited_rows, no_table
 from cloud.core.errors import Invalid
 from cloud.uploads.cell import EXCEL_EPOCH, Cell, is_empty
 from protocols.text import Text
@@ -90,7 +88,7 @@ def _workbook(content: bytes) -> Table:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()
         rows = sheet.iter_rows(values_only=True)  # of a row that is left out nothing, however far away the next one is
-    except _DAMAGED as error:
+    except DAMAGED_WORKBOOK as error:
         raise no_table() from error
     return Table(_bounded(_whole(rows)), book.epoch)
 
@@ -100,7 +98,7 @@ def _whole(rows: Iterator[tuple[object, ...]]) -> Iterator[Sequence[Cell]]:
     while True:
         try:
             row = next(rows, None)
-        except _DAMAGED as error:
+        except DAMAGED_WORKBOOK as error:
             raise no_table() from error
         if row is None:
             return
@@ -108,8 +106,3 @@ def _whole(rows: Iterator[tuple[object, ...]]) -> Iterator[Sequence[Cell]]:
 
 
 _TYPES = (str, int, float, bool, date, type(None))
-_DAMAGED = (
-    *(BadZipFile, zlib.error, ParseError, EOFError, OSError, RuntimeError),
-    *(KeyError, IndexError, ValueError, TypeError, AttributeError),
-)
-"""What reading a damaged or forged workbook raises."""

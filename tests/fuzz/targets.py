@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from zipfile import ZipFile
 
 import openpyxl
 import zstandard
@@ -20,7 +21,10 @@ from onnx import TensorProto, helper
 from pymodbus.framer import FramerRTU, FramerSocket
 
 from cloud.core.errors import Invalid
+from cloud.semantics.reading import read_concepts, read_requests
+from cloud.semantics.reading import read_table as read_entries
 from cloud.shelf.package import read_package
+from cloud.suppliers.sheet import read_suppliers
 from cloud.traceability.events import Wrong, events_of
 from cloud.uploads.table import read_table
 from edge_agent.buffer_care import peek, salvage, verify
@@ -182,9 +186,25 @@ def _workbooks() -> list[bytes]:
     book = openpyxl.Workbook()
     for row in (["name", "address", "type", "unit"], ["P", 40001, "float32", "kW"]):
         book.active.append(row)
-    file = io.BytesIO()
+    file, hollow = io.BytesIO(), io.BytesIO()
     book.save(file)
-    return [file.getvalue()]
+    with ZipFile(file) as whole, ZipFile(hollow, "w") as empty:
+        for name in whole.namelist():
+            empty.writestr(name, b"" if name == "docProps/core.xml" else whole.read(name))
+    return [file.getvalue(), hollow.getvalue()]
+
+
+def _suppliers(data: bytes) -> None:
+    """A list of suppliers to invite."""
+    with suppress(Invalid):
+        read_suppliers(data)
+
+
+def _concepts(data: bytes) -> None:
+    """Entries of a dictionary, as a table or as AAS concepts."""
+    for read in (read_entries, read_concepts):
+        with suppress(Invalid):
+            read_requests(read(data))
 
 
 def _epcis(data: bytes) -> None:
@@ -237,6 +257,7 @@ def _written(*names: str) -> list[bytes]:
 
 
 CSV = "name,address,type,unit,description\nP,40001,float32,kW,active power\n电压,40003,uint16,V,\n".encode()
+SUPPLIERS = b"credit_code,name,contact\n91310000MA1FL0000X,Works,a@example.com\n"
 
 TARGETS = {
     "wire": Target(_wire, _batches),
@@ -248,6 +269,8 @@ TARGETS = {
     "list_csv": Target(partial(_in_file, "points.csv", read_point_list), lambda: [CSV]),
     "list_xlsx": Target(partial(_in_file, "points.xlsx", read_point_list), _workbooks),
     "sheet": Target(_sheet, lambda: [CSV, *_workbooks()]),
+    "suppliers": Target(_suppliers, lambda: [SUPPLIERS, *_workbooks()]),
+    "concepts": Target(_concepts, lambda: [b"code,name\nx:a,A\n", b'{"conceptDescriptions": []}', *_workbooks()]),
     "epcis": Target(_epcis, _events),
     "outline": Target(_outline, _graphs),
     "card": Target(_card, lambda: [b'name = "m"\nversion = "1.0.0"\n']),
