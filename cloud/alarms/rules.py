@@ -16,6 +16,7 @@ from cloud.alarms.store import rules as store
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.limits import RateLimit
 from cloud.core.listen import announce
 from cloud.core.principal import Principal, TenantScope
@@ -39,10 +40,10 @@ class Rules:
         self._doors = doors
         self._trials = RateLimit(burst=10, period_s=6)
 
-    async def all(self, scope: TenantScope) -> list[Rule]:
+    async def all(self, scope: TenantScope, window: Window = WHOLE) -> list[Rule]:
         """Return the tenant's rules, by name."""
         async with self._db.tenant(scope) as connection:
-            return await self.all_within(connection)
+            return await self.all_within(connection, window)
 
     async def one(self, scope: TenantScope, rule: UUID) -> Rule:
         """Return one rule; raises NotFound."""
@@ -134,9 +135,9 @@ class Rules:
         await audit.record(connection, principal.actor, "alarm_rule.remove", name, rule=str(rule))
 
     @staticmethod
-    async def all_within(connection: AsyncConnection) -> list[Rule]:
+    async def all_within(connection: AsyncConnection, window: Window = WHOLE) -> list[Rule]:
         """As `all`, in the caller's transaction."""
-        return [rule_of(row) for row in await store.select_rules(connection)]
+        return [rule_of(row) for row in await store.select_rules(connection, window=window)]
 
     @staticmethod
     def classes_with_defaults() -> list[str]:

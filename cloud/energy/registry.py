@@ -10,6 +10,7 @@ from uuid import UUID
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.principal import Principal, TenantScope
 from cloud.dictionary.service import unit_symbol
 from cloud.energy.carriers import CARRIERS
@@ -55,10 +56,10 @@ class Registry:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def meters(self, scope: TenantScope, site_id: UUID | None = None) -> list[Meter]:
+    async def meters(self, scope: TenantScope, site_id: UUID | None = None, window: Window = WHOLE) -> list[Meter]:
         """Return the meters, of one site or of all, by name."""
         async with self._db.tenant(scope) as connection:
-            return await meters_of(connection, site_id)
+            return await meters_of(connection, site_id, window)
 
     async def create_meter(self, principal: Principal, request: MeterRequest) -> Meter:
         """Make a meter of a series, or a virtual one; raises NotFound, Invalid, and Conflict if the series has one."""
@@ -198,9 +199,9 @@ class Registry:
             await mark_all_dirty(connection, [meter_id])
 
 
-async def meters_of(connection: AsyncConnection, site_id: UUID | None = None) -> list[Meter]:
+async def meters_of(connection: AsyncConnection, site_id: UUID | None = None, window: Window = WHOLE) -> list[Meter]:
     """Return the tenant's meters within a transaction."""
-    return [_answer(row) for row in await store.select_meters(connection, site_id)]
+    return [_answer(row) for row in await store.select_meters(connection, site_id, window)]
 
 
 def factor_of(row: Mapping[str, object]) -> Factor:

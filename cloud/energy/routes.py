@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.core.access import Engineer, Reader
 from cloud.core.instants import Instant
+from cloud.core.keyset import BY_NAME
+from cloud.core.paging import Paged
 from cloud.energy.schemas import (
     Advice,
     Assumptions,
@@ -138,9 +140,10 @@ async def put_assumptions(principal: Engineer, energy: EnergyDoor, equipment_id:
 
 
 @router.get("/meters")
-async def list_meters(principal: Reader, energy: EnergyDoor, site_id: UUID | None = None) -> list[Meter]:
+async def list_meters(principal: Reader, energy: EnergyDoor, page: Paged, site_id: UUID | None = None) -> list[Meter]:
     """The meters, of one site or of all. Points that measure energy become meters by themselves."""
-    return await energy.registry.meters(principal.scope, site_id)
+    meters = await energy.registry.meters(principal.scope, site_id, page.window(BY_NAME))
+    return page.cut(meters, lambda one: (one.name, one.id))
 
 
 @router.post("/meters", status_code=201)

@@ -11,6 +11,7 @@ from uuid import UUID
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound, Stale
+from cloud.core.keyset import LATEST, Window
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.fleet.configuration_check import check
 from cloud.fleet.schemas import (
@@ -55,11 +56,12 @@ class Configurations:
         async with self._db.tenant(scope) as connection:
             return await _current(connection, agent_id)
 
-    async def versions(self, scope: TenantScope, agent_id: UUID) -> list[ConfigurationVersion]:
-        """Return the last 100 versions, newest first; raises NotFound for an agent the tenant does not have."""
+    async def versions(self, scope: TenantScope, agent_id: UUID, window: Window = LATEST) -> list[ConfigurationVersion]:
+        """Return the versions, newest first; raises NotFound for an agent the tenant does not have."""
         async with self._db.tenant(scope) as connection:
             await _agent(connection, agent_id)
-            return [ConfigurationVersion(**row) for row in await store.select_configurations(connection, agent_id)]
+            rows = await store.select_configurations(connection, agent_id, window)
+            return [ConfigurationVersion(**row) for row in rows]
 
     async def version(self, scope: TenantScope, agent_id: UUID, version: int) -> ConfigurationText:
         """Return one version with its text; raises NotFound."""

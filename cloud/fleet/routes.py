@@ -11,6 +11,8 @@ from pydantic import Field
 from cloud.core.access import PUBLIC, AgentCaller, Engineer, Reader, address_of
 from cloud.core.body import message, read_message, speaks
 from cloud.core.instants import Instant
+from cloud.core.keyset import BY_ID_NEWEST, BY_NAME, BY_NUMBER_NEWEST
+from cloud.core.paging import Paged
 from cloud.fleet.schemas import (
     Agent,
     Code,
@@ -90,9 +92,9 @@ async def report(request: Request, agent: AgentCaller, fleet: FleetDoor) -> Resp
 
 
 @router.get("/agents")
-async def list_agents(principal: Reader, fleet: FleetDoor) -> list[Agent]:
+async def list_agents(principal: Reader, fleet: FleetDoor, page: Paged) -> list[Agent]:
     """The company's edge agents, by name."""
-    return await fleet.agents(principal.scope)
+    return page.cut(await fleet.agents(principal.scope, page.window(BY_NAME)), lambda one: (one.name, one.id))
 
 
 @router.delete("/agents/{agent_id}", status_code=204)
@@ -136,10 +138,11 @@ async def put_configuration(
 
 @router.get("/agents/{agent_id}/configuration/versions")
 async def list_configuration_versions(
-    principal: Reader, agent_id: UUID, fleet: FleetDoor
+    principal: Reader, agent_id: UUID, fleet: FleetDoor, page: Paged
 ) -> list[ConfigurationVersion]:
-    """The last 100 versions of an agent's configuration, newest first: who, when, why, and what became of each."""
-    return await fleet.configurations.versions(principal.scope, agent_id)
+    """The versions of an agent's configuration, newest first: who, when, why, and what became of each."""
+    window = page.window(BY_NUMBER_NEWEST)
+    return page.cut(await fleet.configurations.versions(principal.scope, agent_id, window), lambda one: (one.version,))
 
 
 @router.get("/agents/{agent_id}/configuration/versions/{version}")
@@ -201,9 +204,9 @@ async def answer_inquiry(request: Request, agent: AgentCaller, fleet: FleetDoor)
 
 
 @router.get("/enrolment-codes")
-async def list_codes(principal: Engineer, fleet: FleetDoor) -> list[Code]:
-    """The last 100 enrolment codes, newest first."""
-    return await fleet.codes(principal.scope)
+async def list_codes(principal: Engineer, fleet: FleetDoor, page: Paged) -> list[Code]:
+    """The enrolment codes, newest first."""
+    return page.cut(await fleet.codes(principal.scope, page.window(BY_ID_NEWEST)), lambda one: (one.id,))
 
 
 @router.post("/enrolment-codes", status_code=201)
@@ -213,9 +216,10 @@ async def create_code(principal: Engineer, body: CodeRequest, fleet: FleetDoor) 
 
 
 @router.get("/equipment")
-async def list_equipment(principal: Reader, fleet: FleetDoor) -> list[Equipment]:
+async def list_equipment(principal: Reader, fleet: FleetDoor, page: Paged) -> list[Equipment]:
     """The company's equipment, by name."""
-    return await fleet.equipment_list(principal.scope)
+    window = page.window(BY_NAME)
+    return page.cut(await fleet.equipment_list(principal.scope, window), lambda one: (one.name, one.id))
 
 
 @router.post("/equipment", status_code=201)

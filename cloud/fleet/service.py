@@ -31,6 +31,7 @@ from cloud.core import audit
 from cloud.core.codes import canonical, new_code
 from cloud.core.db import AsyncConnection, Database, enter
 from cloud.core.errors import Invalid, NotFound, Unauthenticated
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.limits import RateLimit
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
@@ -121,10 +122,10 @@ class Fleet:
             raise NotFound from error
         return NewCode(id=code_id, code=code, **row)
 
-    async def codes(self, scope: TenantScope) -> list[Code]:
-        """Return the tenant's last 100 codes, newest first."""
+    async def codes(self, scope: TenantScope, window: Window) -> list[Code]:
+        """Return the tenant's codes, newest first."""
         async with self._db.tenant(scope) as connection:
-            return [Code(**row) for row in await store.select_codes(connection)]
+            return [Code(**row) for row in await store.select_codes(connection, window)]
 
     async def enrol(self, request: EnrolRequest, address: str) -> EnrolReply:
         """Let an agent in: use up its code and pin its key.
@@ -213,10 +214,10 @@ class Fleet:
             desired, wants = await learn(connection, agent.agent_id, health.config)
         return HealthReply(time.time_ns() // 1000, desired, wants)
 
-    async def agents(self, scope: TenantScope) -> list[Agent]:
+    async def agents(self, scope: TenantScope, window: Window = WHOLE) -> list[Agent]:
         """Return the tenant's agents, by name."""
         async with self._db.tenant(scope) as connection:
-            return [Agent(**row) for row in await store.select_agents(connection)]
+            return [Agent(**row) for row in await store.select_agents(connection, window)]
 
     async def revoke(self, scope: TenantScope, agent_id: UUID, actor: str) -> None:
         """Shut an agent out from its next request on; raises NotFound."""
@@ -226,10 +227,10 @@ class Fleet:
                 raise NotFound
             await audit.record(connection, actor, "agent.revoke", name, agent=str(agent_id))
 
-    async def equipment_list(self, scope: TenantScope) -> list[Equipment]:
+    async def equipment_list(self, scope: TenantScope, window: Window = WHOLE) -> list[Equipment]:
         """Return the tenant's equipment, by name."""
         async with self._db.tenant(scope) as connection:
-            return [Equipment(**row) for row in await store.select_equipment(connection)]
+            return [Equipment(**row) for row in await store.select_equipment(connection, window=window)]
 
     async def equipment(self, scope: TenantScope, equipment_id: UUID) -> Equipment:
         """Return one piece of equipment; raises NotFound."""

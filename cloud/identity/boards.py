@@ -12,6 +12,7 @@ from cloud.core import audit
 from cloud.core.codes import canonical, new_code
 from cloud.core.db import Database
 from cloud.core.errors import NotFound
+from cloud.core.keyset import LATEST, Window
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.settings import Secrets
@@ -46,10 +47,10 @@ class Boards:
             raise NotFound from error
         return NewBoard(code=code, **row)
 
-    async def boards(self, scope: TenantScope) -> list[Board]:
-        """Return the tenant's last 200 boards, newest first."""
+    async def boards(self, scope: TenantScope, window: Window = LATEST) -> list[Board]:
+        """Return the tenant's boards, newest first."""
         async with self._db.tenant(scope) as connection:
-            return [Board(**row) for row in await store.select_boards(connection)]
+            return [Board(**row) for row in await store.select_boards(connection, window)]
 
     async def withdraw(self, principal: Principal, board: UUID) -> None:
         """End a board: its screens go dark within seconds. Raises NotFound."""

@@ -13,6 +13,7 @@ from cloud.core import audit
 from cloud.core.codes import canonical, new_code
 from cloud.core.db import Database, enter
 from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from cloud.core.keyset import LATEST, Window
 from cloud.core.limits import RateLimit
 from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
@@ -83,10 +84,10 @@ class Invitations:
             )
         return NewInvitation(token=token, code=code, **row)
 
-    async def invitations(self, scope: TenantScope) -> list[Invitation]:
-        """Return the tenant's last 100 invitations, newest first."""
+    async def invitations(self, scope: TenantScope, window: Window = LATEST) -> list[Invitation]:
+        """Return the tenant's invitations, newest first."""
         async with self._db.tenant(scope) as connection:
-            return [Invitation(**row) for row in await store.select_invitations(connection)]
+            return [Invitation(**row) for row in await store.select_invitations(connection, window)]
 
     async def withdraw(self, principal: Principal, invitation: UUID) -> None:
         """End an invitation that is not used; raises NotFound."""

@@ -10,6 +10,8 @@ from fastapi.responses import StreamingResponse
 
 from cloud.core.access import PUBLIC, SESSION_COOKIE, Admin, Engineer, Reader, address_of
 from cloud.core.errors import language_of
+from cloud.core.keyset import BY_ID_NEWEST
+from cloud.core.paging import Paged
 from cloud.core.principal import Scope
 from cloud.identity.schemas import (
     ApiToken,
@@ -162,9 +164,9 @@ async def remove_line(principal: Engineer, line_id: UUID, identity: IdentityDoor
 
 
 @router.get("/users")
-async def list_users(principal: Admin, identity: IdentityDoor) -> list[User]:
+async def list_users(principal: Admin, identity: IdentityDoor, page: Paged) -> list[User]:
     """The company's users, by e-mail."""
-    return await identity.users(principal.scope)
+    return page.cut(await identity.users(principal.scope, page.window(("",))), lambda one: (one.email,))
 
 
 @router.post("/users", status_code=201)
@@ -228,9 +230,10 @@ async def check_permission(
 
 
 @router.get("/invitations")
-async def list_invitations(principal: Admin, identity: IdentityDoor) -> list[Invitation]:
-    """The company's last 100 invitations, newest first."""
-    return await identity.invitations.invitations(principal.scope)
+async def list_invitations(principal: Admin, identity: IdentityDoor, page: Paged) -> list[Invitation]:
+    """The company's invitations, newest first."""
+    listed = await identity.invitations.invitations(principal.scope, page.window(BY_ID_NEWEST))
+    return page.cut(listed, lambda one: (one.id,))
 
 
 @router.post("/invitations", status_code=201)
@@ -252,9 +255,10 @@ async def join(request: Request, body: JoinRequest, identity: IdentityDoor) -> U
 
 
 @router.get("/boards")
-async def list_boards(principal: Engineer, identity: IdentityDoor) -> list[Board]:
-    """The company's last 200 wall boards, newest first."""
-    return await identity.boards.boards(principal.scope)
+async def list_boards(principal: Engineer, identity: IdentityDoor, page: Paged) -> list[Board]:
+    """The company's wall boards, newest first."""
+    listed = await identity.boards.boards(principal.scope, page.window(BY_ID_NEWEST))
+    return page.cut(listed, lambda one: (one.id,))
 
 
 @router.post("/boards", status_code=201)
@@ -270,9 +274,9 @@ async def withdraw_board(principal: Engineer, board_id: UUID, identity: Identity
 
 
 @router.get("/tokens")
-async def list_tokens(principal: Reader, identity: IdentityDoor) -> list[ApiToken]:
+async def list_tokens(principal: Reader, identity: IdentityDoor, page: Paged) -> list[ApiToken]:
     """The caller's own API tokens, newest first."""
-    return await identity.tokens.listed(principal)
+    return page.cut(await identity.tokens.listed(principal, page.window(BY_ID_NEWEST)), lambda one: (one.id,))
 
 
 @router.post("/tokens", status_code=201)

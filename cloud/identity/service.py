@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.limits import RateLimit, RecentKeys
 from cloud.core.principal import Principal, Role, TenantScope
 from cloud.core.settings import Secrets
@@ -206,10 +207,10 @@ class Identity:
             raise Conflict(Text(f"'{email}' is in use.", f"邮箱“{email}”已被使用。")) from error
         return User(**made)
 
-    async def users(self, scope: TenantScope) -> list[User]:
+    async def users(self, scope: TenantScope, window: Window = WHOLE) -> list[User]:
         """Return the tenant's users, by e-mail."""
         async with self._db.tenant(scope) as connection:
-            return [User(**row) for row in await store.select_users(connection)]
+            return [User(**row) for row in await store.select_users(connection, window)]
 
     async def disable_user(self, principal: Principal, user: UUID) -> None:
         """End a user's access at once; raises NotFound, Forbidden for a higher role, and Conflict for oneself.

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound, Unauthenticated
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.principal import Principal, Role, Scope, TenantScope
 from cloud.core.settings import Secrets
 from cloud.identity.schemas import ApiToken, ApiTokenRequest, NewApiToken, Session
@@ -106,10 +107,10 @@ class Tokens:
             await audit.record(connection, principal.actor, "token.create", request.name, scopes=request.scopes)
         return NewApiToken(token=token, **row)
 
-    async def listed(self, principal: Principal) -> list[ApiToken]:
+    async def listed(self, principal: Principal, window: Window = WHOLE) -> list[ApiToken]:
         """Return the principal's own API tokens, newest first."""
         async with self._db.tenant(principal.scope) as connection:
-            return [ApiToken(**row) for row in await store.select_tokens(connection, principal.user_id)]
+            return [ApiToken(**row) for row in await store.select_tokens(connection, principal.user_id, window)]
 
     async def delete(self, principal: Principal, token: UUID) -> None:
         """End one of the principal's own tokens; raises NotFound."""

@@ -16,6 +16,8 @@ from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import language_of
 from cloud.core.gate import Gate
 from cloud.core.instants import Instant
+from cloud.core.keyset import BY_EQUIPMENT
+from cloud.core.paging import Paged
 from cloud.telemetry.export import MAX_SERIES, MEDIA
 from cloud.telemetry.schemas import (
     ExportFormat,
@@ -69,15 +71,21 @@ async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor
 
 
 @router.get("/points")
-async def list_points(principal: Reader, telemetry: TelemetryDoor, equipment_id: UUID | None = None) -> list[Point]:
+async def list_points(
+    principal: Reader, telemetry: TelemetryDoor, page: Paged, equipment_id: UUID | None = None
+) -> list[Point]:
     """The points of one equipment or of all, with what the dictionary says of them."""
-    return await telemetry.points(principal.scope, equipment_id)
+    points = await telemetry.points(principal.scope, equipment_id, page.window(BY_EQUIPMENT))
+    return page.cut(points, lambda one: (one.equipment_id, one.name, one.series_id))
 
 
 @router.get("/latest")
-async def list_latest(principal: Reader, telemetry: TelemetryDoor, equipment_id: UUID | None = None) -> list[Latest]:
+async def list_latest(
+    principal: Reader, telemetry: TelemetryDoor, page: Paged, equipment_id: UUID | None = None
+) -> list[Latest]:
     """The latest reading of every point of one equipment or of all."""
-    return await telemetry.latest(principal.scope, equipment_id)
+    latest = await telemetry.latest(principal.scope, equipment_id, page.window((0,)))
+    return page.cut(latest, lambda one: (one.series_id,))
 
 
 @router.get("/series/{series_id}/readings")

@@ -28,6 +28,7 @@ from uuid import UUID
 
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import NotFound
+from cloud.core.keyset import WHOLE, Window
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.rows import Row
@@ -112,17 +113,20 @@ class Telemetry:
         """Store a delivery, each frame exactly once; raises Malformed if it is none."""
         return await self._ingest.deliver(agent, delivery)
 
-    async def points(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Point]:
+    async def points(self, scope: TenantScope, equipment_id: UUID | None = None, window: Window = WHOLE) -> list[Point]:
         """Return the points of one equipment or of all, by name."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_points(connection, equipment_id)
+            rows = await store.select_points(connection, equipment_id, window)
             entries = await entries_of(connection, {row["property"] for row in rows})
         return [_point(row, entries.get(row["property"])) for row in rows]
 
-    async def latest(self, scope: TenantScope, equipment_id: UUID | None = None) -> list[Latest]:
+    async def latest(
+        self, scope: TenantScope, equipment_id: UUID | None = None, window: Window = WHOLE
+    ) -> list[Latest]:
         """Return the latest reading of every point of one equipment or of all."""
         async with self._db.tenant(scope) as connection:
-            return [_latest(row) for row in await store.select_latest(connection, equipment=equipment_id)]
+            rows = await store.select_latest(connection, equipment=equipment_id, window=window)
+        return [_latest(row) for row in rows]
 
     async def readings(
         self, scope: TenantScope, series_id: int, start: datetime, end: datetime, *, after: datetime | None, limit: int

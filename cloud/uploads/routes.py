@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.core.access import Operator, Reader
 from cloud.core.errors import language_of
+from cloud.core.keyset import BY_ID_NEWEST
+from cloud.core.paging import Paged
 from cloud.uploads.schemas import Upload, UploadReport
 from cloud.uploads.service import MAX_BYTES, TemplateOrder, Uploads
 from cloud.uploads.template import MEDIA
@@ -69,6 +71,6 @@ async def store_upload(request: Request, principal: Operator, uploads: UploadsDo
 
 
 @router.get("")
-async def list_uploads(principal: Reader, uploads: UploadsDoor) -> list[Upload]:
-    """The last 100 files that were taken, newest first."""
-    return await uploads.uploads(principal.scope)
+async def list_uploads(principal: Reader, uploads: UploadsDoor, page: Paged) -> list[Upload]:
+    """The files that were taken, newest first."""
+    return page.cut(await uploads.uploads(principal.scope, page.window(BY_ID_NEWEST)), lambda one: (one.id,))

@@ -25,6 +25,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.db import Database
 from cloud.core.errors import Invalid, NotFound, TooMany
+from cloud.core.keyset import LATEST, Window
 from cloud.core.principal import Principal, TenantScope
 from cloud.dictionary.service import unit_symbol
 from cloud.fleet.schemas import Equipment
@@ -49,7 +50,6 @@ _WAIT_S = 10
 _MOST_STORED = 2_000_000
 """Values in the span of a file that are looked through for its times."""
 _MOST_TEXTS = 20_000
-_MOST_UPLOADS = 100
 _TOO_DENSE = Text(
     "Too many values are stored in the time this file spans; divide it by time.",
     "该文件时间范围内已有的数据过多，请按时间拆分。",
@@ -189,10 +189,10 @@ class Uploads:
             )
         return found.report(stored=True)
 
-    async def uploads(self, scope: TenantScope) -> list[Upload]:
-        """Return the last 100 files that were taken, newest first."""
+    async def uploads(self, scope: TenantScope, window: Window = LATEST) -> list[Upload]:
+        """Return the files that were taken, newest first."""
         async with self._db.tenant(scope) as connection:
-            return [Upload(**row) for row in await store.select_uploads(connection, _MOST_UPLOADS)]
+            return [Upload(**row) for row in await store.select_uploads(connection, window)]
 
     async def _site(self, scope: TenantScope, identity: UUID) -> Site:
         site = next((one for one in await self._identity.sites(scope) if one.id == identity), None)

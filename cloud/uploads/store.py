@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from cloud.core.keyset import BY_ID_NEWEST, Window
 from cloud.core.rows import Row, every, one
 
 _UPLOAD = "id, site_id, rows, readings, earliest, latest, uploaded_by, uploaded_at"
@@ -38,10 +39,12 @@ async def insert_upload(connection: AsyncConnection, row: Row) -> None:
     )
 
 
-async def select_uploads(connection: AsyncConnection, limit: int) -> list[Row]:
-    """Return the last files, newest first."""
+async def select_uploads(connection: AsyncConnection, window: Window) -> list[Row]:
+    """Return the files that were taken, newest first."""
+    (after,) = window.after or BY_ID_NEWEST
     return await every(
         connection,
-        f"SELECT {_UPLOAD} FROM upload WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT %s",  # noqa: S608 - our own text
-        [limit],
+        f"SELECT {_UPLOAD} FROM upload WHERE tenant_id = current_tenant() AND id < %s::uuid"  # noqa: S608 - our own text
+        " ORDER BY id DESC LIMIT %s",
+        [after, window.limit],
     )

@@ -19,8 +19,10 @@ from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
 from cloud.core.db import enter
+from cloud.core.keyset import BY_EQUIPMENT, BY_ID_NEWEST, BY_NAME, Key, Window
+from cloud.energy.store import meters
 from cloud.fleet.store import agents, diagnostics
-from cloud.identity.store import audit_log
+from cloud.identity.store import audit_log, people
 from cloud.notify import store as notify
 from cloud.quality import store as quality
 from cloud.telemetry.store import query as telemetry
@@ -45,6 +47,20 @@ FILL = """
     INSERT INTO notify_outbox (tenant_id, channel_id, key, notice, state)
     SELECT %(tenant)s, %(channel)s, n::text, '{}', 'sent' FROM generate_series(1, %(rows)s) n;
     INSERT INTO telemetry SELECT %(series)s, %(at)s + n * interval '1 s', n, 0 FROM generate_series(1, %(rows)s) n;
+    INSERT INTO equipment (id, tenant_id, agent_id, name)
+    SELECT gen_random_uuid(), %(tenant)s, %(agent)s, 'm' || n FROM generate_series(1, %(rows)s) n;
+    INSERT INTO series (tenant_id, equipment_id, name, property, unit, is_current)
+    SELECT %(tenant)s, id, 'p', '', '', true FROM equipment WHERE name LIKE 'm%%';
+    INSERT INTO agent (id, tenant_id, site_id, name, public_key, agent_version)
+    SELECT gen_random_uuid(), %(tenant)s, site_id, 'a' || n, lpad(n::text, 32, '0')::bytea, '1' FROM agent, generate_series(1, %(rows)s) n
+    WHERE id = %(agent)s;
+    INSERT INTO enrolment_code (id, tenant_id, site_id, hash, created_by, expires_at)
+    SELECT gen_random_uuid(), %(tenant)s, site_id, n::text::bytea, 't', now() FROM agent, generate_series(1, %(rows)s) n
+    WHERE agent.id = %(agent)s;
+    INSERT INTO user_account (id, tenant_id, email, password_hash, role)
+    SELECT gen_random_uuid(), %(tenant)s, n || '@example.com', '', 'viewer' FROM generate_series(1, %(rows)s) n;
+    INSERT INTO energy_meter (tenant_id, site_id, name, carrier, basis, confirmed)
+    SELECT %(tenant)s, site_id, n::text, 'water', 'virtual', true FROM agent, generate_series(1, %(rows)s) n WHERE id = %(agent)s;
     ANALYZE
 """
 
@@ -96,6 +112,11 @@ def unbounded(node: dict[str, Any], table: str) -> bool:
     return node["Node Type"] != "Limit" and (reads or any(unbounded(part, table) for part in below))
 
 
+def window(first: Key, is_first: bool) -> Window:
+    """Return the first page's window, or one within the list."""
+    return Window(first if is_first else tuple("m" if part == "" else part for part in first), 101)
+
+
 async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company, owner_dsn: str, app_dsn: str) -> None:
     async with company.agent() as agent:
         await agent.deliver(frame(1, readings(POWER, [1.0], int(AT.timestamp() * 1e6))))
@@ -111,33 +132,48 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
     anything: dict[str, Any] = {"verdict": None, "start": None, "end": None, "part": ""}
     every: dict[str, Any] = {"act": "", "actor": "", "start": None, "end": None}
     async with await AsyncConnection.connect(app_dsn, cursor_factory=Planned) as connection:
-        pages = {
-            "agent_event": ("ts", lambda first: agents.select_events(connection, None if first else key, 100)),
-            "inspection": (
+        pages = (
+            ("agent_event", "ts", lambda first: agents.select_events(connection, None if first else key, 100)),
+            (
+                "inspection",
                 "ts",
                 lambda first: quality.select_page(
                     connection, equipment=equipment, before=None if first else key, limit=50, **anything
                 ),
             ),
-            "audit": (
+            (
+                "audit",
                 "seq",
                 lambda first: audit_log.select_entries(connection, before=None if first else 9, limit=50, **every),
             ),
-            "diagnostic": (
+            (
+                "diagnostic",
                 "id",
                 lambda first: diagnostics.select_diagnostics(connection, agent_id, None if first else key[1], 50),
             ),
-            "notify_outbox": ("id", lambda first: notify.select_deliveries(connection, None, None if first else 9, 50)),
-            "telemetry": (
+            ("notify_outbox", "id", lambda first: notify.select_deliveries(connection, None, None if first else 9, 50)),
+            (
+                "telemetry",
                 "ts",
                 lambda first: telemetry.select_readings(
                     connection, series, AT, end, after=None if first else AT, limit=100
                 ),
             ),
-        }  # fmt: skip
+            ("agent", "name", lambda first: agents.select_agents(connection, window(BY_NAME, first))),
+            ("equipment", "name", lambda first: agents.select_equipment(connection, None, window(BY_NAME, first))),
+            ("enrolment_code", "id", lambda first: agents.select_codes(connection, window(BY_ID_NEWEST, first))),
+            ("user_account", "email", lambda first: people.select_users(connection, window(("",), first))),
+            ("energy_meter", "name", lambda first: meters.select_meters(connection, None, window(BY_NAME, first))),
+            (
+                "series",
+                "equipment_id",
+                lambda first: telemetry.select_points(connection, None, window(BY_EQUIPMENT, first)),
+            ),
+            ("series", "id", lambda first: telemetry.select_latest(connection, window=window((0,), first))),
+        )  # fmt: skip
         async with connection.transaction():
             await enter(connection, company.scope)
-            for table, (column, page) in pages.items():
+            for table, column, page in pages:
                 for first in (True, False):
                     Planned.plans.clear()
                     await page(first)

@@ -12,6 +12,8 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cloud.core.keyset import WHOLE, Window
+
 Row = dict[str, Any]
 NameTaken = UniqueViolation
 """Raised for a second rule of one name."""
@@ -24,10 +26,14 @@ _RULE = """
 """
 
 
-async def select_rules(connection: AsyncConnection, rule: UUID | None = None) -> list[Row]:
+async def select_rules(connection: AsyncConnection, rule: UUID | None = None, window: Window = WHOLE) -> list[Row]:
     """Return the tenant's rules by name, or the one named."""
+    (after,) = window.after or ("",)
     return await _all(
-        connection, _RULE + " AND (%(id)s::uuid IS NULL OR r.id = %(id)s) ORDER BY r.name, r.id", {"id": rule}
+        connection,
+        _RULE
+        + " AND (%(id)s::uuid IS NULL OR r.id = %(id)s) AND r.name > %(after)s::text ORDER BY r.name LIMIT %(limit)s",
+        {"id": rule, "after": after, "limit": window.limit},
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from cloud.core.keyset import BY_NAME, WHOLE, Window
 from cloud.energy.store.days import mark_all_dirty
 from cloud.energy.store.rows import Row, every, inserted, one
 
@@ -21,12 +22,14 @@ _METER = """
 """
 
 
-async def select_meters(connection: AsyncConnection, site: UUID | None = None) -> list[Row]:
+async def select_meters(connection: AsyncConnection, site: UUID | None = None, window: Window = WHOLE) -> list[Row]:
     """Return the tenant's meters, of one site or of all, by name."""
+    name, identity = window.after or BY_NAME
     return await every(
         connection,
-        f"SELECT {_METER} AND (%(site)s::uuid IS NULL OR m.site_id = %(site)s) ORDER BY m.name, m.id",
-        {"site": site},
+        f"SELECT {_METER} AND (%(site)s::uuid IS NULL OR m.site_id = %(site)s)"
+        " AND (m.name, m.id) > (%(name)s::text, %(id)s::uuid) ORDER BY m.name, m.id LIMIT %(limit)s",
+        {"site": site, "name": name, "id": identity, "limit": window.limit},
     )
 
 

@@ -12,7 +12,7 @@ from psycopg.errors import ForeignKeyViolation
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from cloud.core.keyset import NEWEST
+from cloud.core.keyset import BY_ID_NEWEST, BY_NAME, BY_NUMBER_NEWEST, NEWEST, WHOLE, Window
 from cloud.core.rows import Row, every, one
 from protocols.uplink.messages import DeviceReport
 
@@ -36,14 +36,16 @@ async def insert_code(
     return row
 
 
-async def select_codes(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's last 100 codes, newest first."""
+async def select_codes(connection: AsyncConnection, window: Window) -> list[Row]:
+    """Return the tenant's codes, newest first."""
+    (after,) = window.after or BY_ID_NEWEST
     return await every(
         connection,
         """
         SELECT id, site_id, created_by, created_at, expires_at, used_at FROM enrolment_code
-        WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT 100
+        WHERE tenant_id = current_tenant() AND id < %s::uuid ORDER BY id DESC LIMIT %s
         """,
+        [after, window.limit],
     )
 
 
@@ -112,14 +114,16 @@ async def revoke_agent(connection: AsyncConnection, agent: UUID) -> str | None:
     return str(row["name"]) if row else None
 
 
-async def select_agents(connection: AsyncConnection) -> list[Row]:
+async def select_agents(connection: AsyncConnection, window: Window = WHOLE) -> list[Row]:
     """Return the tenant's agents, by name; desks are none that anybody looks after."""
     return await every(
         connection,
         """
         SELECT id, site_id, name, agent_version, enrolled_at, revoked_at, last_seen, health, copied_at FROM agent
-        WHERE tenant_id = current_tenant() AND NOT desk ORDER BY name, id
+        WHERE tenant_id = current_tenant() AND NOT desk AND (name, id) > (%s::text, %s::uuid)
+        ORDER BY name, id LIMIT %s
         """,
+        [*(window.after or BY_NAME), window.limit],
     )
 
 
@@ -195,8 +199,11 @@ async def ensure_equipment(connection: AsyncConnection, agent: UUID, names: Coll
     return {row["name"]: row["id"] for row in rows}
 
 
-async def select_equipment(connection: AsyncConnection, equipment: UUID | None = None) -> list[Row]:
+async def select_equipment(
+    connection: AsyncConnection, equipment: UUID | None = None, window: Window = WHOLE
+) -> list[Row]:
     """Return the tenant's equipment by name, or the one piece named; its agent's silence overrides its state."""
+    name, identity = window.after or BY_NAME
     return await every(
         connection,
         """
@@ -214,9 +221,10 @@ async def select_equipment(connection: AsyncConnection, equipment: UUID | None =
         JOIN site s ON s.tenant_id = a.tenant_id AND s.id = a.site_id
         LEFT JOIN line l ON l.tenant_id = e.tenant_id AND l.id = e.line_id
         WHERE e.tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR e.id = %(id)s)
-        ORDER BY e.name, e.id
+            AND (e.name, e.id) > (%(after_name)s::text, %(after_id)s::uuid)
+        ORDER BY e.name, e.id LIMIT %(limit)s
         """,
-        {"id": equipment},
+        {"id": equipment, "after_name": name, "after_id": identity, "limit": window.limit},
     )
 
 
@@ -305,13 +313,14 @@ async def insert_configuration(
     return row
 
 
-async def select_configurations(connection: AsyncConnection, agent: UUID) -> list[Row]:
-    """Return the last 100 versions of an agent's configuration without their text, newest first."""
+async def select_configurations(connection: AsyncConnection, agent: UUID, window: Window) -> list[Row]:
+    """Return the versions of an agent's configuration without their text, newest first."""
+    (after,) = window.after or BY_NUMBER_NEWEST
     return await every(
         connection,
         f"SELECT {_VERSION} FROM agent_configuration WHERE tenant_id = current_tenant() AND agent_id = %s"  # noqa: S608
-        " ORDER BY version DESC LIMIT 100",
-        [agent],
+        " AND version < %s ORDER BY version DESC LIMIT %s",
+        [agent, after, window.limit],
     )
 
 

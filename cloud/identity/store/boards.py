@@ -9,6 +9,8 @@ from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import dict_row
 
+from cloud.core.keyset import BY_ID_NEWEST, Window
+
 Row = dict[str, Any]
 NoSuchPlace = ForeignKeyViolation
 """Raised by `insert_board` for a site or a line the tenant does not have."""
@@ -30,12 +32,14 @@ async def insert_board(connection: AsyncConnection, board: UUID, *, code_hash: b
     return rows[0]
 
 
-async def select_boards(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's last 200 boards, newest first."""
+async def select_boards(connection: AsyncConnection, window: Window) -> list[Row]:
+    """Return the tenant's boards, newest first."""
+    (after,) = window.after or BY_ID_NEWEST
     return await _all(
         connection,
-        f"SELECT {_COLUMNS} FROM board WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT 200",  # noqa: S608
-        None,
+        f"SELECT {_COLUMNS} FROM board WHERE tenant_id = current_tenant() AND id < %s::uuid"  # noqa: S608 - our own text
+        " ORDER BY id DESC LIMIT %s",
+        [after, window.limit],
     )
 
 

@@ -12,6 +12,8 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cloud.core.keyset import BY_ID_NEWEST, Window
+
 Row = dict[str, Any]
 Taken = UniqueViolation
 """Raised where a name, e-mail, credit code or id exists already."""
@@ -73,12 +75,14 @@ async def insert_user(
     return row
 
 
-async def select_users(connection: AsyncConnection) -> list[Row]:
+async def select_users(connection: AsyncConnection, window: Window) -> list[Row]:
     """Return the tenant's users, by e-mail."""
+    (after,) = window.after or ("",)
     return await _all(
         connection,
-        f"SELECT {_USER_COLUMNS} FROM user_account WHERE tenant_id = current_tenant() ORDER BY email",  # noqa: S608
-        [],
+        f"SELECT {_USER_COLUMNS} FROM user_account"  # noqa: S608 - our own text
+        " WHERE tenant_id = current_tenant() AND email > %s::text ORDER BY email LIMIT %s",
+        [after, window.limit],
     )
 
 
@@ -200,15 +204,17 @@ async def insert_token(
     return row
 
 
-async def select_tokens(connection: AsyncConnection, user: UUID) -> list[Row]:
+async def select_tokens(connection: AsyncConnection, user: UUID, window: Window) -> list[Row]:
     """Return a user's API tokens, newest first."""
+    (after,) = window.after or BY_ID_NEWEST
     return await _all(
         connection,
         """
         SELECT id, name, scopes, created_at, expires_at FROM access_token
-        WHERE tenant_id = current_tenant() AND user_id = %s AND kind = 'api' ORDER BY id DESC
+        WHERE tenant_id = current_tenant() AND user_id = %s AND kind = 'api' AND id < %s::uuid
+        ORDER BY id DESC LIMIT %s
         """,
-        [user],
+        [user, after, window.limit],
     )
 
 
@@ -258,13 +264,14 @@ async def insert_invitation(
     return row
 
 
-async def select_invitations(connection: AsyncConnection) -> list[Row]:
-    """Return the tenant's last 100 invitations, newest first."""
+async def select_invitations(connection: AsyncConnection, window: Window) -> list[Row]:
+    """Return the tenant's invitations, newest first."""
+    (after,) = window.after or BY_ID_NEWEST
     return await _all(
         connection,
         f"SELECT {_INVITATION_COLUMNS} FROM invitation"  # noqa: S608 - our own text
-        " WHERE tenant_id = current_tenant() ORDER BY id DESC LIMIT 100",
-        [],
+        " WHERE tenant_id = current_tenant() AND id < %s::uuid ORDER BY id DESC LIMIT %s",
+        [after, window.limit],
     )
 
 

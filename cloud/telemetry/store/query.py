@@ -10,23 +10,27 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from cloud.core.keyset import BY_EQUIPMENT, WHOLE, Window
+
 Row = dict[str, Any]
 
 _PROPERTY = "coalesce(nullif(s.own_entry, ''), s.property) AS property"
 """What a point means: what its agent says or, where that is nothing, what people have said in the cloud."""
 
 
-async def select_points(connection: AsyncConnection, equipment: UUID | None) -> list[Row]:
+async def select_points(connection: AsyncConnection, equipment: UUID | None, window: Window = WHOLE) -> list[Row]:
     """Return the current series of one equipment or of all, by name."""
+    after = dict(zip(("after", "name", "id"), window.after or BY_EQUIPMENT, strict=True))
     return await _all(
         connection,
         f"""
         SELECT s.id AS series_id, s.equipment_id, s.name, {_PROPERTY}, s.unit FROM series s
         WHERE s.tenant_id = current_tenant() AND s.is_current
             AND (%(equipment)s::uuid IS NULL OR s.equipment_id = %(equipment)s)
-        ORDER BY s.equipment_id, s.name, s.id
+            AND (s.equipment_id, s.name, s.id) > (%(after)s::uuid, %(name)s::text, %(id)s::int)
+        ORDER BY s.equipment_id, s.name, s.id LIMIT %(limit)s
         """,  # noqa: S608 - our own text
-        {"equipment": equipment},
+        {"equipment": equipment, "limit": window.limit, **after},
     )
 
 
@@ -96,9 +100,14 @@ async def select_texts(
 
 
 async def select_latest(
-    connection: AsyncConnection, *, equipment: UUID | None = None, series: Collection[int] | None = None
+    connection: AsyncConnection,
+    *,
+    equipment: UUID | None = None,
+    series: Collection[int] | None = None,
+    window: Window = WHOLE,
 ) -> list[Row]:
     """Return the latest reading of the tenant's current series: of one equipment, of those listed, or of all."""
+    (after,) = window.after or (0,)
     return await _all(
         connection,
         """
@@ -111,10 +120,13 @@ async def select_latest(
         ) r
         WHERE s.tenant_id = current_tenant() AND s.is_current
             AND (%(equipment)s::uuid IS NULL OR s.equipment_id = %(equipment)s)
-            AND (%(series)s::int[] IS NULL OR s.id = ANY(%(series)s))
-        ORDER BY s.equipment_id, s.name
+            AND (%(series)s::int[] IS NULL OR s.id = ANY(%(series)s)) AND s.id > %(after)s::int
+        ORDER BY s.id LIMIT %(limit)s
         """,
-        {"equipment": equipment, "series": None if series is None else list(series)},
+        {
+            **{"equipment": equipment, "series": None if series is None else list(series)},
+            **{"after": after, "limit": window.limit},
+        },
     )
 
 
