@@ -20,6 +20,8 @@ from cloud.web.visit import Visit
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.text import Text
 
+MOST_POINTS = 500
+"""Points offered in one list; with more, the machine is chosen first."""
 LIMITS = ("high_high", "high", "low", "low_low")
 _BY_VALUE = ("threshold", "rate", "state", "stale", "bad_quality", "spc")
 
@@ -29,7 +31,7 @@ _WHAT, _WHEN, _WHO = (
     Text("Who is told", "通知对象"),
 )
 _KIND = Text("Kind of rule", "规则类型")
-_POINT = Text("One point", "单个数据点")
+_MACHINE, _POINT = Text("Machine", "设备"), Text("One point", "单个数据点")
 _ENTRY = Text("or all points of this meaning", "或某一含义的全部数据点")
 _CLASS, _WHERE = Text("of this class", "设备类型"), Text("at this place", "所在位置")
 _ALL = Text("all", "全部")
@@ -183,8 +185,13 @@ class RuleForm:
             usual = "state" if chosen in self.points and self._states(chosen) else "threshold"
             self._select("kind", _KIND, kinds, rule.condition.kind if rule else usual)
             with box("rule-fields") as by_value:
-                names = {series: self._place_of(point) for series, point in self.points.items()}
-                self._select("series_id", _POINT, names, chosen if chosen in names else None, clear=True)
+                picked = self.points.get(chosen) if chosen is not None else None
+                if len(self.points) > MOST_POINTS:
+                    machines = {one.id: one.path for one in self._plant.values()}
+                    self._select("machine", _MACHINE, machines, picked and picked.equipment_id, clear=True)
+                    self._fields["machine"].on_value_change(lambda _: self._offer_points())
+                self._select("series_id", _POINT, {}, None, clear=True)
+                self._offer_points(picked)
                 self._select("property", _ENTRY, self._entries(), rule.selection.property if rule else None, clear=True)
             with box("rule-fields") as where:
                 classes = {one.equipment_class for one in self._plant.values()}
@@ -290,6 +297,15 @@ class RuleForm:
         for kind, group in self._groups.items():
             group.set_visibility(kind == self.kind)
         self._by_value.set_visibility(self.kind in _BY_VALUE)
+
+    def _offer_points(self, picked: Point | None = None) -> None:
+        machine = self._fields.get("machine")
+        offered = {
+            series: self._place_of(point)
+            for series, point in self.points.items()
+            if machine is None or point.equipment_id == machine.value
+        }
+        self._fields["series_id"].set_options(offered, value=picked.series_id if picked else None)
 
     def _offer_states(self, chosen: Sequence[int] | None = None) -> None:
         point = self.points.get(self._fields["series_id"].value)

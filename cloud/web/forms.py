@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cloud.core.errors import Problem, field_faults
 from cloud.core.principal import Principal, Scope
-from cloud.web.elements import Words, box
+from cloud.web.elements import Words, box, chooser, option_markup
 from cloud.web.visit import Visit
 from protocols.errors import SunmaoError
 
@@ -53,11 +53,7 @@ class Choice:
         with box("field", "label"):
             if shown:
                 Words(label)
-            with box("", "select", aria_label=label) as self._select:
-                for option, name in options.items():
-                    chosen = {"selected": ""} if option == value else {}
-                    with box("", "option", value=option, **chosen):
-                        Words(name)
+            self._select = chooser(option_markup(options, value), aria_label=label)
             self._select.on("change", self._take, js_handler=_SENDS_VALUE)
 
     async def _take(self, event: Any) -> None:

@@ -17,7 +17,14 @@ from cloud.web.visit import Visit
 from cloud.web.words import Mark
 from protocols.text import Text
 
+MOST_ROWS = 100
+"""Machines whose settings a page shows; of a larger place one chooses a line or a machine."""
+
 _MACHINES = Text("Machines", "设备")
+_MORE_MACHINES = Text(
+    "{count} more: choose their line, or the machine, at the top of the page.",
+    "另有 {count} 台：请在页面顶部选择所在产线或设备。",
+)
 _CYCLE = Text("Ideal cycle, s per piece", "理想节拍（秒/件）")
 _SET, _MORE = Text("Set from now on", "从现在起生效"), Text("How it is read", "取数方式")
 _READY = Mark(Text("OEE complete", "OEE 数据齐全"), "good")
@@ -59,8 +66,10 @@ class MachineForm:
             Words(visit.say(_MACHINES), tag="h2")
             if not shown:
                 Words(visit.say(_NO_MACHINES), "muted", tag="p")
-            for reading in shown:
+            for reading in shown[:MOST_ROWS]:
                 self._show(reading)
+            if len(shown) > MOST_ROWS:
+                Words(visit.say(_MORE_MACHINES, count=len(shown) - MOST_ROWS), "muted", tag="p")
 
     def _show(self, reading: MachineReading) -> None:
         visit = self._visit

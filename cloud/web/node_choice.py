@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from cloud.production.schemas import Granularity, Node
-from cloud.web.elements import Words, box
+from cloud.web.elements import Words, box, chooser, option_markup
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -108,15 +109,13 @@ def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str])
     """Add the chooser of a page at `path`."""
     with box("line chooser"):
         with box("line", "form", method="get", action=path):
-            with box("where", "select", name="node_id", aria_label=visit.say(_NODE), onchange="this.form.submit()"):
-                for kind, name in (("site", _SITE), ("line", _LINE), ("equipment", _MACHINE)):
-                    members = [one for one in chosen.choices if one.node.kind == kind]
-                    if members:
-                        with box("", "optgroup", label=visit.say(name)):
-                            for one in members:
-                                picked = {"selected": "selected"} if one.node == chosen.node else {}
-                                with box("", "option", value=str(one.node.id), **picked):
-                                    Words(one.name)
+            groups = ""
+            for kind, name in (("site", _SITE), ("line", _LINE), ("equipment", _MACHINE)):
+                members = {str(one.node.id): one.name for one in chosen.choices if one.node.kind == kind}
+                if members:
+                    listed = option_markup(members, str(chosen.node.id))
+                    groups += f'<optgroup label="{escape(visit.say(name))}">{listed}</optgroup>'
+            chooser(groups, "where", name="node_id", aria_label=visit.say(_NODE), onchange="this.form.submit()")
             box("", "input", type="hidden", name="period", value=chosen.period)
         if periods:
             with box("", "form", method="get", action=path):

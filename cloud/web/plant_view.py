@@ -24,6 +24,9 @@ from protocols.text import Text
 ROOMY = 12
 """So many machines have tiles with all their leading values; more have small ones."""
 
+MOST_TILES = 200
+"""With more machines than this, sites and lines are shown, each with a page of its own that has the tiles."""
+
 STATION = "inspection_station"
 
 SERVICES = Text("site services", "公用设备")
@@ -54,6 +57,8 @@ class PlantView:
         for (site, of_line), machines in _grouped(plant.values()):
             if headed:
                 self._head(site, of_line, machines)
+            if headed and len(plant) > MOST_TILES:
+                continue
             with box("tiles small" if small else "tiles"):
                 for each in machines:
                     self._tiles[each.known.id] = Tile(visit, each, now, small=small)

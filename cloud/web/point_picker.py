@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from itertools import groupby
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from cloud.web.visit import Visit
 from protocols.text import Text
 
 MOST_FOUND = 60
+FOLDED = 60
+"""With more machines than this, a line's are drawn once somebody opens the line."""
 
 _SEARCH = Text("Search: name, pinyin, machine", "搜索：名称、拼音、设备")
 _NOT_FOUND = Text(
@@ -65,9 +68,22 @@ class PointPicker:
     def _grow(self) -> None:
         ordered = sorted(self._plant.values(), key=lambda each: (each.where, each.place))
         for (site, line), members in groupby(ordered, key=lambda each: each.where):
-            Words(f"{site} › {line}" if line else site, "picker-branch", tag="div")
-            for equipment in members:
-                self._branch(equipment)
+            name, machines = f"{site} › {line}" if line else site, list(members)
+            if len(ordered) > FOLDED:
+                with box("picker-machine", "details") as details:
+                    Words(f"{name} ({len(machines)})", "picker-branch", tag="summary")
+                    inside = box()
+                details.on("toggle", partial(self._open_line, machines, inside), args=[])
+            else:
+                Words(name, "picker-branch", tag="div")
+                for equipment in machines:
+                    self._branch(equipment)
+
+    def _open_line(self, machines: Collection[Equipment], inside: ui.element) -> None:
+        if not inside.default_slot.children:
+            with inside:
+                for equipment in machines:
+                    self._branch(equipment)
 
     def _branch(self, equipment: Equipment) -> None:
         with box("picker-machine", "details") as details:

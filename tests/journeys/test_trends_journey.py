@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from protocols.reading import GOOD, now_us
+from protocols.uplink.messages import Batch, Columns, PointRef
 from tests.doubles.factory import Factory
+from tests.doubles.plant import Plant
 from tests.journeys.conftest import Company
 from tests.journeys.test_manager_journey import fits_the_screen
 
@@ -116,6 +121,62 @@ def test_on_a_phone(open_browser, works: Company, factory: Factory) -> None:
     assert fits_the_screen(page)
     page.get_by_role("button", name="Take Melt temperature away").click()
     expect(page.locator(".empty-note")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def large(cloud: str, found: Callable[..., Company]) -> Company:
+    """A company with a line of 250 machines and 750 points, a site besides."""
+    company, machines = found("large"), [f"press-{number:03}" for number in range(250)]
+    names = (
+        ("Power", "active_power_total", "KWT"),
+        ("Melt", "melt_temperature", "CEL"),
+        ("Cycle", "cycle_time", "SEC"),
+    )
+    points = [PointRef(machine, *name) for machine in machines for name in names]
+    count = len(points)
+    with httpx.Client(base_url=cloud, timeout=60) as agents:
+        plant = Plant(agents)
+        plant.enrol(company.code())
+        plant.deliver(
+            Batch(
+                columns=Columns(
+                    points,
+                    np.arange(count, dtype="<u4").tobytes(),
+                    np.full(count, now_us(), "<i8").tobytes(),
+                    np.full(count, 7.0, "<f8").tobytes(),
+                    np.full(count, int(GOOD), "<i2").tobytes(),
+                    np.zeros(count, "<u4").tobytes(),
+                )
+            )
+        )
+    site = company.client.get("/api/v1/sites").json()[0]["id"]
+    line = company.client.post("/api/v1/lines", json={"site_id": site, "name": "Hall 1"}).json()["id"]
+    for machine in company.client.get("/api/v1/equipment", params={"limit": 60}).json():
+        company.client.patch(f"/api/v1/equipment/{machine['id']}", json={"line_id": line}).raise_for_status()
+    return company
+
+
+def test_a_large_plant_is_shown_by_its_lines(open_browser, large: Company) -> None:
+    page = open_browser("en", "phone", company=large)
+    expect(page.locator(".part-head")).to_have_count(2)
+    expect(page.locator(".tile")).to_have_count(0)
+    page.locator(".part-head a", has_text="Hall 1").click()
+    expect(page.locator(".tile")).to_have_count(60)
+    page.goto("/trends")
+    page.locator(".picker-tree > .picker-machine > summary", has_text="Hall 1").click()
+    page.locator(".picker-machine .picker-machine > summary").first.click()
+    page.locator(".picker-machine .pick").first.click()
+    expect(page.locator(".numbers tbody tr")).to_have_count(1)
+    assert fits_the_screen(page)
+    page.goto("/plant")
+    expect(page.locator(".machine")).to_have_count(0)
+    page.locator(".plant-line summary", has_text="60 machines").click()
+    expect(page.locator(".machine")).to_have_count(60)
+    page.goto("/alarm-rules/new")
+    page.get_by_label("Machine", exact=True).fill("press-007")
+    page.locator(".q-item", has_text="press-007").first.click()
+    page.get_by_label("One point").click()
+    expect(page.locator(".q-menu .q-item")).to_have_count(3)
 
 
 def test_the_places_behind_more(open_browser, works: Company, factory: Factory) -> None:

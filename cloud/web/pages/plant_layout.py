@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
+from nicegui import ui
+
 from cloud.core.principal import Principal, Scope
 from cloud.fleet.schemas import Equipment, EquipmentChange
 from cloud.identity.schemas import Line, LineChange, LineRequest, Site, SiteChange, SiteRequest
@@ -18,6 +20,8 @@ from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
 TITLE = Text("Plant", "工厂结构")
+FOLDED = 200
+"""With more machines than this, a line's are drawn once somebody opens it."""
 
 _HOW = Text(
     "Put every machine into its line: drag it there, or choose the line beside it. Shifts, figures, alarms and roles follow.",
@@ -28,6 +32,7 @@ _EMPTY = Text("No machine stands here yet.", "暂无设备。")
 _NO_EQUIPMENT = Text(
     "No machine has been reported at this site yet. Connect a gateway first.", "该站点尚无设备，请先接入网关。"
 )
+_MACHINES = Text("{count} machines", "{count} 台设备")
 _IN_LINE = Text("Line of {name}", "{name} 所在产线")
 _DETAILS = Text("Details", "详情")
 _RENAME, _REMOVE, _SAVE = Text("Rename", "重命名"), Text("Remove", "移除"), Text("Save", "保存")
@@ -52,6 +57,7 @@ class _Layout:
         self._answer = box("stack")
         self._sites = box("stack wide")
         self._dragged: UUID | None = None
+        self._count = 0
 
     async def show(self) -> None:
         """Draw the plant anew from what is stored."""
@@ -59,6 +65,7 @@ class _Layout:
         sites = await domains.identity.sites(visit.scope)
         lines = await _all_lines(visit)
         machines = await domains.fleet.equipment_list(visit.scope)
+        self._count = len(machines)
         self._sites.clear()
         with self._sites:
             for site in sites:
@@ -109,11 +116,24 @@ class _Layout:
                 if line is not None and visit.may(Scope.ENGINEER):
                     with box("line"):
                         button(visit.say(_REMOVE), partial(self._remove_line, line.id), "button quiet")
-            for machine in machines:
-                self._show_machine(machine, lines)
+            if self._count > FOLDED and machines:
+                with box("", "details") as details:
+                    with box("link small", "summary"):
+                        Words(visit.say(_MACHINES, count=len(machines)))
+                    inside = box("stack")
+                details.on("toggle", partial(self._open, machines, lines, inside), args=[])
+            else:
+                for machine in machines:
+                    self._show_machine(machine, lines)
         if visit.may(Scope.ENGINEER):
             place.on("dragover", js_handler="event => event.preventDefault()")
             place.on("drop", lambda _, to=line.id if line else None: self._drop(to))
+
+    def _open(self, machines: Sequence[Equipment], lines: Sequence[Line], inside: ui.element) -> None:
+        if not inside.default_slot.children:
+            with inside:
+                for machine in machines:
+                    self._show_machine(machine, lines)
 
     def _show_machine(self, machine: Equipment, lines: Sequence[Line]) -> None:
         visit, may = self._visit, self._visit.may(Scope.ENGINEER)
