@@ -131,7 +131,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
     state.notify = Notify(db, given.secrets, given.notify)
     state.energy = Energy(db, state.identity, state.fleet, state.production)
     state.spc = Spc(db, state.telemetry, state.quality)
-    doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify, state.spc)
+    doors = Doors(state.fleet, state.telemetry, state.quality, state.production, state.notify, state.spc, state.energy)
     state.alarms = Alarms(db, listener, doors)
     state.reports = Reports(
         db,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from cloud.energy.service import Day, WatchedCode
 from cloud.production.service import KPIS
 from cloud.spc.service import Chart
 
@@ -112,6 +113,30 @@ class KpiLimit(_Body):
         return self
 
 
+class EnergyLimit(_Body):
+    """An energy figure beyond a limit, in the figure's unit: of machines, or of the sites that the selection reaches into.
+
+    Figures of a day are those of today so far, or of yesterday. Where too little was measured nothing is said.
+    """
+
+    kind: Literal["energy"] = "energy"
+    figure: WatchedCode = Field(
+        "demand_of_contract",
+        description="Demands are those of the running quarter of an hour, if the load of the last five minutes lasts.",
+    )
+    day: Day = "today"
+    high: _Finite | None = None
+    low: _Finite | None = None
+    deadband: Annotated[_Finite, Field(ge=0)] = 0.0
+    least_completeness: float = Field(0.8, ge=0, le=1, description="With a smaller share measured nothing is said.")
+    least_minutes: int = Field(120, ge=1, le=24 * 60, description="Nor before so much of today is over.")
+
+    @model_validator(mode="after")
+    def _limited(self) -> EnergyLimit:
+        Threshold(high=self.high, low=self.low)
+        return self
+
+
 class OutOfControl(_Body):
     """A control chart of the point signals, against the limits that its control plan froze; a point without such limits is not watched.
 
@@ -129,6 +154,6 @@ class OutOfControl(_Body):
 
 
 Condition = Annotated[
-    Threshold | Rate | InState | Stale | BadQuality | AgentHealth | RejectRate | KpiLimit | OutOfControl,
+    Threshold | Rate | InState | Stale | BadQuality | AgentHealth | RejectRate | KpiLimit | EnergyLimit | OutOfControl,
     Field(discriminator="kind"),
 ]

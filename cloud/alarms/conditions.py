@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from cloud.alarms.condition_kinds import (
     AgentHealth,
     BadQuality,
+    EnergyLimit,
     InState,
     KpiLimit,
     OutOfControl,
@@ -240,7 +241,7 @@ def judge_of(rule: RuleRequest, limits: FrozenLimits | None = None) -> Judge:
             made = LimitJudge(Threshold(low=limit))
         case RejectRate(percent=percent):
             made = LimitJudge(Threshold(high=percent))
-        case KpiLimit(high=high, low=low, deadband=deadband):
+        case KpiLimit(high=high, low=low, deadband=deadband) | EnergyLimit(high=high, low=low, deadband=deadband):
             made = LimitJudge(Threshold(high=high, low=low, deadband=deadband))
         case Stale():
             raise TypeError("a source that goes silent is a StaleTrack")

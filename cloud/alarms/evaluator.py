@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate
+from cloud.alarms.condition_kinds import AgentHealth, EnergyLimit, KpiLimit, OutOfControl, RejectRate
+from cloud.alarms.energy_rules import usable
 from cloud.alarms.raising import Raising, moment
 from cloud.alarms.restoring import prime, restore, row_of
 from cloud.alarms.sources import Plan, Plant, Watch, figure_of, measured, rule_of
@@ -27,6 +28,7 @@ from cloud.alarms.track import Track, Transition, steps
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.listen import announce
 from cloud.core.principal import TenantScope
+from cloud.energy.service import Energy
 from cloud.fleet.service import Fleet
 from cloud.notify.service import Notify
 from cloud.production.service import Production
@@ -47,6 +49,7 @@ LEASE_S = 15.0
 _PLAN_LIFE = timedelta(minutes=2)
 _SEEN_EVERY = timedelta(seconds=10)
 _OTHERS_EVERY = timedelta(seconds=10)
+_ENERGY_EVERY = timedelta(seconds=30)  # it is metered by the minute
 _GRACE = timedelta(minutes=3)  # after nobody has evaluated for a while: agents take so long to be back
 _ALIVE = timedelta(seconds=90)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +66,7 @@ class Doors(NamedTuple):
     production: Production
     notify: Notify
     spc: Spc
+    energy: Energy
 
 
 class Evaluator:
@@ -79,7 +83,7 @@ class Evaluator:
         self._position: int | None = None
         self._seen: dict[int, int] = {}
         self._behind: set[int] = set()
-        self._seen_kept = self._others_asked = self._quiet_until = self._plan_until
+        self._seen_kept = self._others_asked = self._energy_asked = self._quiet_until = self._plan_until
 
     async def run(self, now: datetime | None = None) -> bool:
         """Evaluate what has been committed since the last time; True if there is more at once.
@@ -233,7 +237,7 @@ class Evaluator:
                 found = await self._doors.quality.summary(self._scope, start, now, source.equipment_id)
                 if found.total >= condition.least_parts:
                     values[watch.key] = 100 * found.reject / found.total
-        return values | await self._figures(plan, now)
+        return values | await self._figures(plan, now) | await self._energy(plan, now)
 
     async def _figures(self, plan: Plan, now: datetime) -> dict[tuple[UUID, str], float]:
         """Return the KPIs that are watched, of the machines of which enough is known."""
@@ -251,6 +255,16 @@ class Evaluator:
                 if value is not None:
                     values[watch.key] = value
         return values
+
+    async def _energy(self, plan: Plan, now: datetime) -> dict[tuple[UUID, str], float]:
+        """Return the energy figures that are watched, of the places of which enough is known."""
+        watches = [one for one in plan.others if isinstance(one.rule.condition, EnergyLimit)]
+        if not watches or now - self._energy_asked < _ENERGY_EVERY:
+            return {}
+        self._energy_asked = now
+        watched = [(one.rule.condition, one.source) for one in watches if isinstance(one.rule.condition, EnergyLimit)]
+        values = await usable(self._doors.energy, self._scope, watched, now)
+        return {one.key: value for one, value in zip(watches, values, strict=True) if value is not None}
 
     def _take_others(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from cloud.alarms.backtest import back_test
-from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate
+from cloud.alarms.backtest import MAX_SOURCES, back_test
+from cloud.alarms.condition_kinds import AgentHealth, EnergyLimit, KpiLimit, OutOfControl, RejectRate
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.default_rules import default_rules
+from cloud.alarms.energy_rules import present
 from cloud.alarms.evaluator import Doors
 from cloud.alarms.schemas import BackTestResult, Rule, RuleRequest
 from cloud.alarms.sources import Plant, rule_of
@@ -160,10 +162,24 @@ class Rules:
         return await self.create_all(principal, fresh) if fresh else []
 
     async def back_test(self, scope: TenantScope, request: RuleRequest, days: int) -> BackTestResult:
-        """Return what a rule would have done in the last `days` days; raises Invalid, NotFound, TooMany."""
+        """Return what a rule would have done in the last `days` days, or says now; raises Invalid, NotFound, TooMany."""
         self._trials.spend(str(scope.tenant_id))
         await self.check(scope, request)
         plant = await self._plant(scope)
+        if isinstance(request.condition, EnergyLimit):
+            now, sources = datetime.now(UTC), list(plant.sources(request))
+            said = await present(self._doors.energy, scope, request, sources[:MAX_SOURCES], now)
+            return BackTestResult(
+                start=now,
+                end=now,
+                sources=len(said),
+                left_out=len(sources) - len(said),
+                readings=0,
+                raised=0,
+                active_s=0.0,
+                occurrences=[],
+                present=said,
+            )
         return await back_test(self._db, self._doors.telemetry, scope, rule=request, plant=plant, days=days)
 
     async def _plant(self, scope: TenantScope) -> Plant:
@@ -193,7 +209,10 @@ class Rules:
             missing = Text("one of the channels", "某个通知渠道")
         if missing:
             raise Invalid(Text(f"There is no {missing.en}.", f"不存在：{missing.zh}。"))
-        if isinstance(request.condition, AgentHealth | RejectRate | KpiLimit) and wanted.series_id is not None:
+        if (
+            isinstance(request.condition, AgentHealth | RejectRate | KpiLimit | EnergyLimit)
+            and wanted.series_id is not None
+        ):
             raise Invalid(Text("This kind of rule watches no series.", "该类规则不针对数据点。"))
         charted = isinstance(request.condition, OutOfControl) and wanted.series_id is not None
         if charted and wanted.series_id not in await self._doors.spc.frozen(scope):

@@ -78,7 +78,9 @@ class RuleRequest(_Body):
     @model_validator(mode="after")
     def _fits(self) -> RuleRequest:
         wanted, kind = self.selection, self.condition.kind
-        if kind not in ("agent", "reject_rate", "kpi") and (wanted.series_id is None) == (wanted.property is None):
+        if kind not in ("agent", "reject_rate", "kpi", "energy") and (wanted.series_id is None) == (
+            wanted.property is None
+        ):
             raise ValueError("a rule on values needs series_id or property, and not both")
         waits = [step.after_minutes for step in self.escalation]
         if waits != sorted(set(waits)):
@@ -228,6 +230,21 @@ class Occurrence(BaseModel):
     value: float | None
 
 
+class Present(BaseModel):
+    """What a figure says now of a place a tried rule watches, and whether that would be beyond its limits.
+
+    `why_en`, `why_zh`: why nothing is said of it; "" where something is.
+    """
+
+    source: str
+    value: float | None
+    unit: str
+    completeness: float
+    level: Level
+    why_en: str
+    why_zh: str
+
+
 class BackTestResult(BaseModel):
     """What a tried rule would have done.
 
@@ -236,6 +253,7 @@ class BackTestResult(BaseModel):
         readings: how many were looked at.
         raised: how often it would have been raised; `occurrences` lists the last 500.
         per_day: `raised` by day of the site.
+        present: for a rule on energy, which is not tried on the past, what it makes of the present.
     """
 
     start: datetime
@@ -246,6 +264,7 @@ class BackTestResult(BaseModel):
     raised: int
     active_s: float
     occurrences: list[Occurrence]
+    present: list[Present] = []
 
 
 class BadActor(BaseModel):

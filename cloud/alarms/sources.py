@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, OutOfControl, RejectRate, Stale
+from cloud.alarms.condition_kinds import AgentHealth, EnergyLimit, KpiLimit, OutOfControl, RejectRate, Stale
 from cloud.alarms.conditions import judge_of
 from cloud.alarms.message import USUAL, fill, shown_number
 from cloud.alarms.schemas import Level, Rule, RuleRequest, Selection
 from cloud.alarms.track import AnyTrack, StaleTrack, Track
+from cloud.energy.schemas import Figure
+from cloud.energy.service import WATCHED
 from cloud.fleet.schemas import Agent, Equipment
 from cloud.production.service import KPIS, ShiftFigures
 from cloud.spc.service import FrozenLimits
@@ -30,7 +33,7 @@ class Source:
     """One thing a rule watches.
 
     Attributes:
-        key: names it in the database: series:<id>, agent:<id> or equipment:<id>.
+        key: names it in the database: series:<id>, agent:<id>, equipment:<id> or site:<id>.
         place: where it is, in words.
         label, path: of the equipment, or the agent.
         point: what is watched there.
@@ -49,6 +52,7 @@ class Source:
     series_id: int | None = None
     equipment_id: UUID | None = None
     agent_id: UUID | None = None
+    site_id: UUID | None = None
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     limits: FrozenLimits | None = None
 
@@ -70,7 +74,7 @@ class Watch:
         """Return what people are told."""
         condition, source = self.rule.condition, self.source
         kind = condition.measure if isinstance(condition, AgentHealth) else condition.kind
-        usual = USUAL[level if kind in ("threshold", "kpi") else kind]
+        usual = USUAL[level if kind in ("threshold", "kpi", "energy") else kind]
         limit = self.track.limit(level)
         filled = {
             **{"equipment": source.label, "path": source.path, "unit": source.unit, "rule": self.rule.name},
@@ -121,6 +125,24 @@ def figure_of(condition: KpiLimit, found: ShiftFigures) -> float | None:
         return None
     value = found.values.get(condition.kpi)
     return None if value is None else value * _kpi_unit(condition.kpi)[1]
+
+
+def why_silent(condition: EnergyLimit, found: Figure, now: datetime, zone: ZoneInfo) -> Text | None:
+    """Return why nothing is said of an energy figure; None where something is."""
+    if found.value is None:
+        return Text(found.why_en, found.why_zh)
+    if found.completeness < condition.least_completeness:
+        share, least = f"{100 * found.completeness:.0f}", f"{100 * condition.least_completeness:.0f}"
+        return Text(
+            f"measured in {share} % of the time, less than {least} %", f"仅 {share}% 的时间有读数，低于 {least}%"
+        )
+    local = now.astimezone(zone)
+    minutes = local.hour * 60 + local.minute
+    if WATCHED[condition.figure].of_day and condition.day == "today" and minutes < condition.least_minutes:
+        return Text(
+            f"the first {condition.least_minutes} min of the day", f"当日前 {condition.least_minutes} 分钟不判断"
+        )
+    return None
 
 
 def _kpi_unit(code: str) -> tuple[str, float]:
@@ -181,8 +203,26 @@ class Plant:
                         yield Source(
                             key, one.path, one.label, one.path, point, one.time_zone, unit, equipment_id=one.id
                         )
+            case EnergyLimit() as condition:
+                yield from self._energy_sources(condition, wanted)
             case _:
                 yield from self._point_sources(rule)
+
+    def _energy_sources(self, condition: EnergyLimit, wanted: Selection) -> Iterator[Source]:
+        known, day = WATCHED[condition.figure], _DAYS[condition.day]
+        point = Text(f"{known.name.en} of {day.en}", f"{day.zh}{known.name.zh}") if known.of_day else known.name
+        here = [one for one in self.equipment.values() if _stands(one, wanted)]
+        if known.of_site:
+            for one in {one.site_id: one for one in here}.values():
+                key, site = f"site:{one.site_id}", one.site
+                yield Source(key, site, site, site, point, one.time_zone, known.unit, site_id=one.site_id)
+        else:
+            for one in here:
+                yield Source(
+                    *(f"equipment:{one.id}", one.path, one.label, one.path, point, one.time_zone, known.unit),
+                    equipment_id=one.id,
+                    site_id=one.site_id,
+                )
 
     def _point_sources(self, rule: RuleRequest) -> Iterator[Source]:
         charted = isinstance(rule.condition, OutOfControl)
@@ -198,6 +238,7 @@ _SHIFTS = {
     "last_shift": Text("the last shift", "上一班次"),
     "running_shift": Text("this shift", "本班次"),
 }
+_DAYS = {"today": Text("today", "今日"), "yesterday": Text("yesterday", "昨日")}
 _AGENT, _PARTS = Text("Gateway", "网关"), Text("Inspected parts", "检测件")
 
 

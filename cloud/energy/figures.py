@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.energy.bills import mean_power_factor
 from cloud.energy.carriers import Carrier
 from cloud.energy.metering import INTERVAL_S
 from cloud.energy.profiles import Profile
@@ -32,6 +33,7 @@ _HOUR_S = 3600
 NO_READINGS = Text("no readings in this time", "该时段没有读数")
 NO_TARIFF = Text("no tariff holds at this time; enter one", "该时段没有生效的电价，请先录入")
 NO_FACTOR = Text("no factor is known for this carrier; enter one", "该能源种类没有换算因子，请先录入")
+NO_REACTIVE = Text("no meter of reactive energy has readings in this time", "该时段没有无功电能读数")
 NO_COUNTS = Text("no good parts counted in this time", "该时段没有良品计数")
 NO_STATES = Text("the machine's states are not known in this time", "该时段的设备状态未知")
 
@@ -112,6 +114,36 @@ def maximum_demand(profile: Profile, carrier: Carrier, inputs: Sequence[str]) ->
         completeness=profile.completeness,
         inputs=list(inputs),
         formula="max E(15 min) / 0.25 h",
+    )
+
+
+def projected_demand(profile: Profile, now: datetime, carrier: Carrier, inputs: Sequence[str]) -> Figure:
+    """Return the mean load that the running quarter of an hour comes to if the latest load lasts, so that it can still be cut.
+
+    Quarters begin at minute 0, 15, 30 and 45. What was drawn and is not measured yet counts at the latest load, too; that is
+    the mean of the last five minutes measured, and complete as far as the last quarter of an hour up to `now` was.
+    """
+    length = DEMAND_INTERVALS * INTERVAL_S
+    instant = now.timestamp()
+    end = min(int((instant - profile.start_s) // INTERVAL_S) + 1, len(profile.energy))
+    begin = max(int((instant // length * length - profile.start_s) // INTERVAL_S), 0)
+    drawn, measured = 0.0, 0.0
+    for at in range(end - 1, max(end - 1 - DEMAND_INTERVALS, 0) - 1, -1):
+        drawn, measured = drawn + float(profile.energy[at]), measured + float(profile.covered[at])
+        if measured >= INTERVAL_S:
+            break
+    if not measured:
+        return nothing(carrier.rate, inputs, NO_READINGS)
+    load = drawn * _HOUR_S / measured
+    left_s = length - float(profile.covered[begin:end].sum())
+    recent = max(end - 1 - DEMAND_INTERVALS, 0)
+    known = float(profile.covered[recent:end].sum()) / (instant - profile.start_s - recent * INTERVAL_S)
+    return Figure(
+        value=(float(profile.energy[begin:end].sum()) * _HOUR_S + load * left_s) / length,
+        unit=carrier.rate,
+        completeness=min(known, 1.0),
+        inputs=list(inputs),
+        formula="(E(quarter) + P(last 5 min) · t(left)) / 0.25 h",
     )
 
 
@@ -227,6 +259,30 @@ def idle_energy(
         inputs=[*inputs, "states"],
         formula="Σ E(not producing)",
     )
+
+
+def idle_share(idle: Figure, energy: Figure) -> Figure:
+    """Return what percentage of the energy was drawn while nothing was produced."""
+    if energy.value is None or energy.value <= 0:
+        return nothing("%", idle.inputs, NO_READINGS)
+    return share_of(idle, energy.value, "E")
+
+
+def share_of(figure: Figure, whole: float, name: str) -> Figure:
+    """Return what percentage of `whole`, which is called `name`, a figure is."""
+    if figure.value is None:
+        return figure.model_copy(update={"unit": "%"})
+    formula = f"{figure.formula} / {name}"
+    return figure.model_copy(update={"value": 100 * figure.value / whole, "unit": "%", "formula": formula})
+
+
+def power_factor(active: Profile, reactive: Profile, inputs: Sequence[str]) -> Figure:
+    """Return the mean power factor of active (kWh) and reactive (kvarh) energy."""
+    value = mean_power_factor(active.total, reactive.total) if reactive.covered.any() else None
+    if value is None:
+        return nothing("", inputs, NO_REACTIVE)
+    completeness = min(active.completeness, reactive.completeness)
+    return Figure(value=value, unit="", completeness=completeness, inputs=list(inputs), formula="E / √(E² + Q²)")
 
 
 def idle_part(profile: Profile, idle_s: NDArray[np.float64]) -> Profile:

@@ -236,6 +236,7 @@ class MachineUse(BaseModel):
     energy: Figure
     cost: Figure
     idle: Figure
+    idle_share: Figure
     idle_cost: Figure
     standby: Figure
     specific: Figure

@@ -5,6 +5,7 @@ usage = await energy.usage(scope, node, window, "day")            -> Usage: ener
 summary = await energy.summary(scope, site_id, window)            -> Summary: what a page about a site shows
 curve = await energy.load_curve(scope, node, window)              -> LoadCurve, each point in its band of the tariff
 bill = await energy.bill(scope, site_id, day)                     -> Bill of the month that `day` is in
+found = await energy.watched(scope, code, site_id, now)           -> {id: Figure}: what alarm rules watch
 energy.registry                                                   meters, tariffs and factors
 energy.renewals                                                   which machine to renew
 note_changes                                                      a follower of the roll-ups; `tasks.keep_metered` computes
@@ -33,6 +34,7 @@ from cloud.energy.renewals import Renewals
 from cloud.energy.schemas import (
     Bill,
     CarrierCode,
+    Figure,
     Granularity,
     LoadCurve,
     LoadPoint,
@@ -44,6 +46,10 @@ from cloud.energy.schemas import (
 )
 from cloud.energy.summaries import summarise
 from cloud.energy.tariff_terms import BANDS
+from cloud.energy.watched import HISTORY, demand_now, of_day
+from cloud.energy.watched import WATCHED as WATCHED  # noqa: PLC0414 - other domains speak in it
+from cloud.energy.watched import Day as Day  # noqa: PLC0414
+from cloud.energy.watched import WatchedCode as WatchedCode  # noqa: PLC0414
 from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
 from cloud.identity.schemas import Site
@@ -162,6 +168,27 @@ class Energy:
             lines=lines,
             total=total_of(lines) if lines else None,
         )
+
+    async def watched(
+        self, scope: TenantScope, code: WatchedCode, site_id: UUID, now: datetime, day: Day = "today"
+    ) -> dict[UUID, Figure]:
+        """Return one figure of `WATCHED` for a site, or for its machines, by id; raises NotFound."""
+        site, machines = await self._site(scope, Node(kind="site", id=site_id))
+        zone = ZoneInfo(site.time_zone)
+        first = now.astimezone(zone).date() - timedelta(days=day == "yesterday")
+        window = Window(midnight(first, zone), min(midnight(first + timedelta(days=1), zone), now))
+        if not WATCHED[code].of_day:
+            window = Window(now - HISTORY, now)
+        elif code != "power_factor":
+            return of_day(code, await self.summary(scope, site_id, window))
+        async with self._db.tenant(scope) as connection:
+            account = await load(connection, site, machines, "electricity", window)
+            if code != "power_factor":
+                return {site_id: demand_now(code, account, now)}
+            reactive = await load(connection, site, machines, "reactive", window)
+        active, other = account.forest.of_site(), reactive.forest.of_site()
+        part, reactive_part = account.sum_of(active).within(window), reactive.sum_of(other).within(window)
+        return {site_id: figures.power_factor(part, reactive_part, _inputs([*active, *other]))}
 
     async def _made(
         self, scope: TenantScope, node: Node, account: Account, granularity: Granularity

@@ -80,13 +80,15 @@ def _machine(account: Account, machine: Equipment, meters: Sequence[Meter], good
     if known.any() and cost.value is not None:
         charged = account.cost_of(idle).total
         idle_cost = cost.model_copy(update={"value": charged, "inputs": [*cost.inputs, "states"]})
+    idle_energy = figures.idle_energy(part, idle_s, known, account.carrier, names)
     return MachineUse(
         equipment_id=machine.id,
         name=machine.label,
         line=machine.line,
         energy=energy,
         cost=cost,
-        idle=figures.idle_energy(part, idle_s, known, account.carrier, names),
+        idle=idle_energy,
+        idle_share=figures.idle_share(idle_energy, energy),
         idle_cost=idle_cost,
         standby=figures.standby_load(part, idle_s, account.carrier, names),
         specific=figures.specific_energy(energy, good, _COUNTED),

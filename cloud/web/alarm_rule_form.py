@@ -10,10 +10,12 @@ from nicegui import ui
 from pydantic import ValidationError
 
 from cloud.alarms.schemas import PRIORITIES, Rule, RuleRequest
+from cloud.energy.service import WATCHED
 from cloud.fleet.schemas import Equipment
 from cloud.notify.schemas import Channel
 from cloud.production.service import KPIS
 from cloud.telemetry.schemas import Point
+from cloud.web import alarm_rule_words as words
 from cloud.web import alarm_words
 from cloud.web.elements import Words, box
 from cloud.web.visit import Visit
@@ -52,27 +54,6 @@ _PERCENT, _MINUTES = (
     Text("of the last (min)", "统计时长 (min)"),
 )
 _LEAST = Text("if there were at least so many parts", "且件数不少于")
-_SIGNALS = Text("Which charts signal", "发出信号的控制图")
-_CHARTS = {
-    "western_electric": Text("Western Electric rules", "西电规则"),
-    "trend": Text("six in a row rising or falling", "连续六点上升或下降"),
-    "cusum": Text("CUSUM: a lasting shift", "CUSUM：持续偏移"),
-    "ewma": Text("EWMA: a small lasting shift", "EWMA：小幅持续偏移"),
-    "spread": Text("range or standard deviation", "极差或标准差"),
-}
-_CALM = Text("Normal after so many points without a signal", "连续多少点无信号后恢复")
-_FROZEN_ONLY = Text(
-    "Watched are points whose control limits were frozen on the page of process control.",
-    "仅监视已在“过程控制”页面冻结控制限的数据点。",
-)
-_KPI, _OF = Text("KPI", "指标"), Text("of", "统计范围")
-_SHIFTS = {
-    "last_shift": Text("the last shift, once it is over", "上一班次（结束后）"),
-    "running_shift": Text("the shift that lasts", "当前班次"),
-}
-_KPI_LOW = Text("Too low below (%; min for times)", "偏低 <（%；时间类为分钟）")
-_KPI_HIGH = Text("Too high above (%; min for times)", "偏高 >（%；时间类为分钟）")
-_LEAST_MINUTES = Text("after so much planned time (min)", "计划时间不少于 (min)")
 _PRIORITY = Text("Priority", "优先级")
 _ON_DELAY, _OFF_DELAY = Text("holds for (s)", "持续时间 (s)"), Text("normal for (s)", "恢复确认时间 (s)")
 _LATCHING = Text("Stays until somebody resets it", "锁存，须人工复位")
@@ -167,7 +148,7 @@ class RuleForm:
             "reject_rate": ("percent", "window_minutes", "least_parts"),
             "spc": ("charts", "calm_points"),
         }
-        fields = {name: name for name in names.get(self.kind, ())} | (_KPI_FIELDS if self.kind == "kpi" else {})
+        fields = {name: name for name in names.get(self.kind, ())} | _OWN_FIELDS.get(self.kind, {})
         given = {name: value[field] for name, field in fields.items() if value[field] not in (None, "")}
         for whole in ("window_s", "seconds", "window_minutes", "least_parts", "least_minutes", "calm_points"):
             if whole in given:
@@ -240,20 +221,12 @@ class RuleForm:
                 self._number("window_minutes", _MINUTES, condition.get("window_minutes", 60))
                 self._number("least_parts", _LEAST, condition.get("least_parts", 20))
             with self._group("spc"):
-                charts = {name: visit.say(text) for name, text in _CHARTS.items()}
+                charts = {name: visit.say(text) for name, text in words.CHARTS.items()}
                 chosen = condition.get("charts", ["western_electric"])
-                self._select("charts", _SIGNALS, charts, chosen, many=True)
-                self._number("calm_points", _CALM, condition.get("calm_points", 8))
-                Words(visit.say(_FROZEN_ONLY), "muted small", tag="p")
-            with self._group("kpi"):
-                kpis = {code: visit.say(kpi.name) for code, kpi in KPIS.items()}
-                self._select("kpi", _KPI, kpis, condition.get("kpi", "oee"))
-                periods = {name: visit.say(text) for name, text in _SHIFTS.items()}
-                self._select("period", _OF, periods, condition.get("period", "last_shift"))
-                of_kpi = condition if self.kind == "kpi" else {}
-                self._number("kpi_low", _KPI_LOW, of_kpi.get("low", None if of_kpi else 60))
-                self._number("kpi_high", _KPI_HIGH, of_kpi.get("high"))
-                self._number("least_minutes", _LEAST_MINUTES, condition.get("least_minutes", 60))
+                self._select("charts", words.SIGNALS, charts, chosen, many=True)
+                self._number("calm_points", words.CALM, condition.get("calm_points", 8))
+                Words(visit.say(words.FROZEN_ONLY), "muted small", tag="p")
+            self._place_figures(condition)
             with box("rule-fields"):
                 self._number("on_delay_s", _ON_DELAY, rule.on_delay_s if rule else 0)
                 self._number("off_delay_s", _OFF_DELAY, rule.off_delay_s if rule else 0)
@@ -262,6 +235,30 @@ class RuleForm:
             self._fields["latching"] = ui.checkbox(visit.say(_LATCHING), value=rule.latching if rule else False)
         self._offer_states(condition.get("values", []))
         self._show_kind()
+
+    def _place_figures(self, condition: Mapping[str, Any]) -> None:
+        visit = self._visit
+        with self._group("kpi"):
+            kpis = {code: visit.say(kpi.name) for code, kpi in KPIS.items()}
+            self._select("kpi", words.KPI, kpis, condition.get("kpi", "oee"))
+            periods = {name: visit.say(text) for name, text in words.SHIFTS.items()}
+            self._select("period", words.OF, periods, condition.get("period", "last_shift"))
+            of_kpi = condition if self.kind == "kpi" else {}
+            self._number("kpi_low", words.KPI_LOW, of_kpi.get("low", None if of_kpi else 60))
+            self._number("kpi_high", words.KPI_HIGH, of_kpi.get("high"))
+            self._number("least_minutes", words.LEAST_MINUTES, condition.get("least_minutes", 60))
+        with self._group("energy"):
+            figures = {
+                code: visit.say(one.name) + (f" ({one.unit})" if one.unit else "") for code, one in WATCHED.items()
+            }
+            self._select("figure", words.ENERGY_FIGURE, figures, condition.get("figure", "demand_of_contract"))
+            days = {day: visit.say(text) for day, text in words.ENERGY_DAYS.items()}
+            self._select("day", words.OF, days, condition.get("day", "today"))
+            of_energy = condition if self.kind == "energy" else {}
+            self._number("energy_low", words.ENERGY_LOW, of_energy.get("low"))
+            self._number("energy_high", words.ENERGY_HIGH, of_energy.get("high", None if of_energy else 95))
+            self._number("energy_deadband", words.ENERGY_DEADBAND, of_energy.get("deadband", 0))
+            Words(visit.say(words.ENERGY_NOTE), "muted small", tag="p")
 
     def _place_who(self) -> None:
         visit, rule = self._visit, self._rule
@@ -371,9 +368,11 @@ class RuleForm:
         )
 
 
-_KPI_FIELDS = {"kpi": "kpi", "period": "period", "low": "kpi_low", "high": "kpi_high"} | {
-    "least_minutes": "least_minutes"
+_OWN_FIELDS = {
+    "kpi": {"kpi": "kpi", "period": "period", "low": "kpi_low", "high": "kpi_high", "least_minutes": "least_minutes"},
+    "energy": {"figure": "figure", "day": "day"} | {name: f"energy_{name}" for name in ("low", "high", "deadband")},
 }
+"""Fields of the form by those of a condition, where they are called otherwise."""
 _FAULTS_ZH = {
     "give at least one limit": "请至少填写一个限值",
     "the limits must be in the order low_low < low < high < high_high": "限值须由低到高依次排列",

@@ -58,6 +58,7 @@ RULE_KINDS: Mapping[str, Text] = MappingProxyType(
         "reject_rate": Text("Rejected parts", "不合格率"),
         "spc": Text("Out of control (SPC)", "过程失控(SPC)"),
         "kpi": Text("OEE or another KPI of a shift", "班次 OEE 等指标"),
+        "energy": Text("Energy: demand, cost, use per part", "能耗：需量、电费、单耗等"),
     }
 )
 MEASURES: Mapping[str, Text] = MappingProxyType(

@@ -38,14 +38,13 @@ async def insert_code(
 
 async def select_codes(connection: AsyncConnection, window: Window) -> list[Row]:
     """Return the tenant's codes, newest first."""
-    (after,) = window.after or BY_ID_NEWEST
     return await every(
         connection,
         """
         SELECT id, site_id, created_by, created_at, expires_at, used_at FROM enrolment_code
         WHERE tenant_id = current_tenant() AND id < %s::uuid ORDER BY id DESC LIMIT %s
         """,
-        [after, window.limit],
+        [*(window.after or BY_ID_NEWEST), window.limit],
     )
 
 
@@ -203,7 +202,7 @@ async def select_equipment(
     connection: AsyncConnection, equipment: UUID | None = None, window: Window = WHOLE
 ) -> list[Row]:
     """Return the tenant's equipment by name, or the one piece named; its agent's silence overrides its state."""
-    name, identity = window.after or BY_NAME
+    after = dict(zip(("after_name", "after_id"), window.after or BY_NAME, strict=True))
     return await every(
         connection,
         """
@@ -224,7 +223,7 @@ async def select_equipment(
             AND (e.name, e.id) > (%(after_name)s::text, %(after_id)s::uuid)
         ORDER BY e.name, e.id LIMIT %(limit)s
         """,
-        {"id": equipment, "after_name": name, "after_id": identity, "limit": window.limit},
+        {"id": equipment, "limit": window.limit, **after},
     )
 
 
@@ -315,12 +314,11 @@ async def insert_configuration(
 
 async def select_configurations(connection: AsyncConnection, agent: UUID, window: Window) -> list[Row]:
     """Return the versions of an agent's configuration without their text, newest first."""
-    (after,) = window.after or BY_NUMBER_NEWEST
     return await every(
         connection,
         f"SELECT {_VERSION} FROM agent_configuration WHERE tenant_id = current_tenant() AND agent_id = %s"  # noqa: S608
         " AND version < %s ORDER BY version DESC LIMIT %s",
-        [agent, after, window.limit],
+        [agent, *(window.after or BY_NUMBER_NEWEST), window.limit],
     )
 
 

@@ -16,9 +16,10 @@ from cloud.web.alarm_rule_form import LIMITS, RuleForm
 from cloud.web.alarm_words import PRIORITIES, RULE_KINDS
 from cloud.web.charts import Sample
 from cloud.web.elements import MarkView, Words, box
-from cloud.web.language import duration
+from cloud.web.language import duration, number
 from cloud.web.layout import frame, page_head
 from cloud.web.visit import Visit
+from cloud.web.words import Mark
 from protocols.dictionary.entries import equipment_classes
 from protocols.text import Text
 
@@ -55,6 +56,10 @@ _LOOKED = Text("Looked at {readings} readings of {sources} points.", "共计算 
 _LEFT_OUT = Text("{n} more points were not tried.", "另有 {n} 个数据点未试算。")
 _NO_VALUES = Text("There are no values of the last 7 days to try it on.", "近 7 天没有可供试算的数据。")
 _TRIED = Text("{name}: red is when it would have been raised", "{name}：红色为将触发的时段")
+_NOW = Text("What the rule says now", "当前判断")
+_SILENT = Text("nothing is said: {why}", "不判断：{why}")
+_WOULD, _FINE = Mark(Text("would be raised", "将触发"), "bad"), Mark(Text("normal", "正常"), "good")
+_LEFT_OUT_PLACES = Text("{n} more are not shown.", "另有 {n} 处未显示。")
 _ONLY_ENGINEER = Text("Only an engineer can change rules.", "只有工程师及以上角色可以修改规则。")
 
 
@@ -232,6 +237,9 @@ class _Acts:
 
     async def _show(self, request: RuleRequest, found: BackTestResult) -> None:
         visit = self._visit
+        if found.present:
+            _show_present(visit, found)
+            return
         with box("card stack").mark("back-test"):
             if not found.readings:
                 Words(visit.say(_NO_VALUES), "muted", tag="p")
@@ -256,3 +264,20 @@ class _Acts:
             Words(visit.say(_TRIED, name=where), "muted small", tag="p")
             unit = f" {point.unit_symbol}" if point.unit_symbol else ""
             ui.echart(tried(found, samples, limits, zone=visit.zone, name=name, unit=unit)).classes("chart")
+
+
+def _show_present(visit: Visit, found: BackTestResult) -> None:
+    with box("card stack").mark("back-test"):
+        Words(visit.say(_NOW), tag="h2")
+        for one in found.present:
+            with box("line spread"):
+                Words(one.source)
+                with box("line"):
+                    if one.value is not None:
+                        Words(f"{number(one.value)} {one.unit}", "num")
+                    if why := visit.say(Text(one.why_en, one.why_zh)):
+                        Words(visit.say(_SILENT, why=why), "muted small")
+                    else:
+                        MarkView(_WOULD if one.level else _FINE, visit.language)
+        if found.left_out:
+            Words(visit.say(_LEFT_OUT_PLACES, n=found.left_out), "muted small", tag="p")

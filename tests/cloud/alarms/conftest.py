@@ -17,6 +17,7 @@ from cloud.core.db import Database
 from cloud.core.listen import Listener
 from cloud.core.metrics import Metrics
 from cloud.core.principal import AgentPrincipal, Principal, TenantScope
+from cloud.energy.service import Energy
 from cloud.fleet.schemas import CodeRequest
 from cloud.fleet.service import Fleet
 from cloud.identity.schemas import SiteRequest, UserRequest
@@ -130,7 +131,9 @@ async def make_plant(db: Database) -> Plant:
     telemetry = Telemetry(db, listener, Ingest(db, (), Metrics()))
     quality = Quality(db)
     notify = Notify(db, SECRETS, NotifySettings())
-    doors = Doors(fleet, telemetry, quality, Production(db, telemetry), notify, Spc(db, telemetry, quality))
+    production = Production(db, telemetry)
+    energy = Energy(db, identity, fleet, production)
+    doors = Doors(fleet, telemetry, quality, production, notify, Spc(db, telemetry, quality), energy)
     agent = AgentPrincipal(scope, UUID(enrolled.agent_id), "box-1", site.id)
     made = Plant(db, scope, principal, agent, doors, Alarms(db, listener, doors), datetime.now(UTC))
     await made.heard()

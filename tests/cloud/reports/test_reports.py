@@ -54,7 +54,9 @@ def reports(db: Database, notify_settings: NotifySettings) -> Reports:
     identity, fleet, production = Identity(db, SECRETS), Fleet(db, SECRETS), Production(db, telemetry)
     energy, notify = Energy(db, identity, fleet, production), Notify(db, SECRETS, notify_settings)
     alarms = Alarms(
-        db, Listener(db.dsn), Doors(fleet, telemetry, Quality(db), production, notify, Spc(db, telemetry, Quality(db)))
+        db,
+        Listener(db.dsn),
+        Doors(fleet, telemetry, Quality(db), production, notify, Spc(db, telemetry, Quality(db)), energy),
     )
     return Reports(db, notify, Composer(Sources(identity, fleet, production, energy, alarms)))
 
