@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from models.archive_cli import archive
 from models.console import (
     BundleFolder,
     Json,
@@ -64,6 +65,7 @@ key_app = typer.Typer(no_args_is_help=True, help="Signing keys. 签名密钥。"
 app.add_typer(fit_app, name="fit")
 app.add_typer(key_app, name="key")
 fit_app.command("series")(fit_series)
+app.command("archive")(archive)
 
 
 @fit_app.command("vision")

@@ -26,11 +26,15 @@ _TOLERANCE = 1e-2
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """What a probe found: the fastest provider that is proven, its speed, and why others are not."""
+    """What a probe found: the fastest provider that is proven, its speed, and why others are not.
+
+    `no_walls`: why foreign code is not run here, "" where walls around it are proven; see `models.archive_run.prove`.
+    """
 
     provider: str
     speed: float
     refused: dict[str, str]
+    no_walls: str = "not tried"
 
 
 def probe(cores: int = 1) -> Probed:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-Stage = Literal["read", "learn", "check", "judge", "inspect", "follow"]
+Stage = Literal["read", "learn", "check", "judge", "inspect", "follow", "run"]
 """Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged;
-pictures inspected; rows of a series followed."""
+pictures inspected; rows of a series followed; a function of an archive running."""
 
 RESULTS = "results.jsonl"
 """Where an inspection or a back-fill writes its findings, a line each, and finds those of before it was interrupted."""
+
+ARCHIVE, STATE, INPUT, OUTPUT = "archive.zip", "state.zip", "input.", "output."
+"""Of an archive's run: the archive, its last checkpoint, and what its inputs and outputs are called before their names."""
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,13 +105,33 @@ class BackfillTask(msgspec.Struct, frozen=True, tag="backfill", forbid_unknown_f
     limits: Limits = Limits(cpu_s=86_400)
 
 
+class PythonTask(msgspec.Struct, frozen=True, tag="python", forbid_unknown_fields=True):
+    """Call a function of a signed archive (`archive.zip`) behind walls; see `models.archive_run`.
+
+    Attributes:
+        entry: `module:function`. signer: the public key that has to have signed the archive, base64.
+        inputs: names of the inputs it is given. parameters: what else.
+        network: whether it may have one, where that is allowed.
+        disk: bytes it may have written at a time. time_s: how long it may run.
+    """
+
+    entry: str
+    signer: str
+    inputs: list[str] = []
+    parameters: dict[str, Any] = {}
+    network: bool = False
+    disk: int = 256 << 20
+    time_s: float = 3600
+    limits: Limits = Limits(cpu_s=86_400)
+
+
 class ProbeTask(msgspec.Struct, frozen=True, tag="probe", forbid_unknown_fields=True):
     """Find out which of the runtime's providers really work here, and how fast the best one is; see `models.probe`."""
 
     limits: Limits = Limits(cpu_s=120)
 
 
-Task = FitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | ProbeTask
+Task = FitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | PythonTask | ProbeTask
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""One fit, one look at a picture, one inspection of many, one evaluation, one back-fill, or one probe, in a child process with bounded memory and time.
+"""One fit, one look at a picture, one inspection of many, one evaluation, one back-fill, one archive, or one probe, in a child process with bounded memory and time.
 
     python -P -m models.task_child FOLDER [PROVIDER]
 
@@ -6,7 +6,7 @@ PROVIDER is which of ONNX Runtime's providers inspects; its CPU one unless told.
 "done", "all"}` while it works and at the end `{"failed": {"reason", "en", "zh"}}`, or what came out of it - `{"fitted":
 {"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"looked": Looked}`
 with `heatmap.png`; `{"inspected": {verdict: count}}` with `results.jsonl`;
-`{"evaluated": Evaluation}` and `{"backfilled": {"steps"}}` with the same; `{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
+`{"evaluated": Evaluation}` and `{"backfilled": {"steps"}}` with the same; `{"ran": RESULT}` with files `output.*`; `{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
 input does.
 """
 
@@ -26,7 +26,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.task import RESULTS, BackfillTask, EvaluateTask, FitTask, InspectTask, Looked, LookTask, Shown, Stage, Task
+from models.task import (
+    RESULTS,
+    BackfillTask,
+    EvaluateTask,
+    FitTask,
+    InspectTask,
+    Looked,
+    LookTask,
+    PythonTask,
+    Shown,
+    Stage,
+    Task,
+)
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -224,10 +236,15 @@ def _do(task: Task, folder: Path, provider: str) -> None:
         _evaluate(task, folder, provider)
     elif isinstance(task, BackfillTask):
         _backfill(task, folder)
+    elif isinstance(task, PythonTask):
+        from models.archive_run import run_archive
+
+        _say({"ran": run_archive(task, folder, _say)})
     else:
+        from models.archive_run import prove
         from models.probe import probe
 
-        _say({"probed": probe()})
+        _say({"probed": msgspec.structs.replace(probe(), no_walls=prove())})
 
 
 def main() -> int:
