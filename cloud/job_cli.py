@@ -114,9 +114,10 @@ def quote(task: TaskFile, *, url: Url, token_file: TokenFile = None, as_json: Js
 
 
 def upload(task: TaskFile, *, url: Url, token_file: TokenFile = None, as_json: Json = False, lang: Lang = None) -> None:
-    """Send the pictures of a task's folder that its set lacks. 上传任务目录中图片集尚缺的图片。"""
+    """Send what the platform lacks of a task: pictures of its set, or its program and inputs. 上传任务尚缺的图片或程序文件。"""
     with rented(url, token_file, as_json, lang) as here:
-        sent, there = _send(here, task, _read(task))
+        order = _read(task)
+        sent, there = _send_program(here, task, order) if order.python else _send(here, task, order)
         said = Text(f"{sent} sent, {there} were there.", f"已上传 {sent} 张，{there} 张已存在。")
         here.say({"sent": sent, "there": there}, said)
 
@@ -138,6 +139,8 @@ def submit(
         order = _read(task)
         if order.input and order.input.pictures:
             _send(here, task, order)
+        elif order.python:
+            _send_program(here, task, order)
         body = _body(here, task, order)
         plan = _chosen(here, task, body)
         if not yes:
@@ -283,8 +286,10 @@ def _chosen(here: Platform, task: Path, body: dict[str, Any]) -> dict[str, Any]:
 
 def _body(here: Platform, task: Path, order: Order) -> dict[str, Any]:
     """Return what is asked of the platform, sets and versions by their ids."""
+    if order.python:
+        return order.body(files={name: sha256(content).hexdigest() for name, content in _program(task, order).items()})
     if order.input is None:
-        return order.body(None, None)
+        return order.body()
     set_id = _set_id(here, task, order.input.set)
     if order.kind == "fit":
         return order.body(set_id, None)
@@ -337,6 +342,22 @@ def _send(here: Platform, task: Path, order: Order) -> tuple[int, int]:
                 sent += 1
             told(count / len(files))
     return sent, len(files) - sent
+
+
+def _program(task: Path, order: Order) -> dict[str, bytes]:
+    from cloud.compute.order_file import program_of
+
+    return program_of(task, order.python) if order.python else {}
+
+
+def _send_program(here: Platform, task: Path, order: Order) -> tuple[int, int]:
+    """Send the files of a program that the platform lacks, by their hashes; return how many were sent, and how many there."""
+    files = {sha256(content).hexdigest(): content for content in _program(task, order).values()}
+    there = files.keys() & {each["digest"] for each in here.get("compute/uploads")}
+    for digest, content in files.items():
+        if digest not in there:
+            here.ask("POST", "compute/uploads", content=content, key=str(task))
+    return len(files) - len(there), len(there)
 
 
 def _follow(here: Platform, job: str, *, follow: bool) -> dict[str, Any]:

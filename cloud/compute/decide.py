@@ -122,6 +122,11 @@ def _unfit(task: Task, offer: Offer) -> tuple[int, Text] | None:
             Text("no probe has shown that its chip does the work", "未经探测证明该芯片可执行此任务"),
         ),
         (
+            task.kind == "python" and not offer.walls,
+            Text("it has not proven that it can wall foreign code off", "未能证明可隔离运行外来代码"),
+        ),
+        (needs.network and not offer.network, Text("it gives foreign code no network", "不向外来代码开放网络")),
+        (
             offer.cores < needs.cores or offer.memory_gb < needs.memory_gb,
             Text(
                 f"it has {offer.cores:g} cores and {offer.memory_gb:g} GB",
@@ -132,7 +137,7 @@ def _unfit(task: Task, offer: Offer) -> tuple[int, Text] | None:
     return next(((stage, why) for stage, (fails, why) in enumerate(filters) if fails), None)
 
 
-_PRICE_STAGE, _TIME_STAGE = 6, 7
+_PRICE_STAGE, _TIME_STAGE = 8, 9
 
 
 def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[Plan], list[Rejected]]:

@@ -14,18 +14,17 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from models.process_tree import use_of
+
 Heard = Callable[[dict[str, Any]], None]
 """Called with every line the child says but its last word, see `models.task_child`; and with `{"log": line}` for all else it writes."""
 
 _PART = 4096
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Outcome(NamedTuple):
@@ -70,7 +69,8 @@ class LocalProcess:
 
     async def run(self, folder: Path, provider: str, heard: Heard) -> Outcome:
         """Run the child on `folder`."""
-        command = [*self._prefix, sys.executable, "-P", "-m", "models.task_child", str(folder), provider]
+        prefix = [] if _asks_for_network(folder) else self._prefix
+        command = [*prefix, sys.executable, "-P", "-m", "models.task_child", str(folder), provider]
         child = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=folder, env=child_environment(), limit=1 << 24
         )
@@ -91,11 +91,11 @@ class LocalProcess:
 
     def cpu_ms(self) -> int:
         """Return the computing time of the child and of what it has started, in ms."""
-        return _cpu_ms(self._child.pid) if self._child else 0
+        return use_of(self._child.pid).cpu_ms if self._child else 0
 
     def memory_mb(self) -> int:
-        """Return the resident memory of the child, in MiB."""
-        return _memory_mb(self._child.pid) if self._child else 0
+        """Return the resident memory of the child and of what it has started, in MiB."""
+        return use_of(self._child.pid).memory >> 20 if self._child else 0
 
 
 async def _listen(child: Process, heard: Heard) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
@@ -130,19 +130,16 @@ async def _overhear(child: Process, heard: Heard) -> None:
         heard({"log": rest.decode(errors="replace")})
 
 
-def _memory_mb(pid: int) -> int:
-    """Return the resident memory of a process, in MiB; see proc(5)."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE >> 20
-    return 0
+class _Asks(msgspec.Struct):
+    network: bool = False
 
 
-def _cpu_ms(pid: int) -> int:
-    """Return user and system time of a process and of its children that have ended; see proc(5)."""
-    with suppress(OSError, ValueError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(field) for field in fields[11:15]) * 1000 // _TICKS
-    return 0
+def _asks_for_network(folder: Path) -> bool:
+    """Return whether the task is foreign code that may have a network: the walls are its own then, see `models.sandbox`."""
+    try:
+        return msgspec.json.decode((folder / "task.json").read_bytes(), type=_Asks).network
+    except msgspec.MsgspecError:
+        return False  # the child says what is wrong with it
 
 
 def child_environment() -> dict[str, str]:

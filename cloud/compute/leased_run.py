@@ -15,7 +15,7 @@ from cloud.compute.worker_schemas import Lease
 
 
 class LeasedRun:
-    """An attempt. `head` and `seq`: of its last beat; `safe`: set when the child says that findings are durable."""
+    """An attempt. `head` and `seq`: of its last beat; `safe`: set when the child says that `saved` items are durable."""
 
     def __init__(self, lease: Lease, engine: Engine, folder: Path, log: LogBuffer) -> None:
         self.lease, self.folder, self.log = lease, folder, log
@@ -25,6 +25,7 @@ class LeasedRun:
         """When the platform was last heard of, for an attempt that may go on without it."""
         self.head, self.seq = START, 0
         self.safe = asyncio.Event()
+        self.saved = 0
         self.speaking = asyncio.Lock()
         self.checkpoint: Checkpoint | None = None
         self._engine, self._began = engine, time.monotonic()
@@ -57,6 +58,7 @@ class LeasedRun:
             self._chip = said["chip"]
             self.log.add(f"chip: {self._chip}")
         else:
+            self.saved = said["checkpoint"]
             self.safe.set()
 
     def beat(self) -> Beat:

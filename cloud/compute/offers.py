@@ -144,6 +144,8 @@ def decided_by(row: Row, hours: Mapping[str, int]) -> tasks.Offer:
         own=row["own"],
         alive=row["alive"],
         proven=proven(row),
+        walls=row["no_walls"] == "",
+        network=bool(terms.get("network")),
         cores=terms["cores"],
         memory_gb=terms["memory_gb"],
         queue_s=_TURN_S if row["busy"] else 0.0,
@@ -173,7 +175,10 @@ def offer_of(row: Row) -> Offer:
     index = green(terms.pue, terms.grid_kg_per_kwh, terms.green_share, (row["run_s"] + row["lost_s"]) / there_s)
     hour = datetime.now(CHINA).hour
     return Offer(
-        **{name: row[name] for name in ("id", "code", "provider", "own", "alive", "busy", "speed", "refused", "jobs")},
+        **{
+            name: row[name]
+            for name in ("id", "code", "provider", "own", "alive", "busy", "speed", "refused", "no_walls", "jobs")
+        },
         terms=terms,
         proven=proven(row),
         provider_name=row["provider_name"],

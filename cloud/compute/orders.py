@@ -4,6 +4,7 @@ fit       pictures of a set -> a new version of it
 inspect   a version on pictures -> a verdict each
 evaluate  a version on pictures of which it is known what they show -> figures
 backfill  a health model on stored readings of its sensors -> scores and verdicts as readings, each time once
+python    a function of a signed archive on files -> files
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from uuid import UUID
 
 import msgspec
 
-from cloud.compute import backfill
+from cloud.compute import archives, backfill
+from cloud.compute.archives import Uploads
 from cloud.compute.schemas import JobRequest
 from cloud.core.db import AsyncConnection
 from cloud.core.errors import Invalid
@@ -24,15 +26,21 @@ from cloud.core.rows import Row
 from cloud.registry.service import Registry
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
-from models.task import RESULTS, BackfillTask, EvaluateTask, FitTask, InspectTask
+from models.task import RESULTS, BackfillTask, EvaluateTask, FitTask, InspectTask, PythonTask
 from protocols.text import Text
 
 MOST_BYTES = 256 * 1024 * 1024
 """Inputs of one job."""
-OUTPUTS = {"fit": ("card.toml", "model.onnx"), "inspect": (RESULTS,), "evaluate": (RESULTS,), "backfill": (RESULTS,)}
+OUTPUTS = {
+    "fit": ("card.toml", "model.onnx"),
+    "inspect": (RESULTS,),
+    "evaluate": (RESULTS,),
+    "backfill": (RESULTS,),
+    "python": (),  # whatever it likes
+}
 _TOO_LARGE = Text(
-    f"The pictures are more than {MOST_BYTES >> 20} MiB together; make a smaller set.",
-    f"图片总量超过 {MOST_BYTES >> 20} MiB，请缩小图片集。",
+    f"The inputs are more than {MOST_BYTES >> 20} MiB together; take fewer.",
+    f"输入总量超过 {MOST_BYTES >> 20} MiB，请减少输入。",
 )
 _NO_VERSION = Text("Say which model: version_id.", "请用 version_id 指定模型。")
 _INCOMPLETE = Text("what came back is not what was asked for", "返回的结果不完整")
@@ -51,7 +59,7 @@ class Wanted(NamedTuple):
 
     name: str
     items: int
-    orders: FitTask | InspectTask | EvaluateTask | BackfillTask
+    orders: FitTask | InspectTask | EvaluateTask | BackfillTask | PythonTask
     files: dict[str, bytes]
     subject: dict[str, Any]
 
@@ -64,8 +72,8 @@ class Wanted(NamedTuple):
 class Orders:
     """Makes orders of requests, and takes what came out."""
 
-    def __init__(self, training: Training, registry: Registry, telemetry: Telemetry) -> None:
-        self._training, self._registry, self._telemetry = training, registry, telemetry
+    def __init__(self, training: Training, registry: Registry, telemetry: Telemetry, uploads: Uploads) -> None:
+        self._training, self._registry, self._telemetry, self._uploads = training, registry, telemetry, uploads
 
     async def look(self, scope: TenantScope, body: JobRequest) -> Seen:
         """Return what a job would be about; raises NotFound, Invalid if it cannot be what is asked."""
@@ -73,6 +81,11 @@ class Orders:
             model = await backfill.model_of(self._registry, self._telemetry, scope, body.backfill)
             steps = body.backfill.steps
             return Seen(steps, 4 * steps * len(body.backfill.sensors), model)
+        if body.python:
+            size = await self._uploads.sizes(scope, body.python)
+            if size > MOST_BYTES:
+                raise Invalid(_TOO_LARGE)
+            return Seen(1, size)
         found = await self._training.picture_set(scope, body.pictures)
         if found.bytes > MOST_BYTES:
             raise Invalid(_TOO_LARGE)
@@ -97,6 +110,10 @@ class Orders:
         if body.backfill and seen.model:
             orders, files = await backfill.order_of(connection, self._telemetry, body.backfill, seen.model)
             return Wanted(seen.model.name, orders.steps, orders, files, body.backfill.model_dump(mode="json"))
+        if body.python:
+            program, files = await archives.order_of(connection, self._registry, principal.scope, body.python)
+            about = body.python.model_dump(mode="json", include={"archive", "entry", "inputs"})
+            return Wanted(body.python.entry, 1, program, files, about)
         subject: dict[str, Any] = {"set_id": str(body.pictures)}
         if body.kind == "fit":
             fit = await rented.fit(connection, principal, body.pictures)
@@ -131,6 +148,8 @@ class Orders:
                 raise Invalid(_INCOMPLETE) from error
             told = await backfill.write(connection, self._telemetry, job, followed)
             return {"backfilled": told}
+        if kind == "python":
+            return result
         asked = msgspec.convert(job["orders"], EvaluateTask).inspection() if kind == "evaluate" else None
         pictures = (
             [each.file for each in asked.pictures] if asked else [each["file"] for each in job["orders"]["pictures"]]

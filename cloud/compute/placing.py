@@ -38,8 +38,8 @@ _RESERVE, _LEAST_S = 2.0, 600.0
 _BASE_S = {"fit": 5.0, "inspect": 2.0, "evaluate": 2.0, "backfill": 2.0}
 _ITEM_S = {"fit": 0.2, "inspect": 0.05, "evaluate": 0.05, "backfill": 0.0002}
 _MEMORY_GB = {"fit": 3.0, "inspect": 2.0, "evaluate": 2.0, "backfill": 1.0}
-_ON_CPU = ("fit", "backfill")
-"""Fitting is done by NumPy; a row of a few sensors is not worth the way to an accelerator."""
+_ON_CPU = ("fit", "backfill", "python")
+"""Fitting is done by NumPy; a row of a few sensors is not worth the way to an accelerator; foreign code is given none."""
 _NOT_NOW = Text("This offer will not do now; ask for a new quote.", "该算力目前不可用，请重新询价。")
 
 
@@ -162,11 +162,7 @@ class Placing:
 
     async def _task(self, connection: AsyncConnection, body: JobRequest, items: int, size: int) -> Task:
         """Return the task as the decision takes it; what it takes is learnt from the company's last jobs of the kind."""
-        known = await store.pace(connection, body.kind)
-        each_s = _ITEM_S[body.kind]
-        if known:
-            each_s = max((seconds - _BASE_S[body.kind]) / max(count, 1) for count, seconds in known)
-            each_s = max(each_s, _ITEM_S[body.kind] / 10)
+        work_s = body.python.work_s if body.python else await _work_s(connection, body.kind, items)
         vouchers = await self._billing.vouchers.usable(connection) if body.use_voucher else []
         applicant = ApplicantOfVouchers()
         if vouchers:
@@ -180,10 +176,11 @@ class Placing:
             name="job",
             kind=body.kind,
             needs=Needs(
-                work_s=round(_BASE_S[body.kind] + each_s * items, 3),
-                memory_gb=_MEMORY_GB[body.kind],
+                work_s=round(work_s, 3),
+                memory_gb=body.python.memory_gb if body.python else _MEMORY_GB[body.kind],
                 chips=("cpu",) if body.kind in _ON_CPU else (),
                 input_bytes=size,
+                network=bool(body.python and body.python.network),
             ),
             limits=Limits(
                 deadline=body.deadline, budget=float(body.budget), regions=tuple(body.regions), privacy=body.privacy
@@ -219,6 +216,15 @@ class Placing:
             programme=voucher.programme,
             share=voucher.share,
         )
+
+
+async def _work_s(connection: AsyncConnection, kind: str, items: int) -> float:
+    """Return the reference seconds that so many items take, by the company's last jobs of the kind."""
+    each_s = _ITEM_S[kind]
+    if known := await store.pace(connection, kind):
+        each_s = max((seconds - _BASE_S[kind]) / max(count, 1) for count, seconds in known)
+        each_s = max(each_s, _ITEM_S[kind] / 10)
+    return _BASE_S[kind] + each_s * items
 
 
 def digest_of(orders: msgspec.Struct, files: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from cloud.compute.archives import MOST_UPLOAD_BYTES
 from cloud.compute.running import MOST_FILE_BYTES
 from cloud.compute.schemas import (
     FileName,
@@ -22,6 +23,7 @@ from cloud.compute.schemas import (
     QuotaInUse,
     QuotaSet,
     Quote,
+    Upload,
 )
 from cloud.compute.service import Compute
 from cloud.compute.worker_schemas import (
@@ -41,7 +43,7 @@ from cloud.core.access import PUBLIC, Admin, Reader, WorkerCaller
 
 router = APIRouter(prefix="/api/v1/compute", tags=["compute"])
 
-UPLOADS = {"/api/v1/compute/worker/files": MOST_FILE_BYTES}
+UPLOADS = {"/api/v1/compute/worker/files": MOST_FILE_BYTES, "/api/v1/compute/uploads": MOST_UPLOAD_BYTES}
 """Paths that take more than a body usually may have."""
 MOST_WAIT_S = 20.0
 
@@ -76,6 +78,18 @@ async def open_offer(principal: Admin, compute: ComputeDoor, body: OfferTerms) -
 async def close_offer(principal: Admin, compute: ComputeDoor, offer_id: UUID) -> None:
     """Take an offer back; its worker's token ends at once."""
     await compute.desk.close(principal, offer_id)
+
+
+@router.post("/uploads", status_code=201)
+async def upload_file(request: Request, principal: Admin, compute: ComputeDoor) -> Upload:
+    """Keep a signed archive, or an input of one, by its SHA-256; the body is the file. It goes when unused for 30 days."""
+    return await compute.uploads.put(principal, await request.body())
+
+
+@router.get("/uploads")
+async def list_uploads(principal: Reader, compute: ComputeDoor) -> list[Upload]:
+    """What your company has uploaded for jobs, last used first."""
+    return await compute.uploads.all(principal.scope)
 
 
 @router.post("/quotes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -12,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cloud.billing.schemas import Charge, Yuan
 from cloud.core.instants import Instant
 
-JobKind = Literal["fit", "inspect", "evaluate", "backfill"]
+JobKind = Literal["fit", "inspect", "evaluate", "backfill", "python"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Outcome = Literal["done", "failed", "stopped", "broken"]
 Chip = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Region = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,15}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MOST_PARAMETERS = 65_536
 MOST_STEPS = 200_000
 """Rows of a back-fill: 55 hours at one a second, 4 months at one a minute."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -56,6 +58,7 @@ class OfferTerms(_Closed):
     grid_kg_per_kwh: float = Field(0.5306, ge=0, le=2)
     green_share: float = Field(0.0, ge=0, le=1)
     takes_hours: bool = False
+    network: bool = Field(False, description="Foreign code (kind python) may reach your network where its task asks.")
 
 
 class GreenIndex(BaseModel):
@@ -90,6 +93,7 @@ class Offer(BaseModel):
     speed: float | None
     provider_name: str | None
     refused: dict[str, str]
+    no_walls: str | None = Field(description='Why it runs no foreign code; "" where its walls are proven.')
     price_now: float
     failures_per_hour: float
     jobs: int
@@ -139,6 +143,43 @@ class Backfill(_Closed):
         return self
 
 
+class PythonRun(_Closed):
+    """A function of a signed archive; archive and inputs were uploaded before, by their SHA-256.
+
+    Attributes:
+        entry: module and function, called with a `models.archive_child.Job`.
+        inputs: what each is called.
+        work_s: how long it takes where speed is 1, as far as you know: the quote rests on it.
+        time_s: it is ended after so long.
+        network: it is to have a network; only offers that give it one will do then.
+    """
+
+    archive: Digest
+    entry: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)] = "entry:main"
+    inputs: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")], Digest], Field(max_length=500)
+    ] = {}
+    parameters: dict[str, Any] = {}
+    work_s: float = Field(60, gt=0, le=604_800)
+    time_s: float = Field(3600, ge=1, le=604_800)
+    memory_gb: float = Field(2, ge=0.5, le=256)
+    disk_mb: int = Field(256, ge=1, le=16_384)
+    network: bool = False
+
+    @model_validator(mode="after")
+    def _small(self) -> PythonRun:
+        if len(json.dumps(self.parameters)) > MOST_PARAMETERS:
+            raise ValueError("parameters are above 64 KiB; give them as an input / 参数超过 64 KiB，请改为输入文件")
+        return self
+
+
+class Upload(BaseModel):
+    """A file that was uploaded for jobs; it stays for 30 days after it was last used."""
+
+    digest: Digest
+    size: int
+
+
 class JobRequest(_Closed):
     """What is to be computed, until when and for how much."""
 
@@ -148,6 +189,7 @@ class JobRequest(_Closed):
     )
     version_id: UUID | None = Field(None, description="The model an inspection uses, or an evaluation judges.")
     backfill: Backfill | None = Field(None, description="What a back-fill follows.")
+    python: PythonRun | None = Field(None, description="What of whose program is run.")
     deadline: Instant
     budget: Yuan
     privacy: Literal["raw", "stays"] = Field("raw", description="stays: pictures do not leave your own offers.")
@@ -164,10 +206,14 @@ class JobRequest(_Closed):
 
     @model_validator(mode="after")
     def _about_something(self) -> JobRequest:
-        if (self.kind == "backfill") != (self.backfill is not None) or (self.kind == "backfill") == (
-            self.set_id is not None
-        ):
-            raise ValueError("a backfill takes backfill, all else set_id / 回填须给出 backfill，其他任务须给出 set_id")
+        about = {"backfill": self.backfill, "python": self.python}
+        if [kind for kind, given in about.items() if given is not None] != [
+            kind for kind in about if kind == self.kind
+        ] or (self.kind in about) == (self.set_id is not None):
+            raise ValueError(
+                "a backfill takes backfill, python python, all else set_id"
+                " / 回填须给出 backfill，python 须给出 python，其他任务须给出 set_id"
+            )
         return self
 
     offline_h: float = Field(

@@ -1,6 +1,7 @@
 """The door of the compute domain.
 
 offers = await compute.desk.offers(scope)                -> list[Offer]; made = await compute.desk.open(principal, terms)
+upload = await compute.uploads.put(principal, content)   -> Upload: an archive or an input of one, by its SHA-256
 quote = await compute.placing.quote(principal, body)     -> Quote: what every offer would come to; nothing is spent
 job = await compute.submit(principal, body)              -> Job: the money is reserved, the job placed
 page = await compute.jobs(scope)                         -> list[Job]; detail = await compute.job(scope, job_id)
@@ -20,6 +21,7 @@ from uuid import UUID
 
 from cloud.billing.service import HOUR_MS, YUAN, Billing
 from cloud.compute import store
+from cloud.compute.archives import Uploads
 from cloud.compute.ending import Ender
 from cloud.compute.metering import public_text
 from cloud.compute.monitor import Monitor
@@ -67,7 +69,8 @@ class Compute:
         training, notify = doors.training, doors.notify
         self._db, self._billing = db, billing
         self.desk = OfferDesk(db, keys)
-        self.placing = Placing(db, billing, Orders(training, doors.registry, doors.telemetry))
+        self.uploads = Uploads(db)
+        self.placing = Placing(db, billing, Orders(training, doors.registry, doors.telemetry, self.uploads))
         self._ender = Ender(billing, training, notify, self.placing, keys)
         self.running = Running(db, listener, training, self._ender)
         self.presenting = Presenting(db, self.running)

@@ -34,6 +34,7 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         chips: kinds it runs on; empty: any.
         input_bytes, output_bytes: what travels.
         checkpoint_s: what writing one takes.
+        network: foreign code (kind python) that asks for one.
     """
 
     work_s: _More
@@ -43,6 +44,7 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_bytes: _Amount = 0
     output_bytes: _Amount = 0
     checkpoint_s: _Amount = 1
+    network: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +98,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         own: on the company's own site; nothing leaves it.
         speed: reference seconds of work per second, from a probe run.
         proven: a probe has shown that this chip really does the work.
+        walls: walls around foreign code (kind python) are proven; `network`: such code may have one there.
         queue_s, start_s: until it is the task's turn, and until it runs.
         mbps: slow end (10 %) of the bandwidth to it; 0 where nothing travels.
         failures_per_hour: how often it goes away.
@@ -113,6 +116,8 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own: bool = False
     alive: bool = True
     proven: bool = True
+    walls: bool = True
+    network: bool = False
     cores: _Amount = 1
     memory_gb: _Amount = 1
     queue_s: _Amount = 0
@@ -131,7 +136,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_task(file: Path) -> Task:
     """Return the task of a file; raises ConfigError naming the file, the key and what is wrong with it."""
-    task = read(file, Task, without=("input", "backfill", "run"))
+    task = read(file, Task, without=("input", "backfill", "python", "run"))
     refuse_without_offset(file, task.limits)
     for code in task.applicant.programmes:
         if code not in programmes():

@@ -29,7 +29,7 @@ from cloud.compute.log_lines import LogBuffer
 from cloud.compute.metering import Checkpoint, chained, holds, public_text, read, signed, written
 from cloud.compute.spool import Record, Spool
 from cloud.compute.worker_schemas import Ack, Ending, Hello, Lease, Presented, Welcome
-from models.task import RESULTS, ProbeTask
+from models.task import OUTPUT, RESULTS, STATE, ProbeTask
 from protocols.errors import ConfigError, Refused, Unreachable
 from protocols.text import Text
 
@@ -84,7 +84,11 @@ class Worker:
         found = outcome.result["probed"]
         self._provider = found["provider"]
         body = Hello(
-            public_key=public_text(self._key), provider=self._provider, speed=found["speed"], refused=found["refused"]
+            public_key=public_text(self._key),
+            provider=self._provider,
+            speed=found["speed"],
+            refused=found["refused"],
+            no_walls=found["no_walls"],
         )
         answer = await self._ask("POST", "/hello", json=body.model_dump())
         self.welcome = Welcome.model_validate_json(answer.content)
@@ -153,9 +157,9 @@ class Worker:
         (run.folder / "task.json").write_bytes(msgspec.json.encode(run.lease.orders))
         outcome = await self._compute(run)
         if outcome.result is not None:
-            for path in (run.folder / name for name in _OUTPUTS):
-                if path.exists():
-                    query = {"kind": "output", "name": path.name}
+            for path in sorted(run.folder.iterdir()):
+                if path.name in _OUTPUTS or path.name.startswith(OUTPUT):
+                    query = {"kind": "output", "name": path.name.removeprefix(OUTPUT)}
                     await self._persist("PUT", "/files", run, params=query, content=path.read_bytes())
             return Ending(outcome="done", result=outcome.result)
         if outcome.failed:
@@ -183,16 +187,20 @@ class Worker:
                 await running
 
     async def _save(self, run: LeasedRun) -> None:
-        """Bring the checkpoint: the findings that are durable, whole lines only."""
+        """Bring the checkpoint: the findings that are durable, whole lines only, or the state of an archive's run."""
         try:
             if run.spool:  # the file must not be ahead of a beat that names the one before it
                 await self._present(run.spool, run)
         except Unreachable:
             return
-        whole = (run.folder / RESULTS).read_bytes().rpartition(b"\n")[0] + b"\n"
-        query = {"kind": "checkpoint", "name": RESULTS}
+        name, done = (STATE, run.saved) if (run.folder / STATE).exists() else (RESULTS, None)
+        whole = (run.folder / name).read_bytes()
+        if done is None:
+            whole = whole.rpartition(b"\n")[0] + b"\n"
+            done = whole.count(b"\n")
+        query = {"kind": "checkpoint", "name": name}
         await self._persist("PUT", "/files", run, params=query, content=whole)
-        run.checkpoint = Checkpoint(sha256(whole).hexdigest(), whole.count(b"\n"))
+        run.checkpoint = Checkpoint(sha256(whole).hexdigest(), done)
 
     async def _beat(self, run: LeasedRun) -> None:
         assert self.welcome is not None  # noqa: S101 - `greet` comes first

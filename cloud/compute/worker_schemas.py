@@ -56,12 +56,16 @@ class Ending(_Closed):
 
 
 class Hello(_Closed):
-    """What a worker says when it starts: its key, and what its probe has found."""
+    """What a worker says when it starts: its key, and what its probe has found.
+
+    `no_walls`: why it does not run archives, "" where walls around foreign code are proven.
+    """
 
     public_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     provider: Annotated[str, Field(max_length=80)]
     speed: float = Field(gt=0, le=1e6)
     refused: dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=500)]] = {}
+    no_walls: Annotated[str, Field(max_length=500)] = "it is too old"
 
 
 class Lease(BaseModel):

@@ -12,6 +12,7 @@ KINDS = {
     "inspect": Text("Inspect many pictures", "批量检测图片"),
     "evaluate": Text("Evaluate a model", "评估模型"),
     "backfill": Text("Judge stored readings", "历史数据回填"),
+    "python": Text("Run a program", "运行自有程序"),
 }
 STATES = {
     "queued": Mark(Text("Waits", "排队中"), "idle"),
@@ -30,6 +31,7 @@ STAGES = {
     "judge": Text("judging on held-back parts", "正在用留出件评估"),
     "inspect": Text("inspecting", "正在检测"),
     "follow": Text("following the readings", "正在逐点判定"),
+    "run": Text("running the program", "正在运行程序"),
 }
 ALIVE = Mark(Text("Free", "空闲"), "good")
 BUSY = Mark(Text("Busy", "使用中"), "idle")

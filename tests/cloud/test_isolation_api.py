@@ -135,6 +135,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/billing/vouchers": {"programme": "wuhan", "fee": 9, "purpose": "ours", "contact": "us"},
     "POST /api/v1/compute/offers": {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 1}]},
     "PUT /api/v1/compute/quotas": {"credit_code": "91350100M000100Y43", "open_jobs": 5},
+    "POST /api/v1/compute/uploads": None,
     "POST /api/v1/compute/quotes": {
         "kind": "fit",
         "set_id": "{set_id}",
@@ -478,6 +479,7 @@ async def _everything(company: Company) -> list[Any]:
         "billing/bank",
         "billing/vouchers",
         "compute/jobs",
+        "compute/uploads",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

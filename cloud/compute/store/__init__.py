@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from cloud.core.rows import Row, every, one
 
 _OFFER = """
-    o.id, o.tenant_id, o.provider, o.code, o.terms, o.opened_at, o.closed_at, o.provider_name, o.speed, o.refused,
+    o.id, o.tenant_id, o.provider, o.code, o.terms, o.opened_at, o.closed_at, o.provider_name, o.speed, o.refused, o.no_walls,
     o.run_s, o.lost_s, o.jobs, o.breaks, o.worker_key, o.tenant_id = current_tenant() AS own,
     o.seen_at > now() - make_interval(secs => %(alive)s) AS alive
 """
@@ -68,7 +68,7 @@ async def welcome_worker(connection: AsyncConnection, identity: UUID, row: Row) 
     await connection.execute(
         """
         UPDATE compute_offer SET worker_key = %(public_key)s, provider_name = %(provider)s, speed = %(speed)s,
-            refused = %(refused)s, probed_at = now(), seen_at = now() WHERE tenant_id = current_tenant() AND id = %(id)s
+            refused = %(refused)s, no_walls = %(no_walls)s, probed_at = now(), seen_at = now() WHERE tenant_id = current_tenant() AND id = %(id)s
         """,
         row | {"id": identity, "refused": Jsonb(row["refused"])},
     )

@@ -25,7 +25,7 @@ from models.series.monitor import Monitor
 from models.series.recipe import HealthRecipe
 from models.series.table import Table
 from models.signing import public_key
-from models.task import RESULTS, BackfillTask
+from models.task import ARCHIVE, INPUT, OUTPUT, RESULTS, STATE, BackfillTask, PythonTask
 from models.verdict import VERDICTS
 from models.vision.detector import Detector
 from models.vision.pictures import read_grey
@@ -38,6 +38,7 @@ from tests.cloud.compute.test_run_by_hand import findings, run, task
 from tests.cloud.conftest import Cluster, Company, NewCompany
 from tests.doubles.agent import frame, readings
 from tests.edge_agent.inspect.conftest import SignedBundle, small_bundle
+from tests.models.programs import program
 from tests.models.series.test_health import SENSORS, running
 
 __all__ = ["small_bundle"]
@@ -148,8 +149,16 @@ def test_an_evaluation_gives_the_figures_of_the_models_own(tmp_path: Path, small
     assert json.loads(run(folder, "--json")[1])["result"]["evaluated"] == result
 
 
-def test_both_are_the_same_on_a_cluster(tmp_path: Path, pump: Pump, small_bundle: SignedBundle) -> None:
+def test_all_are_the_same_on_a_cluster(tmp_path: Path, pump: Pump, small_bundle: SignedBundle) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
+    key, programs = Ed25519PrivateKey.generate(), [tmp_path / "program-here", tmp_path / "program-there"]
+    packed = program(tmp_path / "program", key)
+    sums = PythonTask("entry:main", public_key(key), ["a.txt"], {"count": 3})
+    for folder in programs:
+        folder.mkdir()
+        for name, content in ((ARCHIVE, packed), (f"{INPUT}a.txt", b"x"), ("task.json", msgspec.json.encode(sums))):
+            (folder / name).write_bytes(content)
+    assert run(programs[0]) == (0, "Done.\n")
     for folder in (here, there):
         pump.order(folder)
     assert run(here) == (0, "Done.\n")
@@ -161,7 +170,7 @@ def test_both_are_the_same_on_a_cluster(tmp_path: Path, pump: Pump, small_bundle
     shutil.copytree(pictures, apart)
     figures.append(json.loads(run(pictures, "--json")[1])["result"])
     with site() as found:
-        for folder in (there, apart):
+        for folder in (there, apart, programs[1]):
             done = subprocess.run(
                 found.command("run", folder, "--json"), capture_output=True, text=True, timeout=120, check=True
             )
@@ -170,6 +179,16 @@ def test_both_are_the_same_on_a_cluster(tmp_path: Path, pump: Pump, small_bundle
             figures.append(told["result"])
     assert plain(there) == plain(here)
     assert figures[2] == figures[0]
+    outputs = [
+        {
+            path.name: path.read_bytes()
+            for path in folder.iterdir()
+            if path.name.startswith(OUTPUT) or path.name == STATE
+        }
+        for folder in programs
+    ]
+    assert len(outputs[0]) == 2
+    assert outputs[0] == outputs[1]
 
 
 async def _operator(new_company: NewCompany, owner_dsn: str) -> Company:
