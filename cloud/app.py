@@ -24,7 +24,7 @@ from cloud.billing.service import Billing
 from cloud.billing.tasks import keep_expiring, keep_hours_expiring
 from cloud.compute import routes as compute
 from cloud.compute.service import Compute, ComputeDoors
-from cloud.compute.tasks import keep_running, keep_uploads
+from cloud.compute.tasks import keep_opinions, keep_running, keep_uploads
 from cloud.core import errors
 from cloud.core.access import PUBLIC, Resolvers
 from cloud.core.audit import RememberAddress
@@ -206,6 +206,7 @@ def create_app(
                 keep_hours_expiring(db, state.billing),
                 keep_running(db, state.compute),
                 keep_uploads(db, state.compute),
+                keep_opinions(db, state.compute),
                 *([keep_enforced(state.telemetry.retention)] if cold_store else []),
             )
             tasks = [asyncio.create_task(each) for each in upkeep]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cloud import job_cli, market_cli, voucher_cli, wallet_cli, worker_cli
+from cloud import job_cli, market_cli, opinion_cli, voucher_cli, wallet_cli, worker_cli
 from cloud.console import DATA, Data, Dsn, Json, Lang, answer, content_of, explained, installed
 from protocols.text import Text, choose_language
 
@@ -19,7 +19,7 @@ _GIVE = Text("give a file you may read", "请提供可读取的文件")
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    for commands in (job_cli, market_cli, voucher_cli, wallet_cli, worker_cli):
+    for commands in (job_cli, market_cli, opinion_cli, voucher_cli, wallet_cli, worker_cli):
         commands.register(compute_app)
     app.add_typer(compute_app, name="compute")
 

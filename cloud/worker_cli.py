@@ -151,8 +151,21 @@ def serve(
         list[str], typer.Option("--trust", help="Public key whose signature counts; may be repeated. 信任的公钥。")
     ],
     token_file: Annotated[
-        Path, typer.Option("--token-file", help="File with the token that is asked of callers. 存放访问令牌的文件。")
+        Path,
+        typer.Option(
+            "--token-file",
+            help="File with the token that is asked of callers; with --url that of the offer. 存放访问令牌(或算力令牌)的文件。",
+        ),
     ],
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", help="Address of the platform: opinions are metered for the offer. 平台地址，按报价计量。"
+        ),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where what was counted is kept, with --url. 计量记录目录。")
+    ] = Path("sunmao-worker"),
     host: Annotated[str, typer.Option("--host", help="Where it listens. 监听地址。")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="0 for any free one. 监听端口，0 为任意。")
@@ -168,11 +181,13 @@ def serve(
 ) -> None:
     """Give second opinions on pictures by a model kept warm, until Ctrl-C. 常驻模型，提供远程检测。"""
     import asyncio
+    import signal
     from contextlib import suppress
 
     import uvicorn
 
     from cloud.compute.inspection_server import InspectionServer
+    from cloud.compute.opinion_meter import OpinionMeter
     from cloud.core.port import listen
 
     language = choose_language(lang)
@@ -186,22 +201,32 @@ def serve(
             )
 
         async def run() -> None:
-            app = InspectionServer(bundle, trust, token)
+            meter = OpinionMeter(url, token, folder) if url else None
+            app = InspectionServer(bundle, trust, token, meter)
+            metering: asyncio.Task[None] | None = None
             try:
+                if meter:
+                    await meter.start()
+                    metering = asyncio.create_task(meter.run())
                 await app.start(models)
                 listening = listen(host, port)
-                url = f"http://{host}:{listening.getsockname()[1]}"
+                address = f"http://{host}:{listening.getsockname()[1]}"
                 about = app.about
                 said = Text(
-                    f"{about['model']} {about['version']} at {url}, by {about['provider']}. Ctrl-C to stop.",
-                    f"{about['model']} {about['version']} 已在 {url} 运行({about['provider']})，按 Ctrl-C 停止。",
+                    f"{about['model']} {about['version']} at {address}, by {about['provider']}. Ctrl-C to stop.",
+                    f"{about['model']} {about['version']} 已在 {address} 运行({about['provider']})，按 Ctrl-C 停止。",
                 )
-                answer(as_json, {"url": url, **about}, said, language)
+                answer(as_json, {"url": address, **about}, said, language)
                 config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, ws="none")
                 await uvicorn.Server(config).serve([listening])
             finally:
                 await app.stop()
+                if metering:
+                    metering.cancel()
+                if meter:
+                    await meter.close()
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # it still tells what it has counted
         with suppress(KeyboardInterrupt):
             asyncio.run(run())
 

@@ -97,7 +97,7 @@ def line(row: Row, account: Account, invoice: Row | None, period: tuple[datetime
         "ServiceSubcategory": "Other (AI and Machine Learning)",
         "ResourceId": str(row["job_id"] or row["lot_id"]),
         "ResourceName": facts.get("job", ""),
-        "ResourceType": "Job" if row["job_id"] else "Prepaid hours",
+        "ResourceType": "Endpoint" if "opinions" in facts else "Job" if row["job_id"] else "Prepaid hours",
         "x_ChargeId": str(row["id"]),
         "x_CorrectsChargeId": str(row["corrects"] or ""),
         "x_Attempt": row["attempt"],

@@ -73,7 +73,10 @@ class Held(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Verified time of one attempt: from `start` on for `ms` milliseconds at a provider's prices; `facts` go onto the bill."""
+    """Verified time of one attempt: from `start` on for `ms` milliseconds at a provider's prices; `facts` go onto the bill.
+
+    `until`: where it lies scattered in a longer time, the end of that.
+    """
 
     attempt: int
     provider_id: UUID
@@ -82,6 +85,7 @@ class Work(NamedTuple):
     prices: Sequence[Price]
     description: str
     facts: dict[str, Any]
+    until: datetime | None = None
 
 
 class Settled(NamedTuple):
@@ -325,7 +329,7 @@ def _usage(held: Held, work: Work, place: int, piece: Slice) -> Row:
         "attempt": work.attempt,
         "description": work.description,
         "start_at": piece.start,
-        "end_at": piece.end,
+        "end_at": work.until or piece.end,
         "quantity_ms": piece.ms,
         "list_price": piece.price,
         "price": piece.price,

@@ -2,6 +2,8 @@
 
     POST /inspect   a JPEG or PNG, `Authorization: Bearer TOKEN` -> Opinion      GET /health -> {"model", "version", "provider", "waiting"}
 
+Asked with the one token of the server, or, where it works for an offer, with those of its servings: then what it answers is metered.
+
 Plain ASGI: the way of a picture is one request on a connection that lasts and one pipe. Every child inspects one picture at a
 time; more than WAITING of them waiting is answered 429, for a line has no use for an answer that comes late.
 """
@@ -21,6 +23,7 @@ from typing import Any
 import msgspec
 
 from cloud.compute.engine import child_environment, without_network
+from cloud.compute.opinion_meter import OpinionMeter
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -85,10 +88,10 @@ class _Child:
 
 
 class InspectionServer:
-    """An ASGI application, between `start` and `stop`."""
+    """An ASGI application, between `start` and `stop`; with a meter that decides who is let in, `token` is nobody's."""
 
-    def __init__(self, bundle: Path, trust: Sequence[str], token: str) -> None:
-        self._bundle, self._trust, self._token = bundle, trust, token.encode()
+    def __init__(self, bundle: Path, trust: Sequence[str], token: str, meter: OpinionMeter | None = None) -> None:
+        self._bundle, self._trust, self._token, self._meter = bundle, trust, token.encode(), meter
         self._idle: asyncio.Queue[_Child] = asyncio.Queue()
         self._children: list[_Child] = []
         self._waiting = 0
@@ -116,16 +119,20 @@ class InspectionServer:
 
     async def _answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[int, dict[str, Any]]:
         given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, b"Bearer " + self._token):
+        caller = given.removeprefix(b"Bearer ")
+        if self._meter:
+            if refused := self._meter.refusal(caller):
+                return _problem(refused.status, *refused.words)
+        elif not hmac.compare_digest(given, b"Bearer " + self._token):
             return _problem(401, "the token is missing or wrong", "令牌缺失或错误")
         match scope["method"], scope["path"]:
             case "GET", "/health":
                 return 200, {**self.about, "waiting": self._waiting}
             case "POST", "/inspect":
-                return await self._inspect(receive)
+                return await self._inspect(receive, caller)
         return _problem(404, "there is POST /inspect and GET /health", "仅有 POST /inspect 与 GET /health")
 
-    async def _inspect(self, receive: Receive) -> tuple[int, dict[str, Any]]:
+    async def _inspect(self, receive: Receive, caller: bytes) -> tuple[int, dict[str, Any]]:
         content = await _body(receive)
         if content is None:
             return _problem(413, f"a picture has at most {MOST_BYTES >> 20} MiB", f"图片最大 {MOST_BYTES >> 20} MiB")
@@ -133,6 +140,8 @@ class InspectionServer:
             return _problem(_BUSY, "too many pictures wait", "等待的图片过多")
         said = await self._ask(content)
         if "found" in said:
+            if self._meter:
+                self._meter.count(caller, said["found"]["latency_us"])
             return 200, {**self.about, **said["found"]}
         if "failed" in said:
             return 422, said["failed"]

@@ -26,6 +26,7 @@ from cloud.compute.schemas import (
     Upload,
 )
 from cloud.compute.service import Compute
+from cloud.compute.serving_schemas import Callers, OpinionReport, Serving, ServingMade, ServingRequest
 from cloud.compute.worker_schemas import (
     Ack,
     BeatRequest,
@@ -187,6 +188,28 @@ async def set_quota(principal: Admin, compute: ComputeDoor, body: QuotaSet) -> N
     await compute.quotas.set_quota(principal, body)
 
 
+@router.get("/servings")
+async def list_servings(
+    principal: Reader,
+    compute: ComputeDoor,
+    side: Annotated[Literal["customer", "provider"], Query(description="Yours, or those at your offers.")] = "customer",
+) -> list[Serving]:
+    """Second opinions that are metered: what is reserved for them, what was answered, what they cost; newest first."""
+    return await compute.servings.all(principal.scope, own=side == "customer")
+
+
+@router.post("/servings", status_code=201)
+async def open_serving(principal: Admin, compute: ComputeDoor, body: ServingRequest) -> ServingMade:
+    """Reserve money for second opinions at an offer. The token is for the boxes (`[inspection.remote]`) and is shown once."""
+    return await compute.servings.open(principal, body)
+
+
+@router.delete("/servings/{serving_id}")
+async def end_serving(principal: Admin, compute: ComputeDoor, serving_id: UUID) -> Serving:
+    """Book what was answered and give back what is left."""
+    return await compute.servings.end(principal, serving_id)
+
+
 @router.get("/key", openapi_extra=PUBLIC)
 async def get_platform_key(compute: ComputeDoor) -> dict[str, str]:
     """The public key (Ed25519, base64) that receipts and acknowledgements are signed with."""
@@ -261,6 +284,12 @@ async def keep_file(
 ) -> WorkFile:
     """Keep what the worker's job brought; the body is the file."""
     return await compute.running.put(worker, job_id, attempt, (kind, name, await request.body()))
+
+
+@router.post("/worker/opinions")
+async def count_opinions(worker: WorkerCaller, compute: ComputeDoor, body: OpinionReport) -> Callers:
+    """What a server of the offer has answered, in numbers that only grow; told again it counts once. Returns who may ask."""
+    return await compute.servings.report(worker, body)
 
 
 @router.post("/worker/end")

@@ -9,6 +9,7 @@ job = await compute.cancel(principal, job_id)            -> Job
 text = await compute.receipt(scope, job_id)              -> what `receipt.verify` proves, anywhere
 
 lines = await compute.monitor.log(scope, job_id, after=0) -> list[LogLine]; what it uses: `monitor.use`
+made = await compute.servings.open(principal, body)      -> ServingMade: second opinions at an offer, metered
 quota = await compute.quotas.quota(scope)               -> Quota: what the company has open, and may have
 
 What workers ask and say goes through `compute.running` and `compute.monitor`.
@@ -32,6 +33,8 @@ from cloud.compute.presenting import Presenting
 from cloud.compute.quotas import Quotas
 from cloud.compute.running import Running
 from cloud.compute.schemas import Attempt, Job, JobDetail, JobFinding, JobRequest
+from cloud.compute.serving_schemas import Serving, ServingRequest
+from cloud.compute.servings import Servings
 from cloud.compute.store import monitoring
 from cloud.core import audit
 from cloud.core.audit import canonical
@@ -46,6 +49,8 @@ from cloud.registry.service import Registry
 from cloud.telemetry.service import Telemetry
 from cloud.training.service import Training
 from protocols.text import Text
+
+__all__ = ["Compute", "ComputeDoors", "Serving", "ServingRequest"]
 
 _PAGE = 100
 _MONEY = ("cap", "cost", "subsidy", "prepaid")
@@ -76,6 +81,7 @@ class Compute:
         self.presenting = Presenting(db, self.running)
         self.monitor = Monitor(db, self.running, self._ender)
         self.quotas = Quotas(db)
+        self.servings = Servings(db, billing, notify)
 
     @property
     def public_key(self) -> str:

@@ -22,6 +22,7 @@ from protocols.uplink.messages import LateOpinion, SecondOpinion
 _LONGEST_PAUSE_S, _MINUTE_S = 60.0, 60.0
 _AT_ONCE = 4
 _BUSY = 429
+_SPENT = Text("what is reserved for it is used up", "预留金额已用完")
 
 
 class _Answer(msgspec.Struct):
@@ -100,7 +101,9 @@ class RemoteOpinion:
         if answer.status_code == _BUSY:
             return None
         if answer.status_code != httpx.codes.OK:
-            self._failed(f"it answers {answer.status_code}", f"返回 {answer.status_code}")
+            spent = answer.status_code == httpx.codes.PAYMENT_REQUIRED
+            en, zh = _SPENT if spent else (f"it answers {answer.status_code}", f"返回 {answer.status_code}")
+            self._failed(en, zh)
             return None
         try:
             found = msgspec.json.decode(answer.content, type=_Answer)

@@ -65,6 +65,7 @@ NO_ACT = {
     "POST /api/v1/compute/worker/report": "what a job writes and uses, kept with it",
     "POST /api/v1/compute/worker/beats": "a chain of beats signed by both sides",
     "PUT /api/v1/compute/worker/files": "kept with its job, and named by its receipt",
+    "POST /api/v1/compute/worker/opinions": "what a server has answered, and on a bill by the hour",
     "POST /api/v1/compute/worker/end": "an attempt, kept with its job, and in its receipt",
     "POST /api/v1/training/pictures": "a picture, kept with who added it",
     "POST /api/v1/training/trials": "judges a picture, and keeps nothing",
@@ -311,6 +312,15 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             return await company.http.post(path, json=BODIES[name] | account)
         case "POST /api/v1/billing/refunds":
             return await company.http.post(path, json=BODIES[name] | {"job_id": ids["billed_id"]})
+        case "POST /api/v1/compute/servings":
+            ids["offer_id"] = await _living(company)
+            offers = (await company.http.get("/api/v1/compute/offers")).json()
+            code = next(each["code"] for each in offers if each["id"] == ids["offer_id"])
+            answer = await company.http.post(path, json=BODIES[name] | {"offer": code})
+            ids["serving_id"] = answer.json()["serving"]["id"]
+            return answer
+        case "DELETE /api/v1/compute/servings/{serving_id}" if ids["serving_id"].startswith("0199"):
+            await _act(company, "POST /api/v1/compute/servings", "/api/v1/compute/servings", ids, models)
         case "POST /api/v1/compute/uploads":
             return await company.http.post(path, content=b"ours")
         case "POST /api/v1/compute/jobs":

@@ -136,6 +136,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/compute/offers": {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 1}]},
     "PUT /api/v1/compute/quotas": {"credit_code": "91350100M000100Y43", "open_jobs": 5},
     "POST /api/v1/compute/uploads": None,
+    "POST /api/v1/compute/servings": {"offer": "CN-JS-cpu-00000000", "budget": 1},
     "POST /api/v1/compute/quotes": {
         "kind": "fit",
         "set_id": "{set_id}",
@@ -225,7 +226,8 @@ BY_AGENTS = {
     "/api/v1/uplink/models/part",
 }
 BY_WORKERS = {
-    f"/api/v1/compute/worker/{name}" for name in ("hello", "lease", "beats", "records", "report", "files", "end")
+    f"/api/v1/compute/worker/{name}"
+    for name in ("hello", "lease", "beats", "records", "report", "files", "end", "opinions")
 }
 NUMBERS = ("series_id", "version", "before", "after", "notice_id")
 
@@ -344,8 +346,10 @@ async def _ids(company: Company) -> dict[str, str]:
         "request_id": (await company.http.post("/api/v1/sharing/requests", json=share)).json()["id"],
         "recall_id": recall.json()["id"],
         "grant_id": "01999999-0000-7000-8000-000000000000",  # grants are kept from others in sharing/test_sharing_api
-        # Kept from others in compute/test_jobs and billing/test_market:
-        **dict.fromkeys(("offer_id", "job_id", "voucher_id", "invoice_id"), "01999999-0000-7000-8000-000000000000"),
+        # Kept from others in compute/test_jobs, compute/test_opinions and billing/test_market:
+        **dict.fromkeys(
+            ("offer_id", "job_id", "serving_id", "voucher_id", "invoice_id"), "01999999-0000-7000-8000-000000000000"
+        ),
         "rollout_id": "01999999-0000-7000-8000-000000000000",  # roll-outs are kept from others in registry/test_rollouts
         **dict.fromkeys(("version", "before", "after"), "0"),
     }
@@ -480,6 +484,7 @@ async def _everything(company: Company) -> list[Any]:
         "billing/vouchers",
         "compute/jobs",
         "compute/uploads",
+        "compute/servings",
     )
     found = [(await company.http.get(f"/api/v1/{path}")).json() for path in paths]
     versions = [

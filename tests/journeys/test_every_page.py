@@ -60,9 +60,11 @@ def a_job(company: Company) -> str:
     ask("POST", "/api/v1/billing/vouchers", json=applied).raise_for_status()
     terms = {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 2}], "takes_hours": True}
     offer = ask("POST", "/api/v1/compute/offers", json=terms).raise_for_status().json()
-    hello = {"public_key": "A" * 43 + "=", "provider": "CPUExecutionProvider", "speed": 1}
+    hello = {"public_key": "A" * 43 + "=", "provider": "CPUExecutionProvider", "speed": 1, "no_walls": ""}
     worker = {"Authorization": f"Bearer {offer['token']}"}
     ask("POST", "/api/v1/compute/worker/hello", json=hello, headers=worker).raise_for_status()
+    opinions = {"offer": offer["offer"]["code"], "budget": 3}
+    ask("POST", "/api/v1/compute/servings", json=opinions).raise_for_status()
     set_id = a_picture_set(company)
     for number in range(28):
         query = {"set_id": set_id, "part": part(number)}

@@ -118,12 +118,14 @@ async def lock_open(connection: AsyncConnection) -> None:
 
 
 async def select_open(connection: AsyncConnection) -> tuple[int, int]:
-    """Return how many of the tenant's jobs wait or run, and what is reserved for them."""
+    """Return how many of the tenant's jobs wait or run - servings of opinions count as such -, and what is reserved for them."""
     row = await one(
         connection,
         """
-        SELECT count(*) AS jobs, coalesce(sum(cap), 0)::bigint AS reserved FROM compute_job
-        WHERE customer_id = current_tenant() AND state IN ('queued', 'running')
+        SELECT count(*) AS jobs, coalesce(sum(cap), 0)::bigint AS reserved FROM (
+            SELECT cap FROM compute_job WHERE customer_id = current_tenant() AND state IN ('queued', 'running')
+            UNION ALL
+            SELECT cap - cost FROM compute_serving WHERE customer_id = current_tenant() AND ended_at IS NULL) o
         """,
     )
     return (int(row["jobs"]), int(row["reserved"])) if row else (0, 0)

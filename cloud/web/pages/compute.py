@@ -13,6 +13,7 @@ from cloud.web.forms import Choice, Field
 from cloud.web.item_picker import figure_of
 from cloud.web.language import moment, number
 from cloud.web.layout import frame, page_head
+from cloud.web.opinion_card import OpinionCard
 from cloud.web.plan_list import PlanList
 from cloud.web.quota_card import quota_line
 from cloud.web.visit import Visit
@@ -52,6 +53,7 @@ _GREEN = Text(
 )
 _REFUSED = Text("{name} did not pass the probe", "{name} 未通过验证")
 _TAKES_HOURS = Text("Takes hours bought ahead", "接受预购机时")
+_WALLS = Text("Runs programs of your own behind walls that are proven", "可运行自有程序，隔离已验证")
 _PRICE = Text("{price} an hour now", "当前每小时 {price}")
 _SHOWN = 12
 
@@ -63,6 +65,7 @@ async def build(visit: Visit) -> None:
     jobs = await compute.jobs(visit.scope)
     quota = await compute.quotas.quota(visit.scope)
     sets = await training.sets(visit.scope)
+    servings = await compute.servings.all(visit.scope, own=True)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
         if not sets:
@@ -86,6 +89,7 @@ async def build(visit: Visit) -> None:
                 Words(visit.say(_NO_JOBS), "muted", tag="p")
             for job in jobs[:_SHOWN]:
                 job_line(visit, job)
+        OpinionCard(visit, servings, offers)
         with box("card stack wide"):
             Words(visit.say(_OFFERS), tag="h2")
             if not offers:
@@ -131,6 +135,8 @@ def offer_line(visit: Visit, offer: Offer) -> None:
             )
             Words(green, "muted small", tag="div")
             Words(say(_KEPT, jobs=offer.jobs, breaks=offer.breaks), "muted small", tag="div")
+            if offer.no_walls == "":
+                Words(say(_WALLS), "muted small", tag="div")
             if terms.takes_hours:
                 Words(say(_TAKES_HOURS), "muted small", tag="div")
             for name in offer.refused:
