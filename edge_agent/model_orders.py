@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.cloud_link import CloudLink, Rejected
 from edge_agent.config import Config
@@ -69,7 +69,7 @@ class ModelOrders:
             if station is not None and station.report().order != order.number and not station.waits:
                 await self._follow(station, order)
 
-    async def _follow(self, station: ModelSwitch, order: ModelOrder) -> None:
+    async def _follow(self, station: ModelSwitch[Any], order: ModelOrder) -> None:
         from models.errors import ModelError  # noqa: PLC0415 - only where models run
 
         try:
@@ -81,7 +81,7 @@ class ModelOrders:
             return
         await station.obey(order)
 
-    async def _fetch(self, station: ModelSwitch, digest: str) -> None:
+    async def _fetch(self, station: ModelSwitch[Any], digest: str) -> None:
         """Fetch a bundle, each file from where an earlier try ended; raises ModelError if it is not what it should be."""
         if not _DIGEST.fullmatch(digest):
             raise Malformed(Text(f"'{digest}' names no model", f"“{digest}”不是模型标识"))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
@@ -50,7 +50,7 @@ class ModelRunner(Protocol):
     """A part whose models may come from the cloud."""
 
     @property
-    def models(self) -> ModelSwitch:
+    def models(self) -> ModelSwitch[Any]:
         """What models it runs."""
 
 
@@ -153,8 +153,8 @@ class Parts:
         """Return every device as it is now, in the order of the configuration."""
         return [running.part.report() for running in self._running.values()]
 
-    def models(self) -> dict[str, ModelSwitch]:
-        """Return what models the inspection stations run, by station."""
+    def models(self) -> dict[str, ModelSwitch[Any]]:
+        """Return what models the inspection stations and the watches run, by their names."""
         return {
             name: running.part.models
             for name, running in self._running.items()

@@ -3,6 +3,7 @@
 A new model goes back when it rejects more than the one before: when the 95 % intervals (Clopper and Pearson) of the two
 shares do not overlap and its own lies above. In shadow both judge the same parts. It also goes back when the p95 of its
 time breaks the plan's budget. It goes on when neither holds and the stage has had the parts and the minutes of the plan.
+Of a watch over a machine a "part" is a judgement independent of the one before, and rejected is what is beyond the limit.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def decide(evidence: Evidence, plan: Plan, last: bool) -> Decision:
             return Decision(
                 "return",
                 Text(
-                    f"it rejects {new.value:.1%} of {new.parts} parts, at least {new.low:.1%}; before it was {old.value:.1%},"
+                    f"it rejects {new.value:.1%} of {new.parts} judgements, at least {new.low:.1%}; before it was {old.value:.1%},"
                     f" at most {old.high:.1%}",
-                    f"{new.parts} 件中拒收 {new.value:.1%}，不低于 {new.low:.1%}；此前为 {old.value:.1%}，不高于 {old.high:.1%}",
+                    f"{new.parts} 次判定中拒收 {new.value:.1%}，不低于 {new.low:.1%}；此前为 {old.value:.1%}，不高于 {old.high:.1%}",
                 ),
             )
         if plan.latency_ms and evidence.latency_ms is not None and evidence.latency_ms > plan.latency_ms:
@@ -56,7 +57,7 @@ def decide(evidence: Evidence, plan: Plan, last: bool) -> Decision:
                 ),
             )
     if (parts := plan.min_parts - new.parts) > 0:
-        return Decision("wait", Text(f"{parts} more parts", f"还需 {parts} 件"))
+        return Decision("wait", Text(f"{parts} more judgements", f"还需 {parts} 次判定"))
     if (minutes := plan.min_minutes - evidence.minutes) > 0:
         return Decision("wait", Text(f"{minutes:.0f} more minutes", f"还需 {minutes:.0f} 分钟"))
     if not plan.automatic and not last:

@@ -6,11 +6,12 @@ by which a stage ends is in `judgement`; here it is applied, by the clock (`task
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import get_args
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
 from cloud.core import audit
@@ -18,11 +19,13 @@ from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Conflict, Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
+from cloud.quality.service import ModelRecord as Judged
 from cloud.quality.service import last_parts, model_record
 from cloud.registry import store
 from cloud.registry.judgement import Decision, decide, share
 from cloud.registry.schemas import Evidence, Plan, Rollout, RolloutRequest, RolloutStation, Stage
 from protocols.text import Text
+from protocols.uplink.models import ModelRecord
 
 BY_ITSELF = "rollout"
 """The actor of what follows from the plan."""
@@ -31,9 +34,11 @@ BASE_PARTS = 1000
 _SHOWN = 50
 _ORDER: tuple[Stage, ...] = get_args(Stage)[:4]
 
-_NOT_FOR_PICTURES = Text(
-    "This model inspects no pictures; only inspection models are rolled out.",
-    "该模型不是图片检测模型，不能下发到检测工位。",
+_ROLLED_OUT = ("inspect", "health")
+_OTHER_TASK = Text(
+    "The model and a station do not go together: models of pictures go to inspection stations, those of machine health to"
+    " watches over machines, and others are not rolled out.",
+    "模型与工位不匹配：图片模型下发到检测工位，设备健康模型下发到设备监测，其他模型不支持下发。",
 )
 _BUSY = Text(
     "A station takes part in a roll-out that has not ended; promote it or take it back first.",
@@ -66,13 +71,19 @@ class Rollouts:
             if not versions:
                 raise NotFound
             version = versions[0]
-            if version["task"] != "inspect":
-                raise Invalid(_NOT_FOR_PICTURES)
+            if version["task"] not in _ROLLED_OUT:
+                raise Invalid(_OTHER_TASK)
             known = {row["equipment_id"]: row for row in await store.select_stations(connection, request.stations)}
             for station in request.stations:
                 if station not in known or not known[station]["running"]:
                     raise Invalid(_silent(station))
-            parts, rejects = await last_parts(connection, request.stations, BASE_PARTS)
+                if known[station]["task"] != version["task"]:
+                    raise Invalid(_OTHER_TASK)
+            if version["task"] == "health":
+                before = _total(known.values())
+                parts, rejects = before.judged, before.rejects
+            else:
+                parts, rejects = await last_parts(connection, request.stations, BASE_PARTS)
             stage: Stage = "shadow" if request.plan.shadow else "canary" if request.canary else "full"
             identity = uuid7()
             row = {
@@ -143,8 +154,12 @@ def _decision(row: Row, stations: Sequence[Row], evidence: Evidence, following: 
 
 
 async def _evidence(connection: AsyncConnection, row: Row, stations: Sequence[Row]) -> Evidence:
-    watched = [each["equipment_id"] for each in stations if each["canary"] or row["stage"] != "canary"]
-    record = await model_record(connection, watched, row["name"], row["version"], row["stage_since"])
+    watched = [each for each in stations if each["canary"] or row["stage"] != "canary"]
+    if row["task"] == "health":
+        record = _said(_total(each for each in watched if each["dealt_with"] >= each["number"]))
+    else:
+        equipment = [each["equipment_id"] for each in watched]
+        record = await model_record(connection, equipment, row["name"], row["version"], row["stage_since"])
     minutes = (datetime.now(UTC) - row["stage_since"]).total_seconds() / 60
     if row["stage"] == "shadow":
         rejects = share(record.shadow_rejects, record.shadow_parts)
@@ -158,6 +173,31 @@ async def _evidence(connection: AsyncConnection, row: Row, stations: Sequence[Ro
         differing=record.differing if row["stage"] == "shadow" else None,
         latency_ms=None if p95_us is None else p95_us / 1000,
         minutes=minutes,
+    )
+
+
+def _total(stations: Iterable[Row]) -> ModelRecord:
+    """Return what the models of several watches said, as of one; of times the longest."""
+    records = [msgspec.convert(each["record"], ModelRecord) for each in stations]
+    return ModelRecord(
+        *(
+            (max if name.endswith("_us") else sum)(getattr(each, name) for each in records or [ModelRecord()])
+            for name in ModelRecord.__struct_fields__
+        )
+    )
+
+
+def _said(record: ModelRecord) -> Judged:
+    """Return a watch's record as what is known of an inspection model."""
+    return Judged(
+        parts=record.judged,
+        rejects=record.rejects,
+        p95_us=record.p95_us if record.judged else None,
+        shadow_parts=record.beside,
+        shadow_rejects=record.beside_rejects,
+        other_rejects=record.beside_decided,
+        differing=record.differing,
+        shadow_p95_us=record.beside_p95_us if record.beside else None,
     )
 
 
@@ -237,6 +277,6 @@ async def _shown(connection: AsyncConnection, row: Row) -> Rollout:
 
 def _silent(station: UUID) -> Text:
     return Text(
-        f"The station {station} has not said what model it runs: it is no inspection station, or its box is offline or too old.",
-        f"工位 {station} 尚未报告所用模型：它不是检测工位，或其网关离线或版本过旧。",
+        f"The station {station} has not said what model it runs: it is no inspection station and no watch, or its box is offline or too old.",
+        f"工位 {station} 尚未报告所用模型：它既不是检测工位也不是设备监测，或其网关离线或版本过旧。",
     )

@@ -53,7 +53,7 @@ class StoredKey(ModelKey):
 
 
 class StationModel(BaseModel):
-    """What an inspection station runs, as it last said; digests are "" where there is none.
+    """What an inspection station, or a watch over a machine, runs, as it last said; digests are "" where there is none.
 
     Attributes:
         running, running_name: the model that decides; its name and version if it is in the registry.
@@ -63,6 +63,7 @@ class StationModel(BaseModel):
     """
 
     equipment_id: UUID
+    task: str = Field(description='Of its models: "inspect" or "health".')
     running: str
     running_name: str
     previous: str
@@ -96,7 +97,7 @@ class Plan(BaseModel):
 
 
 class RolloutRequest(BaseModel):
-    """Bring a model to stations. `canary`: those of them that it decides at first; none for all at once."""
+    """Bring a model to stations, or to watches over machines. `canary`: those of them that it decides at first; none for all at once."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -113,7 +114,10 @@ class RolloutRequest(BaseModel):
 
 
 class Share(BaseModel):
-    """A share with its 95 % interval (Clopper and Pearson) and the number of parts it rests on; null values of none."""
+    """A share with its 95 % interval (Clopper and Pearson) and the number of parts it rests on; null values of none.
+
+    Of a watch over a machine a part is a judgement independent of the one before.
+    """
 
     parts: int
     value: float | None
@@ -157,6 +161,7 @@ class Rollout(BaseModel):
     version_id: UUID
     name: str
     version: str
+    task: str
     stage: Stage
     plan: Plan
     stations: list[RolloutStation]

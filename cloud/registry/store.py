@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
@@ -117,15 +118,17 @@ async def upsert_report(connection: AsyncConnection, equipment: UUID, report: Ro
     (row,) = await every(
         connection,
         """
-        INSERT INTO station_model (tenant_id, equipment_id, running, previous, beside, dealt_with, outcome, reason_en, reason_zh)
+        INSERT INTO station_model (tenant_id, equipment_id, running, previous, beside, dealt_with, outcome, reason_en, reason_zh,
+                                   task, record)
         VALUES (current_tenant(), %(equipment)s, %(running)s, %(previous)s, %(shadow)s, %(order)s, %(outcome)s, %(reason_en)s,
-                %(reason_zh)s)
+                %(reason_zh)s, %(task)s, %(record)s)
         ON CONFLICT (tenant_id, equipment_id) DO UPDATE SET running = excluded.running, previous = excluded.previous,
             beside = excluded.beside, dealt_with = excluded.dealt_with, outcome = excluded.outcome,
-            reason_en = excluded.reason_en, reason_zh = excluded.reason_zh, reported_at = now()
+            reason_en = excluded.reason_en, reason_zh = excluded.reason_zh, task = excluded.task,
+            record = excluded.record, reported_at = now()
         RETURNING number, run, shadow, latency_us
         """,
-        report | {"equipment": equipment},
+        report | {"equipment": equipment, "record": Jsonb(msgspec.to_builtins(report["record"] or {}))},
     )
     return row
 
@@ -192,7 +195,7 @@ async def select_rollouts(
     return await every(
         connection,
         f"""
-        SELECT r.*, v.name, v.version, v.digest FROM rollout r
+        SELECT r.*, v.name, v.version, v.digest, v.task FROM rollout r
         JOIN model_version v ON v.tenant_id = r.tenant_id AND v.id = r.version_id
         WHERE r.tenant_id = current_tenant() AND (%(id)s::uuid IS NULL OR r.id = %(id)s)
             AND (NOT %(running)s OR r.ended_at IS NULL)
@@ -207,7 +210,8 @@ async def select_rollout_stations(connection: AsyncConnection, rollout: UUID) ->
     return await every(
         connection,
         """
-        SELECT o.equipment_id, o.canary, o.before, s.running, s.number, s.dealt_with, s.outcome, s.reason_en, s.reason_zh
+        SELECT o.equipment_id, o.canary, o.before, s.running, s.number, s.dealt_with, s.outcome, s.reason_en, s.reason_zh,
+               s.record
         FROM rollout_station o JOIN station_model s ON s.tenant_id = o.tenant_id AND s.equipment_id = o.equipment_id
         WHERE o.tenant_id = current_tenant() AND o.rollout_id = %s ORDER BY o.canary DESC, o.equipment_id
         """,

@@ -23,8 +23,8 @@ STAGES: dict[Stage, Mark] = {
     "returned": Mark(Text("Taken back", "已撤回"), "bad"),
 }
 _FIGURE, _NEW, _OLD = Text("Figure", "指标"), Text("New model", "新模型"), Text("Before", "此前")
-_REJECTED, _PARTS = Text("Parts rejected", "拒收率"), Text("Parts", "件数")
-_DIFFERING = Text("Parts only one of the two rejects", "仅其中一个拒收的件数")
+_REJECTED, _PARTS = Text("Beyond the reject limit", "超出拒收限的比例"), Text("Judgements", "判定次数")
+_DIFFERING = Text("Only one of the two rejects", "仅其中一个拒收的次数")
 _LATENCY = Text("Time to the verdict, 95 % within", "判定耗时(95% 以内)")
 _WAITS = Text("The next stage waits for: {what}.", "进入下一阶段：{what}。")
 _ENDS = Text("It is finished after {what}.", "完成下发：{what}。")

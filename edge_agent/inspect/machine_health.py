@@ -3,6 +3,8 @@
 The model smooths over time, so a step is taken when its time has come and not when a reading comes: a sensor that reports
 only what changes has kept its value, and one that is lost is missing. A machine at rest is not judged, nor is one of which
 nothing is known; what the model knew before a longer rest counts no more.
+
+A model that comes from the cloud follows the same readings until it can judge them; only then it decides, between two steps.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -18,14 +21,18 @@ import msgspec
 
 from edge_agent.atomic_file import write_file
 from edge_agent.config import Config, MachineHealthConfig
+from edge_agent.events import Announce
+from edge_agent.inspect.health_record import HealthRecord, Said
+from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
 from edge_agent.sink import Sink
-from models.errors import ModelError
-from models.series.monitor import Attended, HealthFinding, Memory, Monitor
+from models.errors import InputError, ModelError
+from models.series.monitor import Attended, HealthFinding, Memory
 from models.verdict import VERDICTS
 from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, PointRef
+from protocols.uplink.models import ModelRecord, StationModels
 
 RETRY_S = 2.0
 KEEP_S = 60.0
@@ -41,12 +48,35 @@ _log = logging.getLogger("sunmao.edge")
 
 
 class _Kept(msgspec.Struct):
-    """What survives a restart: of which model, when, the averages, and whether people were told that the machine strays."""
+    """What survives a restart: of which model, when, the averages, whether people were told that the machine strays, and
+    what the models said since the last order."""
 
     model: str
     at: int
     memory: Memory
     strays: bool
+    record_of: tuple[int, str] = (0, "")
+    record: ModelRecord = ModelRecord()
+
+
+class _Models(ModelSwitch[Attended]):
+    """The models of a watch, and what they said since the last order."""
+
+    def __init__(self, watch: MachineHealthConfig, config: Callable[[], Config], announce: Announce) -> None:
+        def load(folder: Path) -> Attended:
+            return Attended(load_monitor(folder, watch.trust, watch.sensors))
+
+        super().__init__(watch, config, announce, lambda: None, load)
+        self.record = HealthRecord()
+
+    @property
+    def record_of(self) -> tuple[int, str]:
+        """The order and the deciding model that are counted now."""
+        report = super().report()
+        return report.order, report.running
+
+    def report(self) -> StationModels:
+        return msgspec.structs.replace(super().report(), task="health", record=self.record.report(self.record_of))
 
 
 class HealthWatch:
@@ -69,6 +99,8 @@ class HealthWatch:
         self._parts = {
             name: PointRef(watch.device, f"part of {name}", "machine_health_part", "C62") for name in watch.sensors
         }
+        self._models = _Models(watch, config, sink.announce)
+        self._failing: Text | None = None
         self._model = ""
         self._state = "waiting"
         self._since = now_us()
@@ -93,21 +125,23 @@ class HealthWatch:
             if running and key == (running.device, running.point):
                 self._runs = None if reading.quality < 0 else reading.value
 
+    @property
+    def models(self) -> ModelSwitch[Attended]:
+        """What models it runs."""
+        return self._models
+
     async def run(self) -> None:
         """Watch until cancelled. A refused model is announced once, and tried again when it has been replaced."""
         while True:
             stamp = await asyncio.to_thread(bundle_stamp, self._config.bundle)
             try:
-                monitor = await asyncio.to_thread(
-                    load_monitor, self._config.bundle, self._config.trust, self._config.sensors
-                )
+                attended = await self._models.begin()
+                await self._follow(attended, stamp)
             except ModelError as error:
                 self._set_state("down", Text(error.en, error.zh))
-            else:
-                self._model = f"{monitor.card.name} {monitor.card.version}"
-                await self._follow(monitor, stamp)
-            while await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
+            while not self._models.waits and await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
                 await asyncio.sleep(RETRY_S)
+            await self._models.changed(None)
 
     def report(self) -> DeviceReport:
         """Return the watch as it is now."""
@@ -124,51 +158,90 @@ class HealthWatch:
             reason_zh=self._reason.zh,
         )
 
-    async def _follow(self, monitor: Monitor, stamp: object) -> None:
+    async def _follow(self, attended: Attended, stamp: object) -> None:
         """Take a step each period until the bundle is replaced."""
         clock = asyncio.get_running_loop().time
-        attended = Attended(monitor)
+        self._model = f"{attended.card.name} {attended.card.version}"
         self._above = self._below = 0
         folder = self._whole().agent.state_dir
         path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
-        self._strays = await asyncio.to_thread(self._resume, monitor, path)
+        self._strays = await asyncio.to_thread(self._resume, attended, path)
         kept = due = clock()
         try:
             while True:
                 due = max(due + self._config.period_s, clock())
                 await asyncio.sleep(due - clock())
-                self._step(attended, clock())
+                attended = await self._decides(attended)
+                said = self._step(attended, clock())
+                if said and self._models.on_trial:
+                    await self._models.judged(said.latency_us)
                 if clock() - kept >= KEEP_S:
                     kept = clock()
-                    await asyncio.to_thread(self._keep, monitor, path)
+                    await asyncio.to_thread(self._keep, attended, path)
                     if await asyncio.to_thread(bundle_stamp, self._config.bundle) != stamp:
                         return
         finally:
-            self._keep(monitor, path)
+            self._keep(attended, path)
 
-    def _step(self, attended: Attended, now: float) -> None:
-        monitor = attended.monitor
+    async def _decides(self, attended: Attended) -> Attended:
+        """Return what judges the next reading: another model once it can, so that no reading is without a verdict."""
+        models = self._models
+        if self._failing:
+            why, self._failing = self._failing, None
+            if models.on_trial:
+                await models.give_back(why)
+            attended.monitor.restart()
+        if models.waits and (models.coming is None or models.coming.warm or not attended.warm):
+            changed = await models.changed(attended) or attended
+            if changed is not attended:
+                attended, self._model = changed, f"{changed.card.name} {changed.card.version}"
+                self._above = self._below = 0
+        return attended
+
+    def _step(self, attended: Attended, now: float) -> Said | None:
+        """Judge the present readings; return what the deciding model said, if there was anything to judge."""
         if not self._runs:
             self._rest(attended, Text("the machine is at rest", "设备未运行"))
-            return
-        where = [self._config.sensors[name] for name in monitor.sensors]
-        values = [self._latest[each.device, each.point] for each in where]
-        if all(math.isnan(value) for value in values):
+            return None
+        if all(math.isnan(value) for value in self._latest.values()):
             self._rest(attended, Text("no sensor is read", "没有任何传感器数据"))
-            return
-        finding = attended.follow(values)
+            return None
+        others = {id(each): self._said(each) for each in self._models.others}
+        said = self._said(attended)
+        if isinstance(said, InputError):
+            self._failing = Text(said.en, said.zh)
+            self._set_state("up", self._failing)
+            return None
+        finding = said.finding
+        beside = others.get(id(self._models.shadow))
+        self._models.record.add(
+            self._models.record_of, attended.monitor.forgets_after, said, beside if isinstance(beside, Said) else None
+        )
         if finding.verdict is None:
             self._set_state("up", Text("getting to know the machine's present state", "正在熟悉设备当前状态"))
-            return
-        lost = [name for name, count in zip(monitor.sensors, attended.missing, strict=True) if count]
+            return said
+        lost = [name for name, count in zip(attended.monitor.sensors, attended.missing, strict=True) if count]
         names = ", ".join(lost)
         self._set_state("up", Text(f"without {names}", f"缺少 {names}") if lost else Text("", ""))
-        self._tell(finding, monitor.warm_after)
+        self._tell(finding, attended.monitor.warm_after)
         self._add(finding, UNCERTAIN if lost else GOOD, now)
+        return said
+
+    def _said(self, attended: Attended) -> Said | InputError:
+        """Return what a model says of the present readings, or why it can say nothing."""
+        where = [self._config.sensors[name] for name in attended.monitor.sensors]
+        values = [self._latest[each.device, each.point] for each in where]
+        begin = time.perf_counter_ns()
+        try:
+            finding = attended.follow(values)
+        except InputError as error:
+            return error
+        return Said(finding, (time.perf_counter_ns() - begin) // 1000)
 
     def _rest(self, attended: Attended, why: Text) -> None:
         """Say once that there is no verdict, and why."""
-        attended.rest()
+        for each in (attended, *self._models.others):
+            each.rest()
         self._above = self._below = 0
         if attended.idle == 1:
             self._set_state("up", why)
@@ -208,12 +281,14 @@ class HealthWatch:
             rows += [(self._parts[name], part) for name, part in finding.contributions]
         self._sink.add_readings([(point, Reading(point.name, value, quality, at, at)) for point, value in rows])
 
-    def _resume(self, monitor: Monitor, path: Path) -> bool:
+    def _resume(self, attended: Attended, path: Path) -> bool:
         """Go on from what was kept of this model not long ago; return whether people know that the machine strays."""
+        monitor = attended.monitor
         try:
             kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
             return False
+        self._models.record.resume(kept.record_of, kept.record)
         steps = (now_us() - kept.at) / 1e6 / self._config.period_s
         if kept.model != monitor.digest:
             return False
@@ -221,8 +296,9 @@ class HealthWatch:
             monitor.resume(kept.memory)
         return kept.strays
 
-    def _keep(self, monitor: Monitor, path: Path) -> None:
-        kept = _Kept(monitor.digest, now_us(), monitor.memory, self._strays)
+    def _keep(self, attended: Attended, path: Path) -> None:
+        record = self._models.record
+        kept = _Kept(attended.monitor.digest, now_us(), attended.monitor.memory, self._strays, record.of, record.counts)
         try:
             write_file(path, msgspec.msgpack.encode(kept))
         except OSError as error:

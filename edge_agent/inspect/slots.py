@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.atomic_file import sync, write_file
-from edge_agent.config import InspectionConfig
+from edge_agent.config import InspectionConfig, MachineHealthConfig
 from models.bundle import LIMITS
 from models.errors import BundleRefused
 from protocols.text import Text
@@ -55,14 +55,14 @@ class Slots:
     """The models of one station. Everything but `report` and `judged` touches the disk.
 
     Args:
-        inspection: the station's configuration.
+        settings: the station's, or the watch's, configuration.
         state_dir: the agent's folder.
     """
 
-    def __init__(self, inspection: InspectionConfig, state_dir: Path) -> None:
-        self._configured = inspection.bundle
-        self._station = inspection.device
-        self._folder = state_dir / "models" / sha256(inspection.device.encode()).hexdigest()[:16]
+    def __init__(self, settings: InspectionConfig | MachineHealthConfig, state_dir: Path) -> None:
+        self._configured = settings.bundle
+        self._station = settings.device
+        self._folder = state_dir / "models" / sha256(settings.device.encode()).hexdigest()[:16]
         self._state = self._load()
         self._latencies: list[int] = []
         self._configured_digest = ""

@@ -20,7 +20,7 @@ from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.output import Output
 from edge_agent.inspect.punctuality import Punctuality
 from edge_agent.inspect.remote_opinion import RemoteOpinion
-from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge
+from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge, load_detector, second_opinion
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
@@ -77,7 +77,13 @@ class Station:
         self._punctuality = Punctuality(inspection.device, sink.announce)
         self._output = inspection.output and Output(inspection.device, inspection.output, config, sink.announce)
         self._remote = inspection.remote and RemoteOpinion(inspection.device, inspection.remote, sink)
-        self._models = ModelSwitch(inspection, config, sink.announce, self._arrived.set)
+        self._models = ModelSwitch(
+            inspection,
+            config,
+            sink.announce,
+            self._arrived.set,
+            lambda folder: load_detector(folder, inspection.trust, config().agent.state_dir).detector,
+        )
         self._failing: Text | None = None
         self._capture: Capture | None = None
         if inspection.camera and inspection.trigger:
@@ -133,7 +139,7 @@ class Station:
                 await asyncio.sleep(RETRY_S)
 
     @property
-    def models(self) -> ModelSwitch:
+    def models(self) -> ModelSwitch[Detector]:
         """What models it runs."""
         return self._models
 
@@ -244,7 +250,9 @@ class Station:
         """Do what a verdict calls for; only then hear what the model beside it says, and note both."""
         arrived = now_us()
         late = self._settle(judged.picture.part, judged.judgement.finding.verdict, judged.after_s(arrived))
-        second = await self._models.second(judged.content, judged.picture.part)
+        second = None
+        if beside := self._models.shadow:
+            second = await asyncio.to_thread(second_opinion, beside, judged.content, judged.picture.part)
         await self._models.judged(judged.judgement.latency_us)
         self._add(detector, judged, arrived, late=late, second=second)
         if self._remote:

@@ -49,6 +49,15 @@ class Health(NamedTuple):
     rest: Doubles | None = None
 
 
+def independent_after(half_life: float) -> float:
+    """Return after how many readings an average is as good as a new one.
+
+    The mean of n independent readings has the variance of an average of step s at n = (2 - s) / s (Roberts, 1959).
+    """
+    step = 1 - 2 ** (-1 / half_life)
+    return float((2 - step) / step)
+
+
 class Scores(NamedTuple):
     """Of each row: the score, and each sensor's signed part in it, both in units of the limit in healthy time."""
 

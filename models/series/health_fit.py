@@ -10,7 +10,7 @@ from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
 from models.series.cards import gap_of, gate, limit_card, recipe_card, tensor_cards
-from models.series.health import Doubles, Health, first_state, held_out, learn, scores, smoothed
+from models.series.health import Doubles, Health, first_state, held_out, independent_after, learn, scores, smoothed
 from models.series.health_export import health_model, signature
 from models.series.recipe import HealthRecipe, check
 from models.series.table import Table, fingerprint
@@ -78,15 +78,6 @@ def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard,
         limit_card(healthy, rate, recipe.margin, independent) for rate in (recipe.review_rate, recipe.reject_rate)
     )
     return model, (review, reject)
-
-
-def independent_after(half_life: float) -> float:
-    """Return after how many readings an average is as good as a new one.
-
-    The mean of n independent readings has the variance of an average of step s at n = (2 - s) / s (Roberts, 1959).
-    """
-    step = 1 - 2 ** (-1 / half_life)
-    return float((2 - step) / step)
 
 
 def parity_gap(onnx: bytes, model: Health, values: Doubles) -> float:

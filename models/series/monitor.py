@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil, isfinite
 from typing import NamedTuple
 
 import msgspec
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
+from models.card import Card
 from models.errors import InputError
-from models.series.health import first_state
+from models.series.health import first_state, independent_after
 from models.session import open_session
 from models.verdict import VERDICTS, Verdict
 
@@ -50,7 +52,7 @@ class Memory(msgspec.Struct, frozen=True):
 class Monitor:
     """A verified health bundle on one machine. It keeps the machine's state.
 
-    `warm_after`: readings after which there is a verdict.
+    `warm_after`: readings after which there is a verdict; `forgets_after`: after which one hardly remembers the last.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -62,13 +64,20 @@ class Monitor:
         self.digest = bundle.digest
         self.sensors = tuple(card.sensors)
         self._session = open_session(bundle.onnx)
-        self.warm_after = WARM_HALF_LIVES * float(card.fit.recipe["half_life"])
+        half_life = float(card.fit.recipe["half_life"])
+        self.warm_after = WARM_HALF_LIVES * half_life
+        self.forgets_after = ceil(independent_after(half_life))
         self.restart()
 
     def restart(self) -> None:
         """Forget the machine's state, as after a long standstill."""
         self._state = first_state(len(self.sensors))
         self._read = 0
+
+    @property
+    def warm(self) -> bool:
+        """Whether there is a verdict on the last reading."""
+        return self._read > self.warm_after
 
     @property
     def memory(self) -> Memory:
@@ -84,17 +93,21 @@ class Monitor:
         self._state[sensor] = np.nan
 
     def follow(self, values: npt.ArrayLike) -> HealthFinding:
-        """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing."""
+        """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing.
+
+        Raises InputError if the model has no score for it.
+        """
         reading = np.asarray(values, np.float32)
         score, parts, verdict, self._state, limits = self._session.run(
             ["score", "contributions", "verdict", "next_state", "limits_used"],
             {"values": reading, "state": self._state},
         )
+        if not isfinite(score[0]):
+            raise InputError("no_score", "the model gives no score", "模型未给出分值")
         self._read += 1
-        warm = self._read > self.warm_after
         order = np.argsort(-np.abs(parts))
         return HealthFinding(
-            VERDICTS[int(verdict[0])] if warm else None,
+            VERDICTS[int(verdict[0])] if self.warm else None,
             float(score[0]),
             float(limits[0]),
             float(limits[1]),
@@ -119,6 +132,16 @@ class Attended:
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
         self.idle, self.missing = 0, [0] * len(monitor.sensors)
+
+    @property
+    def card(self) -> Card:
+        """Of the model."""
+        return self.monitor.card
+
+    @property
+    def warm(self) -> bool:
+        """Whether it can judge the next reading."""
+        return self.monitor.warm and self.idle <= self.monitor.warm_after
 
     def rest(self) -> None:
         """Let a step pass in which there is nothing to judge."""

@@ -9,6 +9,8 @@ again, after any loss, the answer is the same.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 MODELS = "/api/v1/uplink/models"
@@ -17,8 +19,33 @@ PART_BYTES = 512 * 1024
 """Largest piece of a file in one answer."""
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class ModelRecord(msgspec.Struct, frozen=True):
+    """What the models of a watch over a machine said since its last order, at judgements independent of each other.
+
+    A model that smooths over time says nearly the same twice in a row; so only as many judgements count as an average forgets.
+    (Of an inspection station the cloud knows every part, and needs no record.)
+
+    Attributes:
+        judged, rejects, p95_us: of the model that decides: judgements, those beyond its reject limit, 95 % of the times to one.
+        beside, beside_rejects, beside_p95_us: the same of the model beside it.
+        beside_decided: what the deciding model rejected of the judgements in `beside`; `differing`: where only one of the two did.
+    """
+
+    judged: Count = 0
+    rejects: Count = 0
+    p95_us: Count = 0
+    beside: Count = 0
+    beside_rejects: Count = 0
+    beside_p95_us: Count = 0
+    beside_decided: Count = 0
+    differing: Count = 0
+
+
 class StationModels(msgspec.Struct, frozen=True):
-    """What one inspection station runs.
+    """What one inspection station, or watch over a machine, runs.
 
     Attributes:
         station: its name in the configuration.
@@ -26,6 +53,7 @@ class StationModels(msgspec.Struct, frozen=True):
         order: number of the last order it has dealt with, 0 for none.
         outcome: what became of that: "" (none yet), "trial", "done", "failed" or "returned".
         reason_en, reason_zh: why it failed or returned.
+        task: of its models, "inspect" or "health"; `record`: of a watch.
     """
 
     station: str
@@ -36,10 +64,12 @@ class StationModels(msgspec.Struct, frozen=True):
     outcome: str = ""
     reason_en: str = ""
     reason_zh: str = ""
+    task: str = "inspect"
+    record: ModelRecord | None = None
 
 
 class ModelsReport(msgspec.Struct, frozen=True):
-    """The stations of a box."""
+    """The stations and watches of a box."""
 
     stations: list[StationModels]
 

@@ -126,7 +126,7 @@ def roll_out_and_take_back(page: Page, plant: Plant, first: Bundle, second: Bund
     station = StationModels("camera-1", second.digest, first.digest, order=order.number, outcome="trial")
     plant.runs(station)
     plant.deliver_values([], inspections=[inspected(second, f"new-{number}", png(700 + number)) for number in range(3)])
-    expect(page.locator(".rollout")).to_contain_text("47 more parts")
+    expect(page.locator(".rollout")).to_contain_text("47 more judgements")
     page.reload()
     expect(page.locator(".tile .mark")).to_have_text("On trial")
     look(page, "models-en")

@@ -1,4 +1,4 @@
-"""Models: what each inspection station runs, the roll-outs and their evidence, the released versions, a new roll-out."""
+"""Models: what each inspection station and each watch over a machine runs, the roll-outs and their evidence, the released versions, a new roll-out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import Choice, attempt, button
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
-from cloud.web.pages.training import stations_of
 from cloud.web.rollout_card import RolloutCard
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
@@ -25,8 +24,8 @@ TITLE = Text("Models and roll-outs", "模型与下发")
 
 _NOTE = Text(
     "A new model first judges beside the old one, then at one station, then at all - and is taken back by itself if it rejects"
-    " more than before or is too slow.",
-    "新模型先与旧模型并行判定，再到试点工位，最后到全部工位；若拒收率升高或耗时过长，自动撤回。",
+    " more than before or is too slow. Models of pictures and of machine health alike.",
+    "新模型先与旧模型并行判定，再到试点工位，最后到全部工位；若拒收率升高或耗时过长，自动撤回。图片模型和设备健康模型均适用。",
 )
 _STATIONS, _ROLLOUTS, _VERSIONS = (
     Text("Stations", "工位"),
@@ -34,8 +33,9 @@ _STATIONS, _ROLLOUTS, _VERSIONS = (
     Text("Released models", "已发布模型"),
 )
 _NO_STATION = Text(
-    "No inspection station has said yet what it runs. A box with an inspection station and present software does so by itself.",
-    "尚无检测工位报告所用模型。已配置检测工位且软件为新版的网关会自动报告。",
+    "No inspection station and no watch over a machine has said yet what it runs. A box with one and present software does so"
+    " by itself.",
+    "尚无检测工位或设备监测报告所用模型。已配置检测工位或设备监测且软件为新版的网关会自动报告。",
 )
 _NO_MODEL = Text(
     "No model has been released yet. Train one under Model training and press Roll out, or upload a signed folder by the API.",
@@ -58,7 +58,7 @@ _WAYS = {
     "canary": Text("At one station first, then all", "先试点，后全部"),
     "all": Text("At all at once", "直接全部"),
 }
-_PARTS = Text("Parts per stage, at least", "每阶段至少件数")
+_PARTS = Text("Judgements per stage, at least", "每阶段至少判定次数")
 _AUTO, _AUTOMATIC, _BY_HAND = (
     Text("Next stage", "进入下一阶段"),
     Text("By itself when the evidence is in", "依据证据自动进入"),
@@ -66,7 +66,7 @@ _AUTO, _AUTOMATIC, _BY_HAND = (
 )
 _ALL_STATIONS = Text("All stations", "全部工位")
 _START = Text("Begin", "开始")
-_NOBODY = Text("No station has said what it runs.", "没有工位报告所用模型。")
+_NOBODY = Text("No station for this kind of model has said what it runs.", "没有适用于该类模型的工位报告所用模型。")
 _DOWNLOAD = Text("Download", "下载")
 _PART_CHOICES = ("20", "50", "200", "1000")
 
@@ -75,7 +75,7 @@ async def build(visit: Visit) -> None:
     """Build the page."""
     registry, scope = visit.domains.registry, visit.scope
     stations, versions = await registry.stations(scope), await registry.versions(scope)
-    names = await stations_of(visit)
+    names = {str(each.id): each.label for each in await visit.domains.fleet.equipment_list(scope)}
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
         place = box("stack wide")
@@ -143,21 +143,38 @@ def _form(
     visit: Visit, versions: Sequence[ModelVersion], stations: Sequence[StationModel], names: Mapping[str, str]
 ) -> None:
     say = visit.say
-    ready = {str(each.equipment_id): names.get(str(each.equipment_id), "") for each in stations if each.running}
     wanted = visit.request.query_params.get("version", "")
-    models = {str(each.id): f"{each.name} {each.version}" for each in versions if each.task == "inspect"}
+    tasks = {str(each.id): each.task for each in versions if each.task in {one.task for one in stations}}
+    models = {str(each.id): f"{each.name} {each.version}" for each in versions if str(each.id) in tasks}
+
+    def ready() -> dict[str, str]:
+        """The stations that run models of the chosen one's kind."""
+        task = tasks.get(model.value)
+        places = [str(each.equipment_id) for each in stations if each.running and each.task == task]
+        return {place: names.get(place, "") for place in places}
+
     with box("card stack wide"):
         Words(say(_BEGIN), tag="h2")
         with box("form-row"):
-            model = Choice(say(_MODEL), models, wanted if wanted in models else next(iter(models), ""))
-            where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready, "")
+            model = Choice(
+                say(_MODEL), models, wanted if wanted in models else next(iter(models), ""), lambda _: show_where()
+            )
+            where_place = box()
+            with where_place:
+                where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready(), "")
             way = Choice(say(_CAREFUL), {name: say(words) for name, words in _WAYS.items()}, "shadow")
             parts = Choice(say(_PARTS), {count: count for count in _PART_CHOICES}, "50")
             auto = Choice(say(_AUTO), {"1": say(_AUTOMATIC), "": say(_BY_HAND)}, "1")
 
+        async def show_where() -> None:
+            nonlocal where
+            where_place.clear()
+            with where_place:
+                where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready(), "")
+
         async def begin() -> None:
             async def act(principal: Principal) -> None:
-                chosen = [where.value] if where.value else list(ready)
+                chosen = [where.value] if where.value else list(ready())
                 if not chosen or not model.value:
                     raise Invalid(_NOBODY)
                 plan = {"shadow": way.value == "shadow", "min_parts": int(parts.value), "automatic": bool(auto.value)}

@@ -10,18 +10,24 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import AsyncConnection
 
 from cloud.core.db import Database
 from cloud.registry.bundles import MAX_UPLOAD_BYTES
 from cloud.registry.judgement import decide, share
 from cloud.registry.schemas import Evidence, Plan
-from models.bundle import packed
+from models.bundle import packed, write_bundle
+from models.series.health_fit import fit
+from models.series.recipe import HealthRecipe
+from models.series.table import Table
+from models.signing import public_key
 from protocols.reading import now_us
 from protocols.uplink.codec import encode
 from protocols.uplink.messages import Batch, Frame, Inspection, SecondOpinion
-from protocols.uplink.models import ModelsReport, ModelsWanted, StationModels
+from protocols.uplink.models import ModelRecord, ModelsReport, ModelsWanted, StationModels
 from tests.cloud.conftest import Cluster, Company, NewCompany
 from tests.cloud.registry.bundles import Shelf, shelf
 from tests.doubles.agent import AgentDouble, _decoded
@@ -55,6 +61,15 @@ def cluster(embedded_cluster: Cluster) -> Cluster:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, small_bundle: SignedBundle) -> Shelf:
     return shelf(tmp_path_factory.mktemp("shelf"), small_bundle)
+
+
+@pytest.fixture(scope="module")
+def health_models(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    values = np.random.default_rng(0).normal(size=(200, 2))
+    release = fit(Table(("pressure", "flow"), values, None), HealthRecipe("pump", half_life=1))
+    folder, key = tmp_path_factory.mktemp("health") / "pump", Ed25519PrivateKey.generate()
+    write_bundle(folder, release.card, release.onnx, key)
+    return shelf(folder.parent / "shelf", SignedBundle(folder, [public_key(key)]))
 
 
 async def upload(company: Company, content: bytes) -> httpx.Response:
@@ -118,7 +133,7 @@ async def test_a_box_takes_a_model_by_stages_and_sends_a_slow_one_back(
         return dict(answer.json())
 
     begun = await rollout(second)
-    assert (begun["stage"], begun["next_en"]) == ("shadow", "20 more parts")
+    assert (begun["stage"], begun["next_en"]) == ("shadow", "20 more judgements")
     await until(lambda: get(company, "models/stations"), lambda found: found[0]["shadow"] == models.digests["2"])
     photograph(21)
     one = f"rollouts/{begun['id']}"
@@ -153,9 +168,13 @@ async def test_a_box_takes_a_model_by_stages_and_sends_a_slow_one_back(
 class Station:
     """One inspection station of a company, as its box speaks to the cloud."""
 
-    def __init__(self, agent: AgentDouble, name: str, digest: str) -> None:
+    def __init__(self, agent: AgentDouble, name: str, digest: str, task: str = "inspect") -> None:
         self.agent, self.name = agent, name
-        self.state = StationModels(name, digest)
+        self.state = StationModels(name, digest, task=task)
+
+    async def says(self, **counted: int) -> None:
+        """A watch over a machine has judged so much since its order."""
+        await self.report(record=ModelRecord(**counted))
 
     async def report(self, **changed: Any) -> ModelsWanted:
         fields = {name: getattr(self.state, name) for name in self.state.__struct_fields__} | changed
@@ -229,7 +248,7 @@ async def test_a_canary_that_rejects_more_than_before_is_taken_back_by_itself(
         assert [(each.state.running, each.state.shadow) for each in stations] == [(old, new), (new, "")]
         await stations[1].judges("2", 40, 20)
         ended = await until(lambda: get(company, one), lambda now: now["stage"] == "returned")
-        assert ended["reason_en"].startswith("it rejects 50.0% of 40 parts")
+        assert ended["reason_en"].startswith("it rejects 50.0% of 40 judgements")
         for station in stations:
             await station.obey()
             assert (station.state.running, station.state.shadow) == (old, "")
@@ -242,6 +261,46 @@ async def test_a_canary_that_rejects_more_than_before_is_taken_back_by_itself(
             assert await get(stranger, path) == []
         acts = [row["act"] for row in (await get(company, "audit"))["items"]]
         assert acts[:3] == ["rollout.return", "rollout.promote", "rollout.begin"]
+
+
+async def test_a_health_model_goes_by_what_watches_count_and_back_when_it_alarms_more(
+    company: Company, health_models: Shelf, models: Shelf
+) -> None:
+    second, picture = *await released(company, health_models, "2"), *await released(company, models, "3")
+    old, new = "b" * 64, health_models.digests["2"]
+    async with company.agent("hall") as agent:
+        watches = [Station(agent, f"pump-{number}-health", old, "health") for number in (1, 2)]
+        for watch in watches:
+            await watch.says(judged=200, rejects=2, p95_us=90)
+        places = {each["name"]: each["id"] for each in await get(company, "equipment")}
+        body = {
+            "version_id": picture,
+            "stations": [places[watch.name] for watch in watches],
+            "canary": [places["pump-1-health"]],
+            "plan": {"min_parts": 20, "min_minutes": 0},
+        }
+        unlike = await company.http.post("/api/v1/rollouts", json=body)
+        assert (unlike.status_code, "do not go together" in unlike.json()["detail"]) == (422, True)
+        begun = (await company.http.post("/api/v1/rollouts", json=body | {"version_id": second})).json()
+        one = f"rollouts/{begun['id']}"
+        await watches[0].says(beside=30, beside_rejects=30, beside_decided=0)
+        waiting = await get(company, one)
+        assert waiting["evidence"]["rejects"]["parts"] == 0, "what was counted before the order is not of this stage"
+        for watch in watches:
+            await watch.obey()
+            assert (watch.state.running, watch.state.shadow) == (old, new)
+            await watch.says(judged=12, beside=11, beside_rejects=1, beside_decided=1, beside_p95_us=120)
+        await until(lambda: get(company, one), lambda now: now["stage"] == "canary")
+        for watch in watches:
+            await watch.obey()
+        assert [(each.state.running, each.state.shadow) for each in watches] == [(new, ""), (old, new)]
+        await watches[0].says(judged=40, rejects=20, p95_us=100)
+        ended = await until(lambda: get(company, one), lambda now: now["stage"] == "returned")
+        assert ended["reason_en"].startswith("it rejects 50.0% of 40 judgements")
+        assert "before it was 1.0%" in ended["reason_en"]
+        for watch in watches:
+            await watch.obey()
+            assert (watch.state.running, watch.state.shadow) == (old, "")
 
 
 async def test_what_no_box_would_take_is_refused_by_name(company: Company, models: Shelf) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pyModbusTCP.server import DataBank, ModbusServer
 from edge_agent.buffer import Buffer
 from edge_agent.check import check
 from edge_agent.config import Config, parse_config
+from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import write_bundle
@@ -26,8 +28,11 @@ from models.signing import public_key
 from protocols.errors import ConfigError
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import DeviceReport, Event
+from protocols.uplink.models import ModelOrder, ModelRecord
+from tests.cloud.registry.bundles import shelf
 from tests.edge_agent.conftest import OpenBuffer, until
 from tests.edge_agent.inspect.conftest import SignedBundle
+from tests.edge_agent.inspect.test_slots import arrive
 
 CONFIG = """
 [agent]
@@ -181,3 +186,39 @@ async def test_a_model_of_other_sensors_is_refused_by_name(pump: Pump) -> None:
     with pytest.raises(ConfigError, match="pomp") as raised:
         pump.config(device="pomp")
     assert raised.value.key == "machine_health[1].sensors.flow.device"
+
+
+async def test_a_model_of_the_cloud_decides_once_it_can_and_no_reading_is_without_a_verdict(
+    pump: Pump, tmp_path: Path
+) -> None:
+    models = shelf(tmp_path / "shelf", pump.model)
+    pump.model = SignedBundle(models.folder / "1", [models.trust])
+    async with pump.watched():
+        await until(lambda: (pump.report.state, pump.report.reason_en) == ("up", ""))
+        switch = pump.parts.models()["pump-health"]
+        arrive(switch.slots, models, "2")
+        await switch.obey(ModelOrder("pump-health", 1, shadow=models.digests["2"]))
+        await until(lambda: counts(switch).beside >= 2)
+        beside = switch.report()
+        assert (beside.task, beside.running, beside.shadow) == ("health", models.digests["1"], models.digests["2"])
+        assert (counts(switch).differing, counts(switch).beside_rejects) == (0, 0)
+        await switch.obey(ModelOrder("pump-health", 2, run=models.digests["2"], latency_us=10_000_000))
+        await until(lambda: (switch.report().order, switch.report().outcome) == (2, "done"))
+        assert (switch.report().previous, pump.report.template) == (models.digests["1"], "pump 2")
+        assert counts(switch).judged >= 1
+        await switch.obey(ModelOrder("pump-health", 3, run=models.digests["1"], latency_us=1))
+        await until(lambda: (switch.report().outcome, pump.report.template) == ("returned", "pump 2"))
+        assert switch.report().running == models.digests["2"]
+        assert "more than the 0 ms allowed" in switch.report().reason_en
+    # What was counted outlives the agent.
+    before = counts(switch).judged
+    async with pump.watched():
+        await until(lambda: pump.report.state == "up")
+        assert counts(pump.parts.models()["pump-health"]).judged >= before
+    events, readings = await pump.held()
+    assert [event.kind for event in events] == ["model_changed", "model_changed", "model_returned"]
+    assert {quality for _, quality in readings["verdict"]} == {GOOD}
+
+
+def counts(switch: ModelSwitch[Any]) -> ModelRecord:
+    return switch.report().record or ModelRecord()

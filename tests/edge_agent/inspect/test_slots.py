@@ -9,8 +9,9 @@ import pytest
 from edge_agent.config import InspectionConfig, parse_config
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.slots import MOST_STARTS, TRIAL_PARTS, Slots
-from models.bundle import LIMITS
+from models.bundle import LIMITS, read_bundle
 from models.errors import BundleRefused
+from models.vision.detector import Detector
 from protocols.uplink.models import ModelOrder
 from tests.cloud.registry.bundles import Shelf, shelf
 from tests.edge_agent.inspect.conftest import Bench, SignedBundle, StartBench, drop
@@ -142,7 +143,13 @@ async def test_a_model_beside_that_is_damaged_takes_nothing_from_the_one_that_de
     (slots.folder(models.digests["3"]) / "model.onnx").write_bytes(b"damaged")
     whole = parse_config('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"', tmp_path / "agent.toml")
     told: list[str] = []
-    switch = ModelSwitch(station(tmp_path, models), lambda: whole, lambda *said: told.append(said[1]), lambda: None)
+    switch = ModelSwitch(
+        station(tmp_path, models),
+        lambda: whole,
+        lambda *said: told.append(said[1]),
+        lambda: None,
+        lambda at: Detector(read_bundle(at, [models.trust])),
+    )
     assert (await switch.begin()).digest == models.digests["2"]
     assert told == ["model_refused"]
-    assert await switch.second(b"", "p") is None
+    assert switch.shadow is None
