@@ -50,6 +50,7 @@ bench-models: setup # fits and judges on real sets, part-disjoint
 	@$(BIN)/python -P -m tests.benchmarks.sort
 	@$(BIN)/python -P -m tests.benchmarks.inspection
 	@$(BIN)/python -P -m tests.benchmarks.series
+	@$(BIN)/python -P -m tests.benchmarks.vibration
 
 faults: setup
 	@$(BIN)/python -P -m tests.faults.run

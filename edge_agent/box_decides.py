@@ -1,4 +1,5 @@
-"""What is decided at the box and by nobody from afar: what may be written to a machine, by whom or what, and whose models may run."""
+"""What is decided at the box and by nobody from afar: what may be written to a machine, by whom or what, whose models may run, and from which
+folders files of vibration are taken."""
 
 from __future__ import annotations
 
@@ -52,6 +53,17 @@ def check_from_afar(config: Config, in_force: Config) -> None:
                 ),
                 Text("leave the output out, or change the station at the box", "请去掉 output，或在本机上修改该工位"),
                 key=f"inspection[{number}].output",
+            )
+    folders = {watch.waveform.folder for watch in in_force.machine_health if watch.waveform}
+    for number, watch in enumerate(config.machine_health, 1):
+        if watch.waveform and watch.waveform.folder not in folders:
+            raise ConfigError(
+                Text(
+                    f"{watch.device} would take, and in the end remove, files of a folder that this box has not named",
+                    f"{watch.device} 将取走并最终删除本机未指定文件夹中的文件",
+                ),
+                Text("name the folder at the box", "请在本机上指定该文件夹"),
+                key=f"machine_health[{number}].waveform.folder",
             )
 
 

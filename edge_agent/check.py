@@ -58,7 +58,7 @@ def _judging(judging: InspectionConfig | MachineHealthConfig, state_dir: Path) -
         )
     try:
         if isinstance(judging, MachineHealthConfig):
-            card = load_monitor(judging.bundle, judging.trust, judging.sensors).card
+            card = load_monitor(judging.bundle, judging.trust, judging.sensors or None).card
             found = f"{card.name} {card.version}"
             return Finding(judging.device, "ok", Text(f"{found} passes its trial run", f"{found} 试运行通过"))
         detector, chosen = load_detector(judging.bundle, judging.trust, state_dir)

@@ -236,9 +236,11 @@ _Judging = TypeVar("_Judging", InspectionConfig, MachineHealthConfig)
 
 
 def _placed(judging: _Judging, folder: Path) -> _Judging:
-    update = {"bundle": folder / judging.bundle}
+    update: dict[str, object] = {"bundle": folder / judging.bundle}
     if isinstance(judging, InspectionConfig):
         update["folder"] = folder / judging.folder
+    elif judging.waveform:
+        update["waveform"] = judging.waveform.model_copy(update={"folder": folder / judging.waveform.folder})
     return judging.model_copy(update=update)
 
 

@@ -15,7 +15,7 @@ from models.errors import BundleRefused
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$")]
-Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=4096)]], msgspec.Meta(min_length=1, max_length=4)]
+Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=32_768)]], msgspec.Meta(min_length=1, max_length=4)]
 Kind = Literal["uint8", "float32", "int64"]
 
 

@@ -28,7 +28,7 @@ from models.console import (
     say,
 )
 from models.errors import InputError, Language, choose_language
-from models.series_cli import fit_series, judge_series
+from models.series_cli import fit_series, judge_series, judge_vibration
 
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
@@ -180,9 +180,15 @@ def evaluate(
     bundle: BundleFolder,
     *,
     good: Annotated[
-        Path | None, typer.Option("--good", help="Good pictures the model never saw. 模型未见过的良品图片。")
+        Path | None,
+        typer.Option(
+            "--good", help="Good pictures, or files of healthy vibration, never seen. 模型未见过的良品图片或健康振动。"
+        ),
     ] = None,
-    bad: Annotated[Path | None, typer.Option("--bad", help="Pictures of defective parts. 缺陷品图片。")] = None,
+    bad: Annotated[
+        Path | None,
+        typer.Option("--bad", help="Pictures of defective parts, or faulty vibration. 缺陷品图片或故障振动。"),
+    ] = None,
     series: Annotated[
         Path | None, typer.Option("--series", help="CSV file of labelled readings. 带标注的数据文件(CSV)。")
     ] = None,
@@ -237,6 +243,9 @@ def evaluate(
             raise InputError(
                 "usage", "give either --good and --bad, or --series", "请给出 --good 与 --bad，或者 --series"
             )
+        if "rate" in (shaken := read_bundle(bundle, trust)).card.fit.recipe:
+            judge_vibration(shaken, good, bad, language=language, as_json=as_json)
+            return
         detector = _detector(bundle, trust)
         paths = {folder: list_pictures(folder) for folder in (good, bad)}
         greys = {folder: _read(paths[folder], detector.side, language, as_json) for folder in paths}

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from models.series.change import Change
     from models.series.judge import SeriesEvaluation
 
-Kind = Literal["health", "pca", "seasonal"]
+Kind = Literal["health", "pca", "seasonal", "vibration"]
 
 
 def fit_series(
     series: Annotated[
-        Path, typer.Argument(help="CSV file of a healthy machine's readings. 设备健康运行时的数据文件(CSV)。")
+        Path,
+        typer.Argument(
+            help="CSV file of a healthy machine's readings; of vibration a folder of .wav or .csv files."
+            " 设备健康运行时的数据文件(CSV)；振动为 .wav 或 .csv 文件夹。"
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
@@ -32,8 +36,9 @@ def fit_series(
         Kind,
         typer.Option(
             "--kind",
-            help="health: which sensor strays; pca: a second opinion; seasonal: one value by the clock, as energy. "
-            "health：哪个传感器偏离；pca：第二意见；seasonal：按时段的单个量，如能耗。",
+            help="health: which sensor strays; pca: a second opinion; seasonal: one value by the clock, as energy;"
+            " vibration: samples at a rate, of a machine or bearing given by --recipe. "
+            "health：哪个传感器偏离；pca：第二意见；seasonal：按时段的单个量，如能耗；vibration：高频振动，采样率与轴承由 --recipe 给出。",
         ),
     ] = "health",
     sensors: Annotated[
@@ -60,10 +65,11 @@ def fit_series(
     from models.bundle import write_bundle
     from models.names import checked_name
     from models.series.clock import read_clocked
-    from models.series.health_fit import fit
-    from models.series.recipe import HealthRecipe, SeasonalRecipe, load_recipe
+    from models.series.health_fit import fit, fit_vibration
+    from models.series.recipe import HealthRecipe, SeasonalRecipe, VibrationRecipe, load_recipe
     from models.series.seasonal_fit import fit as fit_seasonal
     from models.series.table import read_table
+    from models.series.waveform import read_folder
     from models.signing import load_key
 
     language = choose_language(lang)
@@ -76,6 +82,10 @@ def fit_series(
             sensor = sensors[0] if sensors else None
             clocked = read_clocked(series, sensor=sensor, time=time, time_format=time_format, rows=rows)
             release = fit_seasonal(clocked, by_clock)
+        elif kind == "vibration":
+            shaken = load_recipe(recipe, VibrationRecipe) if recipe else VibrationRecipe(called)
+            shaken = msgspec.structs.replace(shaken, name=called or shaken.name)
+            release = fit_vibration(read_folder(series, shaken.samples, shaken.rate)[:rows], shaken)
         else:
             chosen = load_recipe(recipe, HealthRecipe) if recipe else HealthRecipe(called)
             chosen = msgspec.structs.replace(chosen, name=called or chosen.name)
@@ -125,6 +135,25 @@ def judge_series(
         say(language, "either", "任一报"): two.either,
     }
     answer(as_json, two, _rows(columns, after, language))
+
+
+def judge_vibration(bundle: Bundle, good: Path, bad: Path, *, language: Language, as_json: bool) -> None:
+    """Judge the model of vibration `bundle` on two folders of files it never saw, and print its figures."""
+    import numpy as np
+
+    from models.series.judge import judge
+    from models.series.monitor import Monitor
+    from models.series.table import Table
+    from models.series.waveform import read_folder
+
+    monitor = Monitor(bundle)
+    assert monitor.block  # noqa: S101 - as the caller has seen
+    blocks = [read_folder(folder, *monitor.block) for folder in (good, bad)]
+    label = np.repeat([False, True], [len(each) for each in blocks])
+    table = Table(monitor.sensors, np.concatenate(blocks), label)
+    with bar(say(language, "readings", "读数"), len(label), as_json) as advance:
+        result = judge(monitor, table, None, advance)
+    answer(as_json, result, _rows({"": result}, 0, language))
 
 
 def _judge_seasonal(

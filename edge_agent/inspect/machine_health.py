@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+import numpy.typing as npt
 
 from edge_agent.atomic_file import write_file
 from edge_agent.config import Config, MachineHealthConfig
@@ -25,16 +26,22 @@ from edge_agent.events import Announce
 from edge_agent.inspect.health_record import HealthRecord, Said
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
+from edge_agent.inspect.wave_folder import WaveFile, WaveFolder
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
 from models.series.monitor import Attended, HealthFinding, Memory
+from models.series.waveform import blocks_of
 from models.verdict import VERDICTS
-from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us
+from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us, plausible_time
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, PointRef
 from protocols.uplink.models import ModelRecord, StationModels
 
 RETRY_S = 2.0
+LOOK_S = 1.0
+"""How often a folder of vibration is looked at, at the least."""
+QUIET_PERIODS = 3
+"""After so many periods without a file nothing is known of the machine."""
 KEEP_S = 60.0
 """How often what is known is written down: so much a power cut may cost."""
 PARTS_S = 60.0
@@ -64,7 +71,7 @@ class _Models(ModelSwitch[Attended]):
 
     def __init__(self, watch: MachineHealthConfig, config: Callable[[], Config], announce: Announce) -> None:
         def load(folder: Path) -> Attended:
-            return Attended(load_monitor(folder, watch.trust, watch.sensors))
+            return Attended(load_monitor(folder, watch.trust, watch.sensors or None))
 
         super().__init__(watch, config, announce, lambda: None, load)
         self.record = HealthRecord()
@@ -96,12 +103,12 @@ class HealthWatch:
         self._runs: Value = None if watch.running else True
         self._verdict = PointRef(watch.device, "verdict", "machine_health_verdict", "C62")
         self._score = PointRef(watch.device, "score", "machine_health_score", "C62")
-        self._parts = {
-            name: PointRef(watch.device, f"part of {name}", "machine_health_part", "C62") for name in watch.sensors
-        }
+        self._waves = watch.waveform and WaveFolder(watch.device, watch.waveform)
+        self._file: WaveFile | None = None
+        self._heard_at = 0.0
         self._models = _Models(watch, config, sink.announce)
         self._failing: Text | None = None
-        self._model = ""
+        self._model, self._sensors = "", tuple(watch.sensors)
         self._state = "waiting"
         self._since = now_us()
         self._reason = Text("", "")
@@ -152,7 +159,7 @@ class HealthWatch:
             equipment_class="machine_health",
             state=self._state,
             since=self._since,
-            points=2 + len(self._parts),
+            points=2 + len(self._sensors),
             unmapped=0,
             reason_en=self._reason.en,
             reason_zh=self._reason.zh,
@@ -161,18 +168,18 @@ class HealthWatch:
     async def _follow(self, attended: Attended, stamp: object) -> None:
         """Take a step each period until the bundle is replaced."""
         clock = asyncio.get_running_loop().time
-        self._model = f"{attended.card.name} {attended.card.version}"
+        self._name(attended)
         self._above = self._below = 0
         folder = self._whole().agent.state_dir
         path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
         self._strays = await asyncio.to_thread(self._resume, attended, path)
-        kept = due = clock()
+        kept = due = self._heard_at = clock()
         try:
             while True:
-                due = max(due + self._config.period_s, clock())
+                due = max(due + (min(self._config.period_s, LOOK_S) if self._waves else self._config.period_s), clock())
                 await asyncio.sleep(due - clock())
                 attended = await self._decides(attended)
-                said = self._step(attended, clock())
+                said = await self._take_file(attended, clock()) if self._waves else self._step(attended, clock())
                 if said and self._models.on_trial:
                     await self._models.judged(said.latency_us)
                 if clock() - kept >= KEEP_S:
@@ -182,6 +189,10 @@ class HealthWatch:
                         return
         finally:
             self._keep(attended, path)
+
+    def _name(self, attended: Attended) -> None:
+        """Note what is judged by from here on."""
+        self._model, self._sensors = f"{attended.card.name} {attended.card.version}", attended.monitor.sensors
 
     async def _decides(self, attended: Attended) -> Attended:
         """Return what judges the next reading: another model once it can, so that no reading is without a verdict."""
@@ -194,16 +205,48 @@ class HealthWatch:
         if models.waits and (models.coming is None or models.coming.warm or not attended.warm):
             changed = await models.changed(attended) or attended
             if changed is not attended:
-                attended, self._model = changed, f"{changed.card.name} {changed.card.version}"
+                attended = changed
+                self._name(attended)
                 self._above = self._below = 0
         return attended
+
+    async def _take_file(self, attended: Attended, now: float) -> Said | None:
+        """Judge the oldest file that waits, if any; it is moved once what it said is durable."""
+        assert self._waves  # noqa: S101 - as the caller has seen
+        assert attended.monitor.block  # noqa: S101 - `load_monitor` has seen to it
+        period = max(self._config.period_s, LOOK_S)
+        try:
+            file = await asyncio.to_thread(self._waves.next)
+            if file is None:
+                if now - self._heard_at > QUIET_PERIODS * period:
+                    self._heard_at += period
+                    self._rest(attended, Text("no vibration has come", "没有收到振动数据"))
+                return None
+            self._heard_at = now
+            try:
+                blocks_of(file.content, file.name, *attended.monitor.block)
+            except InputError as error:
+                if file.settled:
+                    text = Text(f"moved to bad/: {error.en}", f"已移至 bad/：{error.zh}")
+                    self._sink.announce(self._config.device, "waveform_set_aside", text)
+                    await asyncio.to_thread(self._waves.set_aside, file)
+                return None
+            self._file = file
+            said = self._step(attended, now)
+            await self._sink.flush()
+            await asyncio.to_thread(self._waves.judged, file)
+        except OSError as error:
+            where = error.filename or self._config.device
+            self._rest(attended, Text(f"{where}: {error.strerror}", f"{where}：{error.strerror}"))
+            return None
+        return said
 
     def _step(self, attended: Attended, now: float) -> Said | None:
         """Judge the present readings; return what the deciding model said, if there was anything to judge."""
         if not self._runs:
             self._rest(attended, Text("the machine is at rest", "设备未运行"))
             return None
-        if all(math.isnan(value) for value in self._latest.values()):
+        if not self._waves and all(math.isnan(value) for value in self._latest.values()):
             self._rest(attended, Text("no sensor is read", "没有任何传感器数据"))
             return None
         others = {id(each): self._said(each) for each in self._models.others}
@@ -228,12 +271,17 @@ class HealthWatch:
         return said
 
     def _said(self, attended: Attended) -> Said | InputError:
-        """Return what a model says of the present readings, or why it can say nothing."""
-        where = [self._config.sensors[name] for name in attended.monitor.sensors]
-        values = [self._latest[each.device, each.point] for each in where]
-        begin = time.perf_counter_ns()
+        """Return what a model says of the present readings, or of the file's last block; or why it can say nothing."""
         try:
-            finding = attended.follow(values)
+            readings: Iterable[npt.ArrayLike]
+            if self._file and attended.monitor.block:
+                readings = blocks_of(self._file.content, self._file.name, *attended.monitor.block)
+            else:
+                where = [self._config.sensors[name] for name in attended.monitor.sensors]
+                readings = [[self._latest[each.device, each.point] for each in where]]
+            for reading in readings:
+                begin = time.perf_counter_ns()
+                finding = attended.follow(reading)
         except InputError as error:
             return error
         return Said(finding, (time.perf_counter_ns() - begin) // 1000)
@@ -271,15 +319,19 @@ class HealthWatch:
 
     def _add(self, finding: HealthFinding, quality: Quality, now: float) -> None:
         assert finding.verdict is not None  # noqa: S101 - as `_step` has seen
-        at = now_us()
+        arrived = now_us()
+        at = plausible_time(self._file.taken, arrived) if self._file else arrived
         rows: list[tuple[PointRef, Value]] = [
             (self._verdict, VERDICTS.index(finding.verdict)),
             (self._score, finding.score),
         ]
         if finding.verdict != "pass" or now - self._parts_at >= PARTS_S:
             self._parts_at = now
-            rows += [(self._parts[name], part) for name, part in finding.contributions]
-        self._sink.add_readings([(point, Reading(point.name, value, quality, at, at)) for point, value in rows])
+            rows += [
+                (PointRef(self._config.device, f"part of {name}", "machine_health_part", "C62"), part)
+                for name, part in finding.contributions
+            ]
+        self._sink.add_readings([(point, Reading(point.name, value, quality, at, arrived)) for point, value in rows])
 
     def _resume(self, attended: Attended, path: Path) -> bool:
         """Go on from what was kept of this model not long ago; return whether people know that the machine strays."""

@@ -58,11 +58,22 @@ def bundle_stamp(folder: Path) -> list[tuple[str, int, int]]:
         return []
 
 
-def load_monitor(folder: Path, trust: Sequence[str], sensors: Iterable[str]) -> Monitor:
-    """Return the health model in `folder`; raises ModelError as `load_detector` does, or unless `sensors` are the model's."""
+def load_monitor(folder: Path, trust: Sequence[str], sensors: Iterable[str] | None) -> Monitor:
+    """Return the health model in `folder`; raises ModelError as `load_detector` does, or unless `sensors` are the model's.
+
+    `sensors` None: it shall be a model of vibration.
+    """
     bundle = read_bundle(folder, trust)
     try_bundle(bundle)
     monitor = Monitor(bundle)
+    if (sensors is None) != (monitor.block is not None):
+        raise InputError(
+            "sensors",
+            "a model of vibration takes [machine_health.waveform], another one [machine_health.sensors]",
+            "振动模型使用 [machine_health.waveform]，其他模型使用 [machine_health.sensors]",
+        )
+    if sensors is None:
+        return monitor
     for name in sorted(set(monitor.sensors).symmetric_difference(sensors)):
         have = ", ".join(monitor.sensors)
         raise InputError(

@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -44,8 +45,9 @@ class Picture(NamedTuple):
 class PictureFolder:
     """Finds complete pictures and moves judged ones; all calls touch the disk."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int, suffixes: Collection[str] = SUFFIXES) -> None:
         self.folder = folder
+        self._suffixes = suffixes
         self._keep = keep
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._whole: dict[str, tuple[int, int]] = {}
@@ -67,7 +69,7 @@ class PictureFolder:
         settled: list[Picture] = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if Path(entry.name).suffix.lower() not in SUFFIXES or entry.name.startswith("."):
+                if Path(entry.name).suffix.lower() not in self._suffixes or entry.name.startswith("."):
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)

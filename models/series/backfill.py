@@ -48,6 +48,12 @@ class Follower:
     def __init__(self, bundle: Bundle, sensors: Sequence[str]) -> None:
         """Open the model; raises InputError if it is no health model, or has other sensors."""
         self._monitor = Monitor(bundle)
+        if self._monitor.block:
+            raise InputError(
+                "sensors",
+                "a model of vibration judges files at the box, not stored readings",
+                "振动模型在网关上判断文件，不适用于已存储的读数",
+            )
         if self._monitor.sensors != tuple(sensors):
             names = ", ".join(self._monitor.sensors)
             raise InputError("sensors", f"the model's sensors are {names}", f"模型的传感器为 {names}")

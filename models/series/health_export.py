@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from models.graph import FLOAT, INT64, Graph, Signature
 from models.series.health import Health
+from models.series.spectrum import Spectrum
+from models.series.spectrum_export import feature_nodes
 
 
-def health_model(name: str, model: Health, review: float, reject: float) -> bytes:
-    """Return the graph of `model` with these limits; its verdict is 0 pass, 1 review, 2 reject."""
+def health_model(name: str, model: Health, review: float, reject: float, spectrum: Spectrum | None = None) -> bytes:
+    """Return the graph of `model` with these limits; its verdict is 0 pass, 1 review, 2 reject.
+
+    With a `spectrum` its values are a block of vibration, and the sensors the features of it.
+    """
     count = len(model.mean)
     graph = Graph()
-    apart = graph.node("Sub", "values", graph.constant("mean", model.mean))
+    read = feature_nodes(graph, spectrum, "values") if spectrum else "values"
+    apart = graph.node("Sub", read, graph.constant("mean", model.mean))
     reading = graph.node("Div", apart, graph.constant("spread", model.spread))
     centre = graph.constant("centre", model.centre)
     unknown = graph.node("IsNaN", "state")
@@ -43,14 +49,14 @@ def health_model(name: str, model: Health, review: float, reject: float) -> byte
     above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)
     graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="verdict")
     graph.node("Identity", limits, name="limits_used")
-    return graph.model(name, *signature(count))
+    return graph.model(name, *signature(count, spectrum.samples if spectrum else count))
 
 
-def signature(sensors: int) -> tuple[Signature, Signature]:
-    """Return inputs and outputs of the graph for so many sensors."""
+def signature(sensors: int, values: int) -> tuple[Signature, Signature]:
+    """Return inputs and outputs of the graph for so many sensors, made of so many values."""
     each_sensor = (FLOAT, (sensors,))
     return (
-        {"values": each_sensor, "state": each_sensor},
+        {"values": (FLOAT, (values,)), "state": each_sensor},
         {
             "score": (FLOAT, (1,)),
             "contributions": each_sensor,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from models.card import Card, FitCard, LimitCard
@@ -12,7 +14,8 @@ from models.release import Release
 from models.series.cards import gap_of, gate, limit_card, recipe_card, tensor_cards
 from models.series.health import Doubles, Health, first_state, held_out, independent_after, learn, scores, smoothed
 from models.series.health_export import health_model, signature
-from models.series.recipe import HealthRecipe, check
+from models.series.recipe import HealthRecipe, VibrationRecipe, check
+from models.series.spectrum import Spectrum, features, spectrum_of
 from models.series.table import Table, fingerprint
 from models.session import open_session
 
@@ -29,6 +32,28 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
     Raises InputError if there are too few rows, if a sensor has no reading in one of the blocks, or if the graph does not
     compute what `health` defines.
     """
+    return _released(table, recipe)
+
+
+def fit_vibration(blocks: Doubles, recipe: VibrationRecipe) -> Release:
+    """Return the model of the machine whose healthy vibration is in `blocks` (rows x samples), in the order of time.
+
+    Its sensors are the blocks' features (`spectrum`). Raises InputError as `fit`.
+    """
+    check(recipe, recipe.name)
+    spectrum = spectrum_of(recipe, blocks)
+    table = Table(spectrum.names, np.array([features(spectrum, block) for block in blocks]), None)
+    return _released(table, recipe, Vibration(spectrum, blocks))
+
+
+class Vibration(NamedTuple):
+    """What the rows of a table were made of."""
+
+    spectrum: Spectrum
+    blocks: Doubles
+
+
+def _released(table: Table, recipe: HealthRecipe, vibration: Vibration | None = None) -> Release:
     check(recipe, recipe.name)
     rows, sensors = table.values.shape
     needed = int(max(MIN_HALF_LIVES * recipe.half_life, 4 * recipe.blocks, 5 * sensors))
@@ -48,11 +73,14 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
                 f"传感器“{name}”在第 {block[0] + 1} 至 {block[-1] + 1} 行没有读数；请去掉该列或补充数据",
             )
     model, (review, reject) = fitted(table, recipe)
-    onnx = health_model(recipe.name, model, review.value, reject.value)
-    tested = _parity_rows(table.values)
-    parity = gate(parity_gap(onnx, model, tested))
+    onnx = health_model(recipe.name, model, review.value, reject.value, vibration.spectrum if vibration else None)
+    if vibration:
+        tested, given = table.values[:PARITY_ROWS], vibration.blocks[:PARITY_ROWS]
+    else:
+        given = tested = _parity_rows(table.values)
+    parity = gate(parity_gap(onnx, model, tested, given))
     learnt = FitCard(
-        family=FAMILY[recipe.way],
+        family=("spectral-" if vibration else "") + FAMILY[recipe.way],
         samples=rows,
         groups=recipe.blocks,
         data=fingerprint(table),
@@ -60,7 +88,7 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
         parity=parity,
         parity_samples=len(tested),
     )
-    return Release(_card(recipe, table, learnt, review, reject), onnx)
+    return Release(_card(recipe, table, learnt, (review, reject), given.shape[1]), onnx)
 
 
 def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard, LimitCard]]:
@@ -80,12 +108,12 @@ def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard,
     return model, (review, reject)
 
 
-def parity_gap(onnx: bytes, model: Health, values: Doubles) -> float:
-    """Return the largest difference between the graph, fed its own state, and numpy over the rows of `values`."""
+def parity_gap(onnx: bytes, model: Health, values: Doubles, given: Doubles) -> float:
+    """Return the largest difference between the graph, fed `given` and its own state, and numpy over the rows of `values`."""
     session = open_session(onnx)
     score, parts = scores(model, values)
     state, pairs = first_state(values.shape[1]), []
-    for row, reading in enumerate(values):
+    for row, reading in enumerate(given):
         found, contributions, state = session.run(
             ["score", "contributions", "next_state"], {"values": reading.astype(np.float32), "state": state}
         )
@@ -101,8 +129,10 @@ def _parity_rows(values: Doubles) -> Doubles:
     return tested
 
 
-def _card(recipe: HealthRecipe, table: Table, fitted: FitCard, review: LimitCard, reject: LimitCard) -> Card:
-    inputs, outputs = signature(len(table.sensors))
+def _card(
+    recipe: HealthRecipe, table: Table, fitted: FitCard, limits: tuple[LimitCard, LimitCard], values: int
+) -> Card:
+    inputs, outputs = signature(len(table.sensors), values)
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -111,7 +141,7 @@ def _card(recipe: HealthRecipe, table: Table, fitted: FitCard, review: LimitCard
         input=tensor_cards(inputs),
         output=tensor_cards(outputs),
         fit=fitted,
-        review=review,
-        reject=reject,
+        review=limits[0],
+        reject=limits[1],
         sensors=list(table.sensors),
     )

@@ -52,7 +52,7 @@ class Memory(msgspec.Struct, frozen=True):
 class Monitor:
     """A verified health bundle on one machine. It keeps the machine's state.
 
-    `warm_after`: readings after which there is a verdict; `forgets_after`: after which one hardly remembers the last.
+    `block`: of a model of vibration, samples and rate (Hz) of the block that is its reading. `warm_after`: readings after which there is a verdict; `forgets_after`: after which one hardly remembers the last.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -64,6 +64,8 @@ class Monitor:
         self.digest = bundle.digest
         self.sensors = tuple(card.sensors)
         self._session = open_session(bundle.onnx)
+        recipe = card.fit.recipe
+        self.block = (int(recipe["samples"]), float(recipe["rate"])) if "rate" in recipe else None
         half_life = float(card.fit.recipe["half_life"])
         self.warm_after = WARM_HALF_LIVES * half_life
         self.forgets_after = ceil(independent_after(half_life))
@@ -94,6 +96,8 @@ class Monitor:
 
     def follow(self, values: npt.ArrayLike) -> HealthFinding:
         """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing.
+
+        Of a model of vibration: on one block of samples.
 
         Raises InputError if the model has no score for it.
         """
@@ -152,7 +156,8 @@ class Attended:
         if self.idle > self.monitor.warm_after:
             self.monitor.restart()
         self.idle = 0
-        for sensor, lost in enumerate(np.isnan(np.asarray(values, np.float32))):
+        missing = () if self.monitor.block else np.isnan(np.asarray(values, np.float32))
+        for sensor, lost in enumerate(missing):
             self.missing[sensor] = (self.missing[sensor] + 1) * int(lost)
             if self.missing[sensor] > self.monitor.warm_after:
                 self.monitor.forget(sensor)

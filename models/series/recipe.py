@@ -41,6 +41,27 @@ class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     explained: float = 0.85
 
 
+class VibrationRecipe(HealthRecipe, frozen=True, forbid_unknown_fields=True):
+    """Settings of the recipe for vibration; what is learnt and judged are blocks of samples.
+
+    Attributes:
+        rate: samples a second.
+        samples: of one block.
+        rpm: the shaft's turns a minute, which may vary by 2 %; 0: unknown.
+        balls, ball_mm, pitch_mm, contact_deg: of a rolling bearing whose outer race stands still: how many rolling elements,
+            their diameter, that of the circle through their centres, and the contact angle; 0 balls: unknown.
+    """
+
+    half_life: float = 3.0
+    rate: float = 12_800.0
+    samples: int = 8192
+    rpm: float = 0.0
+    balls: int = 0
+    ball_mm: float = 0.0
+    pitch_mm: float = 0.0
+    contact_deg: float = 0.0
+
+
 class SeasonalRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the recipe for one value by the clock.
 
@@ -59,7 +80,7 @@ class SeasonalRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin: float = 1.0
 
 
-Recipe = TypeVar("Recipe", HealthRecipe, SeasonalRecipe)
+Recipe = TypeVar("Recipe", HealthRecipe, VibrationRecipe, SeasonalRecipe)
 
 
 def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:
@@ -87,6 +108,17 @@ def check(recipe: Recipe, where: str) -> Recipe:
             "trim must be between 0 and 0.3": 0 <= recipe.trim <= 0.3,
             "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
             "explained must be between 0.3 and 0.99": 0.3 <= recipe.explained <= 0.99,
+        }
+    if isinstance(recipe, VibrationRecipe):
+        highest = recipe.rate / 8  # where the envelope's lines still are lines
+        rules |= {
+            "rate must be between 500 and 200000 samples a second": 500 <= recipe.rate <= 200_000,
+            "samples must be between 2048 and 32768": 2048 <= recipe.samples <= 32_768,
+            "rpm must be 0, or such that three turns take part of a block and a bearing's frequencies stay below an eighth"
+            " of the rate": recipe.rpm == 0
+            or 180 * recipe.rate / recipe.samples <= recipe.rpm <= 60 * highest / max(3 * recipe.balls, 3),
+            "a bearing needs rpm, balls between 3 and 100, and 0 < ball_mm < pitch_mm": recipe.balls == 0
+            or (recipe.rpm > 0 and 3 <= recipe.balls <= 100 and 0 < recipe.ball_mm < recipe.pitch_mm),
         }
     for rule, kept in rules.items():
         if not kept:

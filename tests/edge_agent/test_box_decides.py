@@ -46,6 +46,12 @@ trust = {keys}
     )
 
 
+VIBRATION = f"""[[machine_health]]
+device = "motor"
+bundle = "motor"
+trust = {KEYS[:1]}
+waveform = {{ folder = "vibration" }}
+"""
 CLOCK = '[inspection.camera]\nurl = "http://127.0.0.2/"\n[inspection.trigger]\nperiod_s = 1.0\n'
 EJECTS = '[inspection.output]\ndevice = "press"\npoint = "pressure"\nreject = 1'
 TO_TEN = "write = { min = 0, max = 10 }"
@@ -65,6 +71,7 @@ def test_what_opens_nothing_is_taken(wanted: Config) -> None:
     ("wanted", "in_force", "key"),
     [
         (IN_FORCE, config(), "device[1].point"),
+        (config(output=VIBRATION), config(), "machine_health[1].waveform.folder"),
         (config(write="write = { min = 0, max = 99 }"), IN_FORCE, "device[1].point"),
         (config(write=TO_TEN, address=7), IN_FORCE, "device[1].point"),
         (config(write=TO_TEN, host="127.0.0.2"), IN_FORCE, "device[1].point"),
@@ -74,6 +81,7 @@ def test_what_opens_nothing_is_taken(wanted: Config) -> None:
     ],
     ids=[
         "opened",
+        "files of another folder",
         "wider",
         "another register",
         "another machine",

@@ -82,7 +82,7 @@ def test_the_graph_computes_the_definition(bundle: Bundle) -> None:
     card = bundle.card
     assert card.fit.parity <= PARITY_LIMIT
     changed = learn(running(1200) + 1, RECIPE)
-    assert parity_gap(bundle.onnx, changed, running(50)) > PARITY_LIMIT
+    assert parity_gap(bundle.onnx, changed, running(50), running(50)) > PARITY_LIMIT
 
 
 def test_the_card_says_what_its_limits_rest_on(bundle: Bundle) -> None:
