@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.series.change import Change
     from models.series.judge import SeriesEvaluation
 
-Kind = Literal["health", "pca", "seasonal", "vibration"]
+Kind = Literal["health", "pca", "seasonal", "vibration", "remaining"]
 
 
 def fit_series(
@@ -37,8 +37,10 @@ def fit_series(
         typer.Option(
             "--kind",
             help="health: which sensor strays; pca: a second opinion; seasonal: one value by the clock, as energy;"
-            " vibration: samples at a rate, of a machine or bearing given by --recipe. "
-            "health：哪个传感器偏离；pca：第二意见；seasonal：按时段的单个量，如能耗；vibration：高频振动，采样率与轴承由 --recipe 给出。",
+            " vibration: samples at a rate, of a machine or bearing given by --recipe;"
+            " remaining: how long it still runs, from runs to failure with columns unit and cycle (--recipe names others). "
+            "health：哪个传感器偏离；pca：第二意见；seasonal：按时段的单个量，如能耗；vibration：高频振动，采样率与轴承由 --recipe 给出；"
+            "remaining：剩余寿命，由多台设备运行至失效的记录(unit、cycle 列)得到。",
         ),
     ] = "health",
     sensors: Annotated[
@@ -66,7 +68,9 @@ def fit_series(
     from models.names import checked_name
     from models.series.clock import read_clocked
     from models.series.health_fit import fit, fit_vibration
-    from models.series.recipe import HealthRecipe, SeasonalRecipe, VibrationRecipe, load_recipe
+    from models.series.histories import read_histories
+    from models.series.recipe import HealthRecipe, RemainingRecipe, SeasonalRecipe, VibrationRecipe, load_recipe
+    from models.series.remaining_fit import fit as fit_remaining
     from models.series.seasonal_fit import fit as fit_seasonal
     from models.series.table import read_table
     from models.series.waveform import read_folder
@@ -86,6 +90,10 @@ def fit_series(
             shaken = load_recipe(recipe, VibrationRecipe) if recipe else VibrationRecipe(called)
             shaken = msgspec.structs.replace(shaken, name=called or shaken.name)
             release = fit_vibration(read_folder(series, shaken.samples, shaken.rate)[:rows], shaken)
+        elif kind == "remaining":
+            worn = load_recipe(recipe, RemainingRecipe) if recipe else RemainingRecipe(called)
+            worn = msgspec.structs.replace(worn, name=called or worn.name)
+            release = fit_remaining(read_histories(series, worn.unit, worn.cycle, tuple(sensors)), worn)
         else:
             chosen = load_recipe(recipe, HealthRecipe) if recipe else HealthRecipe(called)
             chosen = msgspec.structs.replace(chosen, name=called or chosen.name)
@@ -119,6 +127,9 @@ def judge_series(
     if bundle.card.task == "seasonal":
         _judge_seasonal(bundle, series, time, time_format, language=language, as_json=as_json)
         return
+    if bundle.card.fit.family == "remaining-life":
+        _judge_remaining(bundle, series, language=language, as_json=as_json)
+        return
     monitor = Monitor(bundle)
     table = read_table(series, sensors=monitor.sensors, label=label)
     judged, before = table.rows(after, None), table.rows(0, after)
@@ -135,6 +146,26 @@ def judge_series(
         say(language, "either", "任一报"): two.either,
     }
     answer(as_json, two, _rows(columns, after, language))
+
+
+def _judge_remaining(bundle: Bundle, series: Path, *, language: Language, as_json: bool) -> None:
+    from models.series.histories import read_histories
+    from models.series.remaining_judge import judge
+
+    recipe = bundle.card.fit.recipe
+    histories = read_histories(series, str(recipe["unit"]), str(recipe["cycle"]), tuple(bundle.card.sensors))
+    with bar(say(language, "readings", "读数"), len(histories.values), as_json) as advance:
+        found = judge(bundle, histories, advance)
+    rows = [
+        (say(language, "units", "设备台数"), f"{found.units}"),
+        (say(language, "rows judged", "评估行数"), f"{found.rows:,}"),
+        ("RMSE", f"{found.rmse:.2f}"),
+        (say(language, "of always saying the mean", "始终取均值的 RMSE"), f"{found.rmse_mean:.2f}"),
+        (say(language, "of a line in the age", "按使用时间线性推算的 RMSE"), f"{found.rmse_age:.2f}"),
+        (say(language, "penalty (NASA)", "NASA 罚分"), f"{found.penalty:,.0f}"),
+        (say(language, "within the interval", "落在区间内"), f"{found.inside:.1%} ({found.wanted:.0%})"),
+    ]
+    answer(as_json, found, rows)
 
 
 def judge_vibration(bundle: Bundle, good: Path, bad: Path, *, language: Language, as_json: bool) -> None:

@@ -305,6 +305,14 @@ class HealthWatch:
         self._below = (self._below + 1) * (finding.verdict == "pass")
         if not self._strays and self._above >= STRAYS_AFTER:
             self._strays = True
+            if finding.remaining:
+                left, low, high = (f"{hours:.3g}" for hours in self._hours(finding.remaining))
+                text = Text(
+                    f"about {left} hours of running are left, probably {low} to {high}",
+                    f"预计还能运行约 {left} 小时，大概率在 {low} 至 {high} 小时之间",
+                )
+                self._sink.announce(self._config.device, "life_short", text)
+                return
             named = [f"{name} {part / finding.reject:+.1f}" for name, part in finding.contributions[:NAMED]]
             how = f"{finding.score / finding.reject:.1f}"
             listed_en, listed_zh = ", ".join(named), "、".join(named)
@@ -325,6 +333,12 @@ class HealthWatch:
             (self._verdict, VERDICTS.index(finding.verdict)),
             (self._score, finding.score),
         ]
+        if finding.remaining:
+            names = ("remaining life", "remaining at least", "remaining at most")
+            rows += [
+                (PointRef(self._config.device, name, "machine_remaining_life", "HUR"), hours)
+                for name, hours in zip(names, self._hours(finding.remaining), strict=True)
+            ]
         if finding.verdict != "pass" or now - self._parts_at >= PARTS_S:
             self._parts_at = now
             rows += [
@@ -332,6 +346,10 @@ class HealthWatch:
                 for name, part in finding.contributions
             ]
         self._sink.add_readings([(point, Reading(point.name, value, quality, at, arrived)) for point, value in rows])
+
+    def _hours(self, readings: Iterable[float]) -> list[float]:
+        """Return how long so many readings take."""
+        return [each * self._config.period_s / 3600 for each in readings]
 
     def _resume(self, attended: Attended, path: Path) -> bool:
         """Go on from what was kept of this model not long ago; return whether people know that the machine strays."""

@@ -28,6 +28,7 @@ class HealthFinding(NamedTuple):
         verdict: None while the model is warming up.
         score: 1 is the limit in healthy time; `review` and `reject` are the limits in force.
         contributions: sensor and its signed distance, the furthest first.
+        remaining: of a model of remaining life: readings until the end, at least, at most.
     """
 
     verdict: Verdict | None
@@ -35,6 +36,7 @@ class HealthFinding(NamedTuple):
     review: float
     reject: float
     contributions: Sequence[tuple[str, float]]
+    remaining: tuple[float, float, float] | None = None
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -69,11 +71,15 @@ class Monitor:
         half_life = float(card.fit.recipe["half_life"])
         self.warm_after = WARM_HALF_LIVES * half_life
         self.forgets_after = ceil(independent_after(half_life))
+        self._states = next(tensor.shape[0] for tensor in card.input if tensor.name == "state")
+        self._asked = ["score", "contributions", "verdict", "next_state", "limits_used"]
+        if any(tensor.name == "remaining" for tensor in card.output):
+            self._asked.append("remaining")
         self.restart()
 
     def restart(self) -> None:
         """Forget the machine's state, as after a long standstill."""
-        self._state = first_state(len(self.sensors))
+        self._state = first_state(self._states)
         self._read = 0
 
     @property
@@ -92,7 +98,7 @@ class Monitor:
 
     def forget(self, sensor: int) -> None:
         """Take a sensor as never read: as in healthy time, until it is read again."""
-        self._state[sensor] = np.nan
+        self._state[sensor :: len(self.sensors)] = np.nan
 
     def follow(self, values: npt.ArrayLike) -> HealthFinding:
         """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing.
@@ -102,9 +108,8 @@ class Monitor:
         Raises InputError if the model has no score for it.
         """
         reading = np.asarray(values, np.float32)
-        score, parts, verdict, self._state, limits = self._session.run(
-            ["score", "contributions", "verdict", "next_state", "limits_used"],
-            {"values": reading, "state": self._state},
+        score, parts, verdict, self._state, limits, *left = self._session.run(
+            self._asked, {"values": reading, "state": self._state}
         )
         if not isfinite(score[0]):
             raise InputError("no_score", "the model gives no score", "模型未给出分值")
@@ -116,6 +121,7 @@ class Monitor:
             float(limits[0]),
             float(limits[1]),
             [(self.sensors[at], float(parts[at])) for at in order],
+            (float(left[0][0]), float(left[0][1]), float(left[0][2])) if left else None,
         )
 
     def follow_all(self, values: npt.ArrayLike) -> Iterator[HealthFinding]:

@@ -80,7 +80,35 @@ class SeasonalRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin: float = 1.0
 
 
-Recipe = TypeVar("Recipe", HealthRecipe, VibrationRecipe, SeasonalRecipe)
+class RemainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the recipe for remaining life, from runs to failure.
+
+    Attributes:
+        name, version: as of a health recipe.
+        unit, cycle: columns that say which machine a row is of, and when.
+        cap: cycles above which nothing is said but that it is more; 0: six tenths of the median life.
+        horizon: cycles before the end that verdicts are about; 0: a quarter of the cap.
+        half_life, slow_half_life: of the two averages of each sensor, in readings.
+        coverage: share of the truth that the interval is meant to hold.
+        review_rate, reject_rate: wanted share of readings further from the end than the horizon that go to review, or are rejected.
+        margin: factor on both limits.
+    """
+
+    name: str
+    version: str = "1"
+    unit: str = "unit"
+    cycle: str = "cycle"
+    cap: float = 0.0
+    horizon: float = 0.0
+    half_life: float = 5.0
+    slow_half_life: float = 30.0
+    coverage: float = 0.8
+    review_rate: float = 0.05
+    reject_rate: float = 0.01
+    margin: float = 1.0
+
+
+Recipe = TypeVar("Recipe", HealthRecipe, VibrationRecipe, SeasonalRecipe, RemainingRecipe)
 
 
 def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:
@@ -108,6 +136,14 @@ def check(recipe: Recipe, where: str) -> Recipe:
             "trim must be between 0 and 0.3": 0 <= recipe.trim <= 0.3,
             "blocks must be between 2 and 50": 2 <= recipe.blocks <= 50,
             "explained must be between 0.3 and 0.99": 0.3 <= recipe.explained <= 0.99,
+        }
+    if isinstance(recipe, RemainingRecipe):
+        rules |= {
+            "0 < half_life < slow_half_life": 0 < recipe.half_life < recipe.slow_half_life,
+            "cap and horizon must not be negative, the horizon below the cap": recipe.cap >= 0
+            and recipe.horizon >= 0
+            and (recipe.cap == 0 or recipe.horizon < recipe.cap),
+            "coverage must be between 0.5 and 0.8": 0.5 <= recipe.coverage <= 0.8,
         }
     if isinstance(recipe, VibrationRecipe):
         highest = recipe.rate / 8  # where the envelope's lines still are lines

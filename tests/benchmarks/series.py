@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterator
 from math import lgamma, sqrt
 from pathlib import Path
 from statistics import NormalDist
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table as Shown
 
+from models.bundle import Bundle
 from models.series.health import Doubles, scores
 from models.series.health_fit import fitted
+from models.series.histories import Histories, read_histories
 from models.series.pca import components
-from models.series.recipe import HealthRecipe
+from models.series.recipe import HealthRecipe, RemainingRecipe
+from models.series.remaining_fit import fit as fit_remaining
+from models.series.remaining_judge import judge as judge_remaining
 from models.series.table import Table, columns_of, table_of
 
 SETS = Path(__file__).parents[3] / "shared" / "data" / "sets"
@@ -123,6 +128,40 @@ def skab_rows() -> Iterator[tuple[str, str, str, str]]:
         yield title, f"{f1:.3f}", f"{alarm[~truth].mean():.1%}", f"{1 - alarm[truth].mean():.1%}"
 
 
+def engines() -> Iterator[tuple[str, str]]:
+    """Yield figures and their values of remaining life on the turbofans FD001, by the set's own split: 100 learnt, 100 judged."""
+    with tarfile.open(SETS / "cmapss-fd001.tar.gz") as tar:
+        names = ("train_FD001", "test_FD001", "RUL_FD001")
+        files = [tar.extractfile(f"cmapss-fd001/{name}.txt") for name in names]
+        learnt, judged, left = (np.loadtxt(file) for file in files if file)
+    ends = np.array([judged[judged[:, 0] == unit, 1].max() for unit in range(1, 101)])
+    of = judged[:, 0].astype(int) - 1
+    with TemporaryDirectory() as name:
+        path = Path(name) / "runs.csv"
+
+        def histories(rows: Doubles, rul: Doubles | None) -> Histories:
+            titles = [
+                "unit",
+                "cycle",
+                *(f"s{number}" for number in range(rows.shape[1] - 2)),
+                *(["rul"] * (rul is not None)),
+            ]
+            table = rows if rul is None else np.column_stack([rows, rul])
+            np.savetxt(path, table, "%.10g", delimiter=",", header=",".join(titles), comments="")
+            return read_histories(path, "unit", "cycle")
+
+        release = fit_remaining(histories(learnt, None), RemainingRecipe("fd001", cap=125))
+        seen = histories(judged, (ends + left)[of] - judged[:, 1])
+    kept = [seen.sensors.index(name) for name in release.card.sensors]
+    seen = seen._replace(sensors=tuple(release.card.sensors), values=seen.values[:, kept])
+    found = judge_remaining(Bundle(release.card, release.onnx, "", ""), seen)
+    yield "RMSE, cycles", f"{found.rmse:.2f}"
+    yield "always the mean", f"{found.rmse_mean:.2f}"
+    yield "a line in the age", f"{found.rmse_age:.2f}"
+    yield "score of the 2008 challenge", f"{found.penalty:.0f}"
+    yield "within the interval", f"{found.inside:.0%} (wanted {found.wanted:.0%})"
+
+
 def main() -> None:
     console = Console()
     try:
@@ -130,6 +169,10 @@ def main() -> None:
         for row in skab_rows():
             table.add_row(*row)
         console.print(table)
+        life = Shown("Turbofans FD001, remaining life up to 125 cycles", "", box=None)
+        for figure in engines():
+            life.add_row(*figure)
+        console.print(life)
     except FileNotFoundError as missing:
         sys.exit(f"the set is not here: {Path(missing.filename).name}")
 

@@ -22,7 +22,9 @@ from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import write_bundle
 from models.series.health_fit import fit
-from models.series.recipe import HealthRecipe
+from models.series.histories import read_histories
+from models.series.recipe import HealthRecipe, RemainingRecipe
+from models.series.remaining_fit import fit as fit_remaining
 from models.series.table import Table
 from models.signing import public_key
 from protocols.errors import ConfigError
@@ -33,6 +35,7 @@ from tests.cloud.registry.bundles import shelf
 from tests.edge_agent.conftest import OpenBuffer, until
 from tests.edge_agent.inspect.conftest import SignedBundle
 from tests.edge_agent.inspect.test_slots import arrive
+from tests.models.series.test_remaining import written
 
 CONFIG = """
 [agent]
@@ -218,6 +221,20 @@ async def test_a_model_of_the_cloud_decides_once_it_can_and_no_reading_is_withou
     events, readings = await pump.held()
     assert [event.kind for event in events] == ["model_changed", "model_changed", "model_returned"]
     assert {quality for _, quality in readings["verdict"]} == {GOOD}
+
+
+async def test_how_long_a_machine_still_runs_is_told_in_hours(pump: Pump, tmp_path: Path) -> None:
+    histories = read_histories(written(tmp_path / "runs.csv", 14, ("pressure", "flow"), (500, 3000)), "unit", "cycle")
+    release, key = fit_remaining(histories, RemainingRecipe("pump")), Ed25519PrivateKey.generate()
+    write_bundle(tmp_path / "life", release.card, release.onnx, key)
+    pump.model = SignedBundle(tmp_path / "life", [public_key(key)])
+    pump.bank.set_holding_registers(10, [420, 3160])  # as shortly before the end
+    async with pump.watched():
+        short = await pump.told("life_short")
+    assert "hours of running are left, probably 0" in short.text_en
+    _, readings = await pump.held()
+    left, low, high = (readings[f"remaining {name}"][-1][0] for name in ("life", "at least", "at most"))
+    assert 0 <= low <= left <= high < 20 * 0.1 / 3600
 
 
 def counts(switch: ModelSwitch[Any]) -> ModelRecord:
