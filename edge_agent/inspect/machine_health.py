@@ -23,6 +23,7 @@ import numpy.typing as npt
 from edge_agent.atomic_file import write_file
 from edge_agent.config import Config, MachineHealthConfig
 from edge_agent.events import Announce
+from edge_agent.inspect.health_news import HealthNews, Known
 from edge_agent.inspect.health_record import HealthRecord, Said
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
@@ -46,22 +47,18 @@ KEEP_S = 60.0
 """How often what is known is written down: so much a power cut may cost."""
 PARTS_S = 60.0
 """How often each sensor's part is told while the machine is well; while it is not, every time."""
-STRAYS_AFTER = 3
-"""Steps above the limit, without one below, until people are told."""
-NAMED = 3
-"""How many sensors are named."""
 
 _log = logging.getLogger("sunmao.edge")
 
 
 class _Kept(msgspec.Struct):
-    """What survives a restart: of which model, when, the averages, whether people were told that the machine strays, and
-    what the models said since the last order."""
+    """What survives a restart: of which model, when, the averages, what people were told, and what the models said since the
+    last order."""
 
     model: str
     at: int
     memory: Memory
-    strays: bool
+    known: Known
     record_of: tuple[int, str] = (0, "")
     record: ModelRecord = ModelRecord()
 
@@ -112,8 +109,7 @@ class HealthWatch:
         self._state = "waiting"
         self._since = now_us()
         self._reason = Text("", "")
-        self._strays = False
-        self._above = self._below = 0
+        self._news = HealthNews(watch.device, watch.period_s, sink.announce)
         self._parts_at = 0.0
 
     @property
@@ -169,10 +165,9 @@ class HealthWatch:
         """Take a step each period until the bundle is replaced."""
         clock = asyncio.get_running_loop().time
         self._name(attended)
-        self._above = self._below = 0
         folder = self._whole().agent.state_dir
         path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
-        self._strays = await asyncio.to_thread(self._resume, attended, path)
+        await asyncio.to_thread(self._resume, attended, path)
         kept = due = self._heard_at = clock()
         try:
             while True:
@@ -192,6 +187,7 @@ class HealthWatch:
 
     def _name(self, attended: Attended) -> None:
         """Note what is judged by from here on."""
+        self._news.pause()
         self._model, self._sensors = f"{attended.card.name} {attended.card.version}", attended.monitor.sensors
 
     async def _decides(self, attended: Attended) -> Attended:
@@ -207,7 +203,6 @@ class HealthWatch:
             if changed is not attended:
                 attended = changed
                 self._name(attended)
-                self._above = self._below = 0
         return attended
 
     async def _take_file(self, attended: Attended, now: float) -> Said | None:
@@ -266,8 +261,10 @@ class HealthWatch:
         lost = [name for name, count in zip(attended.monitor.sensors, attended.missing, strict=True) if count]
         names = ", ".join(lost)
         self._set_state("up", Text(f"without {names}", f"缺少 {names}") if lost else Text("", ""))
-        self._tell(finding, attended.monitor.warm_after)
-        self._add(finding, UNCERTAIN if lost else GOOD, now)
+        arrived = now_us()
+        at = plausible_time(self._file.taken, arrived) if self._file else arrived
+        self._news.follow(attended, finding, at)
+        self._add(finding, UNCERTAIN if lost else GOOD, now, (at, arrived))
         return said
 
     def _said(self, attended: Attended) -> Said | InputError:
@@ -290,7 +287,7 @@ class HealthWatch:
         """Say once that there is no verdict, and why."""
         for each in (attended, *self._models.others):
             each.rest()
-        self._above = self._below = 0
+        self._news.pause()
         if attended.idle == 1:
             self._set_state("up", why)
             at = now_us()
@@ -298,37 +295,8 @@ class HealthWatch:
                 [(point, Reading(point.name, None, BAD, at, at)) for point in (self._verdict, self._score)]
             )
 
-    def _tell(self, finding: HealthFinding, calm_after: float) -> None:
-        """Announce that the machine strays, and that it is back when it has been well for as long as warming up takes."""
-        rejected = finding.verdict == "reject"
-        self._above = (self._above + 1) * rejected
-        self._below = (self._below + 1) * (finding.verdict == "pass")
-        if not self._strays and self._above >= STRAYS_AFTER:
-            self._strays = True
-            if finding.remaining:
-                left, low, high = (f"{hours:.3g}" for hours in self._hours(finding.remaining))
-                text = Text(
-                    f"about {left} hours of running are left, probably {low} to {high}",
-                    f"预计还能运行约 {left} 小时，大概率在 {low} 至 {high} 小时之间",
-                )
-                self._sink.announce(self._config.device, "life_short", text)
-                return
-            named = [f"{name} {part / finding.reject:+.1f}" for name, part in finding.contributions[:NAMED]]
-            how = f"{finding.score / finding.reject:.1f}"
-            listed_en, listed_zh = ", ".join(named), "、".join(named)
-            text = Text(
-                f"strays from its healthy state, {how} times the limit; most of all: {listed_en}",
-                f"偏离健康状态，为限值的 {how} 倍；主要来自：{listed_zh}",
-            )
-            self._sink.announce(self._config.device, "machine_strays", text)
-        elif self._strays and self._below > calm_after:
-            self._strays = False
-            self._sink.announce(self._config.device, "machine_well", Text("is as usual again", "已恢复正常"))
-
-    def _add(self, finding: HealthFinding, quality: Quality, now: float) -> None:
+    def _add(self, finding: HealthFinding, quality: Quality, now: float, times: tuple[int, int]) -> None:
         assert finding.verdict is not None  # noqa: S101 - as `_step` has seen
-        arrived = now_us()
-        at = plausible_time(self._file.taken, arrived) if self._file else arrived
         rows: list[tuple[PointRef, Value]] = [
             (self._verdict, VERDICTS.index(finding.verdict)),
             (self._score, finding.score),
@@ -337,7 +305,7 @@ class HealthWatch:
             names = ("remaining life", "remaining at least", "remaining at most")
             rows += [
                 (PointRef(self._config.device, name, "machine_remaining_life", "HUR"), hours)
-                for name, hours in zip(names, self._hours(finding.remaining), strict=True)
+                for name, hours in zip(names, self._news.hours(finding.remaining), strict=True)
             ]
         if finding.verdict != "pass" or now - self._parts_at >= PARTS_S:
             self._parts_at = now
@@ -345,30 +313,28 @@ class HealthWatch:
                 (PointRef(self._config.device, f"part of {name}", "machine_health_part", "C62"), part)
                 for name, part in finding.contributions
             ]
-        self._sink.add_readings([(point, Reading(point.name, value, quality, at, arrived)) for point, value in rows])
+        self._sink.add_readings([(point, Reading(point.name, value, quality, *times)) for point, value in rows])
 
-    def _hours(self, readings: Iterable[float]) -> list[float]:
-        """Return how long so many readings take."""
-        return [each * self._config.period_s / 3600 for each in readings]
-
-    def _resume(self, attended: Attended, path: Path) -> bool:
-        """Go on from what was kept of this model not long ago; return whether people know that the machine strays."""
+    def _resume(self, attended: Attended, path: Path) -> None:
+        """Go on from what was kept of this model not long ago."""
         monitor = attended.monitor
         try:
             kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
-            return False
+            return
         self._models.record.resume(kept.record_of, kept.record)
         steps = (now_us() - kept.at) / 1e6 / self._config.period_s
         if kept.model != monitor.digest:
-            return False
+            return
+        self._news.known = kept.known
         if 0 <= steps <= monitor.warm_after:
             monitor.resume(kept.memory)
-        return kept.strays
 
     def _keep(self, attended: Attended, path: Path) -> None:
         record = self._models.record
-        kept = _Kept(attended.monitor.digest, now_us(), attended.monitor.memory, self._strays, record.of, record.counts)
+        kept = _Kept(
+            attended.monitor.digest, now_us(), attended.monitor.memory, self._news.known, record.of, record.counts
+        )
         try:
             write_file(path, msgspec.msgpack.encode(kept))
         except OSError as error:

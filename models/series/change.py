@@ -9,7 +9,7 @@ usual is learnt anew from there.
 
 from __future__ import annotations
 
-from math import ceil, log, sqrt
+from math import ceil, exp, log, sqrt
 from typing import Literal
 
 import msgspec
@@ -40,11 +40,13 @@ class Change(msgspec.Struct, frozen=True):
         told: reading, counted from 0, at which it was certain.
         since: reading at which it began.
         way: whether the score has risen or fallen.
+        factor: the score since it began, in multiples of what it was before (geometric means).
     """
 
     told: int
     since: int
     way: Literal["up", "down"]
+    factor: float = 1.0
 
 
 class ChangeWatch(msgspec.Struct):
@@ -54,7 +56,9 @@ class ChangeWatch(msgspec.Struct):
         block: readings of one block.
         read: readings so far; `within`: sum of the logarithms of the current block's.
         count, mean, square: of the blocks since the last change: how many, their mean, sum of squared deviations from it.
-        up, down: the two sums; `up_since`, `down_since`: where each was zero last.
+        up, down: the two sums; `up_since`, `down_since`: where each was zero last; `up_total`, `down_total`, `up_blocks`,
+            `down_blocks`: sum and number of the blocks since then.
+        begun: where the current block began.
     """
 
     block: int
@@ -67,41 +71,58 @@ class ChangeWatch(msgspec.Struct):
     down: float = 0.0
     up_since: int = 0
     down_since: int = 0
+    up_total: float = 0.0
+    down_total: float = 0.0
+    up_blocks: int = 0
+    down_blocks: int = 0
+    begun: int = 0
 
-    def follow(self, score: float) -> Change | None:
+    def follow(self, score: float, at: int | None = None) -> Change | None:
         """Take the next score (above 0) and return the change it makes certain, if any.
 
-        The logarithm is followed: a score is a distance, and spreads the more the larger it is.
+        The logarithm is followed: a score is a distance, and spreads the more the larger it is. `at` is when it is of, by which a
+        change is told; the reading's number without it.
         """
+        at = self.read if at is None else at
+        if self.read % self.block == 0:
+            self.begun = at
         self.within += log(max(score, SMALLEST))
         self.read += 1
         if self.read % self.block:
             return None
         value, self.within = self.within / self.block, 0.0
-        change = self._sum(value) if self.count >= START else None
+        change = self._sum(value, at) if self.count >= START else None
         if change:
             self.count, self.mean, self.square, self.up, self.down = 0, 0.0, 0.0, 0.0, 0.0
+            self.up_total = self.down_total = self.up_blocks = self.down_blocks = 0
         self.count += 1
         apart = value - self.mean
         self.mean += apart / self.count
         self.square += apart * (value - self.mean)
         return change
 
-    def _sum(self, value: float) -> Change | None:
-        n, begun = self.count, self.read - self.block
+    def _sum(self, value: float, at: int) -> Change | None:
+        n = self.count
         deviation = max(sqrt(self.square / (n - 1)), LEAST)
         # The mean of n blocks is itself uncertain: the next one differs from it with variance 1 + 1/n.
         standard = min(max((value - self.mean) / (deviation * sqrt(1 + 1 / n)), -CLIP), CLIP)
         if self.up == 0:
-            self.up_since = begun
+            self.up_since, self.up_total, self.up_blocks = self.begun, 0.0, 0
         if self.down == 0:
-            self.down_since = begun
+            self.down_since, self.down_total, self.down_blocks = self.begun, 0.0, 0
+        self.up_total, self.up_blocks = self.up_total + value, self.up_blocks + 1
+        self.down_total, self.down_blocks = self.down_total + value, self.down_blocks + 1
         self.up, self.down = max(self.up + standard - SLACK, 0.0), max(self.down - standard - SLACK, 0.0)
         if self.up > LIMIT:
-            return Change(self.read - 1, self.up_since, "up")
+            return Change(at, self.up_since, "up", self._factor(value, self.up_total, self.up_blocks))
         if self.down > LIMIT:
-            return Change(self.read - 1, self.down_since, "down")
+            return Change(at, self.down_since, "down", self._factor(value, self.down_total, self.down_blocks))
         return None
+
+    def _factor(self, value: float, total: float, blocks: int) -> float:
+        """Return by what `blocks` of this `total` multiply the score; all but the last one, `value`, are in `mean` already."""
+        before = (self.mean * self.count - (total - value)) / (self.count - blocks + 1)
+        return exp(total / blocks - before)
 
 
 def watch_of(half_life: float) -> ChangeWatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -163,7 +164,8 @@ async def test_a_machine_that_strays_is_told_with_the_sensor_and_so_is_its_end(p
         pump.bank.set_coils(3, [False])
         await until(lambda: pump.report.reason_en == "the machine is at rest")
     events, readings = await pump.held()
-    assert [event.kind for event in events] == ["machine_strays", "machine_well"]
+    kinds = [event.kind for event in events if event.kind != "machine_changed"]
+    assert kinds == ["machine_strays", "machine_well"]
     verdicts = {value for value, quality in readings["verdict"] if quality == GOOD}
     assert verdicts >= {0, 2}
     assert readings["verdict"][-1][1] < 0, "at rest there is no verdict"
@@ -191,9 +193,25 @@ async def test_a_model_of_other_sensors_is_refused_by_name(pump: Pump) -> None:
     assert raised.value.key == "machine_health[1].sensors.flow.device"
 
 
+async def test_a_lasting_change_is_told_by_what_was_known_before_a_restart(pump: Pump) -> None:
+    async with pump.watched():
+        async with asyncio.timeout(20):
+            while len((await pump.held())[1].get("verdict", [])) < 18:  # noqa: ASYNC110 - the buffer does not call
+                await asyncio.sleep(0.1)
+    pump.bank.set_holding_registers(10, [503, 2990])
+    # Without what was known, the new level would be all that is ever learnt.
+    async with pump.watched():
+        changed = await pump.told("machine_changed")
+    assert re.fullmatch(
+        r"has changed for good since \d{4}-\d\d-\d\d \d\d:\d\d UTC: its health score is [\d.e+]+ times what it was",
+        changed.text_en,
+    )
+
+
 async def test_a_model_of_the_cloud_decides_once_it_can_and_no_reading_is_without_a_verdict(
-    pump: Pump, tmp_path: Path
+    pump: Pump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge_agent.inspect.slots.TRIAL_PARTS", 5)
     models = shelf(tmp_path / "shelf", pump.model)
     pump.model = SignedBundle(models.folder / "1", [models.trust])
     async with pump.watched():

@@ -12,7 +12,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.config import parse_config
-from edge_agent.inspect.source_folder import PATIENCE_S
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import write_bundle
@@ -40,8 +39,9 @@ folder = "vibration"
 
 
 async def test_files_are_judged_in_turn_and_a_worn_bearing_is_told_by_its_frequency(
-    tmp_path: Path, open_buffer: OpenBuffer
+    tmp_path: Path, open_buffer: OpenBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge_agent.inspect.wave_folder.PATIENCE_S", 0.2)
     key, folder = Ed25519PrivateKey.generate(), tmp_path / "vibration"
     release = fit_vibration(healthy(1, 120) * SCALE, RECIPE)
     write_bundle(tmp_path / "motor", release.card, release.onnx, key)
@@ -57,7 +57,7 @@ async def test_files_are_judged_in_turn_and_a_worn_bearing_is_told_by_its_freque
     buffer = await open_buffer()
     async with Outlets(buffer, tmp_path / "state") as outlets, Parts(buffer, outlets) as parts:
         await parts.become(config)
-        await until(lambda: (folder / "done").is_dir() and len(os.listdir(folder / "done")) == 2, PATIENCE_S * 2 + 20)
+        await until(lambda: (folder / "done").is_dir() and len(os.listdir(folder / "done")) == 2)
         assert sorted(name[-5:] for name in os.listdir(folder / "bad")) == ["2.csv", "3.wav"]
     delivery = await buffer.take(10**9)
     assert delivery

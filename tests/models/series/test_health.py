@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.bundle import Bundle, read_bundle, write_bundle
 from models.errors import InputError
 from models.series.cards import PARITY_LIMIT
+from models.series.change import watch_of
 from models.series.health import Doubles, learn, scores, shrunk_covariance
 from models.series.health_fit import fit, parity_gap
 from models.series.judge import judge
@@ -133,3 +134,15 @@ def test_units_do_not_matter(scale: list[float], shift: float) -> None:
 def test_the_shrunk_covariance_can_be_inverted(seed: int, rows: int) -> None:
     found = shrunk_covariance(np.random.default_rng(seed).normal(size=(rows, 6)))
     assert np.linalg.eigvalsh(found).min() > 0
+
+
+def test_a_lasting_change_is_told_with_its_time_and_size() -> None:
+    noise, watch, told = np.random.default_rng(2), watch_of(2), []
+    for minute in range(600):
+        score = float(np.exp(0.2 * noise.normal())) * (3 if minute >= 400 else 1)
+        if change := watch.follow(score, 60 * minute):
+            told.append(change)
+    (change,) = told
+    assert change.way == "up"
+    assert 60 * 385 <= change.since <= 60 * 400 < change.told <= 60 * 420
+    assert change.factor == pytest.approx(3, rel=0.2)
