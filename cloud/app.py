@@ -138,7 +138,7 @@ def _open_domains(state: State, db: Database, listener: Listener, given: _Given)
         state.notify,
         Composer(Sources(state.identity, state.fleet, state.production, state.energy, state.alarms)),
     )
-    state.training = Training(db, given.secrets)
+    state.training = Training(db, given.secrets, state.telemetry)
     state.registry = Registry(db, state.training)
     filled = ShelfDoors(state.fleet, state.telemetry, state.production, state.registry, state.alarms)
     state.shelf = Shelf(db, filled, state.training, state.notify)

@@ -17,6 +17,10 @@ ARCHIVE, STATE, INPUT, OUTPUT = "archive.zip", "state.zip", "input.", "output."
 """Of an archive's run: the archive, its last checkpoint, and what its inputs and outputs are called before their names."""
 
 
+ROWS = "rows.f32"
+"""The rows x sensors of a fit or a back-fill in the order of time, little-endian float32; NaN for what was not read."""
+
+
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A picture by its file in the folder, the part it shows, and what is wrong with it, if somebody has named that."""
 
@@ -48,6 +52,20 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
     held_good: list[Shown] = []
     held_bad: list[Shown] = []
     before: bool = False
+    limits: Limits = Limits()
+
+
+class HealthFitTask(msgspec.Struct, frozen=True, tag="fit_health", forbid_unknown_fields=True):
+    """Learn what is usual of a machine's sensors from rows of its healthy running (ROWS).
+
+    Attributes:
+        recipe: fields of `models.series.recipe.HealthRecipe`; `name` is needed.
+        sensors: what the columns are.
+    """
+
+    recipe: dict[str, str | int | float]
+    sensors: list[str]
+    steps: int
     limits: Limits = Limits()
 
 
@@ -131,7 +149,7 @@ class ProbeTask(msgspec.Struct, frozen=True, tag="probe", forbid_unknown_fields=
     limits: Limits = Limits(cpu_s=120)
 
 
-Task = FitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | PythonTask | ProbeTask
+Task = FitTask | HealthFitTask | LookTask | InspectTask | EvaluateTask | BackfillTask | PythonTask | ProbeTask
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""One fit, one look at a picture, one inspection of many, one evaluation, one back-fill, one archive, or one probe, in a child process with bounded memory and time.
+"""One fit, of pictures or of a machine's readings, one look at a picture, one inspection of many, one evaluation, one back-fill, one archive, or one probe, in a child process with bounded memory and time.
 
     python -P -m models.task_child FOLDER [PROVIDER]
 
@@ -28,9 +28,11 @@ import msgspec
 
 from models.task import (
     RESULTS,
+    ROWS,
     BackfillTask,
     EvaluateTask,
     FitTask,
+    HealthFitTask,
     InspectTask,
     Looked,
     LookTask,
@@ -121,6 +123,30 @@ def _fit(task: FitTask, folder: Path) -> None:
     _say({"fitted": {"after": after, "before": before}})
 
 
+def _fit_health(task: HealthFitTask, folder: Path) -> None:
+    import numpy as np
+
+    from models.card import format_card
+    from models.series.health import independent_after
+    from models.series.health_fit import fit
+    from models.series.recipe import HealthRecipe
+    from models.series.table import Table
+
+    _progress("learn", 0, 1)
+    rows = np.fromfile(folder / ROWS, "<f4").reshape(task.steps, len(task.sensors)).astype(np.float64)
+    recipe = msgspec.convert(task.recipe, HealthRecipe)
+    release = fit(Table(tuple(task.sensors), rows, None), recipe)
+    (folder / "card.toml").write_bytes(format_card(release.card))
+    (folder / "model.onnx").write_bytes(release.onnx)
+    counted = int(task.steps / independent_after(recipe.half_life))
+    shares = {
+        name: {"value": limit.measured, "low": limit.low, "high": limit.high, "pictures": counted}
+        for name, limit in (("false_review", release.card.review), ("false_reject", release.card.reject))
+    }
+    after = {"good_parts": counted, "bad_parts": 0, "found": None, "auroc": None, **shares}
+    _say({"fitted": {"after": after, "before": None}})
+
+
 def _inspect(task: InspectTask, folder: Path, provider: str) -> Counter[str]:
     from models.session import Way
     from models.vision.detector import Detector
@@ -172,7 +198,7 @@ def _evaluate(task: EvaluateTask, folder: Path, provider: str) -> None:
 def _backfill(task: BackfillTask, folder: Path) -> None:
     import numpy as np
 
-    from models.series.backfill import ROWS, Followed, Follower
+    from models.series.backfill import Followed, Follower
 
     _say({"chip": "CPUExecutionProvider"})
     follower = Follower(_given(folder), task.sensors)
@@ -228,6 +254,8 @@ def _end_with_the_starter() -> None:
 def _do(task: Task, folder: Path, provider: str) -> None:
     if isinstance(task, FitTask):
         _fit(task, folder)
+    elif isinstance(task, HealthFitTask):
+        _fit_health(task, folder)
     elif isinstance(task, LookTask):
         _look(task, folder)
     elif isinstance(task, InspectTask):

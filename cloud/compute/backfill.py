@@ -12,11 +12,11 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud.compute.schemas import Backfill
 from cloud.core.db import AsyncConnection
 from cloud.core.errors import Invalid, NotFound
+from cloud.core.held import held
 from cloud.core.principal import TenantScope
 from cloud.core.rows import Row
 from cloud.registry.service import Registry
@@ -81,17 +81,6 @@ async def order_of(
         rows[:, column] = held(at, time, value, round(wanted.hold_s * 1e6))
     order = BackfillTask(list(model.sensors), begin, period, wanted.steps)
     return order, {"before.toml": model.card, "before.onnx": model.onnx, "rows.f32": rows.tobytes()}
-
-
-def held(
-    at: NDArray[np.int64], time: NDArray[np.int64], value: NDArray[np.float64], hold_us: int
-) -> NDArray[np.float64]:
-    """Return the value that holds at each instant: the last one at or before it, NaN where that is older than `hold_us`."""
-    if not len(time):
-        return np.full(len(at), np.nan)
-    last = np.searchsorted(time, at, side="right") - 1
-    known = (last >= 0) & (at - time[last] <= hold_us)
-    return np.where(known, value[last], np.nan)
 
 
 def read(order: BackfillTask, content: bytes) -> list[Found]:

@@ -27,7 +27,11 @@ _USES: tuple[Use, ...] = ("learn", "held_good", "held_bad")
 _PICTURE_GONE = Text(
     "a picture was removed after the fit was asked for; ask for it again", "发起训练后有图片被删除；请重新发起训练"
 )
-_FITTING = Text("A fit of this set is under way; wait for it, or cancel it.", "该图片集正在训练，请等待完成或先取消。")
+FITTING = Text("A fit of this set is under way; wait for it, or cancel it.", "该图片集正在训练，请等待完成或先取消。")
+
+_MACHINE = Text(
+    "This is a machine; train its model from a stretch of its readings.", "这是一台设备，请用一段历史读数训练其模型。"
+)
 
 MAX_PICTURES = 2000
 """Uploaded pictures of a set, and judged parts of its station that a fit uses."""
@@ -78,6 +82,8 @@ async def request_fit(
     """Store a fit of the set as it is now and return its id and what it is to be made of; raises Invalid, Conflict."""
     identity = uuid7()
     found = await set_of(connection, set_id)
+    if found.sensors is not None:
+        raise Invalid(_MACHINE)
     chosen = await chosen_of(connection, set_id, await judged_of(connection, found, digests=True))
     if len(chosen.learn) < MIN_LEARN:
         raise Invalid(_too_few(len(chosen.learn), len(chosen.held_good)))
@@ -92,7 +98,7 @@ async def request_fit(
     try:
         await store.insert_fit(connection, identity, set_id, task, principal.actor, rented=rented)
     except store.AlreadyFitting as error:
-        raise Conflict(_FITTING) from error
+        raise Conflict(FITTING) from error
     await audit.record(connection, principal.actor, "training.fit", found.name, fit=str(identity))
     return identity, task
 

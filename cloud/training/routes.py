@@ -9,14 +9,17 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from cloud.core.access import Engineer, Operator, Reader
 from cloud.training.schemas import (
+    Completeness,
     Counts,
     Fit,
+    MachineRequest,
     Picture,
     PictureChange,
     PictureSet,
     PublicKey,
     SetChange,
     SetRequest,
+    Stretch,
     Trial,
     UploadQuery,
     Version,
@@ -138,6 +141,28 @@ async def get_thumbnail(principal: Reader, training: TrainingDoor, set_id: UUID,
 async def request_fit(principal: Engineer, training: TrainingDoor, set_id: UUID) -> Fit:
     """Have a model fitted from the set as it is now; follow it at `/fits/{fit_id}`."""
     return await training.request_fit(principal, set_id)
+
+
+@router.post("/machines", status_code=201)
+async def create_machine(principal: Engineer, training: TrainingDoor, body: MachineRequest) -> PictureSet:
+    """Note a machine and its sensors, for models of its health from stored readings."""
+    return await training.machines.create(principal, body)
+
+
+@router.get("/sets/{set_id}/completeness")
+async def get_completeness(
+    principal: Reader, training: TrainingDoor, set_id: UUID, stretch: Annotated[Stretch, Query()]
+) -> Completeness:
+    """How much of a stretch there is to learn a machine's model from."""
+    return await training.machines.completeness(principal.scope, set_id, stretch)
+
+
+@router.post("/sets/{set_id}/machine-fits", status_code=202)
+async def request_machine_fit(principal: Engineer, training: TrainingDoor, set_id: UUID, body: Stretch) -> Fit:
+    """Have a machine's model fitted from a stretch of good running; follow it at `/fits/{fit_id}`."""
+    fit = await training.machines.request_fit(principal, set_id, body)
+    training.requested.set()
+    return fit
 
 
 @router.get("/sets/{set_id}/fits")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 PictureKind = Literal["good", "defect", "unknown"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -14,6 +14,7 @@ Comparison = Literal["first", "better", "same", "mixed", "worse"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Words = Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+SeriesId = Annotated[int, Field(ge=1, lt=2**31)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -29,6 +30,54 @@ class SetRequest(BaseModel):
     keep_days: int | None = Field(
         None, ge=1, le=3650, description="Uploaded pictures go after so many days; never if null."
     )
+
+
+class MachineRequest(BaseModel):
+    """A machine whose health model is to be fitted from stored readings.
+
+    Attributes:
+        name: what its models are called.
+        equipment_id: the machine, or the watch over it.
+        sensors: series by the name that the watch at the box gives the sensor.
+        running: series that is above 0 while it runs; rows at rest are left out.
+        period_s: seconds between two rows, as between two judgements at the box.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    equipment_id: UUID
+    sensors: dict[Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")], SeriesId] = Field(
+        min_length=1, max_length=64
+    )
+    running: SeriesId | None = None
+    period_s: float = Field(10.0, ge=0.1, le=3600)
+
+
+class Stretch(BaseModel):
+    """A time of good running that a machine's model learns from; `half_life`: rows after which half of a step is seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: AwareDatetime
+    end: AwareDatetime
+    hold_s: float = Field(3600.0, gt=0, le=86_400 * 7, description="So long a reading holds until the next one.")
+    half_life: float = Field(12.0, ge=0.1, le=1000)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Stretch:
+        if self.end <= self.start:
+            raise ValueError("the end comes after the start / 结束时间须晚于开始时间")
+        return self
+
+
+class Completeness(BaseModel):
+    """What a stretch holds: rows in it, those `used` to learn - while the machine ran and something was read -, and of each
+    sensor the share of these in which it was read."""
+
+    rows: int
+    used: int
+    read: dict[str, float]
 
 
 class SetChange(BaseModel):
@@ -72,12 +121,15 @@ class Counts(BaseModel):
 
 
 class PictureSet(BaseModel):
-    """A set of pictures of one product as one camera sees it."""
+    """A set of pictures of one product as one camera sees it; with `sensors` a machine, see `MachineRequest`."""
 
     id: UUID
     name: str
     equipment_id: UUID | None
     keep_days: int | None
+    sensors: dict[str, int] | None = None
+    running: int | None = None
+    period_s: float | None = None
     created_by: str
     created_at: datetime
     good: int

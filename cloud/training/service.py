@@ -1,10 +1,11 @@
 """The door of the training domain.
 
-training = Training(db, secrets)                               app.state.training in a running cloud
+training = Training(db, secrets, telemetry)                    app.state.training in a running cloud
 one = await training.create_set(principal, SetRequest(...))     -> PictureSet; also makes the company's signing key
 picture = await training.add_picture(principal, UploadQuery(...), content)      -> Picture; raises Invalid, Conflict
 counts = await training.counts(scope, set_id)                   -> Counts, what a fit would use now
 fit = await training.request_fit(principal, set_id)             -> Fit, which waits; `tasks` sees to it
+fit = await training.machines.request_fit(principal, set_id, stretch)    of a machine's health, from stored readings
 versions = await training.versions(scope, set_id)               -> list[Version], newest first
 files = await training.bundle(scope, version_id)                -> dict[str, bytes], the signed folder
 trial = await training.try_version(scope, version_id, content)  -> Trial
@@ -32,8 +33,10 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.core.rows import Row
 from cloud.core.settings import Secrets
 from cloud.quality.service import JudgedPart
+from cloud.telemetry.service import Telemetry
 from cloud.training import child, store
 from cloud.training.comparison import compare
+from cloud.training.machines import Machines
 from cloud.training.orders import MAX_PICTURES, MIN_LEARN, chosen_of, judged_of, request_fit, set_of
 from cloud.training.rented import Rented
 from cloud.training.schemas import (
@@ -87,9 +90,10 @@ _RENTED = Text("It runs on rented computing; cancel its job.", "该训练在租�
 class Training:
     """Picture sets of a tenant, fits and versions."""
 
-    def __init__(self, db: Database, secrets: Secrets) -> None:
+    def __init__(self, db: Database, secrets: Secrets, telemetry: Telemetry) -> None:
         self._db = db
         self.signer = Signer(secrets)
+        self.machines = Machines(db, telemetry, self.signer)
         self.rented = Rented(self.signer)
         self.requested = asyncio.Event()
         """Set when a fit was asked for in this process: nobody has to wait for the next look round."""

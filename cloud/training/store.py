@@ -17,7 +17,7 @@ NoSuchPlace = ForeignKeyViolation
 AlreadyFitting = UniqueViolation
 
 _SET = """
-    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.created_by, s.created_at,
+    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.sensors, s.running, s.period_s, s.created_by, s.created_at,
            count(p.digest) FILTER (WHERE p.kind = 'good') AS good, count(p.digest) FILTER (WHERE p.kind = 'defect') AS defect,
            count(p.digest) FILTER (WHERE p.kind = 'unknown') AS unknown, coalesce(sum(p.size), 0)::bigint AS bytes
     FROM training_set s LEFT JOIN training_picture p ON p.tenant_id = s.tenant_id AND p.set_id = s.id
@@ -43,10 +43,11 @@ async def insert_set(connection: AsyncConnection, row: Row) -> None:
     """Store a set. Raises NameTaken, NoSuchPlace."""
     await connection.execute(
         """
-        INSERT INTO training_set (tenant_id, id, equipment_id, name, keep_days, created_by)
-        VALUES (current_tenant(), %(id)s, %(equipment_id)s, %(name)s, %(keep_days)s, %(created_by)s)
+        INSERT INTO training_set (tenant_id, id, equipment_id, name, keep_days, sensors, running, period_s, created_by)
+        VALUES (current_tenant(), %(id)s, %(equipment_id)s, %(name)s, %(keep_days)s, %(sensors)s, %(running)s, %(period_s)s,
+                %(created_by)s)
         """,
-        row,
+        {"running": None, "period_s": None} | row | {"sensors": Jsonb(row["sensors"]) if row.get("sensors") else None},
     )
 
 

@@ -22,7 +22,7 @@ from cloud.training import child, store
 from cloud.training.orders import files_of, keep_version, order_of
 from cloud.training.service import Training
 from models.errors import ModelError
-from models.task import FitTask
+from models.task import ROWS, FitTask, HealthFitTask
 from protocols.errors import SunmaoError
 from protocols.text import Text
 
@@ -109,10 +109,16 @@ class _Fitting:
         task = claimed["task"]
         with TemporaryDirectory(prefix="sunmao-fit-") as name:
             folder = Path(name)
+            order: FitTask | HealthFitTask
             async with self._db.tenant(self._scope) as connection:
-                async for file, content in files_of(connection, claimed["set_id"], task):
-                    (folder / file).write_bytes(content)
-            figures = (await self._run(claimed["id"], order_of(task), folder))["fitted"]
+                if "sensors" in task:
+                    order, rows = await self._training.machines.order_of(connection, task)
+                    (folder / ROWS).write_bytes(rows)
+                else:
+                    order = order_of(task)
+                    async for file, content in files_of(connection, claimed["set_id"], task):
+                        (folder / file).write_bytes(content)
+            figures = (await self._run(claimed["id"], order, folder))["fitted"]
             files = (folder / "card.toml").read_bytes(), (folder / "model.onnx").read_bytes()
         async with self._db.tenant(self._scope) as connection:
             if not await store.end_fit(connection, claimed["id"], self._owner, "done"):
@@ -120,7 +126,7 @@ class _Fitting:
             signed = await self._training.signer.sign(connection, self._scope.tenant_id, *files)
             await keep_version(connection, claimed, signed, figures)
 
-    async def _run(self, identity: UUID, order: FitTask, folder: Path) -> dict[str, Any]:
+    async def _run(self, identity: UUID, order: FitTask | HealthFitTask, folder: Path) -> dict[str, Any]:
         """Return what the child says came out; meanwhile the lease is kept and the progress written down."""
         running = asyncio.create_task(child.run(order, folder, self._note))
         try:

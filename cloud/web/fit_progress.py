@@ -17,7 +17,7 @@ from protocols.text import Text
 STAGES = {
     "": Text("Waiting for its turn", "等待中"),
     "read": Text("Reading pictures", "读取图片"),
-    "learn": Text("Learning what is usual", "学习良品特征"),
+    "learn": Text("Learning what is usual", "学习正常特征"),
     "check": Text("Finding the limits, checking the model", "确定界限并校验模型"),
     "judge": Text("Judging by held-back parts", "用留存工件评估"),
 }
@@ -31,10 +31,19 @@ _SPACING_S = 0.5
 
 
 class FitProgress:
-    """What the latest fit of a set is at; `changed` is called when one has ended."""
+    """What the latest fit of a set is at; `fit` asks for one, `changed` is called when one has begun or ended."""
 
-    def __init__(self, visit: Visit, set_id: UUID, changed: Callable[[], Awaitable[None]], *, may_fit: bool) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        set_id: UUID,
+        changed: Callable[[], Awaitable[None]],
+        fit: Callable[[Principal], Awaitable[None]],
+        *,
+        may_fit: bool,
+    ) -> None:
         self._visit, self._id, self._changed, self._may_fit = visit, set_id, changed, may_fit
+        self._fit = fit
         self._place = box("stack")
         self._answer = box("stack")
         self._words: Words | None = None
@@ -105,10 +114,7 @@ class FitProgress:
             await self._changed()
 
     async def _request(self) -> None:
-        async def act(principal: Principal) -> None:
-            await self._visit.domains.training.request_fit(principal, self._id)
-
-        if await attempt(self._visit, self._answer, Scope.ENGINEER, act):
+        if await attempt(self._visit, self._answer, Scope.ENGINEER, self._fit):
             await self._changed()
 
     async def _cancel(self, fit: UUID) -> None:

@@ -37,6 +37,20 @@ _NAMES = Text(
     "Names defects: macro-F1 {f1}, {named} % are given a name; always saying the most frequent kind would be right in {majority} %.",
     "缺陷命名：宏平均 F1 {f1}，{named}% 给出名称；若始终取最多的一类，正确率为 {majority}%。",
 )
+_LEARNT_ROWS = Text("learnt from {samples} rows in {groups} blocks", "由 {groups} 段共 {samples} 行训练")
+_JUDGED_ROWS = Text(
+    "Judged block by block by what the others taught; as an average forgets, they count as {good} readings independent of each"
+    " other. The brackets are 95 % intervals.",
+    "每段由其余各段训练的模型评估；按均值的遗忘速度，相当于 {good} 个相互独立的读数。括号内为 95% 置信区间。",
+)
+_PROVISIONAL_ROWS = Text(
+    "The limits are provisional: how often healthy running is alarmed is not certain yet. A longer time makes them firm.",
+    "界限为暂定值：健康运行时的误报率尚不确定；加长时段后可确定。",
+)
+_WATCH, _ALARM = (
+    Text("Healthy readings to be watched", "健康读数被提示关注率"),
+    Text("Healthy readings alarmed", "健康读数误报率"),
+)
 _KIND, _PARTS, _RIGHT, _ELSE = (
     Text("Defect", "缺陷"),
     Text("Parts", "工件"),
@@ -57,33 +71,44 @@ _ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
     (_REJECT, lambda figures: _share(figures.false_reject)),
     (_AUROC, lambda figures: NOTHING if figures.auroc is None else f"{figures.auroc:.3f}"),
 )
+_HEALTH_ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
+    (_WATCH, lambda figures: _share(figures.false_review)),
+    (_ALARM, lambda figures: _share(figures.false_reject)),
+)
 
 
 def show_version(visit: Visit, version: Version) -> None:
     """Draw a version: its name, the verdict on it, its figures."""
     say, fit = visit.say, version.card["fit"]
+    health = version.card["task"] == "health"
+    rows = _HEALTH_ROWS if health else _ROWS
     with box("line spread"):
         with box("line"):
             Words(say(_VERSION, number=version.number), "strong")
-            MarkView(COMPARISONS[version.comparison], visit.language)
-        Words(say(_LEARNT, samples=fit["samples"], groups=fit["groups"]), "muted small")
+            if not health:
+                MarkView(COMPARISONS[version.comparison], visit.language)
+        Words(say(_LEARNT_ROWS if health else _LEARNT, samples=fit["samples"], groups=fit["groups"]), "muted small")
     with box("version-figures", "table"):
         with box("", "thead"), box("", "tr"):
             for name in (_FIGURE, _THIS, *((_BEFORE,) if version.before else ())):
                 Words(say(name), tag="th")
         with box("", "tbody"):
-            for name, figure in _ROWS:
+            for name, figure in rows:
                 with box("", "tr"):
                     Words(say(name), tag="td")
                     Words(figure(version.after), "num strong", tag="td")
                     if version.before:
                         Words(figure(version.before), "num muted", tag="td")
-    Words(say(_JUDGED_BY, good=version.after.good_parts, bad=version.after.bad_parts), "muted small", tag="p")
+    Words(
+        say(_JUDGED_ROWS if health else _JUDGED_BY, good=version.after.good_parts, bad=version.after.bad_parts),
+        "muted small",
+        tag="p",
+    )
     if fit["family"] == "compare":
         Words(say(_COMPARED), "muted small", tag="p")
     _show_kinds(visit, msgspec.convert(version.card.get("kinds", []), list[KindCard]))
     if version.card["review"]["provisional"]:
-        Words(say(_PROVISIONAL), "notice warn small", tag="p")
+        Words(say(_PROVISIONAL_ROWS if health else _PROVISIONAL), "notice warn small", tag="p")
 
 
 def _show_kinds(visit: Visit, kinds: list[KindCard]) -> None:

@@ -13,9 +13,6 @@ from models.errors import InputError
 from models.series.monitor import Attended, Memory, Monitor
 from models.verdict import VERDICTS
 
-ROWS = "rows.f32"
-"""The rows x sensors in the order of time, little-endian float32; NaN for what was not read."""
-
 
 class Kept(msgspec.Struct, frozen=True):
     """What is known after a row: averages (None: never read), rows read, rows at rest, and for how long each sensor is missing."""

@@ -332,6 +332,10 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             "0199"
         ):
             await _act(company, "POST /api/v1/compute/jobs", "/api/v1/compute/jobs", ids, models)
+        case "POST /api/v1/training/sets/{set_id}/machine-fits":
+            sets = (await company.http.get("/api/v1/training/sets")).json()
+            machine = next(each["id"] for each in sets if each["sensors"])
+            return await company.http.post(f"/api/v1/training/sets/{machine}/machine-fits", json=BODIES[name])
         case "POST /api/v1/training/fits/{fit_id}/cancel":
             fits = f"/api/v1/training/sets/{ids['set_id']}/fits"
             ids["fit_id"] = (await company.http.post(fits)).json()["id"]

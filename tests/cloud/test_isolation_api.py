@@ -119,6 +119,15 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/rollouts": {"version_id": "{version_id}", "stations": ["{equipment_id}"]},
     "POST /api/v1/training/sets": {"name": "ours"},
     "PATCH /api/v1/training/sets/{set_id}": {"keep_days": 7},
+    "POST /api/v1/training/machines": {
+        "name": "pump",
+        "equipment_id": "{equipment_id}",
+        "sensors": {"power": "{series_id}"},
+    },
+    "POST /api/v1/training/sets/{set_id}/machine-fits": {
+        "start": "2026-01-01T00:00:00Z",
+        "end": "2026-01-02T00:00:00Z",
+    },
     "POST /api/v1/training/pictures": None,
     "POST /api/v1/training/trials": None,
     "PATCH /api/v1/training/sets/{set_id}/pictures/{digest}": {"kind": "good"},

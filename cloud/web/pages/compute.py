@@ -64,7 +64,7 @@ async def build(visit: Visit) -> None:
     offers = await compute.desk.offers(visit.scope)
     jobs = await compute.jobs(visit.scope)
     quota = await compute.quotas.quota(visit.scope)
-    sets = await training.sets(visit.scope)
+    sets = [each for each in await training.sets(visit.scope) if each.sensors is None]
     servings = await compute.servings.all(visit.scope, own=True)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))

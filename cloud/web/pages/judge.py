@@ -193,7 +193,11 @@ class _Judging:
 
     async def _show_count(self) -> None:
         visit, training = self._visit, self._visit.domains.training
-        sets = [each for each in await training.sets(visit.scope) if each.equipment_id == self._station]
+        sets = [
+            each
+            for each in await training.sets(visit.scope)
+            if each.equipment_id == self._station and each.sensors is None
+        ]
         if not sets:
             self._count.clear()
             return

@@ -11,6 +11,7 @@ from cloud.training.schemas import SetRequest
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.layout import frame, page_head
+from cloud.web.machine_training_form import MachineForm
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -18,14 +19,15 @@ TITLE = Text("Model training", "模型训练")
 STATION = "inspection_station"
 
 _NOTE = Text(
-    "From some thirty pictures of good parts to a model that finds what is unusual: upload, train, try it, take it to the box.",
-    "用约三十张良品图片训练出能发现异常的模型：上传、训练、试用、部署到网关。",
+    "From some thirty pictures of good parts, or some hours of a machine's good running, to a model that finds what is unusual.",
+    "用约三十张良品图片或设备数小时的正常运行数据，训练出能发现异常的模型。",
 )
 _NONE = Text(
     "There is no picture set yet. Make one for each product at each camera.",
     "尚无图片集。请为每个相机的每种产品新建一个。",
 )
 _COUNTS = Text("{good} good · {defect} defective · {unknown} not known", "良品 {good} · 缺陷 {defect} · 未知 {unknown}")
+_HEALTH = Text("Machine health, {count} sensors", "设备健康，{count} 个传感器")
 _NEW = Text("New picture set", "新建图片集")
 _NAME = Text("Name of the model", "模型名称")
 _RULE = Text(
@@ -47,6 +49,7 @@ async def build(visit: Visit) -> None:
     training = visit.domains.training
     sets = await training.sets(visit.scope)
     stations = await stations_of(visit)
+    names = {each.id: each.label for each in await visit.domains.fleet.equipment_list(visit.scope)}
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
         if not sets:
@@ -56,14 +59,14 @@ async def build(visit: Visit) -> None:
                 with box("card tile", "a", href=f"/training/{each.id}"):
                     with box():
                         Words(each.name, "tile-name", tag="div")
-                        Words(stations.get(str(each.equipment_id), ""), "muted small", tag="div")
-                    Words(
-                        visit.say(_COUNTS, good=each.good, defect=each.defect, unknown=each.unknown),
-                        "num small",
-                        tag="div",
-                    )
+                        Words(names.get(each.equipment_id, "") if each.equipment_id else "", "muted small", tag="div")
+                    counts = visit.say(_COUNTS, good=each.good, defect=each.defect, unknown=each.unknown)
+                    if each.sensors is not None:
+                        counts = visit.say(_HEALTH, count=len(each.sensors))
+                    Words(counts, "num small", tag="div")
         if visit.may(Scope.ENGINEER):
             _form(visit, stations)
+            MachineForm(visit, names, await visit.domains.telemetry.points(visit.scope))
 
 
 async def stations_of(visit: Visit) -> dict[str, str]:

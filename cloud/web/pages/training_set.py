@@ -1,12 +1,9 @@
-"""One picture set, step by step: its pictures, the fit, the versions that came out, and what one says of a picture."""
+"""One set, step by step: its pictures, the fit, the versions that came out, and what one says of a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from uuid import UUID
-
-from nicegui import ui
 
 from cloud.core.errors import NotFound
 from cloud.core.principal import Principal, Scope
@@ -15,11 +12,12 @@ from cloud.web.elements import Words, box
 from cloud.web.fit_progress import FitProgress
 from cloud.web.forms import attempt, button
 from cloud.web.layout import frame, page_head
+from cloud.web.machine_set import MachineSet
 from cloud.web.pages import training
 from cloud.web.picture_upload import KINDS, show_upload
 from cloud.web.plate import show_plate
 from cloud.web.trial_view import TrialView
-from cloud.web.version_card import show_version
+from cloud.web.version_list import VersionList
 from cloud.web.visit import Visit
 from models.kinds import LEAST_PARTS
 from protocols.text import Text
@@ -28,8 +26,7 @@ THUMBS = 60
 
 _RENT = Text("Or let it be fitted on rented computing", "或在租用算力上训练")
 _PICTURES, _FIT = Text("1 · Pictures", "1 · 图片"), Text("2 · Train", "2 · 训练")
-_TRY, _TAKE = Text("3 · Try it", "3 · 试用"), Text("4 · Take it to the box", "4 · 部署到网关")
-_VERSIONS = Text("Versions", "版本")
+_TRY = Text("3 · Try it", "3 · 试用")
 _USED = Text(
     "{learn} good pictures to learn from (at least {needed}); held back to judge the result: {good} good, {bad} defective."
     " {judged} of them are operators' words at the station.",
@@ -53,8 +50,6 @@ _MORE = Text("The latest {shown} of {all} pictures.", "显示最新 {shown} 张�
 _HELD = Text("held back", "留作评估")
 _PART = Text("Part {part}", "工件 {part}")
 _REMOVE, _CLOSE = Text("Remove", "删除"), Text("Close", "关闭")
-_DOWNLOAD = Text("Download the model", "下载模型")
-_ROLL_OUT = Text("Roll out", "下发")
 _UNPACK = Text(
     "Roll out sends it to the boxes, stage by stage. For the first model of a station, unpack the download beside agent.toml at the box"
     " and name it in the station's table; a box takes models only with this company's key among those it trusts.",
@@ -69,14 +64,16 @@ async def build(visit: Visit) -> None:
     except ValueError as error:
         raise NotFound from error
     found = await visit.domains.training.picture_set(visit.scope, identity)
-    stations = await training.stations_of(visit)
+    listed = await visit.domains.fleet.equipment_list(visit.scope)
+    place = next((each for each in listed if each.id == found.equipment_id), None)
     with frame(visit, found.name):
-        page_head(
-            found.name,
-            back=("/training", visit.say(training.TITLE)),
-            note=stations.get(str(found.equipment_id), ""),
-        )
-        await _SetPage(visit, found).show()
+        page_head(found.name, back=("/training", visit.say(training.TITLE)), note=place.label if place else "")
+        if found.sensors is None:
+            await _SetPage(visit, found).show()
+        else:
+            points = await visit.domains.telemetry.points(visit.scope)
+            running = next((each.name for each in points if each.series_id == found.running), "")
+            await MachineSet(visit, found, place.name if place else "", running).show()
 
 
 class _SetPage:
@@ -93,13 +90,12 @@ class _SetPage:
         with box("card stack wide"):
             Words(say(_FIT), tag="h2")
             self._used = box("stack")
-            self._progress = FitProgress(visit, found.id, self.show, may_fit=may_fit)
+            self._progress = FitProgress(visit, found.id, self.show, self._fit, may_fit=may_fit)
             if visit.may(Scope.ADMIN):
                 with box("link small", "a", href=f"/compute?set={found.id}"):
                     Words(say(_RENT))
         self._tried = box("card stack wide")
-        self._versions = box("stack wide")
-        self._answers: dict[UUID, ui.element] = {}
+        self._versions = VersionList(visit, _UNPACK, configuration_of)
 
     async def show(self) -> None:
         """Bring all but the forms up to date."""
@@ -115,7 +111,10 @@ class _SetPage:
             with self._tried:
                 Words(self._visit.say(_TRY), tag="h2")
                 self._trial = TrialView(self._visit, versions)
-        self._show_versions(versions)
+        self._versions.show(versions)
+
+    async def _fit(self, principal: Principal) -> None:
+        await self._visit.domains.training.request_fit(principal, self._id)
 
     def _show_use(self, counts: Counts) -> None:
         say = self._visit.say
@@ -203,37 +202,6 @@ class _SetPage:
     async def _then_show(self, act: Callable[[Principal], Awaitable[None]]) -> None:
         if await attempt(self._visit, self._answer, Scope.OPERATE, act):
             await self.show()
-
-    async def _release(self, version_id: UUID) -> None:
-        """Put a version among the released models, and go where it is rolled out."""
-
-        async def act(principal: Principal) -> None:
-            released = await self._visit.domains.registry.release(principal, version_id)
-            ui.navigate.to(f"/models?version={released.id}")
-
-        await attempt(self._visit, self._answers[version_id], Scope.ENGINEER, act)
-
-    def _show_versions(self, versions: list[Version]) -> None:
-        say = self._visit.say
-        self._versions.clear()
-        if not versions:
-            return
-        with self._versions:
-            with box("card stack wide"):
-                Words(say(_TAKE), tag="h2")
-                Words(say(_UNPACK), "muted", tag="p")
-                Words(configuration_of(versions[0]), "command", tag="div")
-            Words(say(_VERSIONS), tag="h2")
-            answers = self._answers = {}
-            for each in versions:
-                with box("card stack wide version"):
-                    show_version(self._visit, each)
-                    with box("line"):
-                        if self._visit.may(Scope.ENGINEER):
-                            button(say(_ROLL_OUT), partial(self._release, each.id))
-                        with box("button quiet", "a", href=f"/api/v1/training/versions/{each.id}/bundle"):
-                            Words(say(_DOWNLOAD))
-                    answers[each.id] = box("stack")
 
 
 def configuration_of(version: Version) -> str:

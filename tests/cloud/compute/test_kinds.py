@@ -19,13 +19,12 @@ from cloud.compute.backfill import held
 from cloud.core.db import Database
 from models.bundle import LIMITS, packed, read_bundle, write_bundle
 from models.evaluate import evaluate
-from models.series.backfill import ROWS
 from models.series.health_fit import fit
 from models.series.monitor import Monitor
 from models.series.recipe import HealthRecipe
 from models.series.table import Table
 from models.signing import public_key
-from models.task import ARCHIVE, INPUT, OUTPUT, RESULTS, STATE, BackfillTask, PythonTask
+from models.task import ARCHIVE, INPUT, OUTPUT, RESULTS, ROWS, STATE, BackfillTask, PythonTask
 from models.verdict import VERDICTS
 from models.vision.detector import Detector
 from models.vision.pictures import read_grey

@@ -1,0 +1,104 @@
+"""The form that names a machine and its sensors, for a model of its health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from nicegui import ui
+
+from cloud.core.principal import Principal, Scope
+from cloud.telemetry.schemas import Point
+from cloud.training.schemas import MachineRequest
+from cloud.web.elements import Words, box
+from cloud.web.forms import Choice, Field, attempt, button
+from cloud.web.item_picker import figure_of
+from cloud.web.visit import Visit
+from protocols.text import Text
+
+_TITLE = Text("New model of machine health", "新建设备健康模型")
+_NOTE = Text(
+    "From stored readings of a time in which the machine ran well to a model that says when, and by which sensor, it strays.",
+    "用设备正常运行时段的历史读数训练模型，指出何时、由哪个传感器偏离。",
+)
+_NAME, _MACHINE = Text("Name of the model", "模型名称"), Text("Machine", "设备")
+_PERIOD = Text("Seconds between two rows", "每行间隔，秒")
+_RUNS, _ALWAYS = Text("Says that it runs", "运行信号"), Text("None: it always runs", "无：始终运行")
+_SENSORS = Text("Sensors", "传感器")
+_MAKE = Text("Make it", "新建")
+_RULE = Text(
+    "Lower-case letters, digits and dashes, as in: pump-1. Choose sensors that move with the load or with wear; counters say little.",
+    "小写字母、数字与短横线，例如 pump-1。请选择随负载或磨损变化的传感器；计数器意义不大。",
+)
+
+
+class MachineForm:
+    """Draws the form; `machines` are names by id."""
+
+    def __init__(self, visit: Visit, machines: Mapping[UUID, str], points: Sequence[Point]) -> None:
+        self._visit, say = visit, visit.say
+        self._points = [each for each in points if each.data_type not in ("STRING", "BOOLEAN")]
+        self._all = points
+        self._wanted: set[int] = set()
+        there = {
+            str(one): name for one, name in machines.items() if any(point.equipment_id == one for point in self._points)
+        }
+        if not there:
+            return
+        with box("card stack wide machine-form"):
+            Words(say(_TITLE), tag="h2")
+            Words(say(_NOTE), "muted small", tag="p")
+            with box("form-row"):
+                self._name = Field(say(_NAME), maxlength="64", autocapitalize="none", spellcheck="false")
+                self._machine = Choice(say(_MACHINE), there, next(iter(there)), self._again)
+                self._period = Field(say(_PERIOD), "10", inputmode="decimal")
+            self._place = box("stack")
+            Words(say(_RULE), "muted small", tag="p")
+            with box("line"):
+                button(say(_MAKE), self._make)
+            self._answer = box("stack")
+        self._show_points()
+
+    async def _again(self, _: str) -> None:
+        self._show_points()
+
+    def _show_points(self) -> None:
+        say = self._visit.say
+        mine = [point for point in self._points if str(point.equipment_id) == self._machine.value]
+        self._wanted.clear()
+        self._place.clear()
+        with self._place:
+            Words(say(_SENSORS), "strong small", tag="div")
+            with box("ticks"):
+                for point in mine[:64]:
+                    with box("ticked", "label"):
+                        tick = box("", "input", type="checkbox")
+                        tick.on(
+                            "change",
+                            lambda event, one=point.series_id: self._turn(one, bool(event.args)),
+                            js_handler="event => emit(event.target.checked)",
+                        )
+                        Words(say(Text(point.name_en, point.name_zh)))
+            signals = {
+                str(one.series_id): say(Text(one.name_en, one.name_zh))
+                for one in self._all
+                if str(one.equipment_id) == self._machine.value
+            }
+            self._running = Choice(say(_RUNS), {"": say(_ALWAYS)} | signals, "")
+
+    def _turn(self, series: int, on: bool) -> None:
+        (self._wanted.add if on else self._wanted.discard)(series)
+
+    async def _make(self) -> None:
+        async def act(principal: Principal) -> None:
+            request = MachineRequest(
+                name=self._name.value.strip(),
+                equipment_id=UUID(self._machine.value),
+                sensors={point.name: point.series_id for point in self._points if point.series_id in self._wanted},
+                running=int(self._running.value) if self._running.value else None,
+                period_s=figure_of(self._period.value),
+            )
+            made = await self._visit.domains.training.machines.create(principal, request)
+            ui.navigate.to(f"/training/{made.id}")
+
+        await attempt(self._visit, self._answer, Scope.ENGINEER, act)
