@@ -103,6 +103,23 @@ class KindCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float
 
 
+class TilingCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a large picture is cut in tiles, each of which the model sees; see `models.vision.tiles`.
+
+    Attributes:
+        tile: side of a tile in pixels of the pictures that the model was learnt from.
+        overlap: pixels that neighbouring tiles share at least, as the model sees them.
+        width, height: size that a picture is brought to before it is cut, pixels.
+        latency_ms: what a whole picture took when the model was fitted, one thread; the one thing that two fits do not have alike.
+    """
+
+    tile: int
+    overlap: int
+    width: Annotated[int, msgspec.Meta(ge=1, le=16384)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=16384)]
+    latency_ms: float = 0.0
+
+
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything `card.toml` says."""
 
@@ -119,6 +136,14 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Of a health model: what its inputs are, in their order."""
     kinds: list[KindCard] = []
     """Of an inspection model: the defects it names, in the order of its output `kinds`."""
+    tiling: TilingCard | None = None
+    """Of an inspection model that sees large pictures in tiles."""
+
+    @property
+    def sees(self) -> tuple[int, int]:
+        """Width and height that an inspection model wants a picture to be brought to, pixels."""
+        side = self.input[0].shape[0]
+        return (self.tiling.width, self.tiling.height) if self.tiling else (side, side)
 
 
 def parse_card(data: bytes) -> Card:

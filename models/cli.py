@@ -6,7 +6,6 @@ Exit status: 0 done and well; 1 the bundle is refused, or the inspected part doe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -21,39 +20,19 @@ from models.console import (
     Trust,
     answer,
     answer_release,
-    bar,
     card_rows,
     explained,
-    progress,
     say,
 )
 from models.errors import InputError, Language, choose_language
 from models.series_cli import fit_series, judge_series, judge_vibration
+from models.vision_cli import PartNames, fit_vision, read_parts, reading
 
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
-    from models.vision.detector import Detector, Finding
-    from models.vision.parts import Parts
-    from models.vision.pictures import Grey
+    from models.vision.detector import Detector
 
 _T = TypeVar("_T")
-
-PartNames = Annotated[
-    str,
-    typer.Option(
-        "--parts",
-        help="Regular expression that finds the part in a picture's name. 从图片文件名中提取工件编号的正则表达式。",
-    ),
-]
-
-
-class Family(StrEnum):
-    """Of a recipe, as typer wants it."""
-
-    AUTO = "auto"
-    TEXTURE = "texture"
-    COMPARE = "compare"
-
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,84 +44,8 @@ key_app = typer.Typer(no_args_is_help=True, help="Signing keys. 签名密钥。"
 app.add_typer(fit_app, name="fit")
 app.add_typer(key_app, name="key")
 fit_app.command("series")(fit_series)
+fit_app.command("vision")(fit_vision)
 app.command("archive")(archive)
-
-
-@fit_app.command("vision")
-def fit_vision(
-    *,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write the bundle to. 模型包输出文件夹。")],
-    key: Key,
-    pictures: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder of pictures of good parts; or with a folder good/ and others of confirmed defects, called as these are."
-            " 良品图片文件夹；或含 good/(良品)及以缺陷名称命名的各缺陷文件夹。"
-        ),
-    ] = None,
-    zoo: Annotated[
-        str | None,
-        typer.Option("--zoo", help="Fit this recipe of the zoo on generated pictures. 使用模型库配方与生成的图片。"),
-    ] = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="TOML file of a recipe. 配方文件。")] = None,
-    part_names: PartNames = "",
-    mask: Annotated[
-        Path | None,
-        typer.Option("--mask", help="Picture that is white where to look, black elsewhere. 掩膜：白色为检测区域。"),
-    ] = None,
-    family: Annotated[
-        Family | None,
-        typer.Option(
-            "--family",
-            help="How to look: texture, compare (lay over a reference, for printed or flat parts), or auto: what finds planted defects"
-            " better. 检测方式：texture 纹理、compare 与标准件比对(印刷件或平面件)、auto 自动择优。",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model; the folder's otherwise. 模型名称。")
-    ] = None,
-    as_json: Json = False,
-    lang: Lang = None,
-) -> None:
-    """Learn from pictures of good parts what is usual, and write a signed bundle. 从良品图片学习并输出签名的模型包。"""
-    from models.bundle import write_bundle
-    from models.kinds import missing
-    from models.signing import load_key
-    from models.vision.fit import fit
-    from models.vision.parts import Parts, folders_by_kind
-    from models.vision.pictures import read_grey
-    from models.vision.recipe import Recipe, load_recipe, with_family, with_name
-    from models.vision.sort import Named
-    from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
-
-    language = choose_language(lang)
-    with explained(language, as_json):
-        if (zoo is None) == (pictures is None):
-            raise InputError("usage", "give either a folder of pictures or --zoo", "请给出图片文件夹或 --zoo，二者取一")
-        signing_key = load_key(key)
-        named: list[Named] = []
-        if zoo is not None:
-            chosen = zoo_recipe(zoo)
-            greys = list(progress(zoo_pictures(), PICTURES, say(language, "pictures", "生成图片"), as_json))
-            parts = Parts("listed", [str(part) for part in range(PICTURES)])
-        else:
-            assert pictures is not None  # noqa: S101 - one of the two is given, as checked above
-            chosen = load_recipe(recipe) if recipe else with_name(Recipe("unnamed"), name or pictures.resolve().name)
-            good, kinds = folders_by_kind(pictures)
-            greys, parts = _read_parts(good, chosen.size, part_names, language, as_json)
-            for kind, folder in kinds.items():
-                shown = _read_parts(folder, chosen.size, part_names, language, as_json)
-                named += [Named(grey, part, kind) for grey, part in zip(shown[0], shown[1].names, strict=True)]
-        if name:
-            chosen = with_name(chosen, name)
-        if family:
-            chosen = with_family(chosen, family.value)
-        with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
-            looked_at = read_grey(mask, chosen.size) if mask else None
-            release = fit(greys, parts, chosen, advance, looked_at, named=named)
-        write_bundle(out, release.card, release.onnx, signing_key)
-    lacking = {kind: lacks for kind, lacks in missing([(one.kind, one.part) for one in named]).items() if lacks}
-    answer_release(release, out, signing_key, language, as_json, lacking=lacking)
 
 
 @app.command()
@@ -169,8 +72,8 @@ def recalibrate(
     with explained(language, as_json):
         signing_key = load_key(key)
         found = read_bundle(bundle, trust)
-        greys, parts = _read_parts(good, found.card.input[0].shape[0], part_names, language, as_json)
-        release = recalibrated(found, greys, parts, version)
+        paths, _, parts = read_parts(good, found.card.input[0].shape[0], part_names, language, as_json)
+        release = recalibrated(found, reading(paths, found.card.sees, language, as_json), parts, version)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
 
@@ -248,8 +151,11 @@ def evaluate(
             return
         detector = _detector(bundle, trust)
         paths = {folder: list_pictures(folder) for folder in (good, bad)}
-        greys = {folder: _read(paths[folder], detector.side, language, as_json) for folder in paths}
-        seen = {folder: _inspect_all(detector, greys[folder], language, as_json) for folder in greys}
+        greys = {folder: list(reading(paths[folder], detector.side, language, as_json)) for folder in paths}
+        seen = {
+            folder: [detector.inspect(grey) for grey in reading(paths[folder], detector.sees, language, as_json)]
+            for folder in paths
+        }
         result = judge(greys[good], greys[bad], seen[good], seen[bad])
         rows = _figure_rows(result, language)
         if report is not None:
@@ -299,9 +205,9 @@ def inspect(
     saved = heatmap or Path(f"{picture.stem}.heatmap.png")
     with explained(language, as_json):
         detector = _detector(bundle, trust)
-        finding = detector.inspect(read_grey(picture, detector.side))
+        finding = detector.inspect(read_grey(picture, detector.sees))
         try:
-            saved.write_bytes(heatmap_png(finding, (detector.side, detector.side)))
+            saved.write_bytes(heatmap_png(finding, detector.sees))
         except OSError as error:
             raise InputError(
                 "heatmap", f"{saved}: cannot be written: {error.strerror}", f"{saved}：无法写入：{error.strerror}"
@@ -385,24 +291,3 @@ def _detector(folder: Path, trust: Sequence[str]) -> Detector:
     from models.vision.detector import Detector
 
     return Detector(read_bundle(folder, trust))
-
-
-def _read(paths: Sequence[Path], side: int, language: Language, quiet: bool) -> list[Grey]:
-    from models.vision.pictures import read_greys
-
-    return list(progress(read_greys(paths, side), len(paths), say(language, "pictures", "读取图片"), quiet))
-
-
-def _read_parts(folder: Path, side: int, pattern: str, language: Language, quiet: bool) -> tuple[list[Grey], Parts]:
-    from models.vision.parts import alike_parts, told_parts
-    from models.vision.pictures import list_pictures
-
-    paths = list_pictures(folder)
-    told = told_parts(folder, paths, pattern)
-    greys = _read(paths, side, language, quiet)
-    return greys, told or alike_parts(greys)
-
-
-def _inspect_all(detector: Detector, greys: Sequence[Grey], language: Language, quiet: bool) -> list[Finding]:
-    findings = (detector.inspect(grey) for grey in greys)
-    return list(progress(findings, len(greys), say(language, "inspecting", "检测"), quiet))

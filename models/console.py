@@ -174,6 +174,8 @@ _MEMBERS = {
     "usual": ("what is usual", "与常态的偏离"),
     "taught": ("what defects look like", "与缺陷的相似"),
     "compare": ("comparing with a reference", "与标准件比对"),
+    "whole": ("large pictures seen whole", "大图整幅检测"),
+    "tiles": ("large pictures seen in tiles", "大图分块检测"),
 }
 
 

@@ -45,7 +45,7 @@ def _opened(folder: Path, trust: list[str]) -> Detector:
     try_bundle(bundle)
     provider = probe().provider
     detector = Detector(bundle, Way(provider), strict=True)
-    blank = detector.inspect(np.zeros((detector.side, detector.side), np.uint8))
+    blank = detector.inspect(np.zeros(detector.sees[::-1], np.uint8))
     _inspect(detector, heatmap_png(blank, (8, 8)))  # the first picture takes far longer than any other
     _say({"ready": {"model": bundle.card.name, "version": bundle.card.version, "provider": provider}})
     return detector
@@ -55,7 +55,7 @@ def _inspect(detector: Detector, content: bytes) -> dict[str, object]:
     from models.vision.pictures import decode, fit_to
 
     begin = time.perf_counter_ns()
-    finding = detector.inspect(fit_to(decode(content, "picture"), detector.side))
+    finding = detector.inspect(fit_to(decode(content, "picture"), detector.sees))
     return {
         "verdict": finding.verdict,
         "score": finding.score,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -32,9 +32,9 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def judge(
-    bundle: Bundle, good: Sequence[Grey], good_parts: Sequence[str], bad: Sequence[Grey], bad_parts: Sequence[str]
+    bundle: Bundle, good: Iterable[Grey], good_parts: Sequence[str], bad: Iterable[Grey], bad_parts: Sequence[str]
 ) -> Figures:
-    """Return what the model says of these pictures (side x side of its input, uint8); part i is what picture i shows."""
+    """Return what the model says of these pictures, of the size it `sees`; part i is what picture i shows."""
     detector = Detector(bundle)
     on_good, on_bad = ([detector.inspect(grey) for grey in greys] for greys in (good, bad))
     ranked = auroc([one.score for one in on_good], [one.score for one in on_bad]) if on_good and on_bad else None

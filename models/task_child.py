@@ -44,6 +44,7 @@ from models.task import (
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
+    from models.judged import Figures
     from models.vision.pictures import Grey
 
 
@@ -73,7 +74,7 @@ def _look(task: LookTask, folder: Path) -> None:
 
     detector = Detector(_given(folder))
     picture = decode((folder / task.picture).read_bytes(), task.picture)
-    finding = detector.inspect(fit_to(picture, detector.side))
+    finding = detector.inspect(fit_to(picture, detector.sees))
     picture.thumbnail((640, 640))
     (folder / "heatmap.png").write_bytes(heatmap_png(finding, picture.size))
     defect = finding.defect or Defect("", 0.0)
@@ -86,41 +87,47 @@ def _look(task: LookTask, folder: Path) -> None:
 def _fit(task: FitTask, folder: Path) -> None:
     from models.bundle import Bundle
     from models.card import format_card
-    from models.judged import judge
     from models.vision.fit import fit
     from models.vision.parts import Parts
     from models.vision.recipe import Recipe
     from models.vision.sort import Named
+    from models.vision.tiled import Originals
 
     _say({"chip": "CPUExecutionProvider"})  # NumPy learns, whatever else the machine has
     recipe = msgspec.convert(task.recipe, Recipe)
-    everything = [*task.learn, *task.held_good, *task.held_bad]
-    greys = _read(everything, folder, recipe.size)
-    learn, held = greys[: len(task.learn)], greys[len(task.learn) :]
-    good, bad = held[: len(task.held_good)], held[len(task.held_good) :]
+    named = [shown for shown in task.held_bad if shown.defect]
+    greys = _read([*task.learn, *named], folder, recipe.size)
+    learn = greys[: len(task.learn)]
 
     def learning(done: int, count: int) -> None:
         _progress("learn", done, count)
         if done == count:
             _progress("check", 0, 1)
 
-    named = [
-        Named(grey, shown.part, shown.defect) for grey, shown in zip(bad, task.held_bad, strict=True) if shown.defect
-    ]
-    release = fit(learn, Parts("listed", [shown.part for shown in task.learn]), recipe, learning, named=named)
+    release = fit(
+        learn,
+        Parts("listed", [shown.part for shown in task.learn]),
+        recipe,
+        learning,
+        named=[Named(grey, shown.part, shown.defect) for grey, shown in zip(greys[len(learn) :], named, strict=True)],
+        originals=Originals(*([folder / shown.file for shown in group] for group in (task.learn, named))),
+    )
     (folder / "card.toml").write_bytes(format_card(release.card))
     (folder / "model.onnx").write_bytes(release.onnx)
     _progress("judge", 0, 1)
-    good_parts, bad_parts = ([shown.part for shown in group] for group in (task.held_good, task.held_bad))
-    after = judge(Bundle(release.card, release.onnx, "", ""), good, good_parts, bad, bad_parts)
-    before = None
-    if task.before:
-        old = _given(folder)
-        if old.card.input[0].shape[0] != recipe.size:  # it sees pictures of another size
-            held = _read([*task.held_good, *task.held_bad], folder, old.card.input[0].shape[0])
-            good, bad = held[: len(task.held_good)], held[len(task.held_good) :]
-        before = judge(old, good, good_parts, bad, bad_parts)
+    after = _judged(Bundle(release.card, release.onnx, "", ""), task, folder)
+    before = _judged(_given(folder), task, folder) if task.before else None
     _say({"fitted": {"after": after, "before": before}})
+
+
+def _judged(bundle: Bundle, task: FitTask, folder: Path) -> Figures:
+    from models.judged import judge
+    from models.vision.pictures import read_greys
+
+    shown = task.held_good, task.held_bad
+    good, bad = (read_greys([folder / one.file for one in group], bundle.card.sees) for group in shown)
+    good_parts, bad_parts = ([one.part for one in group] for group in shown)
+    return judge(bundle, good, good_parts, bad, bad_parts)
 
 
 def _fit_health(task: HealthFitTask, folder: Path) -> None:
@@ -166,7 +173,7 @@ def _inspect(task: InspectTask, folder: Path, provider: str) -> Counter[str]:
     with results.open("ab") as file:
         for number, shown in enumerate(task.pictures[done:], done + 1):
             picture = decode((folder / shown.file).read_bytes(), shown.file)
-            grey = fit_to(picture, detector.side)
+            grey = fit_to(picture, detector.sees)
             finding = detector.inspect(grey)
             counts[finding.verdict] += 1
             line: dict[str, str | float] = {"part": shown.part, "file": shown.file, "verdict": finding.verdict}

@@ -99,13 +99,13 @@ def judge(detector: Detector, content: bytes, name: str) -> Judgement:
     """Return the judgement on a JPEG or PNG file; raises InputError naming `name` if it is no picture."""
     begin = time.perf_counter_ns()
     picture = decode(content, name)
-    grey = fit_to(picture, detector.side)
+    grey = fit_to(picture, detector.sees)
     finding = detector.inspect(grey)
     latency_us = (time.perf_counter_ns() - begin) // 1000
     return Judgement(
         finding,
         latency_us,
-        signs_of(grey),
+        signs_of(grey if detector.card.tiling is None else fit_to(picture, detector.side)),
         evidence_jpeg(picture),
         heatmap_png(finding, _within(picture.size, HEATMAP_SIDE)),
     )
@@ -115,7 +115,7 @@ def second_opinion(detector: Detector, content: bytes, name: str) -> SecondOpini
     """Return what a model beside the deciding one says of the file; None if it can say nothing."""
     begin = time.perf_counter_ns()
     try:
-        finding = detector.inspect(fit_to(decode(content, name), detector.side))
+        finding = detector.inspect(fit_to(decode(content, name), detector.sees))
     except InputError:
         return None
     latency_us = (time.perf_counter_ns() - begin) // 1000

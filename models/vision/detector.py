@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ from models.bundle import Bundle
 from models.errors import InputError
 from models.session import Way, open_session
 from models.verdict import VERDICTS, Verdict
+from models.vision.members import OUTSIDE
 from models.vision.pictures import Grey
+from models.vision.tiles import grid_of_card, top_score
 
 
 class Defect(NamedTuple):
@@ -52,15 +54,38 @@ class Detector:
         self.card = bundle.card
         self.digest = bundle.digest
         self.side = bundle.card.input[0].shape[0]
+        self.sees = bundle.card.sees
         self._outputs = [tensor.name for tensor in bundle.card.output]
         self._session = open_session(bundle.onnx, way, strict=strict)
+        self._tiles = grid_of_card(bundle.card)
+        if self._tiles is not None:
+            self._top = int(bundle.card.fit.recipe["top"])
+            blank = self._run(np.zeros((self.side, self.side), np.uint8))
+            self._looked_at: npt.NDArray[np.float32] = blank.get("looked_at", np.ones(self._tiles.shape, np.float32))
+            self._places = self._tiles.looked_at(self._looked_at, self._top)
 
     def inspect(self, grey: Grey) -> Finding:
-        """Return the finding on a picture of side x side pixels (see `pictures.fit_to`).
+        """Return the finding on a picture of the size it `sees` (see `pictures.fit_to`).
 
         Raises InputError("no_score") if the model's answer is not a number: that must not count as a pass.
         """
-        found = dict(zip(self._outputs, self._session.run(self._outputs, {"picture": grey}), strict=True))
+        if self._tiles is None:
+            return self._finding(self._run(grey))
+        # One after another: a graph of static shapes takes one tile at a time, and no more memory than that.
+        seen = [(place, self._run(self._tiles.tile(grey, place))) for place in self._places]
+        for place, tile in seen:
+            tile["score"] = top_score(tile["heatmap"], self._tiles.within(self._looked_at, place), self._top)
+        # Not a number is the highest of all: it must not be hidden by other tiles.
+        found = dict(max((tile for _, tile in seen), key=lambda tile: np.nan_to_num(tile["score"][0], nan=np.inf)))
+        found["verdict"] = (found["score"] > found["limits_used"]).sum(keepdims=True)
+        stitched = self._tiles.stitched([(place, tile["heatmap"]) for place, tile in seen])
+        found["heatmap"] = np.where(self._looked_at > 0, stitched, np.float32(OUTSIDE))
+        return self._finding(found)
+
+    def _run(self, grey: Grey) -> dict[str, npt.NDArray[Any]]:
+        return dict(zip(self._outputs, self._session.run(self._outputs, {"picture": grey}), strict=True))
+
+    def _finding(self, found: dict[str, npt.NDArray[Any]]) -> Finding:
         score, (review, reject) = float(found["score"][0]), map(float, found["limits_used"])
         if not np.isfinite(score):
             raise InputError("no_score", "the model has no score for this picture", "模型无法给出该图片的分值")

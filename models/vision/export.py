@@ -37,13 +37,26 @@ def feature_model(recipe: Recipe) -> bytes:
     return serialised(graph, recipe, {"features": (FLOAT, (recipe.grid**2, dimensions(recipe)))})
 
 
-def inspection_model(recipe: Recipe, members: Members, calibration: Calibration, head: Head | None = None) -> bytes:
-    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect."""
+def inspection_model(
+    recipe: Recipe,
+    members: Members,
+    calibration: Calibration,
+    head: Head | None = None,
+    plane: Floats | None = None,
+) -> bytes:
+    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect.
+
+    `plane`: of a model of tiles, which cells of the whole picture are looked at; it is handed on as `looked_at`.
+    """
     graph = Graph()
     absolute = feature_nodes(graph, recipe, level_of(graph, recipe))
     raw = _raw_map(graph, recipe, members, absolute)
     kinds = kind_nodes(graph, absolute, raw, members.where, head) if head else {}
-    return serialised(graph, recipe, verdict_nodes(graph, raw, recipe, calibration) | kinds)
+    outputs = verdict_nodes(graph, raw, recipe, calibration)
+    if plane is not None:
+        graph.node("Identity", graph.constant("plane", plane), name="looked_at")
+        outputs |= {"looked_at": (FLOAT, plane.shape)}
+    return serialised(graph, recipe, outputs | kinds)
 
 
 def verdict_nodes(
@@ -87,7 +100,7 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str) -> s
     graph.constant("one", 1)
     graph.constant("bound", BOUND)
     graph.constant("smoothing", SMOOTHING[None, None])
-    share = graph.constant("looked_at", (members.where / members.where.sum())[None])
+    share = graph.constant("looked_at_share", (members.where / members.where.sum())[None])
     relative = graph.node("Sub", absolute, graph.node("MatMul", share, absolute))
     taught = members.taught.weights.reshape(2, -1)
     odds, usual = "", ""

@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from PIL import Image
 
+from models.bundle import Bundle
 from models.card import Card, FitCard, KindCard, MemberCard, TensorCard
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
 from models.session import open_session
 from models.vision.calibrate import Limits, calibrate
-from models.vision.compare import misfit, raw_map
-from models.vision.compare_export import comparison_model
-from models.vision.compare_fit import Compared, learn_reference
-from models.vision.export import Calibration, feature_model, inspection_model
-from models.vision.features import Doubles, Floats, dimensions, features, features_of
-from models.vision.learn import Planted, learn
-from models.vision.members import score, unusualness
+from models.vision.compare_fit import learn_reference
+from models.vision.detector import Detector
+from models.vision.export import Calibration
+from models.vision.features import Floats
+from models.vision.looking import (
+    COMPARE,
+    TEXTURE,
+    Definition,
+    Looking,
+    Progress,
+    better,
+    comparing,
+    feature_tables,
+    plainly,
+    texture,
+)
 from models.vision.parts import Parts
-from models.vision.pictures import Grey, fingerprint
+from models.vision.pictures import Grey, fingerprint, fit_to, read_grey
 from models.vision.planted import Planting, plant_all
-from models.vision.recipe import Recipe, check, comparable
-from models.vision.registration import difference, standardised
+from models.vision.recipe import Recipe, check, comparable, least_cells
 from models.vision.sort import Head, Named, chances_of, describe
 from models.vision.sort_fit import Sorted, sort
+from models.vision.tiled import Originals, Tiled, Tiles, tiling_of
 
-TEXTURE, COMPARE = "gabor-usual-taught", "compare"
 MIN_PICTURES = 20
-LEAST_CELLS = 4
 PARITY_PICTURES = 30
 PARITY_LIMIT = 1e-4
 """Largest difference between the numpy definition and the graph, in standard deviations of good parts (relative above 1)."""
 COMPARED_LIMIT = 2e-3
 """The same where pictures are moved: single precision places them to 1e-5 of a pixel, which at a sharp edge is so much."""
-PLAINLY = 0.5
 
-Progress = Callable[[int, int], None]
-"""Called with pictures done and pictures in all."""
-
-
-class Looked(NamedTuple):
-    """What a model sees in a picture: raw score, raw map (grid, grid), features (cells, dimensions)."""
-
-    score: float
-    raw_map: Doubles
-    features: Doubles
+TIMED = 3
+"""Whole pictures whose time the card of a model of tiles has."""
 
 
-Definition = Callable[[Grey], Looked | None]
-"""The model in numpy; None where it says that the picture does not lie right."""
+class _Material(NamedTuple):
+    """Pictures of good parts as the model sees them whole, what they show, and what is to be made of them."""
+
+    greys: Sequence[Grey]
+    parts: Parts
+    recipe: Recipe
+
+
+class _Learnt(NamedTuple):
+    """What a fit has learnt.
+
+    Attributes:
+        looking: the way that is taken; parts[i] is what the picture of its `held_out` score i shows.
+        shown: pictures, or tiles, like those the graph will see.
+        where: (cells,), 1 for a cell of these that is looked at, else 0.
+        looked_at: share of the whole picture that is.
+        named: pictures, or tiles, with named defects.
+    """
+
+    looking: Looking
+    parts: Sequence[str]
+    shown: Sequence[Grey]
+    where: Floats
+    looked_at: float
+    named: Sequence[Named]
+    tiled: Tiled | None = None
 
 
 def fit(
@@ -63,12 +89,14 @@ def fit(
     mask: Grey | None = None,
     *,
     named: Sequence[Named] = (),
+    originals: Originals | None = None,
 ) -> Release:
     """Return the model learnt from `greys` (size x size, uint8), which show `parts`; it names defects like those of `named`.
 
-    `mask`, of the same size, is bright where the part is to be looked at; without one everything is. The same pictures and recipe give the same bytes on the same machine. Raises InputError if there are fewer than
-    `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features` and `members` define. Below two kinds of
-    `kinds.LEAST_PARTS` parts it names none.
+    `mask`, of any size, is bright where the part is to be looked at; without one everything is. `originals`, files of the same pictures, allow
+    large ones to be seen in tiles. The same pictures and recipe give the same bytes on the same machine, but for `TilingCard.latency_ms`.
+    Raises InputError if there are fewer than `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features`
+    and `members` define. Below two kinds of `kinds.LEAST_PARTS` parts it names none.
     """
     check(recipe, recipe.name)
     if len(greys) < MIN_PICTURES or len(set(parts.names)) < 2:
@@ -77,27 +105,18 @@ def fit(
             f"{len(greys)} pictures of {len(set(parts.names))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
             f"只有 {len(set(parts.names))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
-    where = _where(mask, recipe)
-    planting = plant_all(greys, recipe.planted, where)
-    if recipe.family == "compare":
-        compared = learn_reference(greys, parts.names, planting, recipe, where)
-        looked = _comparing(compared, recipe)
-        if progress:
-            progress(len(greys), len(greys))
-    else:
-        looked = _texture(_feature_tables(greys, planting, recipe, progress), parts, recipe, where)
-        if recipe.family == "auto" and comparable(recipe):
-            compared = learn_reference(greys, parts.names, planting, recipe, where)
-            looked = _better(looked, compared, recipe) if compared else looked
-    limits = calibrate(looked.held_out, parts.names, recipe.review_rate, recipe.reject_rate)
-    sorted_ = _sort(named, looked.defined, where)
+    learnt = _learn(_Material(greys, parts, recipe), progress, mask, named, originals)
+    looking = learnt.looking
+    limits = calibrate(looking.held_out, learnt.parts, recipe.review_rate, recipe.reject_rate)
+    sorted_ = _sort(learnt.named, looking.defined, learnt.where)
     head = sorted_.head if sorted_ else None
-    onnx = looked.graph(limits.calibration, head)
-    tested = _parity_pictures(greys)
-    parity = parity_gap(onnx, tested, looked.defined, limits.calibration)
+    onnx = looking.graph(limits.calibration, head)
+    tested = _parity_pictures(learnt.shown)
+    parity = parity_gap(onnx, tested, looking.defined, limits.calibration)
     if head:
-        parity = max(parity, naming_gap(onnx, [one.grey for one in named], looked.defined, head, where))
-    most = COMPARED_LIMIT if looked.family == COMPARE else PARITY_LIMIT
+        shown = [one.grey for one in learnt.named]
+        parity = max(parity, naming_gap(onnx, shown, looking.defined, head, learnt.where))
+    most = COMPARED_LIMIT if looking.family == COMPARE else PARITY_LIMIT
     if not parity <= most:
         raise InputError(
             "parity",
@@ -105,7 +124,7 @@ def fit(
             f"不予发布：计算图与定义相差 {parity:.1e}，超过 {most:g}",
         )
     fitted = FitCard(
-        family=looked.family,
+        family=looking.family,
         samples=len(greys),
         groups=len(set(parts.names)),
         data=fingerprint(greys),
@@ -113,80 +132,76 @@ def fit(
         parity=parity,
         parity_samples=len(tested),
         parts=parts.rule,
-        members=looked.evidence,
-        looked_at=float(where.mean()),
+        members=looking.evidence,
+        looked_at=learnt.looked_at,
     )
-    return Release(_card(recipe, limits, fitted, sorted_.cards if sorted_ else []), onnx)
+    card = _card(recipe, limits, fitted, sorted_.cards if sorted_ else [], learnt.tiled)
+    if card.tiling and originals:
+        latency_ms = _latency_ms(Detector(Bundle(card, onnx, "", "")), originals)
+        card = msgspec.structs.replace(card, tiling=msgspec.structs.replace(card.tiling, latency_ms=latency_ms))
+    return Release(card, onnx)
 
 
-class _Way(NamedTuple):
-    """One way of looking, learnt: its name, each good picture's raw score by what never saw its part, the evidence for the card,
-    how well it finds planted defects (AUROC), the graph for a calibration and what names defects, and its definition."""
-
-    family: str
-    held_out: Doubles
-    evidence: list[MemberCard]
-    found: float
-    graph: Callable[[Calibration, Head | None], bytes]
-    defined: Definition
-
-
-def _texture(tables: tuple[Floats, Planted], parts: Parts, recipe: Recipe, where: Floats) -> _Way:
-    learnt = learn(*tables, parts.names, recipe, where)
-
-    def defined(grey: Grey) -> Looked:
-        seen = features(grey, recipe)
-        raw, maps = unusualness(seen[None], learnt.members, recipe)
-        return Looked(float(raw[0]), maps[0], seen)
-
-    return _Way(
-        TEXTURE,
-        learnt.held_out,
-        learnt.evidence,
-        learnt.found,
-        lambda calibration, head: inspection_model(recipe, learnt.members, calibration, head),
-        defined,
-    )
-
-
-def _better(texture: _Way, compared: Compared, recipe: Recipe) -> _Way:
-    """Return comparing if it is plainly better, else the texture; the card shows the evidence for both.
-
-    Plainly better is to miss at most `PLAINLY` of what the texture misses of planted defects (1 - AUROC), though that has learnt
-    from others planted in the same way.
-    """
-    if 1 - compared.found > PLAINLY * (1 - texture.found):
-        return texture._replace(evidence=[*texture.evidence, MemberCard(COMPARE, compared.found, kept=False)])
-    comparing = _comparing(compared, recipe)
-    left_out = [msgspec.structs.replace(member, kept=False) for member in texture.evidence]
-    return comparing._replace(evidence=[*left_out, *comparing.evidence])
-
-
-def _comparing(compared: Compared | None, recipe: Recipe) -> _Way:
-    """Return comparing as a way of looking; raises InputError where pictures do not lie over each other."""
-    if compared is None:
-        raise InputError(
-            "not_alike",
-            "the pictures cannot be laid over each other: fix the part and the camera, or leave `family` at auto",
-            "图片之间无法对齐：请固定工件与相机的位置，或将 family 保持为 auto",
+def _learn(
+    material: _Material,
+    progress: Progress | None,
+    mask: Grey | None,
+    named: Sequence[Named],
+    originals: Originals | None,
+) -> _Learnt:
+    """Return what is learnt of whole pictures or, where that is asked for or plainly better, of their tiles."""
+    greys, parts, recipe = material
+    tiling = tiling_of(originals, recipe) if originals and recipe.family != COMPARE else None
+    where = _looked_at(mask, recipe, (recipe.size, recipe.size)).ravel()
+    whole, planting = None, plant_all(greys, recipe.planted, where)
+    if tiling is None or not isinstance(recipe.tile, int):
+        whole = _whole(material, where, planting, progress)
+        # Tiles have no reference of their own to be laid over.
+        tiling = tiling if whole.family == TEXTURE else None
+    if originals and tiling:
+        plane = None if mask is None else _looked_at(mask, recipe, (tiling.width, tiling.height))
+        tiles = Tiles(originals, parts.names, recipe, tiling, plane)
+        tiled = tiles.learn(progress)
+        found = tiles.compared(tiled, whole, greys, planting) if whole else None
+        by_tiles = found is None or plainly(*found)
+        evidence = (
+            [MemberCard("whole", found[0], not by_tiles), MemberCard("tiles", found[1], by_tiles)] if found else []
         )
-    reference = compared.reference
+        if by_tiles:
+            looking = tiled.looking._replace(evidence=[*tiled.looking.evidence, *evidence])
+            unusual = [tiles.most_unusual(path, looking) for path in originals.named]
+            named = [one._replace(grey=tile) for one, tile in zip(named, unusual, strict=True)]
+            share = 1.0 if plane is None else float(plane.mean())
+            return _Learnt(looking, tiled.parts, tiled.tiles, np.ones_like(where), share, named, tiled)
+        whole = whole and whole._replace(evidence=[*whole.evidence, *evidence])
+    assert whole is not None  # noqa: S101 - it is learnt where tiles are not asked for
+    return _Learnt(whole, parts.names, greys, where, float(where.mean()), named)
 
-    def defined(grey: Grey) -> Looked | None:
-        rest, _ = difference(standardised(grey), reference.registration)
-        if misfit(rest, reference.edges) > reference.unlike:
-            return None
-        raw = raw_map(rest, reference, recipe)
-        return Looked(float(score(raw, recipe.top)), raw, features_of(rest, recipe))
 
-    return _Way(
-        COMPARE,
-        compared.held_out,
-        [MemberCard(COMPARE, compared.found, kept=True)],
-        compared.found,
-        lambda calibration, head: comparison_model(recipe, reference, calibration, head),
-        defined,
-    )
+def _whole(material: _Material, where: Floats, planting: Planting, progress: Progress | None) -> Looking:
+    """Return the way of looking at whole pictures that the recipe asks for, or the better one."""
+    greys, parts, recipe = material
+    if recipe.family == "compare":
+        looking = comparing(learn_reference(greys, parts.names, planting, recipe, where), recipe)
+        if progress:
+            progress(len(greys), len(greys))
+        return looking
+    looking = texture(feature_tables(greys, planting, recipe, progress), parts.names, recipe, where)
+    if recipe.family == "auto" and comparable(recipe):
+        compared = learn_reference(greys, parts.names, planting, recipe, where)
+        looking = better(looking, comparing(compared, recipe)) if compared else looking
+    return looking
+
+
+def _latency_ms(detector: Detector, originals: Originals) -> float:
+    """Return the median time of a whole picture, from the picture in grey to the finding."""
+    took = []
+    for path in originals.good[:TIMED]:
+        grey = read_grey(path, detector.sees)
+        begun = perf_counter()
+        detector.inspect(grey)
+        took.append(perf_counter() - begun)
+    return round(median(took) * 1000, 1)
 
 
 def parity_gap(onnx: bytes, greys: Sequence[Grey], definition: Definition, calibration: Calibration) -> float:
@@ -225,37 +240,22 @@ def _sort(named: Sequence[Named], definition: Definition, where: Floats) -> Sort
     return sort(described, [one for one, _ in seen])
 
 
-def _where(mask: Grey | None, recipe: Recipe) -> Floats:
-    """Return which cells are looked at: those at least half of which the mask shows bright. Raises InputError for too few."""
-    if mask is None:
-        return np.ones(recipe.grid**2, np.float32)
+def _looked_at(mask: Grey | None, recipe: Recipe, size: tuple[int, int]) -> Floats:
+    """Return which cells (rows, columns) of pictures of `size` (width, height) are looked at: those at least half of which the mask
+    shows bright. Raises InputError for too few."""
     cell = recipe.size // recipe.grid
-    bright = (mask > 127).reshape(recipe.grid, cell, recipe.grid, cell).mean(axis=(1, 3)).ravel()
+    columns, rows = size[0] // cell, size[1] // cell
+    if mask is None:
+        return np.ones((rows, columns), np.float32)
+    bright = (fit_to(Image.fromarray(mask), size) > 127).reshape(rows, cell, columns, cell).mean(axis=(1, 3))
     where: Floats = (bright >= 0.5).astype(np.float32)
-    if where.sum() < max(recipe.top, LEAST_CELLS):
+    if where.sum() < least_cells(recipe):
         raise InputError(
             "mask",
             f"the mask leaves {int(where.sum())} of {where.size} cells to look at: paint white where the part is",
             f"掩膜仅保留 {where.size} 个单元中的 {int(where.sum())} 个：请将工件区域涂为白色",
         )
     return where
-
-
-def _feature_tables(
-    greys: Sequence[Grey], planting: Planting, recipe: Recipe, progress: Progress | None
-) -> tuple[Floats, Planted]:
-    """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds."""
-    session = open_session(feature_model(recipe))
-    shape = (recipe.grid**2, dimensions(recipe))
-    table = np.empty((len(greys), *shape), dtype=np.float32)
-    planted = np.empty((len(planting.pictures), *shape), dtype=np.float32)
-    for index, grey in enumerate(greys):
-        (table[index],) = session.run(["features"], {"picture": grey})
-        for place in np.flatnonzero(planting.source == index):
-            (planted[place],) = session.run(["features"], {"picture": planting.pictures[place]})
-        if progress:
-            progress(index + 1, len(greys))
-    return table, Planted(planted, planting.changed, planting.source)
 
 
 def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
@@ -268,7 +268,9 @@ def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
     return usual + strange
 
 
-def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard]) -> Card:
+def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard], tiled: Tiled | None) -> Card:
+    plane = tiled.plane if tiled else None
+    looked_at = [] if plane is None else [TensorCard("looked_at", "float32", list(plane.shape))]
     aligned = [TensorCard("aligned", "int64", [1])] if fitted.family == COMPARE else []
     naming = [TensorCard("kinds", "float32", [len(kinds)]), TensorCard("kind", "int64", [1])] if kinds else []
     return Card(
@@ -283,10 +285,12 @@ def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard]
             TensorCard("verdict", "int64", [1]),
             TensorCard("limits_used", "float32", [2]),
             *aligned,
+            *looked_at,
             *naming,
         ],
         fit=fitted,
         review=limits.review,
         reject=limits.reject,
         kinds=kinds,
+        tiling=tiled.tiling if tiled else None,
     )

@@ -61,13 +61,14 @@ class Planted(NamedTuple):
 class Learnt(NamedTuple):
     """Members, the raw score of each good picture by members that never saw its part, and what speaks for each member.
 
-    `found`: how well all of them together find planted defects (AUROC).
+    `found`: how well all of them together find planted defects (AUROC). `by_part`: the members that never saw a part.
     """
 
     members: Members
     held_out: Doubles
     evidence: list[MemberCard]
     found: float
+    by_part: dict[str, Members]
 
 
 def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, where: Floats) -> Learnt:
@@ -77,7 +78,8 @@ def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, 
     """
     grid, random = recipe.grid, np.random.default_rng(0)
     folds = [(fold, fold[planted.source]) for fold in part_folds(parts, recipe.folds)]
-    seen, seen_planted = _seen(good, recipe, planted, folds, where)
+    usual = [_usual(good[~fold], recipe, where) for fold, _ in folds]
+    seen, seen_planted = _seen(good, recipe, planted, list(zip(usual, folds, strict=True)), where)
     example = planted.changed > CHANGED
 
     def taught_by(of_good: npt.NDArray[np.bool_], of_planted: npt.NDArray[np.bool_]) -> Taught:
@@ -88,10 +90,10 @@ def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, 
 
     maps = np.empty((len(MEMBERS), len(good), grid, grid))
     maps_planted = np.empty((len(MEMBERS), len(planted.source), grid, grid))
-    for fold, theirs in folds:
-        taught = taught_by(~fold, ~theirs)
-        maps[:, fold] = member_maps(_only(seen, fold), taught, grid)
-        maps_planted[:, theirs] = member_maps(_only(seen_planted, theirs), taught, grid)
+    taught = [taught_by(~fold, ~theirs) for fold, theirs in folds]
+    for (fold, theirs), one in zip(folds, taught, strict=True):
+        maps[:, fold] = member_maps(_only(seen, fold), one, grid)
+        maps_planted[:, theirs] = member_maps(_only(seen_planted, theirs), one, grid)
     scores = score(within(maps, where), recipe.top)
     found = [auroc(*pair) for pair in zip(scores, score(within(maps_planted, where), recipe.top), strict=True)]
     kept = np.array([one >= min(USELESS, max(found)) for one in found])
@@ -100,7 +102,12 @@ def learn(good: Floats, planted: Planted, parts: Sequence[str], recipe: Recipe, 
     members = Members(_usual(good, recipe, where), taught_by(*everything), combination, where)
     evidence = [MemberCard(*row) for row in zip(MEMBERS, map(float, found), map(bool, kept), strict=True)]
     together = [score(within(combine(each, combination), where), recipe.top) for each in (maps, maps_planted)]
-    return Learnt(members, together[0], evidence, auroc(*together))
+    by_part = {
+        parts[index]: Members(*of_fold, combination, where)
+        for of_fold, (fold, _) in zip(zip(usual, taught, strict=True), folds, strict=True)
+        for index in np.flatnonzero(fold).tolist()
+    }
+    return Learnt(members, together[0], evidence, auroc(*together), by_part)
 
 
 def _usual(good: Floats, recipe: Recipe, where: Floats) -> Usual:
@@ -111,7 +118,7 @@ def _seen(
     good: Floats,
     recipe: Recipe,
     planted: Planted,
-    folds: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]],
+    folds: Sequence[tuple[Usual, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]],
     where: Floats,
 ) -> tuple[Seen, Seen]:
     """Return what the members see of good and of planted pictures, by Gaussians that never saw their parts."""
@@ -120,8 +127,7 @@ def _seen(
         Seen(np.empty((count, recipe.grid**2)), np.empty((count, recipe.grid**2, width), np.float32))
         for count in (len(good), len(planted.source))
     )
-    for fold in folds:
-        usual = _usual(good[~fold[0]], recipe, where)
+    for usual, fold in folds:
         for filled, features, part in zip(both, (good, planted.features), fold, strict=True):
             found = see(features[part], usual, recipe.grid, where)
             filled.distance[part], filled.inputs[part] = found.distance, found.inputs

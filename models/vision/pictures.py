@@ -15,6 +15,9 @@ from models.errors import InputError
 
 Grey = npt.NDArray[np.uint8]
 
+Size = int | tuple[int, int]
+"""Side of a square, or width and height, pixels."""
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 30_000_000
@@ -42,10 +45,11 @@ def decode(data: bytes, name: str) -> Image.Image:
         ) from error
 
 
-def fit_to(picture: Image.Image, side: int) -> Grey:
-    """Return the picture as the model sees it: side x side, grey, uint8."""
-    if picture.size != (side, side):
-        picture = picture.resize((side, side), Image.Resampling.BILINEAR)
+def fit_to(picture: Image.Image, sees: Size) -> Grey:
+    """Return the picture as the model sees it: `sees` wide and high, grey, uint8."""
+    size = (sees, sees) if isinstance(sees, int) else sees
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(picture, dtype=np.uint8)
 
 
@@ -59,20 +63,40 @@ def list_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def read_grey(path: Path, side: int) -> Grey:
-    """Return the picture in the file `path` as the model sees it; raises InputError."""
+def read_picture(path: Path) -> Image.Image:
+    """Return the picture in the file `path`, in its own size; raises InputError."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(
             "unreadable", f"{path}: cannot be read: {error.strerror}", f"{path}：无法读取：{error.strerror}"
         ) from error
-    return fit_to(decode(data, str(path)), side)
+    return decode(data, str(path))
 
 
-def read_greys(paths: Sequence[Path], side: int) -> Iterator[Grey]:
+def read_grey(path: Path, sees: Size) -> Grey:
+    """Return the picture in the file `path` as the model sees it; raises InputError."""
+    return fit_to(read_picture(path), sees)
+
+
+def read_greys(paths: Sequence[Path], sees: Size) -> Iterator[Grey]:
     """Yield the pictures as the model sees them."""
-    return (read_grey(path, side) for path in paths)
+    return (read_grey(path, sees) for path in paths)
+
+
+def usual_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Return the median width and height of the pictures in these files, by their headers; raises InputError."""
+    sizes = []
+    for path in paths:
+        try:
+            with Image.open(path, formats=("JPEG", "PNG")) as picture:
+                sizes.append(picture.size)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise _too_many_pixels(str(path)) from error
+        except (OSError, ValueError, SyntaxError):
+            read_picture(path)  # says what is wrong with it
+    width, height = np.median(sizes, axis=0).astype(int).tolist()
+    return width, height
 
 
 def fingerprint(greys: Sequence[Grey]) -> str:

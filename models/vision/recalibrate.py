@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -18,17 +18,17 @@ from models.vision.parts import Parts
 from models.vision.pictures import Grey
 
 
-def recalibrate(bundle: Bundle, greys: Sequence[Grey], parts: Parts, version: str) -> Release:
+def recalibrate(bundle: Bundle, greys: Iterable[Grey], parts: Parts, version: str) -> Release:
     """Return `bundle` as `version` with limits from `greys`, good pictures the model was not fitted on.
 
     Raises InputError if there are fewer than `MIN_PICTURES`, or if `version` is the bundle's own: the limits of a version
     never change.
     """
-    if len(greys) < MIN_PICTURES:
+    if len(parts.names) < MIN_PICTURES:
         raise InputError(
             "no_pictures",
-            f"{len(greys)} pictures are too few: at least {MIN_PICTURES} are needed",
-            f"只有 {len(greys)} 张图片，太少：至少需要 {MIN_PICTURES} 张",
+            f"{len(parts.names)} pictures are too few: at least {MIN_PICTURES} are needed",
+            f"只有 {len(parts.names)} 张图片，太少：至少需要 {MIN_PICTURES} 张",
         )
     if version == bundle.card.version:
         raise InputError(

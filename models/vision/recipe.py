@@ -28,6 +28,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kernel: side of each Gabor kernel, pixels, odd.
         grid: side of the grid of cells; each cell gets its own Gaussian, and the heat map has this many cells a side.
         shrink: share of the position-free covariance in each cell's covariance, 0..1.
+        tile: side of the tiles that pictures are cut in, pixels of theirs, each of which is seen in `size`; "whole" sees a picture as one;
+            "auto" cuts large ones where that finds planted defects plainly better.
         top: number of most unusual cells whose mean is the score.
         planted: number of pictures with planted defects that the model learns from; at least one is made of every good one.
         folds: number of part-disjoint folds for calibration.
@@ -44,6 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kernel: int = 9
     grid: int = 16
     shrink: float = 0.5
+    tile: int | Literal["auto", "whole"] = "auto"
     top: int = 2
     planted: int = 400
     folds: int = 5
@@ -77,6 +80,9 @@ def check(recipe: Recipe, where: str) -> Recipe:
         and coarsest << (recipe.scales - 1) == recipe.size
         and coarsest > recipe.kernel // 2,
         "top must be between 1 and the number of cells": 1 <= recipe.top <= recipe.grid**2,
+        "tile must be auto, whole or between 16 and 4096 pixels": isinstance(recipe.tile, str)
+        or 16 <= recipe.tile <= 4096,
+        "comparing sees pictures whole: leave tile at auto": recipe.family != "compare" or isinstance(recipe.tile, str),
         "planted must be between 1 and 20000": 1 <= recipe.planted <= 20_000,
         "size must be a multiple of 64 and of 2 * grid for comparing": recipe.family != "compare" or comparable(recipe),
         "shrink must lie above 0 and at most 1": 0 < recipe.shrink <= 1,
@@ -87,6 +93,11 @@ def check(recipe: Recipe, where: str) -> Recipe:
         if not kept:
             raise InputError("recipe", f"{where}: {rule}", f"{where}：配方不满足：{rule}")
     return recipe
+
+
+def least_cells(recipe: Recipe) -> int:
+    """Return how many cells at least have to be looked at for a score."""
+    return max(recipe.top, 4)
 
 
 def comparable(recipe: Recipe) -> bool:
@@ -102,3 +113,14 @@ def with_name(recipe: Recipe, name: str) -> Recipe:
 def with_family(recipe: Recipe, family: Family) -> Recipe:
     """Return `recipe` looking that way; raises InputError if its size does not allow it."""
     return check(msgspec.structs.replace(recipe, family=family), recipe.name)
+
+
+def with_tile(recipe: Recipe, tile: str) -> Recipe:
+    """Return `recipe` cutting tiles so: "auto", "whole" or pixels; raises InputError for anything else."""
+    if tile in {"auto", "whole"} or (tile.isascii() and tile.isdigit()):
+        return check(msgspec.structs.replace(recipe, tile=int(tile) if tile.isdigit() else tile), recipe.name)
+    raise InputError(
+        "usage",
+        f"--tile is auto, whole or a number of pixels, not {tile}",
+        f"--tile 应为 auto、whole 或像素数，而非 {tile}",
+    )
