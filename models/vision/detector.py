@@ -14,7 +14,7 @@ from models.errors import InputError
 from models.session import Way, open_session
 from models.verdict import VERDICTS, Verdict
 from models.vision.members import OUTSIDE
-from models.vision.pictures import Grey
+from models.vision.pictures import Grey, shrunk
 from models.vision.tiles import grid_of_card, top_score
 
 
@@ -75,11 +75,13 @@ class Detector:
         seen = [(place, self._run(self._tiles.tile(grey, place))) for place in self._places]
         for place, tile in seen:
             tile["score"] = top_score(tile["heatmap"], self._tiles.within(self._looked_at, place), self._top)
+        whole = self._run(shrunk(grey, self.side))["whole"]
         # Not a number is the highest of all: it must not be hidden by other tiles.
         found = dict(max((tile for _, tile in seen), key=lambda tile: np.nan_to_num(tile["score"][0], nan=np.inf)))
+        found["score"] = np.maximum(found["score"], top_score(whole, np.ones_like(whole), self._top))
         found["verdict"] = (found["score"] > found["limits_used"]).sum(keepdims=True)
         stitched = self._tiles.stitched([(place, tile["heatmap"]) for place, tile in seen])
-        found["heatmap"] = np.where(self._looked_at > 0, stitched, np.float32(OUTSIDE))
+        found["heatmap"] = np.where(self._looked_at > 0, np.maximum(stitched, self._tiles.spread(whole)), OUTSIDE)
         return self._finding(found)
 
     def _run(self, grey: Grey) -> dict[str, npt.NDArray[Any]]:

@@ -30,6 +30,18 @@ class Calibration(NamedTuple):
     reject: float
 
 
+class TileParts(NamedTuple):
+    """What the graph of a model of tiles has besides.
+
+    Attributes:
+        whole: what was learnt of pictures seen whole, in the raw units of tiles; its map is the output `whole`.
+        plane: (rows, columns), which cells of the whole picture are looked at, handed on as `looked_at`; None if all are.
+    """
+
+    whole: Members
+    plane: Floats | None
+
+
 def feature_model(recipe: Recipe) -> bytes:
     """Return the ONNX model from picture (uint8, size x size) to `features` (float32, cells x dimensions)."""
     graph = Graph()
@@ -38,24 +50,21 @@ def feature_model(recipe: Recipe) -> bytes:
 
 
 def inspection_model(
-    recipe: Recipe,
-    members: Members,
-    calibration: Calibration,
-    head: Head | None = None,
-    plane: Floats | None = None,
+    recipe: Recipe, members: Members, calibration: Calibration, head: Head | None = None, tiles: TileParts | None = None
 ) -> bytes:
-    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect.
-
-    `plane`: of a model of tiles, which cells of the whole picture are looked at; it is handed on as `looked_at`.
-    """
+    """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect."""
     graph = Graph()
     absolute = feature_nodes(graph, recipe, level_of(graph, recipe))
     raw = _raw_map(graph, recipe, members, absolute)
-    kinds = kind_nodes(graph, absolute, raw, members.where, head) if head else {}
     outputs = verdict_nodes(graph, raw, recipe, calibration)
-    if plane is not None:
-        graph.node("Identity", graph.constant("plane", plane), name="looked_at")
-        outputs |= {"looked_at": (FLOAT, plane.shape)}
+    if tiles:
+        shrunk = graph.node("Sub", _raw_map(graph, recipe, tiles.whole, absolute, "whole_"), "loc")
+        graph.node("Reshape", graph.node("Div", shrunk, "scale"), "map", name="whole")
+        outputs |= {"whole": (FLOAT, (recipe.grid, recipe.grid))}
+        if tiles.plane is not None:
+            graph.node("Identity", graph.constant("picture_cells", tiles.plane), name="looked_at")
+            outputs |= {"looked_at": (FLOAT, tiles.plane.shape)}
+    kinds = kind_nodes(graph, absolute, raw, members.where, head) if head else {}
     return serialised(graph, recipe, outputs | kinds)
 
 
@@ -89,18 +98,22 @@ def verdict_nodes(
     }
 
 
-def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str) -> str:
-    """Add the nodes that compute `members.unusualness`; returns the name of the (1, 1, grid, grid) raw map."""
+def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str, prefix: str = "") -> str:
+    """Add the nodes that compute `members.unusualness`; returns the name of the (1, 1, grid, grid) raw map.
+
+    `prefix`: of the names of its initialisers, where a graph has it twice.
+    """
     cells = recipe.grid**2
-    graph.shape("column", cells, dimensions(recipe), 1)
-    graph.shape("row", cells, dimensions(recipe))
-    graph.shape("plane", 1, 1, recipe.grid, recipe.grid)
-    graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1)
-    graph.constant("floor", FLOOR)
-    graph.constant("one", 1)
-    graph.constant("bound", BOUND)
-    graph.constant("smoothing", SMOOTHING[None, None])
-    share = graph.constant("looked_at_share", (members.where / members.where.sum())[None])
+    if not prefix:
+        graph.shape("column", cells, dimensions(recipe), 1)
+        graph.shape("row", cells, dimensions(recipe))
+        graph.shape("plane", 1, 1, recipe.grid, recipe.grid)
+        graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1)
+        graph.constant("floor", FLOOR)
+        graph.constant("one", 1)
+        graph.constant("bound", BOUND)
+        graph.constant("smoothing", SMOOTHING[None, None])
+    share = graph.constant(f"{prefix}looked_at_share", (members.where / members.where.sum())[None])
     relative = graph.node("Sub", absolute, graph.node("MatMul", share, absolute))
     taught = members.taught.weights.reshape(2, -1)
     odds, usual = "", ""
@@ -108,38 +121,38 @@ def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str) -> s
         ("relative", relative, members.usual.relative, taught[0]),
         ("absolute", absolute, members.usual.absolute, taught[1]),
     ):
-        centred = graph.node("Sub", features, graph.constant(f"{name}_means", gaussians.means))
+        centred = graph.node("Sub", features, graph.constant(f"{prefix}{name}_means", gaussians.means))
         column = graph.node("Reshape", centred, "column")
-        white = graph.node("MatMul", graph.constant(f"{name}_whitening", gaussians.whitening), column)
+        white = graph.node("MatMul", graph.constant(f"{prefix}{name}_whitening", gaussians.whitening), column)
         white = graph.node("Reshape", white, "row")
         squared = graph.node("Mul", white, white)
-        total = graph.node("ReduceSum", squared, graph.shape(f"{name}_dimensions", 1), keepdims=1)
+        total = graph.node("ReduceSum", squared, graph.shape(f"{prefix}{name}_dimensions", 1), keepdims=1)
         distance = graph.node("Log", graph.node("Add", total, "floor"))
         around = _smooth(graph, graph.node("Reshape", distance, "plane"))
         usual = usual or around
         bounded = graph.node("Mul", graph.node("Tanh", graph.node("Div", white, "bound")), "bound")
         sizes = graph.node("Log", graph.node("Add", squared, "one"))
-        there = graph.node("Reshape", around, graph.shape(f"{name}_cells", cells, 1))
+        there = graph.node("Reshape", around, graph.shape(f"{prefix}{name}_cells", cells, 1))
         seen = graph.node("Concat", bounded, sizes, distance, there, axis=1)
-        part = graph.node("MatMul", seen, graph.constant(f"{name}_weights", weights[:, None]))
+        part = graph.node("MatMul", seen, graph.constant(f"{prefix}{name}_weights", weights[:, None]))
         odds = graph.node("Add", odds, part) if odds else part
-    odds = graph.node("Add", odds, graph.constant("bias", members.taught.bias))
+    odds = graph.node("Add", odds, graph.constant(f"{prefix}bias", members.taught.bias))
     maps = [usual, _smooth(graph, graph.node("Reshape", odds, "plane"))]
     planes = graph.node("Concat", *maps, axis=1)
     shape = (1, len(maps), 1, 1)
     loc, scale, weight = (part.reshape(shape) for part in members.combination)
-    shifted = graph.node("Sub", planes, graph.constant("members_loc", loc))
-    standard = graph.node("Div", shifted, graph.constant("members_scale", scale))
-    weighed = graph.node("Mul", standard, graph.constant("members_weight", weight))
-    whole = graph.node("ReduceSum", weighed, graph.shape("members", 1), keepdims=1)
-    return within_nodes(graph, whole, members.where, recipe.grid)
+    shifted = graph.node("Sub", planes, graph.constant(f"{prefix}members_loc", loc))
+    standard = graph.node("Div", shifted, graph.constant(f"{prefix}members_scale", scale))
+    weighed = graph.node("Mul", standard, graph.constant(f"{prefix}members_weight", weight))
+    whole = graph.node("ReduceSum", weighed, graph.shape(f"{prefix}members", 1), keepdims=1)
+    return within_nodes(graph, whole, members.where, recipe.grid, prefix)
 
 
-def within_nodes(graph: Graph, raw: str, where: Floats, grid: int) -> str:
+def within_nodes(graph: Graph, raw: str, where: Floats, grid: int, prefix: str = "") -> str:
     """Add what `members.within` does to a map (1, 1, grid, grid)."""
     inside = where.reshape(1, 1, grid, grid)
-    kept = graph.node("Mul", raw, graph.constant("inside", inside))
-    return graph.node("Add", kept, graph.constant("outside", OUTSIDE * (1 - inside)))
+    kept = graph.node("Mul", raw, graph.constant(f"{prefix}inside", inside))
+    return graph.node("Add", kept, graph.constant(f"{prefix}outside", OUTSIDE * (1 - inside)))
 
 
 def _smooth(graph: Graph, plane: str) -> str:

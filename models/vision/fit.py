@@ -31,7 +31,6 @@ from models.vision.looking import (
     better,
     comparing,
     feature_tables,
-    plainly,
     texture,
 )
 from models.vision.parts import Parts
@@ -113,6 +112,8 @@ def fit(
     onnx = looking.graph(limits.calibration, head)
     tested = _parity_pictures(learnt.shown)
     parity = parity_gap(onnx, tested, looking.defined, limits.calibration)
+    if learnt.tiled:
+        parity = max(parity, parity_gap(onnx, _parity_pictures(greys), learnt.tiled.whole, limits.calibration, "whole"))
     if head:
         shown = [one.grey for one in learnt.named]
         parity = max(parity, naming_gap(onnx, shown, looking.defined, head, learnt.where))
@@ -153,33 +154,37 @@ def _learn(
     greys, parts, recipe = material
     tiling = tiling_of(originals, recipe) if originals and recipe.family != COMPARE else None
     where = _looked_at(mask, recipe, (recipe.size, recipe.size)).ravel()
-    whole, planting = None, plant_all(greys, recipe.planted, where)
-    if tiling is None or not isinstance(recipe.tile, int):
-        whole = _whole(material, where, planting, progress)
-        # Tiles have no reference of their own to be laid over.
-        tiling = tiling if whole.family == TEXTURE else None
-    if originals and tiling:
+    planting = plant_all(greys, recipe.planted, where)
+    asked = tiling is not None and isinstance(recipe.tile, int)
+    whole = _whole(material, where, planting, progress, compare=not asked)
+    # Tiles have no reference of their own to be laid over.
+    if originals and tiling and whole.family == TEXTURE:
         plane = None if mask is None else _looked_at(mask, recipe, (tiling.width, tiling.height))
-        tiles = Tiles(originals, parts.names, recipe, tiling, plane)
-        tiled = tiles.learn(progress)
-        found = tiles.compared(tiled, whole, greys, planting) if whole else None
-        by_tiles = found is None or plainly(*found)
-        evidence = (
-            [MemberCard("whole", found[0], not by_tiles), MemberCard("tiles", found[1], by_tiles)] if found else []
-        )
-        if by_tiles:
-            looking = tiled.looking._replace(evidence=[*tiled.looking.evidence, *evidence])
-            unusual = [tiles.most_unusual(path, looking) for path in originals.named]
-            named = [one._replace(grey=tile) for one, tile in zip(named, unusual, strict=True)]
+        tiles = Tiles(originals, parts.names, recipe, tiling, whole)
+        tiled = tiles.learn(plane, progress)
+        found = None if asked else tiles.evidence(greys, planting)
+        if found is None or found.better:
+            looking, named = (
+                tiled.looking,
+                [one._replace(grey=tiles.most_unusual(path)) for one, path in zip(named, originals.named, strict=True)],
+            )
             share = 1.0 if plane is None else float(plane.mean())
-            return _Learnt(looking, tiled.parts, tiled.tiles, np.ones_like(where), share, named, tiled)
-        whole = whole and whole._replace(evidence=[*whole.evidence, *evidence])
-    assert whole is not None  # noqa: S101 - it is learnt where tiles are not asked for
+            learnt = _Learnt(looking, tiled.parts, tiled.tiles, np.ones_like(where), share, named, tiled)
+        else:
+            learnt = _Learnt(whole, parts.names, greys, where, float(where.mean()), named)
+        evidence = (
+            [MemberCard("whole", found.whole, not found.better), MemberCard("tiles", found.tiles, found.better)]
+            if found
+            else []
+        )
+        return learnt._replace(looking=learnt.looking._replace(evidence=[*learnt.looking.evidence, *evidence]))
     return _Learnt(whole, parts.names, greys, where, float(where.mean()), named)
 
 
-def _whole(material: _Material, where: Floats, planting: Planting, progress: Progress | None) -> Looking:
-    """Return the way of looking at whole pictures that the recipe asks for, or the better one."""
+def _whole(
+    material: _Material, where: Floats, planting: Planting, progress: Progress | None, *, compare: bool
+) -> Looking:
+    """Return the way of looking at whole pictures that the recipe asks for, or the better one; with `compare` unset only structure."""
     greys, parts, recipe = material
     if recipe.family == "compare":
         looking = comparing(learn_reference(greys, parts.names, planting, recipe, where), recipe)
@@ -187,7 +192,7 @@ def _whole(material: _Material, where: Floats, planting: Planting, progress: Pro
             progress(len(greys), len(greys))
         return looking
     looking = texture(feature_tables(greys, planting, recipe, progress), parts.names, recipe, where)
-    if recipe.family == "auto" and comparable(recipe):
+    if recipe.family == "auto" and compare and comparable(recipe):
         compared = learn_reference(greys, parts.names, planting, recipe, where)
         looking = better(looking, comparing(compared, recipe)) if compared else looking
     return looking
@@ -204,16 +209,19 @@ def _latency_ms(detector: Detector, originals: Originals) -> float:
     return round(median(took) * 1000, 1)
 
 
-def parity_gap(onnx: bytes, greys: Sequence[Grey], definition: Definition, calibration: Calibration) -> float:
-    """Return the largest difference of score and heat map between the graph and numpy over `greys`."""
+def parity_gap(
+    onnx: bytes, greys: Sequence[Grey], definition: Definition, calibration: Calibration, heatmap: str = "heatmap"
+) -> float:
+    """Return the largest difference of the output `heatmap`, and of the score that goes with it, between graph and numpy."""
     session = open_session(onnx)
     lost = (calibration.review + calibration.reject) / 2 * calibration.scale + calibration.loc
     gap = 0.0
     for grey in greys:
         looked = definition(grey)
         raw, raws = (looked.score, looked.raw_map) if looked else (lost, np.asarray(lost))
-        score, heatmap = session.run(["score", "heatmap"], {"picture": grey})
-        for found, defined in ((score, raw), (heatmap, raws)):
+        score, found_map = session.run(["score", heatmap], {"picture": grey})
+        pairs = [(score, raw), (found_map, raws)] if heatmap == "heatmap" else [(found_map, raws)]
+        for found, defined in pairs:
             expected = (defined - calibration.loc) / calibration.scale
             gap = max(gap, float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1))))
     return gap
@@ -270,7 +278,8 @@ def _parity_pictures(greys: Sequence[Grey]) -> list[Grey]:
 
 def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard], tiled: Tiled | None) -> Card:
     plane = tiled.plane if tiled else None
-    looked_at = [] if plane is None else [TensorCard("looked_at", "float32", list(plane.shape))]
+    of_tiles = [TensorCard("whole", "float32", [recipe.grid, recipe.grid])] if tiled else []
+    of_tiles += [] if plane is None else [TensorCard("looked_at", "float32", list(plane.shape))]
     aligned = [TensorCard("aligned", "int64", [1])] if fitted.family == COMPARE else []
     naming = [TensorCard("kinds", "float32", [len(kinds)]), TensorCard("kind", "int64", [1])] if kinds else []
     return Card(
@@ -285,7 +294,7 @@ def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard]
             TensorCard("verdict", "int64", [1]),
             TensorCard("limits_used", "float32", [2]),
             *aligned,
-            *looked_at,
+            *of_tiles,
             *naming,
         ],
         fit=fitted,

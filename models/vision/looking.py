@@ -55,17 +55,14 @@ class Looking(NamedTuple):
     found: float
     graph: Callable[[Calibration, Head | None], bytes]
     defined: Definition
+    members: Members | None = None
+    """Of structure: what was learnt of all pictures."""
     by_part: Mapping[str, Members] = MappingProxyType({})
-    """Of structure: the members that never saw a part."""
+    """And the members that never saw a part."""
 
 
-def texture(
-    tables: tuple[Floats, Planted], parts: Sequence[str], recipe: Recipe, where: Floats, plane: Floats | None = None
-) -> Looking:
-    """Return looking at structure, learnt from features; parts[i] is the part that picture i shows.
-
-    `plane`: of tiles, which cells of the whole picture are looked at, if not all.
-    """
+def texture(tables: tuple[Floats, Planted], parts: Sequence[str], recipe: Recipe, where: Floats) -> Looking:
+    """Return looking at structure, learnt from features; parts[i] is the part that picture i shows."""
     learnt = learn(*tables, parts, recipe, where)
 
     def defined(grey: Grey) -> Looked:
@@ -78,8 +75,9 @@ def texture(
         learnt.held_out,
         learnt.evidence,
         learnt.found,
-        lambda calibration, head: inspection_model(recipe, learnt.members, calibration, head, plane),
+        lambda calibration, head: inspection_model(recipe, learnt.members, calibration, head),
         defined,
+        learnt.members,
         learnt.by_part,
     )
 

@@ -104,6 +104,13 @@ def combine(maps: Doubles, combination: Combination) -> Doubles:
     return whole
 
 
+def in_units(members: Members, shift: float, scale: float) -> Members:
+    """Return `members` whose raw map is `scale` times what it was, plus `shift`."""
+    loc, spread, weight = members.combination
+    moved = (loc - shift / scale * spread).astype(np.float32)
+    return members._replace(combination=Combination(moved, spread, (weight * scale).astype(np.float32)))
+
+
 def standard(scores: Doubles) -> tuple[Doubles, Doubles]:
     """Return median and spread, in standard deviations, of scores (..., pictures)."""
     loc = np.median(scores, axis=-1)

@@ -53,6 +53,11 @@ def fit_to(picture: Image.Image, sees: Size) -> Grey:
     return np.asarray(picture, dtype=np.uint8)
 
 
+def shrunk(grey: Grey, side: int) -> Grey:
+    """Return a picture of any size as one that is seen whole: side x side."""
+    return fit_to(Image.fromarray(grey), side)
+
+
 def list_pictures(folder: Path) -> list[Path]:
     """Return the pictures of `folder` and the folders in it, in order of their names; raises InputError if there are none."""
     if not folder.is_dir():

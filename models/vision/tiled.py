@@ -1,9 +1,10 @@
 """Large pictures seen in tiles: one model for all tiles, limits from whole pictures, and whether it is worth it.
 
 A defect of three pixels vanishes in a picture that is shrunk to a fifth. So tiles are learnt from like pictures of their own, with
-defects planted in their size, and each held-out picture is judged by all of its tiles with members that never saw its part: its score is the
-highest of them, which is what the limits are made of. Where it is not said how to look, both ways judge the same defects, small ones
-planted in a tile and large ones planted in the shrunk picture.
+defects planted in their size; and as a stain that is larger than a tile looks even in it, the picture seen whole stays beside them, put in
+their units. Each held-out picture is judged by all of that with members that never saw its part: its score is the highest, which is what
+the limits are made of. Where it is not said how to look, both ways judge the same defects, small ones planted in a tile and large ones
+planted in the shrunk picture.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import numpy as np
 from PIL import Image
 
 from models.card import TilingCard
+from models.conformal import conformal_quantile
 from models.evaluate import auroc
 from models.session import open_session
-from models.vision.export import feature_model
-from models.vision.features import Floats
-from models.vision.looking import Looking, Progress, feature_tables, texture
-from models.vision.members import Members, unusualness
-from models.vision.pictures import Grey, fit_to, read_grey, usual_size
+from models.vision.export import TileParts, feature_model, inspection_model
+from models.vision.features import Floats, features
+from models.vision.looking import Definition, Looked, Looking, Progress, feature_tables, texture
+from models.vision.members import in_units, standard, unusualness
+from models.vision.pictures import Grey, read_grey, shrunk, usual_size
 from models.vision.planted import Planting, plant, plant_all
 from models.vision.recipe import Recipe, least_cells
 from models.vision.tiles import Grid, grid_of, tiling_for, top_score
@@ -39,7 +41,7 @@ LEARNT_TILES = 400
 CALIBRATED = 200
 """By so many whole pictures limits are set; a limit of 1 % needs half."""
 
-TRIED = 30
+TRIED = 40
 """So many small and so many large defects say which way finds more."""
 
 MOSTLY = 0.9
@@ -54,13 +56,14 @@ class Originals(NamedTuple):
 
 
 class Tiled(NamedTuple):
-    """Tiles as a way of looking.
+    """Tiles, and the whole picture beside them, as a way of looking.
 
     Attributes:
         looking: of a tile; `held_out` has the raw scores of whole pictures.
         parts: what those pictures show.
         tiling: how pictures are cut.
         tiles: some that were learnt from.
+        whole: the map of the whole picture as the graph's output `whole` has it, in raw units of tiles.
         plane: (rows, columns), 1 for a cell of the picture that is looked at, else 0; None if all are.
     """
 
@@ -68,7 +71,16 @@ class Tiled(NamedTuple):
     parts: list[str]
     tiling: TilingCard
     tiles: list[Grey]
+    whole: Definition
     plane: Floats | None
+
+
+class Evidence(NamedTuple):
+    """How well a picture seen whole, and in tiles besides, finds the same defects (AUROC); whether tiles are plainly better."""
+
+    whole: float
+    tiles: float
+    better: bool
 
 
 def tiling_of(originals: Originals, recipe: Recipe) -> TilingCard | None:
@@ -91,62 +103,84 @@ class Tiles:
     """The pictures of a fit, cut in tiles.
 
     Args:
+        whole: what was learnt of the same pictures seen whole.
         plane: see `Tiled`.
     """
 
     def __init__(
-        self,
-        originals: Originals,
-        parts: Sequence[str],
-        recipe: Recipe,
-        tiling: TilingCard,
-        plane: Floats | None,
+        self, originals: Originals, parts: Sequence[str], recipe: Recipe, tiling: TilingCard, whole: Looking
     ) -> None:
         self._originals, self._parts, self._recipe = originals, parts, recipe
-        self._tiling, self._plane = tiling, plane
+        self._tiling, self._whole = tiling, whole
+        self._size = (tiling.width, tiling.height)
         self._grid: Grid = grid_of(tiling, recipe.size, recipe.grid)
-        self._looked_at = np.ones(self._grid.shape, np.float32) if plane is None else plane
-        self._places = self._grid.looked_at(self._looked_at, least_cells(recipe))
         self._session = open_session(feature_model(recipe))
         self._held = np.unique(np.linspace(0, len(parts) - 1, CALIBRATED).astype(int)).tolist()
+        self._unit = 0.0, 1.0
 
-    def learn(self, progress: Progress | None) -> Tiled:
+    def learn(self, plane: Floats | None, progress: Progress | None) -> Tiled:
         """Return what is learnt of tiles; `progress` is told of the pictures that limits are made from."""
-        recipe = self._recipe
+        recipe, whole = self._recipe, self._whole
+        self._looked_at = np.ones(self._grid.shape, np.float32) if plane is None else plane
+        self._places = self._grid.looked_at(self._looked_at, least_cells(recipe))
         tiles, shown = self._sample()
         cells = np.ones(recipe.grid**2, np.float32)
         planting = plant_all(tiles, recipe.planted, cells)
-        looking = texture(feature_tables(tiles, planting, recipe, None), shown, recipe, cells, self._plane)
-        scores = []
+        self._tile = texture(feature_tables(tiles, planting, recipe, None), shown, recipe, cells)
+        seen = []
         for done, index in enumerate(self._held, 1):
-            scores.append(self._score(self._read(index), looking.by_part[self._parts[index]]))
+            picture = self._read(index)
+            seen.append((self._of_tiles(picture, index), self._of_whole(picture, index)))
             if progress:
                 progress(done, len(self._held))
+        of_tiles, of_whole = np.array(seen).T
+        (tile_loc, whole_loc), (tile_scale, whole_scale) = standard(np.stack([of_tiles, of_whole]))
+        scale = float(tile_scale / whole_scale)
+        self._unit = float(tile_loc - whole_loc * scale), scale
+        self._good = np.maximum(of_tiles, self._unit[0] + scale * of_whole), of_whole
+        learnt, learnt_whole = self._tile.members, whole.members
+        assert learnt is not None  # noqa: S101 - it looks at structure
+        assert learnt_whole is not None  # noqa: S101 - so does this
+        extra = TileParts(in_units(learnt_whole, *self._unit), plane)
+        looking = self._tile._replace(
+            held_out=self._good[0],
+            graph=lambda calibration, head: inspection_model(recipe, learnt, calibration, head, extra),
+        )
+
+        def map_of_whole(grey: Grey) -> Looked:
+            found = features(grey, recipe)
+            raw, maps = unusualness(found[None], extra.whole, recipe)
+            return Looked(float(raw[0]), maps[0], found)
+
         parts = [self._parts[index] for index in self._held]
-        return Tiled(looking._replace(held_out=np.array(scores)), parts, self._tiling, tiles, self._plane)
+        return Tiled(looking, parts, self._tiling, tiles, map_of_whole, plane)
 
-    def compared(self, tiled: Tiled, whole: Looking, greys: Sequence[Grey], planting: Planting) -> tuple[float, float]:
-        """Return how well whole pictures and tiles find the same defects (AUROC), each by members that never saw the part.
+    def evidence(self, greys: Sequence[Grey], planting: Planting) -> Evidence:
+        """Return which way finds more of the same defects, each by members that never saw the part.
 
-        `greys`, `planting`: the pictures as the model sees them whole, and defects planted in them.
+        `greys`, `planting`: the pictures as the model sees them whole, and defects planted in them. Tiles are plainly better if they find
+        more at the review limit, and by more than twice what chance would make of those that one way alone finds (McNemar, 1947).
         """
-        by_whole, by_tiles = [], []
-        for index, picture, shrunk in self._flawed(greys, planting):
-            part = self._parts[index]
-            (seen,) = self._session.run(["features"], {"picture": shrunk})
-            by_whole.append(float(unusualness(seen[None], whole.by_part[part], self._recipe)[0][0]))
-            by_tiles.append(self._score(picture, tiled.looking.by_part[part]))
-        return auroc(whole.held_out, by_whole), auroc(tiled.looking.held_out, by_tiles)
+        seen = []
+        for index, picture in self._flawed(greys, planting):
+            of_whole = self._of_whole(picture, index)
+            seen.append((max(self._of_tiles(picture, index), self._unit[0] + self._unit[1] * of_whole), of_whole))
+        by_tiles, by_whole = np.array(seen).T
+        limits = [conformal_quantile(good, self._recipe.review_rate)[0] for good in self._good]
+        found, found_whole = by_tiles > limits[0], by_whole > limits[1]
+        more, fewer = np.count_nonzero(found & ~found_whole), np.count_nonzero(found_whole & ~found)
+        better = more - fewer > 2 * (more + fewer) ** 0.5
+        return Evidence(auroc(self._good[1], by_whole), auroc(self._good[0], by_tiles), bool(better))
 
-    def most_unusual(self, path: Path, looking: Looking) -> Grey:
+    def most_unusual(self, path: Path) -> Grey:
         """Return the tile of the picture in `path` that is the most unusual."""
-        picture = read_grey(path, (self._tiling.width, self._tiling.height))
+        picture = read_grey(path, self._size)
         tiles = [self._grid.tile(picture, place) for place in self._places]
-        seen = [looking.defined(tile) for tile in tiles]
+        seen = [self._tile.defined(tile) for tile in tiles]
         return tiles[int(np.argmax([looked.score if looked else -np.inf for looked in seen]))]
 
     def _read(self, index: int) -> Grey:
-        return read_grey(self._originals.good[index], (self._tiling.width, self._tiling.height))
+        return read_grey(self._originals.good[index], self._size)
 
     def _sample(self) -> tuple[list[Grey], list[str]]:
         """Return tiles to learn from, and the parts they show."""
@@ -161,29 +195,37 @@ class Tiles:
                 shown.append(part)
         return tiles, shown
 
-    def _score(self, picture: Grey, members: Members) -> float:
-        """Return the raw score of a whole picture: that of its most unusual tile."""
-        seen = [
-            self._session.run(["features"], {"picture": self._grid.tile(picture, place)})[0] for place in self._places
-        ]
-        _, maps = unusualness(np.stack(seen), members, self._recipe)
+    def _of_tiles(self, picture: Grey, index: int) -> float:
+        """Return the raw score of the most unusual tile of a picture of what picture `index` shows."""
+        seen = np.stack([self._features(self._grid.tile(picture, place)) for place in self._places])
+        _, maps = unusualness(seen, self._tile.by_part[self._parts[index]], self._recipe)
         looked_at = (self._grid.within(self._looked_at, place) for place in self._places)
         return float(max(top_score(*pair, self._recipe.top)[0] for pair in zip(maps, looked_at, strict=True)))
 
-    def _flawed(self, greys: Sequence[Grey], planting: Planting) -> Iterator[tuple[int, Grey, Grey]]:
-        """Yield pictures with a defect: which picture, in full, and as the model sees it whole."""
+    def _of_whole(self, picture: Grey, index: int) -> float:
+        """Return the raw score of a picture seen whole, in its own units."""
+        seen = self._features(shrunk(picture, self._recipe.size))
+        return float(unusualness(seen[None], self._whole.by_part[self._parts[index]], self._recipe)[0][0])
+
+    def _features(self, grey: Grey) -> Floats:
+        (found,) = self._session.run(["features"], {"picture": grey})
+        table: Floats = found
+        return table
+
+    def _flawed(self, greys: Sequence[Grey], planting: Planting) -> Iterator[tuple[int, Grey]]:
+        """Yield pictures with a defect, small and large ones, and which picture it was planted in."""
         random = np.random.default_rng(1)
         side, cell = self._recipe.size, self._recipe.size // self._recipe.grid
-        size = (self._tiling.width, self._tiling.height)
         for index in random.integers(len(self._parts), size=TRIED).tolist():
             picture = self._read(index).copy()
             top, left = self._places[int(random.integers(len(self._places)))]
             tile = picture[top * cell :, left * cell :][:side, :side]
             other = self._grid.tile(picture, self._places[int(random.integers(len(self._places)))])
             tile[:], _ = plant(tile, other, random)
-            yield index, picture, fit_to(Image.fromarray(picture), side)
+            yield index, picture
         for number in random.integers(len(planting.source), size=TRIED).tolist():
             index, flawed = int(planting.source[number]), planting.pictures[number]
-            change = Image.fromarray(flawed.astype(np.float32) - greys[index]).resize(size, Image.Resampling.BILINEAR)
-            whole = self._read(index) + np.asarray(change, np.float32)
-            yield index, np.clip(whole, 0, 255).astype(np.uint8), flawed
+            change = Image.fromarray(flawed.astype(np.float32) - greys[index])
+            change = change.resize(self._size, Image.Resampling.BILINEAR)
+            picture = self._read(index) + np.asarray(change, np.float32)
+            yield index, np.clip(picture, 0, 255).astype(np.uint8)

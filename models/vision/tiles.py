@@ -2,8 +2,8 @@
 
 A picture is brought to one size, `TilingCard.width` x `height`, and cut in squares that overlap. Tiles begin at whole cells,
 so the cells of their maps lie on each other; where tiles overlap, a cell counts the less, the nearer it is to its tile's edge, as what a
-tile sees there ends at the edge. Each tile goes through the same graph; a part is as unusual as its most unusual tile, and it is
-that highest score of whole pictures that the limits are made of.
+tile sees there ends at the edge. Each tile goes through the same graph, and so does the whole picture, shrunk, which has a map of its
+own there; a part is as unusual as the most unusual of them, and it is that score of whole pictures that the limits are made of.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ class Grid(NamedTuple):
             self.within(total, place)[:] += weight * each
             self.within(counted, place)[:] += weight
         return (total / np.maximum(counted, 1e-3)).astype(np.float32)
+
+    def spread(self, whole: Maps) -> Maps:
+        """Return the map of a picture seen whole over the picture's cells."""
+        rows, columns = (np.arange(count) * len(whole) // count for count in self.shape)
+        return whole[np.ix_(rows, columns)]
 
 
 def tiling_for(size: tuple[int, int], tile: int, side: int, grid: int) -> TilingCard:
