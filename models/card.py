@@ -17,6 +17,11 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$")]
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=32_768)]], msgspec.Meta(min_length=1, max_length=4)]
 Kind = Literal["uint8", "float32", "int64"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Region = Annotated[
+    list[Annotated[list[tuple[Share, Share]], msgspec.Meta(min_length=3, max_length=64)]], msgspec.Meta(max_length=20)
+]
+"""Polygons of x and y in shares of a picture's width and height, from its upper left."""
 
 
 class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +143,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Of an inspection model: the defects it names, in the order of its output `kinds`."""
     tiling: TilingCard | None = None
     """Of an inspection model that sees large pictures in tiles."""
+    region: Region = []
+    """Of an inspection model: where it looks, if somebody has drawn that."""
 
     @property
     def sees(self) -> tuple[int, int]:

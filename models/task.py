@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from models.card import Region
+
 Stage = Literal["read", "learn", "check", "judge", "inspect", "follow", "run"]
 """Pictures are decoded; features computed; limits found and the graph compared with its definition; versions judged;
 pictures inspected; rows of a series followed; a function of an archive running."""
@@ -36,7 +38,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpu_s: int = 900
 
 
-class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True):
+class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True, omit_defaults=True):
     """Learn from `learn`, then judge the new model - and the one in use - by pictures of parts it never learnt from.
 
     Attributes:
@@ -44,6 +46,7 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
         learn: pictures of good parts.
         held_good, held_bad: pictures of good and of defective parts that are only judged; the names of defects are learnt from the
             latter, which changes no score.
+        region: where the model is to look; everywhere if there is none.
         before: whether `before.toml` and `before.onnx`, a model to compare with, are in the folder.
     """
 
@@ -52,6 +55,7 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
     held_good: list[Shown] = []
     held_bad: list[Shown] = []
     before: bool = False
+    region: Region = []
     limits: Limits = Limits()
 
 

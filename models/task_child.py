@@ -90,6 +90,7 @@ def _fit(task: FitTask, folder: Path) -> None:
     from models.vision.fit import fit
     from models.vision.parts import Parts
     from models.vision.recipe import Recipe
+    from models.vision.region import mask_of
     from models.vision.sort import Named
     from models.vision.tiled import Originals
 
@@ -109,10 +110,12 @@ def _fit(task: FitTask, folder: Path) -> None:
         Parts("listed", [shown.part for shown in task.learn]),
         recipe,
         learning,
+        mask_of(task.region),
         named=[Named(grey, shown.part, shown.defect) for grey, shown in zip(greys[len(learn) :], named, strict=True)],
         originals=Originals(*([folder / shown.file for shown in group] for group in (task.learn, named))),
     )
-    (folder / "card.toml").write_bytes(format_card(release.card))
+    card = msgspec.structs.replace(release.card, region=task.region)
+    (folder / "card.toml").write_bytes(format_card(card))
     (folder / "model.onnx").write_bytes(release.onnx)
     _progress("judge", 0, 1)
     after = _judged(Bundle(release.card, release.onnx, "", ""), task, folder)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from models.console import Json, Key, Lang, answer_release, bar, explained, progress, say
@@ -52,7 +53,10 @@ def fit_vision(
     part_names: PartNames = "",
     mask: Annotated[
         Path | None,
-        typer.Option("--mask", help="Picture that is white where to look, black elsewhere. 掩膜：白色为检测区域。"),
+        typer.Option(
+            "--mask",
+            help="Where to look: a picture, white there and black elsewhere, or a JSON file of polygons. 检测区域：掩膜图片(白色为检测区域)或多边形 JSON 文件。",
+        ),
     ] = None,
     tile: Annotated[
         str | None,
@@ -77,15 +81,13 @@ def fit_vision(
     lang: Lang = None,
 ) -> None:
     """Learn from pictures of good parts what is usual, and write a signed bundle. 从良品图片学习并输出签名的模型包。"""
-    import numpy as np
-
     from models.bundle import write_bundle
     from models.kinds import missing
     from models.signing import load_key
     from models.vision.fit import fit
     from models.vision.parts import Parts, folders_by_kind
-    from models.vision.pictures import read_picture
     from models.vision.recipe import Recipe, load_recipe, with_family, with_name, with_tile
+    from models.vision.region import read_mask
     from models.vision.sort import Named
     from models.vision.tiled import Originals
     from models.vision.zoo import PICTURES, zoo_pictures, zoo_recipe
@@ -118,9 +120,10 @@ def fit_vision(
             chosen = with_family(chosen, family.value)
         if tile:
             chosen = with_tile(chosen, tile)
+        looked_at, region = read_mask(mask) if mask else (None, [])
         with bar(say(language, "features", "计算特征"), len(greys), as_json) as advance:
-            looked_at = np.asarray(read_picture(mask)) if mask else None
             release = fit(greys, parts, chosen, advance, looked_at, named=named, originals=originals)
+        release = release._replace(card=msgspec.structs.replace(release.card, region=region))
         write_bundle(out, release.card, release.onnx, signing_key)
     lacking = {kind: lacks for kind, lacks in missing([(one.kind, one.part) for one in named]).items() if lacks}
     answer_release(release, out, signing_key, language, as_json, lacking=lacking)

@@ -20,6 +20,7 @@ from cloud.training import child, store
 from cloud.training.schemas import PictureSet
 from cloud.training.selection import Candidate, Chosen, Chosens, Use, choose, listed
 from cloud.training.signing import SignedFiles
+from models.card import Region
 from models.task import FitTask, Shown
 from protocols.text import Text
 
@@ -43,7 +44,8 @@ def order_of(task: dict[str, Any]) -> FitTask:
     """Return the child's order of a stored fit; it names pictures by their digests."""
     chosen = msgspec.convert(task["pictures"], list[Chosen])
     learn, good, bad = ([Shown(one.digest, one.part, one.defect) for one in chosen if one.use == use] for use in _USES)
-    return FitTask(task["recipe"], learn, good, bad, before=task["parent"] is not None)
+    region = msgspec.convert(task.get("region", []), Region)
+    return FitTask(task["recipe"], learn, good, bad, before=task["parent"] is not None, region=region)
 
 
 async def files_of(connection: AsyncConnection, set_id: UUID, task: dict[str, Any]) -> AsyncIterator[tuple[str, bytes]]:
@@ -94,6 +96,7 @@ async def request_fit(
         "number": number,
         "parent": str(versions[0]["id"]) if versions else None,
         "pictures": msgspec.to_builtins(listed(chosen)),
+        "region": found.region,
     }
     try:
         await store.insert_fit(connection, identity, set_id, task, principal.actor, rented=rented)

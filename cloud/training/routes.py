@@ -72,7 +72,7 @@ async def get_set(principal: Reader, training: TrainingDoor, set_id: UUID) -> Pi
 
 @router.patch("/sets/{set_id}")
 async def change_set(principal: Engineer, training: TrainingDoor, set_id: UUID, body: SetChange) -> PictureSet:
-    """Change the station, or how long uploaded pictures stay."""
+    """Change the station, how long uploaded pictures stay, or where models look."""
     return await training.change_set(principal, set_id, body)
 
 

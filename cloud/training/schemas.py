@@ -18,6 +18,17 @@ SeriesId = Annotated[int, Field(ge=1, lt=2**31)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3, max_length=64)]
+Region = Annotated[
+    list[Polygon],
+    Field(
+        max_length=20,
+        description="Where models look: polygons of [x, y] in shares of the picture's width and height; everywhere if empty.",
+    ),
+]
+
+
 class SetRequest(BaseModel):
     """A new set of pictures."""
 
@@ -87,6 +98,7 @@ class SetChange(BaseModel):
 
     equipment_id: UUID | None = None
     keep_days: int | None = Field(None, ge=1, le=3650)
+    region: Region = []
 
 
 class KindCount(BaseModel):
@@ -136,6 +148,7 @@ class PictureSet(BaseModel):
     defect: int
     unknown: int
     bytes: int
+    region: Region
 
 
 class Picture(BaseModel):
@@ -256,6 +269,7 @@ class Trial(BaseModel):
     defect: str = Field("", description='What the version takes the defect for; "" where it passes or is not sure.')
     chance: float = Field(0.0, description="How probable that is among the defects it knows, 0 to 1.")
     heatmap: str = Field(description="Where it looked unusual: a grey PNG in base64, brighter is more unusual.")
+    region: Region = []
 
 
 class PublicKey(BaseModel):

@@ -137,12 +137,14 @@ class Training:
             raise Invalid(_NO_STATION) from error
 
     async def change_set(self, principal: Principal, identity: UUID, change: SetChange) -> PictureSet:
-        """Change the station and how long pictures stay; what is left out stays as it is."""
+        """Change the station, how long pictures stay and where models look; what is left out stays as it is."""
         try:
             async with self._db.tenant(principal.scope) as connection:
                 found = await set_of(connection, identity)
-                after = found.model_dump(include={"equipment_id", "keep_days"}) | change.model_dump(exclude_unset=True)
-                await store.update_set(connection, identity, after["equipment_id"], after["keep_days"])
+                after = found.model_dump(include={"equipment_id", "keep_days", "region"}) | change.model_dump(
+                    exclude_unset=True
+                )
+                await store.update_set(connection, identity, after)
                 await audit.record(connection, principal.actor, "training.change", found.name, after=after)
                 return await set_of(connection, identity)
         except store.NoSuchPlace as error:
@@ -301,7 +303,8 @@ class Training:
                 (folder / "before.onnx").write_bytes(files["model.onnx"])
                 (folder / "picture").write_bytes(content)
                 looked = (await child.run(LookTask("picture"), folder, wall_s=_LOOK_S))["looked"]
-                return Trial(**looked, heatmap=b64encode((folder / "heatmap.png").read_bytes()).decode())
+                heatmap = b64encode((folder / "heatmap.png").read_bytes()).decode()
+                return Trial(**looked, heatmap=heatmap, region=parse_card(files["card.toml"]).region)
 
 
 async def _fit(connection: AsyncConnection, identity: UUID) -> Fit:

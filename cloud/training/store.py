@@ -17,7 +17,7 @@ NoSuchPlace = ForeignKeyViolation
 AlreadyFitting = UniqueViolation
 
 _SET = """
-    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.sensors, s.running, s.period_s, s.created_by, s.created_at,
+    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.region, s.sensors, s.running, s.period_s, s.created_by, s.created_at,
            count(p.digest) FILTER (WHERE p.kind = 'good') AS good, count(p.digest) FILTER (WHERE p.kind = 'defect') AS defect,
            count(p.digest) FILTER (WHERE p.kind = 'unknown') AS unknown, coalesce(sum(p.size), 0)::bigint AS bytes
     FROM training_set s LEFT JOIN training_picture p ON p.tenant_id = s.tenant_id AND p.set_id = s.id
@@ -51,13 +51,14 @@ async def insert_set(connection: AsyncConnection, row: Row) -> None:
     )
 
 
-async def update_set(
-    connection: AsyncConnection, identity: UUID, equipment: UUID | None, keep_days: int | None
-) -> None:
-    """Change a set's station and how long its pictures are kept. Raises NoSuchPlace."""
+async def update_set(connection: AsyncConnection, identity: UUID, row: Row) -> None:
+    """Change a set's station, how long its pictures are kept and where its models look. Raises NoSuchPlace."""
     await connection.execute(
-        "UPDATE training_set SET equipment_id = %s, keep_days = %s WHERE tenant_id = current_tenant() AND id = %s",
-        [equipment, keep_days, identity],
+        """
+        UPDATE training_set SET equipment_id = %(equipment_id)s, keep_days = %(keep_days)s, region = %(region)s
+        WHERE tenant_id = current_tenant() AND id = %(id)s
+        """,
+        row | {"id": identity, "region": Jsonb(row["region"])},
     )
 
 

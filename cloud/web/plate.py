@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nicegui import ui
 
 from cloud.web.elements import Words, box
 from cloud.web.visit import Visit
 from protocols.text import Text
+
+Region = Sequence[Sequence[tuple[float, float]]]
+"""Polygons in shares of a picture's width and height."""
 
 _HEAT = Text("Heat map", "热力图")
 _USUAL, _UNUSUAL = Text("usual", "正常"), Text("unusual", "异常")
@@ -21,13 +26,25 @@ _HEAT_FILTER = """
 """Colours the grey heat map from transparent over violet and orange to yellow, all in the browser."""
 
 
-def show_plate(visit: Visit, picture: str, heatmap: str, name: str) -> None:
-    """Show the image at the address `picture`, under the one at `heatmap` unless that is ""."""
+def outline(region: Region) -> str:
+    """Return a drawing to be laid over a picture: the borders of `region`, all else darkened."""
+    shapes = "".join(f'<polygon points="{" ".join(f"{x:.4f},{y:.4f}" for x, y in polygon)}"/>' for polygon in region)
+    return (
+        '<svg class="outline" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true"><mask id="outside">'
+        f'<rect width="1" height="1" fill="#fff"/><g fill="#000">{shapes}</g></mask>'
+        f'<rect width="1" height="1" fill-opacity=".55" mask="url(#outside)"/><g class="border">{shapes}</g></svg>'
+    )
+
+
+def show_plate(visit: Visit, picture: str, heatmap: str, name: str, region: Region = ()) -> None:
+    """Show the image at the address `picture`, under the one at `heatmap` unless that is "", with the region that is looked at, if any."""
     with box("plate") as plate:
         box("", "img", src=picture, alt=name)
         if heatmap:
             ui.html(_HEAT_FILTER, sanitize=False)
             box("heat", "img", src=heatmap, alt=visit.say(_HEAT))
+        if region:
+            ui.html(outline(region), sanitize=False)
     if not heatmap:
         return
     with box("plate-controls"):

@@ -61,9 +61,8 @@ class TrialView:
             trial = Trial.model_validate(body)
             with box("judge"):
                 with box():
-                    show_plate(
-                        self._visit, str(picture), f"data:image/png;base64,{trial.heatmap}", self._visit.say(_CHOOSE)
-                    )
+                    heatmap = f"data:image/png;base64,{trial.heatmap}"
+                    show_plate(self._visit, str(picture), heatmap, self._visit.say(_CHOOSE), trial.region)
                 with box("stack"):
                     MarkView(VERDICTS[trial.verdict], self._visit.language)
                     said = self._visit.say(

@@ -260,8 +260,8 @@ def _looked_at(mask: Grey | None, recipe: Recipe, size: tuple[int, int]) -> Floa
     if where.sum() < least_cells(recipe):
         raise InputError(
             "mask",
-            f"the mask leaves {int(where.sum())} of {where.size} cells to look at: paint white where the part is",
-            f"掩膜仅保留 {where.size} 个单元中的 {int(where.sum())} 个：请将工件区域涂为白色",
+            f"the mask leaves {int(where.sum())} of {where.size} cells to look at: draw it larger, or paint white where the part is",
+            f"掩膜仅保留 {where.size} 个单元中的 {int(where.sum())} 个：请画大检测区域，或将工件区域涂为白色",
         )
     return where
 

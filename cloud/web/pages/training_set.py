@@ -16,6 +16,7 @@ from cloud.web.machine_set import MachineSet
 from cloud.web.pages import training
 from cloud.web.picture_upload import KINDS, show_upload
 from cloud.web.plate import show_plate
+from cloud.web.region_form import RegionForm
 from cloud.web.trial_view import TrialView
 from cloud.web.version_list import VersionList
 from cloud.web.visit import Visit
@@ -87,6 +88,7 @@ class _SetPage:
                 show_upload(visit, found.id, self.show)
             self._picked = box("stack wide")
             self._thumbs = box("stack")
+        self._looked_at = RegionForm(visit, found)
         with box("card stack wide"):
             Words(say(_FIT), tag="h2")
             self._used = box("stack")
@@ -103,6 +105,8 @@ class _SetPage:
         pictures = await doors.pictures(scope, self._id)
         versions = await doors.versions(scope, self._id)
         self._show_thumbs(pictures)
+        good = next((each for each in pictures if each.kind == "good"), None)
+        self._looked_at.show(f"{_address(self._id, good.digest)}/content" if good else "")
         self._show_use(await doors.counts(scope, self._id))
         await self._progress.show(again=bool(versions))
         self._tried.clear()

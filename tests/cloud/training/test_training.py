@@ -83,6 +83,12 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
         ("short_shot", 10, 0),
     ]
 
+    beyond = await company.http.patch(f"/api/v1/training/sets/{set_id}", json={"region": [[[0, 0], [1, 0], [0, 1.5]]]})
+    assert beyond.status_code == 422
+    region = [[[0.05, 0.05], [0.95, 0.05], [0.95, 0.95], [0.05, 0.95]]]
+    changed = await company.http.patch(f"/api/v1/training/sets/{set_id}", json={"region": region})
+    assert changed.json()["region"] == region
+
     asked = await company.http.post(f"/api/v1/training/sets/{set_id}/fits")
     assert asked.status_code == 202, asked.text
     assert (await company.http.post(f"/api/v1/training/sets/{set_id}/fits")).status_code == 409, "one at a time"
@@ -93,6 +99,8 @@ async def test_thirty_pictures_become_a_version_that_a_box_trusts(
     assert (version["name"], version["number"], version["comparison"], version["before"]) == ("cap", 1, "first", None)
     assert version["card"]["fit"]["samples"] == GOOD - held, "held-back pictures were not learnt from"
     assert (version["after"]["good_parts"], version["after"]["bad_parts"]) == (held, DEFECTS)
+    assert version["card"]["region"] == region
+    assert version["card"]["fit"]["looked_at"] == pytest.approx((14 / 16) ** 2)
     assert version["after"]["auroc"] > 0.5  # of so few pictures one pair is much
     assert [(kind["name"], kind["parts"], sum(kind["said"])) for kind in version["card"]["kinds"]] == [
         ("scratch", 10, 10),
