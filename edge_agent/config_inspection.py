@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -179,10 +179,36 @@ class InspectionConfig(Table):
         le=5000,
         description="Parts, as of a shift, that are compared with the first 200 that passed, for drift.",
     )
+    shifts: list[Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]] = Field(
+        [],
+        max_length=12,
+        description='When shifts begin, by the box\'s clock, e.g. ["06:00", "14:00", "22:00"]: drift is then told of each shift, too.',
+    )
+    part_pattern: str | None = Field(
+        None,
+        description="Regular expression with the groups lot and serial, either or both, that finds them in a part's name,"
+        ' e.g. "(?P<lot>[A-Z]+[0-9]+)-(?P<serial>[0-9]+)".',
+    )
     camera: CameraConfig | None = Field(None, description="Camera to take pictures from, into the folder.")
     trigger: TriggerConfig | None = Field(None, description="When the camera's picture is fetched.")
     output: OutputConfig | None = Field(None, description="What is written when a part is rejected.")
     remote: RemoteConfig | None = Field(None, description="Who is asked for a second opinion on doubtful parts.")
+
+    @field_validator("part_pattern")
+    @classmethod
+    def _finds_lot_or_serial(cls, pattern: str | None) -> str | None:
+        try:
+            groups = set(re.compile(pattern).groupindex) if pattern is not None else {"lot"}
+        except re.error as error:
+            raise ValueError(Text(f"no regular expression: {error}", f"不是有效的正则表达式：{error}")) from error
+        if not groups or groups - {"lot", "serial"}:
+            raise ValueError(
+                Text(
+                    "its groups have to be lot and serial, either or both, e.g. (?P<lot>[A-Z]+[0-9]+)-(?P<serial>[0-9]+)",
+                    "分组须为 lot 和 serial(其一或两者)，例如 (?P<lot>[A-Z]+[0-9]+)-(?P<serial>[0-9]+)",
+                )
+            )
+        return pattern
 
     @model_validator(mode="after")
     def _camera_with_trigger(self) -> InspectionConfig:

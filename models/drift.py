@@ -56,6 +56,13 @@ class Signs(NamedTuple):
     coarse: npt.NDArray[np.float32]
 
 
+_Part = tuple[float, float, float, float, bool]
+"""Score, brightness, sharpness, likeness, and whether it was rejected."""
+
+SHIFT_PARTS = 20_000
+"""Of a shift the last so many parts are compared."""
+
+
 class Watch(msgspec.Struct):
     """What is known so far; plain data, so that it can be kept over a restart.
 
@@ -63,6 +70,8 @@ class Watch(msgspec.Struct):
         model: identity of the model; another one begins anew.
         parts: how many parts a comparison takes.
         score, brightness, sharpness, coarse: of the reference, in the order the parts came.
+        shift: which shift the parts come from; "" where nobody tells shifts.
+        of_shift: the same as `recent`, of each part of the shift.
         recent: (score, brightness, sharpness, likeness, rejected) of each part since the last comparison.
         ewma, sum, least: of the Page-Hinkley test.
         cause: what is wrong at present.
@@ -74,7 +83,9 @@ class Watch(msgspec.Struct):
     brightness: list[float] = []
     sharpness: list[float] = []
     coarse: list[bytes] = []
-    recent: list[tuple[float, float, float, float, bool]] = []
+    recent: list[_Part] = []
+    shift: str = ""
+    of_shift: list[_Part] = []
     ewma: float = 0.0
     sum: float = 0.0
     least: float = 0.0
@@ -82,11 +93,27 @@ class Watch(msgspec.Struct):
 
 
 class Comparison(NamedTuple):
-    """What one comparison gave. `psi` by sign; `rejects`: interval of the reject rate; `cause`: None if all is as it was."""
+    """What one comparison gave.
+
+    Attributes:
+        psi, distance: population stability index, and Kolmogorov-Smirnov statistic, by sign.
+        rejects: interval of the reject rate.
+        cause: None if all is as it was.
+    """
 
     psi: dict[str, float]
+    distance: dict[str, float]
     rejects: tuple[float, float]
     cause: Cause | None
+
+
+class ShiftEnd(NamedTuple):
+    """How a shift was that has ended: which, its parts and how many of them were rejected, beside the reference."""
+
+    shift: str
+    parts: int
+    rejected: int
+    comparison: Comparison
 
 
 def signs_of(grey: npt.NDArray[np.uint8]) -> Signs:
@@ -111,6 +138,22 @@ class Drift:
         self.watch = watch
         self._template: Floats | None = None
 
+    def begin(self, shift: str, rejects_wanted: float) -> ShiftEnd | None:
+        """Say which shift the next part belongs to; returns how the one before was, if it has ended with parts enough to tell.
+
+        No comparison mixes two shifts.
+        """
+        watch = self.watch
+        if shift == watch.shift:
+            return None
+        ended, rows = watch.shift, watch.of_shift
+        watch.shift, watch.of_shift, watch.recent = shift, [], []
+        if not ended or len(rows) < RECENT:
+            return None
+        comparison = self._compare(rows, rejects_wanted)
+        watch.cause = comparison.cause
+        return ShiftEnd(ended, len(rows), sum(row[-1] for row in rows), comparison)
+
     def add(self, score: float, signs: Signs, verdict: str, rejects_wanted: float) -> Comparison | None:
         """Take the next part and return a comparison when one is due.
 
@@ -126,10 +169,14 @@ class Drift:
             return None
         likeness = _correlation(self._mean_picture(), signs.coarse.astype(np.float64))
         watch.recent.append((score, signs.brightness, signs.sharpness, likeness, verdict == "reject"))
+        if watch.shift:
+            watch.of_shift.append(watch.recent[-1])
+            del watch.of_shift[:-SHIFT_PARTS]
         strays = self._page_hinkley(score)
         if len(watch.recent) < (RECENT if strays else watch.parts):
             return None
-        comparison = self._compare(strays, rejects_wanted)
+        # After a sudden rise of the score only the last parts are surely of what came after.
+        comparison = self._compare(watch.recent[-RECENT:] if strays else watch.recent, rejects_wanted, strays=strays)
         watch.recent = []
         watch.sum = watch.least = 0.0
         watch.cause = comparison.cause
@@ -145,10 +192,8 @@ class Drift:
         watch.least = min(watch.least, watch.sum)
         return watch.sum - watch.least > PH_LIMIT
 
-    def _compare(self, strays: bool, rejects_wanted: float) -> Comparison:
+    def _compare(self, recent: list[_Part], rejects_wanted: float, *, strays: bool = False) -> Comparison:
         watch = self.watch
-        # After a sudden rise of the score only the last parts are surely of what came after.
-        recent = watch.recent[-RECENT:] if strays else watch.recent
         score, brightness, sharpness, likeness, rejected = (np.asarray(column) for column in zip(*recent, strict=True))
         reference = {name: np.asarray(getattr(watch, name)) for name in ("score", "brightness", "sharpness")}
         now = {"score": score, "brightness": brightness, "sharpness": sharpness}
@@ -168,7 +213,8 @@ class Drift:
             strays or low > rejects_wanted or ("score" in changed and np.median(score) > np.median(reference["score"]))
         ):
             cause = "model"
-        return Comparison(psi, (low, high), cause)
+        apart = {name: distance(reference[name], now[name]) for name in now}
+        return Comparison(psi, apart, (low, high), cause)
 
     def _mean_picture(self) -> Floats:
         if self._template is None:

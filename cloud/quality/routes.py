@@ -41,7 +41,7 @@ async def list_inspections(
     principal: Reader, quality: QualityDoor, query: Annotated[ListQuery, Query()]
 ) -> InspectionPage:
     """Inspections, newest first. Times are half-open: `start` <= time < `end`."""
-    wanted = Filter(query.equipment_id, query.verdict, query.start, query.end, query.part)
+    wanted = Filter(query.equipment_id, query.verdict, query.start, query.end, query.part, query.lot)
     return await quality.inspections(principal.scope, wanted, limit=query.limit, before=query.before)
 
 

@@ -65,6 +65,8 @@ class Inspection(BaseModel):
     aligned: bool = Field(
         True, description="Whether the picture could be laid over the model's reference, if it has one."
     )
+    lot: str | None = Field(None, description="Of the part, where its name tells it at the station.")
+    serial: str | None = Field(None, description="Of the part, where its name tells it at the station.")
     second: Opinion | None = None
 
 
@@ -81,6 +83,7 @@ class ListQuery(BaseModel):
         pattern=r"^[^\x00-\x1f]*$",
         description="How the part's name begins: a lot, or all of a serial.",
     )
+    lot: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$", description="The part's lot.")
     start: Instant | None = None
     end: Instant | None = None
     limit: int = Field(50, ge=1, le=200)

@@ -161,7 +161,8 @@ async def last_parts(connection: AsyncConnection, equipment: Sequence[UUID], mos
 class Filter:
     """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all.
 
-    `part` is how the part's name begins: where parts are named by lot and serial (`L7-0042`), a lot's are found by `L7-`.
+    `part` is how the part's name begins: where parts are named by lot and serial (`L7-0042`), a lot's are found by `L7-`, and by `lot`
+    where the station tells it.
     """
 
     equipment_id: UUID | None = None
@@ -169,6 +170,7 @@ class Filter:
     start: datetime | None = None
     end: datetime | None = None
     part: str = ""
+    lot: str = ""
 
 
 class Quality:
@@ -192,6 +194,7 @@ class Quality:
                 start=wanted.start,
                 end=wanted.end,
                 part=wanted.part,
+                lot=wanted.lot,
                 before=_read_mark(before) if before else None,
                 limit=limit + 1,
             )
@@ -286,7 +289,14 @@ _FIELD = {"pass": "passed"}
 
 def _check(inspection: Delivered) -> None:
     numbers = (inspection.score, inspection.review_limit, inspection.reject_limit)
-    texts = (inspection.device, inspection.part, inspection.model, inspection.model_version)
+    texts = (
+        inspection.device,
+        inspection.part,
+        inspection.lot,
+        inspection.serial,
+        inspection.model,
+        inspection.model_version,
+    )
     wrong = (
         "id" if not _is_uuid(inspection.id)
         else "verdict" if inspection.verdict not in get_args(Verdict)

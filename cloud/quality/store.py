@@ -16,7 +16,7 @@ from protocols.uplink.messages import SecondOpinion
 
 _COLUMNS = """
     id, equipment_id, ts AS time, part, verdict, score, review_limit, reject_limit, model, model_version, latency_us,
-    judgement, judged_by, judged_at, defect, model_defect, model_chance, aligned,
+    judgement, judged_by, judged_at, defect, model_defect, model_chance, aligned, lot, serial,
     CASE WHEN shadow_model IS NOT NULL THEN jsonb_build_object(
         'model', shadow_model, 'model_version', shadow_version, 'verdict', shadow_verdict, 'score', shadow_score,
         'latency_us', shadow_latency_us) END AS second,
@@ -36,6 +36,7 @@ _FILTER = """
 """
 
 _BEGINS = "AND part <> '' AND part ~>=~ %(part)s AND part ~<~ %(beyond)s"
+_OF_LOT = "AND lot = %(lot)s"
 _LAST_CHARACTER = "\U0010ffff"
 """After any other in the order of bytes, so that what begins with a word lies between it and it with this added."""
 
@@ -59,9 +60,10 @@ async def insert(
                 """
                 INSERT INTO inspection (tenant_id, id, equipment_id, agent_id, ts, part, verdict, score, review_limit,
                                         reject_limit, model, model_version, latency_us, shadow_model, shadow_version,
-                                        shadow_verdict, shadow_score, shadow_latency_us, model_defect, model_chance, aligned)
+                                        shadow_verdict, shadow_score, shadow_latency_us, model_defect, model_chance, aligned,
+                                        lot, serial)
                 VALUES (current_tenant(), %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond',
-                        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 ON CONFLICT DO NOTHING
                 """,
                 [
@@ -70,7 +72,7 @@ async def insert(
                     *(inspection.reject_limit, inspection.model, inspection.model_version, inspection.latency_us),
                     *(_second(inspection.shadow)),
                     *((inspection.defect, inspection.chance) if inspection.defect else (None, None)),
-                    inspection.aligned,
+                    *(inspection.aligned, inspection.lot or None, inspection.serial or None),
                 ],
             )
             if cursor.rowcount == 0:
@@ -115,17 +117,18 @@ async def select_page(
     start: datetime | None,
     end: datetime | None,
     part: str,
+    lot: str,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Return at most `limit` inspections, newest first, that come after `before` in that order; `part` begins their name."""
     query = f"""
         SELECT {_COLUMNS} FROM inspection
-        WHERE {_FILTER} {_BEGINS if part else ""} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
+        WHERE {_FILTER} {_BEGINS if part else ""} {_OF_LOT if lot else ""} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
         ORDER BY ts DESC, id DESC LIMIT %(limit)s
     """  # noqa: S608 - its parts are constants of this module
     ts, identity = before or NEWEST
-    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end, "part": part}
+    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end, "part": part, "lot": lot}
     values["beyond"] = part + _LAST_CHARACTER
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, {**values, "ts": ts, "id": identity, "limit": limit})

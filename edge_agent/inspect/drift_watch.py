@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import msgspec
 from edge_agent.atomic_file import write_file
 from edge_agent.config_inspection import InspectionConfig
 from edge_agent.events import Announce
-from models.drift import REFERENCE, Cause, Comparison, Drift, Signs, Watch
+from models.drift import REFERENCE, Cause, Comparison, Drift, ShiftEnd, Signs, Watch
 from models.vision.detector import Detector
 from protocols.reading import GOOD, Reading
 from protocols.text import Text
@@ -35,6 +37,7 @@ class DriftWatch:
 
     def __init__(self, inspection: InspectionConfig, detector: Detector, state_dir: Path, announce: Announce) -> None:
         station, parts = inspection.device, inspection.drift_parts
+        self._shifts = sorted(inspection.shifts)
         self._station = station
         self._card = detector.card
         self._announce = announce
@@ -57,13 +60,24 @@ class DriftWatch:
         return {"drift_reference": known} if known < REFERENCE else {}
 
     def add(self, score: float, signs: Signs, verdict: str, time: int, arrived: int) -> list[tuple[PointRef, Reading]]:
-        """Take the next part; return what a comparison measured, when one was due: stability indices, unmapped."""
-        before = self.cause
+        """Take the next part; return what a comparison measured, when one was due: stability indices, unmapped.
+
+        One is due at the first part of another shift, too, of the shift before it.
+        """
+        before, wanted = self.cause, self._card.reject.wanted
         self._since_kept += 1
-        comparison = self._drift.add(score, signs, verdict, self._card.reject.wanted)
-        if comparison is None:
+        ended = self._drift.begin(shift_at(time, self._shifts), wanted)
+        if ended:
+            self._tell(before, ended.comparison)
+            self._tell_shift(ended)
+            before = self.cause
+        comparison = self._drift.add(score, signs, verdict, wanted)
+        if comparison:
+            self._tell(before, comparison)
+        elif ended:
+            comparison = ended.comparison
+        else:
             return []
-        self._tell(before, comparison)
         return [
             (point, Reading(point.name, comparison.psi[name], GOOD, time, arrived))
             for name, point in self._points.items()
@@ -79,6 +93,19 @@ class DriftWatch:
         except OSError as error:
             # The disk is watched elsewhere; here the watch goes on in memory.
             _log.warning("%s: %s", self._path, error.strerror)
+
+    def _tell_shift(self, ended: ShiftEnd) -> None:
+        found = ended.comparison
+        shown = ", ".join(f"{name} {found.psi[name]:.2f} / {found.distance[name]:.2f}" for name in found.psi)
+        share = ended.rejected / ended.parts
+        self._announce(
+            self._station,
+            "drift_shift",
+            Text(
+                f"shift of {ended.shift}: {ended.parts} parts, {share:.1%} rejected; PSI / KS: {shown}",
+                f"{ended.shift} 班次：{ended.parts} 件，不合格率 {share:.1%}；PSI / KS：{shown}",
+            ),
+        )
 
     def _tell(self, before: Cause | None, found: Comparison) -> None:
         if found.cause == before:
@@ -103,6 +130,19 @@ class DriftWatch:
         else:
             text = Text(f"parts are as they were {shown.en}", f"工件恢复如常{shown.zh}")
             self._announce(self._station, "drift_over", text)
+
+
+def shift_at(time: int, begins: Sequence[str]) -> str:
+    """Return when the shift began that `time`, microseconds UTC, is in, by the box's clock; "" without shifts.
+
+    `begins`: when shifts begin, "HH:MM", in order.
+    """
+    if not begins:
+        return ""
+    local = datetime.fromtimestamp(time / 1e6, UTC).astimezone()
+    today = [begin for begin in begins if begin <= f"{local:%H:%M}"]
+    day = local if today else local - timedelta(days=1)
+    return f"{day:%Y-%m-%d} {today[-1] if today else begins[-1]}"
 
 
 def _kept(path: Path, model: str, parts: int) -> Watch | None:

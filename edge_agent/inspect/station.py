@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -281,6 +282,7 @@ class Station:
             defect=finding.defect.name if finding.defect else "",
             chance=finding.defect.chance if finding.defect else 0.0,
             aligned=finding.aligned,
+            **self._lot_and_serial(judged.picture.part),
         )
         values = (VERDICTS.index(finding.verdict), finding.score, latency_us / 1e6, judged.after_s(arrived))
         qualities = (UNCERTAIN if late else GOOD, GOOD, GOOD, GOOD)
@@ -293,6 +295,10 @@ class Station:
             measured := self._drift.add(finding.score, judged.judgement.signs, finding.verdict, time, arrived)
         ):
             self._sink.add_readings(measured)
+
+    def _lot_and_serial(self, part: str) -> dict[str, str]:
+        found = self._config.part_pattern and re.search(self._config.part_pattern, part)
+        return {name: value for name, value in found.groupdict().items() if value} if found else {}
 
     def _settle(self, part: str, verdict: Verdict, after_s: float) -> bool:
         """Do what the verdict calls for, `after_s` seconds after the part came, and return whether that is too late."""

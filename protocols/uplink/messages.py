@@ -108,6 +108,7 @@ class Inspection(msgspec.Struct, frozen=True):
         defect, chance: what the model takes the defect of a part that does not pass for, and how probable that is, 0..1; "" where
             it does not know.
         aligned: whether the picture could be laid over the model's reference, if it has one.
+        lot, serial: of the part, where its name tells them; else "".
     """
 
     id: str
@@ -127,6 +128,8 @@ class Inspection(msgspec.Struct, frozen=True):
     defect: str = ""
     chance: float = 0.0
     aligned: bool = True
+    lot: str = ""
+    serial: str = ""
 
 
 class LateOpinion(msgspec.Struct, frozen=True):

@@ -129,7 +129,7 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
         for statement in FILL.split(";"):
             owner.execute(statement, values)
     key, end = (AT, uuid4()), datetime(2027, 1, 1, tzinfo=UTC)
-    anything: dict[str, Any] = {"verdict": None, "start": None, "end": None, "part": ""}
+    anything: dict[str, Any] = {"verdict": None, "start": None, "end": None, "part": "", "lot": ""}
     every: dict[str, Any] = {"act": "", "actor": "", "start": None, "end": None}
     async with await AsyncConnection.connect(app_dsn, cursor_factory=Planned) as connection:
         pages = (

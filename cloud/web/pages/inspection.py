@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 from nicegui import ui
@@ -41,6 +42,7 @@ _OVERSIZE = Text(
     "The image is too large for the cloud and is kept at the inspection station only.",
     "图片过大，未上传云端，仅保留在检测工位。",
 )
+_SERIAL = Text("Serial number", "序列号")
 _STATION, _TIME, _PART = Text("Station", "工位"), Text("Inspected", "检测时间"), Text("Part", "工件")
 _MODEL, _LATENCY = Text("Model", "模型"), Text("Time to verdict", "判定耗时")
 _REVIEW_LIMIT, _REJECT_LIMIT = Text("Review limit", "复核限"), Text("Reject limit", "拒收限")
@@ -156,6 +158,8 @@ def _facts(visit: Visit, item: Inspection, station: str) -> None:
         (_STATION, station, f"/equipment/{item.equipment_id}"),
         (_TIME, moment(item.time, visit.zone, visit.language, now=datetime.now(UTC)), ""),
         (_PART, item.part, ""),
+        *(((inspections.LOT, item.lot, f"/inspections?{urlencode({'lot': item.lot})}"),) if item.lot else ()),
+        *(((_SERIAL, item.serial, ""),) if item.serial else ()),
         (_MODEL, f"{item.model} {item.model_version}", ""),
         (_LATENCY, f"{number(item.latency_us / 1000)} ms", ""),
         (_REVIEW_LIMIT, number(item.review_limit), ""),

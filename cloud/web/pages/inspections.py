@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ TITLE = Text("Inspections", "质检")
 PAGE_SIZE = 24
 
 _ALL = Text("All", "全部")
+LOT = Text("Lot", "批号")
 _LAST_DAY = Text("Counts are of the last 24 hours.", "数量为近 24 小时统计。")
 _NONE = Text("No inspections to show here.", "暂无符合条件的检测记录。")
 _PART = Text("Lot or serial number: how the part's name begins", "批号或序列号：工件名称的开头")
@@ -35,14 +37,16 @@ async def build(visit: Visit) -> None:
     query = visit.request.query_params
     verdict: Verdict | None = next((known for known in get_args(Verdict) if known == query.get("verdict")), None)
     before = query.get("before")
-    part = "".join(each for each in query.get("part", "").strip()[:200] if each.isprintable())
-    wanted = Filter(verdict=verdict, part=part)
+    part, lot = (
+        "".join(each for each in query.get(name, "").strip()[:200] if each.isprintable()) for name in ("part", "lot")
+    )
+    wanted = Filter(verdict=verdict, part=part, lot=lot)
     page, summary = await _page(visit, wanted, before), await _last_day(visit, datetime.now(UTC))
     counts: dict[str, Words] = {}
     with frame(visit, visit.say(TITLE)):
         with page_head(visit.say(TITLE)), box("choices", "nav"):
             for choice in (None, "reject", "review", "pass"):
-                with box("here" if choice == verdict else "", "a", href=_address(choice, part)):
+                with box("here" if choice == verdict else "", "a", href=_address(replace(wanted, verdict=choice))):
                     if choice:
                         icon(VERDICTS[choice].tone)
                     Words(visit.say(VERDICTS[choice].text if choice else _ALL))
@@ -74,6 +78,10 @@ def _search(visit: Visit, wanted: Filter) -> None:
     with box("filters", "form", method="get", action="/inspections"):
         if wanted.verdict:
             box("", "input", type="hidden", name="verdict", value=wanted.verdict)
+        if wanted.lot:
+            with box("field", "label"):
+                Words(visit.say(LOT))
+                box("", "input", type="search", name="lot", value=wanted.lot, maxlength="200")
         with box("field", "label"):
             Words(visit.say(_PART))
             box("", "input", type="search", name="part", value=wanted.part, maxlength="200")
@@ -109,12 +117,11 @@ def _count(counts: dict[str, Words], summary: Summary) -> None:
 
 
 def _turn(visit: Visit, name: Text, wanted: Filter, before: str | None) -> None:
-    with box("button quiet", "a", href=_address(wanted.verdict, wanted.part, before)):
+    with box("button quiet", "a", href=_address(wanted, before)):
         Words(visit.say(name))
 
 
-def _address(verdict: str | None, part: str, before: str | None = None) -> str:
-    query = urlencode(
-        {key: value for key, value in (("verdict", verdict), ("part", part), ("before", before)) if value}
-    )
+def _address(wanted: Filter, before: str | None = None) -> str:
+    asked = {"verdict": wanted.verdict, "part": wanted.part, "lot": wanted.lot, "before": before}
+    query = urlencode({key: value for key, value in asked.items() if value})
     return f"/inspections?{query}" if query else "/inspections"

@@ -217,6 +217,11 @@ async def test_filters(db: Database, company: Company, quality: Quality) -> None
     assert set(await parts(Filter(part="L7-"))) == {"L7-0042", "L7-0043"}
     assert await parts(Filter(part="L7-0042")) == ["L7-0042"]
     assert await parts(Filter(part="批7")) == ["批7-1"]
+    told = part(10, part="4711/L7", lot="L7", serial="4711")
+    await deliver(db, company, told)
+    assert await parts(Filter(lot="L7")) == ["4711/L7"]
+    item = await quality.inspection(company.scope, UUID(told.id))
+    assert (item.lot, item.serial) == ("L7", "4711")
     assert await parts(Filter(part="P-00", verdict="reject")) == ["P-003", "P-001"]
     assert await parts(Filter(part="%")) == []
 

@@ -15,7 +15,6 @@ from PIL import Image
 
 from edge_agent.buffer import Buffer
 from edge_agent.config import InspectionConfig, parse_config
-from edge_agent.config_inspection import RemoteConfig
 from edge_agent.inspect.station import Station
 from models.bundle import write_bundle
 from models.signing import public_key
@@ -102,13 +101,12 @@ async def start_bench(tmp_path: Path, small_bundle: SignedBundle, open_buffer: O
     """Starts stations on `tmp_path/pictures` and ends them afterwards."""
     tasks: list[asyncio.Task[None]] = []
 
-    async def start(bundle: SignedBundle = small_bundle, keep: int = 200, remote: RemoteConfig | None = None) -> Bench:
+    async def start(bundle: SignedBundle = small_bundle, keep: int = 200, **more: object) -> Bench:
         folder = tmp_path / "pictures"
         folder.mkdir(exist_ok=True)
         buffer = await open_buffer()
-        config = InspectionConfig(
-            device="camera-1", folder=folder, bundle=bundle.folder, trust=bundle.trust, keep=keep, remote=remote
-        )
+        where = {"folder": folder, "bundle": bundle.folder, "trust": bundle.trust}
+        config = InspectionConfig.model_validate({"device": "camera-1", "keep": keep, **where, **more})
         whole = parse_config('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"', tmp_path / "agent.toml")
         station = Station(config, buffer, lambda: whole)
         tasks.append(asyncio.create_task(station.run()))

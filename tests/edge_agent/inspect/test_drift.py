@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_agent.config import InspectionConfig
-from edge_agent.inspect.drift_watch import DriftWatch
+from edge_agent.inspect.drift_watch import DriftWatch, shift_at
 from models.bundle import read_bundle
 from models.drift import CHANCE, REFERENCE, Drift, Signs, Watch, distance, exact_interval, signs_of, stability_index
 from models.vision.detector import Detector
@@ -119,3 +121,36 @@ def test_measures_agree_with_their_definitions() -> None:
     assert exact_interval(50, 50, 0.05) == (pytest.approx(0.025 ** (1 / 50)), 1.0)
     assert exact_interval(5, 20, 0.05) == (pytest.approx(0.0866, abs=1e-4), pytest.approx(0.4910, abs=1e-4))
     assert exact_interval(2, 200, 2 * CHANCE)[0] < 0.01
+
+
+def test_a_shift_is_told_when_the_next_begins(small_bundle: SignedBundle, tmp_path: Path) -> None:
+    """Two shifts of parts that are as before and one in less light: each is told by itself, and none is mixed with another."""
+    shift = Shift(small_bundle, tmp_path)
+    shift.config = shift.config.model_copy(update={"shifts": ["14:00", "22:00", "06:00"], "drift_parts": 5000})
+    shift.restart()
+    texts: list[str] = []
+    shift.watch._announce = lambda _, kind, text: texts.append(f"{kind} {text.en}")  # type: ignore[method-assign]
+    begin = int(datetime(2026, 3, 2, 6, 0).astimezone().timestamp() * 1e6)
+    rows = []
+    for hours, count, change in ((0, REFERENCE + 60, None), (8, 60, None), (16, 60, dimmed), (24, 1, None)):
+        for number in range(count):
+            shift.seed += 1
+            grey = small_picture(shift.seed)
+            if change is not None:
+                grey = change(grey, 1.0).astype(np.uint8)
+            finding = shift.detector.inspect(grey)
+            time = begin + (hours * 3600 + number) * 1_000_000
+            rows += shift.watch.add(finding.score, signs_of(grey), finding.verdict, time, time)
+    told = [text.split(":")[0] + ":" + text.split(":")[1][:2] for text in texts if text.startswith("drift_shift")]
+    assert told == [f"drift_shift shift of 2026-03-02 {begins}" for begins in ("06:00", "14:00", "22:00")]
+    assert re.search(r": [56]\d parts", texts[0])
+    assert texts[2].startswith("drift_lighting")
+    assert "KS" in texts[-1]
+    assert len(rows) == 3 * 3
+
+
+def test_the_shift_before_the_first_of_a_day_is_that_of_the_day_before() -> None:
+    night = int(datetime(2026, 3, 2, 5, 59).astimezone().timestamp() * 1e6)
+    assert shift_at(night, ["06:00", "22:00"]) == "2026-03-01 22:00"
+    assert shift_at(night + 60_000_000, ["06:00", "22:00"]) == "2026-03-02 06:00"
+    assert shift_at(night, []) == ""

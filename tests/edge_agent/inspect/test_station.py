@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_agent.config import InspectionConfig
 from edge_agent.inspect.runtime import EVIDENCE_BYTES, EVIDENCE_SIDE, evidence_jpeg
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
 from models.vision.pictures import MAX_BYTES
@@ -60,6 +61,29 @@ async def test_verdict_evidence_and_readings_become_durable_together(start_bench
     assert {code for column in columns for code in np.frombuffer(column.quality, "<i2")} == {int(GOOD)}
     assert bench.station.report().state == "up"
     assert bench.station.report().template == "ramp 1"
+
+
+async def test_lot_and_serial_are_read_from_the_parts_name(start_bench: StartBench) -> None:
+    bench = await start_bench(part_pattern=r"(?P<lot>L\d+)-(?P<serial>\d+)")
+    drop(bench.folder, "L7-0042.png", 1)
+    drop(bench.folder, "other.png", 2)
+    await bench.until_judged(2)
+    found = {one.part: (one.lot, one.serial) for batch in await bench.batches() for one in batch.inspections}
+    assert found == {"L7-0042": ("L7", "0042"), "other": ("", "")}
+
+
+@pytest.mark.parametrize("pattern", ["(", "L.*", "(?P<batch>L.*)"])
+def test_a_pattern_without_lot_and_serial_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"part_pattern"):
+        InspectionConfig.model_validate(
+            {
+                "device": "c",
+                "folder": Path("p"),
+                "bundle": Path("b"),
+                "trust": ["A" * 43 + "="],
+                "part_pattern": pattern,
+            }
+        )
 
 
 async def test_the_time_is_the_pictures(start_bench: StartBench) -> None:
