@@ -129,6 +129,10 @@ def _learnt_rows(card: Card, language: Language) -> list[tuple[str, str]]:
     if card.fit.looked_at < 1:
         share = f"{card.fit.looked_at:.0%}"
         rows.append((say(language, "looks at, of the picture", "检测区域占图片"), share))
+    if card.tiling:
+        tiling = card.tiling
+        how = f"{tiling.tile} px, {tiling.width} x {tiling.height}, {tiling.latency_ms:.0f} ms"
+        rows.append((say(language, "large pictures in tiles of", "大图分块"), how))
     for member in card.fit.members:
         en, zh = _MEMBERS[member.name]
         left_out = "" if member.kept else say(language, ", left out", "，未采用")
@@ -173,6 +177,7 @@ _RULES = {
 _MEMBERS = {
     "usual": ("what is usual", "与常态的偏离"),
     "taught": ("what defects look like", "与缺陷的相似"),
+    "aligned": ("texture, laid over a reference", "与标准件对齐后的纹理"),
     "compare": ("comparing with a reference", "与标准件比对"),
     "whole": ("large pictures seen whole", "大图整幅检测"),
     "tiles": ("large pictures seen in tiles", "大图分块检测"),

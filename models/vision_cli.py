@@ -31,6 +31,7 @@ class Family(StrEnum):
 
     AUTO = "auto"
     TEXTURE = "texture"
+    ALIGNED = "aligned"
     COMPARE = "compare"
 
 
@@ -70,8 +71,8 @@ def fit_vision(
         Family | None,
         typer.Option(
             "--family",
-            help="How to look: texture, compare (lay over a reference, for printed or flat parts), or auto: what finds planted defects"
-            " better. 检测方式：texture 纹理、compare 与标准件比对(印刷件或平面件)、auto 自动择优。",
+            help="How to look: texture, aligned (texture, laid over a reference), compare (with a reference, for printed or flat parts), or auto:"
+            " what finds planted defects better. 检测方式：texture 纹理、aligned 对齐后看纹理、compare 与标准件比对(印刷件或平面件)、auto 自动择优。",
         ),
     ] = None,
     name: Annotated[

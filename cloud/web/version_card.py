@@ -58,7 +58,14 @@ _KIND, _PARTS, _RIGHT, _ELSE = (
     Text("Else called", "其余被称为"),
 )
 _NO_NAME = Text("not named {count}", "未命名 {count}")
-_COMPARED = Text("Compares with a taught reference.", "与标准件比对。")
+_WAYS = {
+    "compare": Text("Compares with a taught reference.", "与标准件比对。"),
+    "aligned": Text("Looks at structure once a picture is laid over a taught reference.", "与标准件对齐后检测纹理。"),
+}
+_TILED = Text(
+    "Sees a large picture in tiles of {tile} pixels, and once as a whole: {latency} ms where it was trained.",
+    "大图按 {tile} 像素分块检测，并整幅检测一次；训练机器上耗时 {latency} 毫秒。",
+)
 _FIGURE, _THIS, _BEFORE = Text("Figure", "指标"), Text("This version", "本版本"), Text("Before", "上一版本")
 _FOUND = Text("Defective parts found", "缺陷检出率")
 _REVIEW = Text("Good parts sent to review", "良品误送复核率")
@@ -104,8 +111,10 @@ def show_version(visit: Visit, version: Version) -> None:
         "muted small",
         tag="p",
     )
-    if fit["family"] == "compare":
-        Words(say(_COMPARED), "muted small", tag="p")
+    if way := _WAYS.get(fit["family"]):
+        Words(say(way), "muted small", tag="p")
+    if tiling := version.card.get("tiling"):
+        Words(say(_TILED, tile=tiling["tile"], latency=round(tiling["latency_ms"])), "muted small", tag="p")
     _show_kinds(visit, msgspec.convert(version.card.get("kinds", []), list[KindCard]))
     if version.card["review"]["provisional"]:
         Words(say(_PROVISIONAL_ROWS if health else _PROVISIONAL), "notice warn small", tag="p")

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.graph import FLOAT, INT64, Graph
+from models.graph import FLOAT, INT64, Graph, Output
 from models.vision.compare import WHOLE, Reference, piece
-from models.vision.export import Calibration, feature_nodes, level_of, pool, serialised, verdict_nodes, within_nodes
-from models.vision.features import Floats
+from models.vision.export import (
+    Calibration,
+    feature_nodes,
+    level_of,
+    pool,
+    raw_map_nodes,
+    serialised,
+    verdict_nodes,
+    within_nodes,
+)
+from models.vision.features import Floats, dimensions
 from models.vision.gaussian import SMOOTHING
+from models.vision.members import Members
 from models.vision.recipe import Recipe
 from models.vision.registration import BOUND, FLAT, GAIN, LEVELS, Level, Registration, Search
 from models.vision.sort import Head
@@ -28,6 +38,31 @@ def difference_model(recipe: Recipe, registration: Registration) -> bytes:
     return serialised(graph, recipe, outputs)
 
 
+def aligned_feature_model(recipe: Recipe, registration: Registration) -> bytes:
+    """Return the ONNX model from picture to the `features` (float32, cells x dimensions) of what is laid over the template."""
+    graph = Graph()
+    plane = _laid_over(graph, recipe, registration, _difference(graph, recipe, registration)[0])
+    graph.node("Identity", feature_nodes(graph, recipe, plane), name="features")
+    return serialised(graph, recipe, {"features": (FLOAT, (recipe.grid**2, dimensions(recipe)))})
+
+
+def aligned_model(
+    recipe: Recipe, reference: Reference, members: Members, calibration: Calibration, head: Head | None = None
+) -> bytes:
+    """Return the ONNX model that looks at structure as `export.inspection_model` does, of the picture laid over the template.
+
+    One that cannot be laid over it fares as in `comparison_model`.
+    """
+    graph = Graph()
+    flat, _ = _difference(graph, recipe, reference.registration)
+    lost = _lost(graph, reference, graph.node("Abs", flat))
+    features = feature_nodes(graph, recipe, _laid_over(graph, recipe, reference.registration, flat))
+    raw = raw_map_nodes(graph, recipe, members, features)
+    outputs = verdict_nodes(graph, raw, recipe, calibration, lost) | _found(graph, lost)
+    kinds = kind_nodes(graph, features, raw, members.where, head) if head else {}
+    return serialised(graph, recipe, outputs | kinds)
+
+
 def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibration, head: Head | None = None) -> bytes:
     """Return the ONNX model from picture to score, heat map, verdict, limits, and `aligned`: 0 where it cannot be laid over.
 
@@ -37,9 +72,7 @@ def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibrat
     side, grid = recipe.size, recipe.grid
     flat, _ = _difference(graph, recipe, reference.registration)
     size = graph.node("Abs", flat)
-    bounded = graph.node("Tanh", graph.node("Div", size, graph.constant("whole", WHOLE)))
-    misfit = graph.node("MatMul", bounded, graph.constant("edges", reference.edges.reshape(-1, 1)))
-    lost = graph.node("Greater", misfit, graph.constant("unlike", [[reference.unlike]]))
+    lost = _lost(graph, reference, size)
     rest = graph.node("Reshape", flat, graph.shape("picture_plane", 1, 1, side, side))
     inverse = (plane[None, None] for plane in reference.tolerance)
     fine, coarse = (graph.constant(name, plane) for name, plane in zip(("fine", "coarse"), inverse, strict=True))
@@ -54,24 +87,42 @@ def comparison_model(recipe: Recipe, reference: Reference, calibration: Calibrat
     shifted = graph.node("Sub", both, graph.constant("maps_loc", reference.loc.reshape(1, -1, 1, 1)))
     standard = graph.node("Div", shifted, graph.constant("maps_scale", reference.scale.reshape(1, -1, 1, 1)))
     raw = within_nodes(graph, graph.node("ReduceMax", standard, axes=[1], keepdims=1), reference.where, grid)
-    outputs = verdict_nodes(graph, raw, recipe, calibration, lost)
-    found = graph.node("Reshape", graph.node("Cast", lost, to=INT64), graph.shape("single", 1))
-    graph.node("Sub", graph.constant("all_found", [1], np.int64), found, name="aligned")
-    outputs |= {"aligned": (INT64, (1,))}
+    outputs = verdict_nodes(graph, raw, recipe, calibration, lost) | _found(graph, lost)
     if head:
         outputs |= kind_nodes(graph, feature_nodes(graph, recipe, rest), raw, reference.where, head)
     return serialised(graph, recipe, outputs)
 
 
+def _lost(graph: Graph, reference: Reference, size: str) -> str:
+    """Add what tells of differences in size (1, pixels) whether the picture does not lie over the template, a boolean (1, 1)."""
+    bounded = graph.node("Tanh", graph.node("Div", size, graph.constant("whole", WHOLE)))
+    misfit = graph.node("MatMul", bounded, graph.constant("edges", reference.edges.reshape(-1, 1)))
+    return graph.node("Greater", misfit, graph.constant("unlike", [[reference.unlike]]))
+
+
+def _found(graph: Graph, lost: str) -> dict[str, Output]:
+    """Add the output `aligned`."""
+    found = graph.node("Reshape", graph.node("Cast", lost, to=INT64), graph.shape("single", 1))
+    graph.node("Sub", graph.constant("all_found", [1], np.int64), found, name="aligned")
+    return {"aligned": (INT64, (1,))}
+
+
+def _laid_over(graph: Graph, recipe: Recipe, registration: Registration, flat: str) -> str:
+    """Add what makes of a difference (1, pixels) the picture itself, laid over the template, (1, 1, side, side)."""
+    known = registration.levels[-1].template[None]
+    seen = graph.node("Add", flat, graph.constant("as_taught", known))
+    return graph.node("Reshape", seen, graph.shape("laid_plane", 1, 1, recipe.size, recipe.size))
+
+
 def _difference(graph: Graph, recipe: Recipe, registration: Registration) -> tuple[str, str]:
     """Add the nodes that compute `registration.difference`; returns the names of the (1, pixels) result and the motion, transposed."""
-    graph.constant("bound", BOUND)
+    graph.constant("residual_bound", BOUND)
     graph.constant("gain_bound", GAIN)
     graph.constant("unity", 1)
     graph.constant("two_rows", np.eye(3)[:, :2])
     graph.shape("three", 3, 3)
-    kernel = graph.constant("smoothing", SMOOTHING[None, None])
-    border = graph.shape("border", 0, 0, 1, 1, 0, 0, 1, 1)
+    kernel = graph.constant("pixel_smoothing", SMOOTHING[None, None])
+    border = graph.shape("pixel_border", 0, 0, 1, 1, 0, 0, 1, 1)
     level = graph.node("Conv", graph.node("Pad", level_of(graph, recipe), border, mode="edge"), kernel)
     pyramid = {by: pool(graph, "AveragePool", level, by) if by > 1 else level for by, _ in LEVELS}
     motion = _begin(graph, pyramid[LEVELS[0][0]], registration.search)
@@ -152,7 +203,7 @@ def _without(graph: Graph, seen: str, gain: str, offset: str, names: dict[str, s
 
 
 def _bounded(graph: Graph, rest: str) -> str:
-    return graph.node("Mul", graph.node("Tanh", graph.node("Div", rest, "bound")), "bound")
+    return graph.node("Mul", graph.node("Tanh", graph.node("Div", rest, "residual_bound")), "residual_bound")
 
 
 def _opened(graph: Graph, plane: str, shape: list[int]) -> str:

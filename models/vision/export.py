@@ -55,10 +55,10 @@ def inspection_model(
     """Return the ONNX model from picture to score, heat map, verdict (0 pass, 1 review, 2 reject), limits and kind of defect."""
     graph = Graph()
     absolute = feature_nodes(graph, recipe, level_of(graph, recipe))
-    raw = _raw_map(graph, recipe, members, absolute)
+    raw = raw_map_nodes(graph, recipe, members, absolute)
     outputs = verdict_nodes(graph, raw, recipe, calibration)
     if tiles:
-        shrunk = graph.node("Sub", _raw_map(graph, recipe, tiles.whole, absolute, "whole_"), "loc")
+        shrunk = graph.node("Sub", raw_map_nodes(graph, recipe, tiles.whole, absolute, "whole_"), "loc")
         graph.node("Reshape", graph.node("Div", shrunk, "scale"), "map", name="whole")
         outputs |= {"whole": (FLOAT, (recipe.grid, recipe.grid))}
         if tiles.plane is not None:
@@ -98,7 +98,7 @@ def verdict_nodes(
     }
 
 
-def _raw_map(graph: Graph, recipe: Recipe, members: Members, absolute: str, prefix: str = "") -> str:
+def raw_map_nodes(graph: Graph, recipe: Recipe, members: Members, absolute: str, prefix: str = "") -> str:
     """Add the nodes that compute `members.unusualness`; returns the name of the (1, 1, grid, grid) raw map.
 
     `prefix`: of the names of its initialisers, where a graph has it twice.

@@ -23,11 +23,13 @@ from models.vision.detector import Detector
 from models.vision.export import Calibration
 from models.vision.features import Floats
 from models.vision.looking import (
+    ALIGNED,
     COMPARE,
     TEXTURE,
     Definition,
     Looking,
     Progress,
+    aligned,
     better,
     comparing,
     feature_tables,
@@ -117,7 +119,7 @@ def fit(
     if head:
         shown = [one.grey for one in learnt.named]
         parity = max(parity, naming_gap(onnx, shown, looking.defined, head, learnt.where))
-    most = COMPARED_LIMIT if looking.family == COMPARE else PARITY_LIMIT
+    most = COMPARED_LIMIT if looking.family != TEXTURE else PARITY_LIMIT
     if not parity <= most:
         raise InputError(
             "parity",
@@ -152,7 +154,7 @@ def _learn(
 ) -> _Learnt:
     """Return what is learnt of whole pictures or, where that is asked for or plainly better, of their tiles."""
     greys, parts, recipe = material
-    tiling = tiling_of(originals, recipe) if originals and recipe.family != COMPARE else None
+    tiling = tiling_of(originals, recipe) if originals and recipe.family not in {COMPARE, ALIGNED} else None
     where = _looked_at(mask, recipe, (recipe.size, recipe.size)).ravel()
     planting = plant_all(greys, recipe.planted, where)
     asked = tiling is not None and isinstance(recipe.tile, int)
@@ -186,15 +188,21 @@ def _whole(
 ) -> Looking:
     """Return the way of looking at whole pictures that the recipe asks for, or the better one; with `compare` unset only structure."""
     greys, parts, recipe = material
-    if recipe.family == "compare":
-        looking = comparing(learn_reference(greys, parts.names, planting, recipe, where), recipe)
+    if recipe.family in {COMPARE, ALIGNED}:
+        compared = learn_reference(greys, parts.names, planting, recipe, where)
+        looking = comparing(compared, recipe)
+        if compared and recipe.family == ALIGNED:
+            looking = aligned(compared.reference, greys, planting, parts.names, recipe)
         if progress:
             progress(len(greys), len(greys))
         return looking
     looking = texture(feature_tables(greys, planting, recipe, progress), parts.names, recipe, where)
     if recipe.family == "auto" and compare and comparable(recipe):
         compared = learn_reference(greys, parts.names, planting, recipe, where)
-        looking = better(looking, comparing(compared, recipe)) if compared else looking
+        if compared:
+            looking = better(looking, comparing(compared, recipe))
+        if compared and looking.family == TEXTURE:
+            looking = better(looking, aligned(compared.reference, greys, planting, parts.names, recipe))
     return looking
 
 
@@ -280,7 +288,7 @@ def _card(recipe: Recipe, limits: Limits, fitted: FitCard, kinds: list[KindCard]
     plane = tiled.plane if tiled else None
     of_tiles = [TensorCard("whole", "float32", [recipe.grid, recipe.grid])] if tiled else []
     of_tiles += [] if plane is None else [TensorCard("looked_at", "float32", list(plane.shape))]
-    aligned = [TensorCard("aligned", "int64", [1])] if fitted.family == COMPARE else []
+    aligned = [TensorCard("aligned", "int64", [1])] if fitted.family != TEXTURE else []
     naming = [TensorCard("kinds", "float32", [len(kinds)]), TensorCard("kind", "int64", [1])] if kinds else []
     return Card(
         name=recipe.name,

@@ -12,8 +12,8 @@ import numpy as np
 from models.card import MemberCard
 from models.errors import InputError
 from models.session import open_session
-from models.vision.compare import misfit, raw_map
-from models.vision.compare_export import comparison_model
+from models.vision.compare import Reference, misfit, raw_map
+from models.vision.compare_export import aligned_feature_model, aligned_model, comparison_model
 from models.vision.compare_fit import Compared
 from models.vision.export import Calibration, feature_model, inspection_model
 from models.vision.features import Doubles, Floats, dimensions, features, features_of
@@ -25,7 +25,7 @@ from models.vision.recipe import Recipe
 from models.vision.registration import difference, standardised
 from models.vision.sort import Head
 
-TEXTURE, COMPARE = "gabor-usual-taught", "compare"
+TEXTURE, COMPARE, ALIGNED = "gabor-usual-taught", "compare", "aligned"
 PLAINLY = 0.5
 """A way is plainly better that misses at most so much of what another misses of planted defects (1 - AUROC)."""
 
@@ -122,11 +122,44 @@ def comparing(compared: Compared | None, recipe: Recipe) -> Looking:
     )
 
 
+def aligned(
+    reference: Reference, greys: Sequence[Grey], planting: Planting, parts: Sequence[str], recipe: Recipe
+) -> Looking:
+    """Return looking at structure of pictures laid over a template.
+
+    The template is a median of all good pictures, of those that are judged here, too: what it knows of one of them is next to nothing.
+    What is usual is learnt without their parts, as ever.
+    """
+    model = aligned_feature_model(recipe, reference.registration)
+    learnt = learn(*feature_tables(greys, planting, recipe, None, model), parts, recipe, reference.where)
+    template = reference.registration.levels[-1].template.astype(np.float64).reshape(recipe.size, recipe.size)
+
+    def defined(grey: Grey) -> Looked | None:
+        rest, _ = difference(standardised(grey), reference.registration)
+        if misfit(rest, reference.edges) > reference.unlike:
+            return None
+        seen = features_of(rest + template, recipe)
+        raw, maps = unusualness(seen[None], learnt.members, recipe)
+        return Looked(float(raw[0]), maps[0], seen)
+
+    return Looking(
+        ALIGNED,
+        learnt.held_out,
+        [MemberCard(ALIGNED, learnt.found, kept=True)],
+        learnt.found,
+        lambda calibration, head: aligned_model(recipe, reference, learnt.members, calibration, head),
+        defined,
+    )
+
+
 def feature_tables(
-    greys: Sequence[Grey], planting: Planting, recipe: Recipe, progress: Progress | None
+    greys: Sequence[Grey], planting: Planting, recipe: Recipe, progress: Progress | None, model: bytes = b""
 ) -> tuple[Floats, Planted]:
-    """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds."""
-    session = open_session(feature_model(recipe))
+    """Return the features of all pictures, and of them with planted defects, by the same nodes the released graph holds.
+
+    `model`: from picture to features; that of the picture as it lies unless given.
+    """
+    session = open_session(model or feature_model(recipe))
     shape = (recipe.grid**2, dimensions(recipe))
     table = np.empty((len(greys), *shape), dtype=np.float32)
     planted = np.empty((len(planting.pictures), *shape), dtype=np.float32)

@@ -11,7 +11,7 @@ import msgspec
 from models.errors import InputError
 from models.names import NAME, checked_name
 
-Family = Literal["auto", "texture", "compare"]
+Family = Literal["auto", "texture", "aligned", "compare"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,8 +20,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: the model's name (lower-case letters, digits, dashes).
         version: the model's version, chosen by whoever releases it.
-        family: "texture" looks at structure, "compare" lays the picture over a taught reference, for printed or flat parts;
-            "auto" compares where that finds planted defects plainly better.
+        family: "texture" looks at structure, "aligned" does so once the picture is laid over a taught reference, "compare" looks at what
+            differs from that, for printed or flat parts; "auto" takes what finds planted defects plainly better.
         size: side of the square grey picture the model sees, pixels.
         scales: number of octaves of the Gabor bank, the first at full resolution.
         orientations: number of directions of the Gabor bank, evenly spread over 180 degrees.
@@ -82,9 +82,11 @@ def check(recipe: Recipe, where: str) -> Recipe:
         "top must be between 1 and the number of cells": 1 <= recipe.top <= recipe.grid**2,
         "tile must be auto, whole or between 16 and 4096 pixels": isinstance(recipe.tile, str)
         or 16 <= recipe.tile <= 4096,
-        "comparing sees pictures whole: leave tile at auto": recipe.family != "compare" or isinstance(recipe.tile, str),
+        "comparing sees pictures whole: leave tile at auto": recipe.family in {"auto", "texture"}
+        or isinstance(recipe.tile, str),
         "planted must be between 1 and 20000": 1 <= recipe.planted <= 20_000,
-        "size must be a multiple of 64 and of 2 * grid for comparing": recipe.family != "compare" or comparable(recipe),
+        "size must be a multiple of 64 and of 2 * grid for comparing": recipe.family in {"auto", "texture"}
+        or comparable(recipe),
         "shrink must lie above 0 and at most 1": 0 < recipe.shrink <= 1,
         "folds must be between 2 and 20": 2 <= recipe.folds <= 20,
         "0 < reject_rate < review_rate < 0.5": 0 < recipe.reject_rate < recipe.review_rate < 0.5,

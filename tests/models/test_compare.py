@@ -163,3 +163,18 @@ def test_new_limits_leave_the_reference_as_it_is(labels: Release, detector: Dete
 def test_a_size_that_cannot_be_compared_is_told() -> None:
     with pytest.raises(InputError, match="multiple of 64"):
         fit([], parts(0), Recipe("label", size=96, scales=2, grid=8, family="compare"))
+
+
+def test_structure_is_looked_at_once_the_picture_is_laid_over() -> None:
+    recipe = Recipe("label", size=128, grid=8, planted=40, family="aligned")
+    release = fit([label(part) for part in range(40)], parts(40), recipe)
+    assert (release.card.fit.family, release.card.fit.members[0].name) == ("aligned", "aligned")
+    assert release.card.fit.parity <= COMPARED_LIMIT
+    check_onnx(release.onnx, release.card)
+    detector = Detector(Bundle(release.card, release.onnx, "", ""))
+    moved = np.roll(label(300), (4, -4), (0, 1))
+    assert detector.inspect(moved).aligned
+    assert detector.inspect(moved).verdict == "pass"
+    assert detector.inspect(_blank()).verdict == "review"
+    moved[40:60, 40:60] = 0
+    assert detector.inspect(moved).verdict == "reject"
