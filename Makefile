@@ -48,6 +48,8 @@ bench-models: setup # fits and judges on real sets, part-disjoint
 	@$(BIN)/python -P -m tests.benchmarks.magnetic_tile
 	@$(BIN)/python -P -m tests.benchmarks.compare
 	@$(BIN)/python -P -m tests.benchmarks.sort
+	@$(BIN)/python -P -m tests.benchmarks.tiles
+	@$(BIN)/python -P -m tests.benchmarks.int8
 	@$(BIN)/python -P -m tests.benchmarks.inspection
 	@$(BIN)/python -P -m tests.benchmarks.series
 	@$(BIN)/python -P -m tests.benchmarks.vibration
