@@ -87,7 +87,7 @@ def page(proxied: Proxied) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_context(base_url=proxied.url, ignore_https_errors=True).new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(40_000)
         log_in(page, EMAIL, PASSWORD)
         page.wait_for_function("window.did_handshake")
         yield page

@@ -14,12 +14,12 @@ from protocols.text import Text
 
 CADDY = shutil.which("caddy")
 CADDYFILE = Path(__file__).parents[2] / "deploy" / "cloud" / "Caddyfile"
-ADMISSIBLE = {"read_header 10s": "read_header 1s", "read_body 5m": "read_body 2s"}
+SHORTENED = {"read_header 10s": "read_header 1s", "read_body 5m": "read_body 2s"}
 """What a test shortens, so that it need not wait that long."""
 
 
 class Proxied:
-    """`count` processes named cloud-0, cloud-1 ... of `plant`, on the owner's `dsn`, and the proxy at `url`.
+    """`count` processes named cloud-0, cloud-1 ... of `plant`, on the database at `dsn`, and the proxy at `url`.
 
     `bare` are the addresses of the processes themselves. Nothing is reached from outside this machine.
     """
@@ -50,7 +50,7 @@ class Proxied:
     def start_proxy(self) -> None:
         """Start Caddy with the deployed file; only where it listens and how patient it is are other than there."""
         text = CADDYFILE.read_text("utf-8")
-        for shipped, short in ADMISSIBLE.items():
+        for shipped, short in SHORTENED.items():
             assert shipped in text
             text = text.replace(shipped, short)
         here = (

@@ -28,10 +28,9 @@ def main(names: tuple[str, ...]) -> int:
     seconds = int(os.environ.get("FUZZ_SECONDS", "60"))
     where = HERE / "atheris"
     if not (where / "atheris").exists():
-        words = ["uv", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", str(where), ATHERIS]
-        done = subprocess.run(
-            [Path(sys.executable).with_name("uv"), *words[1:]], capture_output=True, text=True, check=False
-        )
+        words = ("pip", "install", "--quiet", "--only-binary", ":all:", "--target", where, ATHERIS)
+        uv = Path(sys.executable).with_name("uv")
+        done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
         if done.returncode:
             console.print(f"nothing is fuzzed: {ATHERIS} cannot be installed here: {done.stderr.strip()}")
             return 0
@@ -54,19 +53,11 @@ def fuzz(name: str, seconds: int, where: Path) -> tuple[int, int, int]:
     for number, seed in enumerate(TARGETS[name].seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
     before = len(list(corpus.iterdir())), len(list(findings.iterdir()))
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tests.fuzz.guided",
-        name,
-        f"-max_total_time={seconds}",
-        "-print_final_stats=1",
-    ]
-    limits = [f"-max_len={LARGEST}", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={findings}/", str(corpus)]
+    limits = (f"-max_total_time={seconds}", f"-max_len={LARGEST}", "-timeout=20", "-rss_limit_mb=2048")
+    kept = ("-print_final_stats=1", f"-artifact_prefix={findings}/", corpus)
     paths = os.pathsep.join([str(where), *filter(None, sys.path)])
     done = subprocess.run(
-        [*command, *limits],
+        [sys.executable, "-P", "-m", "tests.fuzz.guided", name, *limits, *kept],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
