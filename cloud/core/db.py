@@ -20,7 +20,7 @@ from cloud.core.migrate import migrate, pending, unreachable
 from cloud.core.principal import TenantScope
 from cloud.core.replica import Behind, Replica, mark_of
 from cloud.core.roles import APP_ROLE
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, SunmaoError
 from protocols.text import Text
 
 __all__ = ["AsyncConnection", "Database", "enter", "prepare"]
@@ -101,11 +101,11 @@ class Database:
     async def read(self, scope: TenantScope, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Return what `work` reads in one transaction inside the tenant of `scope`; it writes nothing, and may be done twice.
 
-        The replica answers where there is one that knows all that was committed before. What it does not answer in time, or
-        breaks off, the database itself does.
+        The replica answers where there is one that knows all that was committed before. What it does not answer in time, breaks
+        off, or finds in a file that is gone since, the database itself does.
         """
         if self._replica is not None and not self._replica.rests:
-            with suppress(Behind, psycopg.OperationalError), _no_further_than_reached():
+            with suppress(Behind, psycopg.OperationalError, SunmaoError), _no_further_than_reached():
                 async with self.look_up() as primary:
                     mark = await mark_of(primary)
                 async with self._replica.as_of(mark) as connection:

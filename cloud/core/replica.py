@@ -68,14 +68,16 @@ class Replica:
 
     @asynccontextmanager
     async def as_of(self, mark: Mark) -> AsyncIterator[AsyncConnection]:
-        """One transaction that sees all that was committed before `mark` was made.
+        """One transaction that sees all that was committed before `mark` was made, as of one instant.
 
+        Locks that keep the primary from moving what is being read are not known here; an instant does without them.
         Raises Behind, and OperationalError for a replica that cannot be reached or breaks off; then it rests.
         """
         try:
             async with self._pool.connection() as connection:
                 await _catch_up(connection, mark)
                 async with connection.transaction():
+                    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                     yield connection
         except (Behind, psycopg.OperationalError):
             self._rests_until = time.monotonic() + RESTS_S

@@ -15,13 +15,15 @@ from psycopg.conninfo import make_conninfo
 from cloud.app import create_app
 from cloud.core import replica
 from cloud.core.db import AsyncConnection, Database
+from protocols.errors import SunmaoError
 from protocols.reading import now_us
+from protocols.text import Text
 from tests.cloud.conftest import SECRETS, Company
 from tests.doubles.agent import POWER, AgentDouble, frame, readings
 from tests.doubles.standby import standby
 
-HERE, THERE = (False,), (True,)
-"""What is said of being a replica."""
+HERE, THERE = (False, "read committed"), (True, "repeatable read")
+"""Whether it is a replica, and how it reads: there as of one instant, since no lock keeps the primary from moving readings."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,9 @@ class Counted:
 
 
 async def _place(connection: AsyncConnection) -> object:
-    return await (await connection.execute("SELECT pg_is_in_recovery()")).fetchone()
+    return await (
+        await connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_isolation')")
+    ).fetchone()
 
 
 async def _breaks_off_there(connection: AsyncConnection) -> object:
@@ -80,11 +84,20 @@ async def _breaks_off_there(connection: AsyncConnection) -> object:
     return place
 
 
+async def _has_no_file_there(connection: AsyncConnection) -> object:
+    place = await _place(connection)
+    if place == THERE:
+        raise SunmaoError(Text("gone", "已不存在"))
+    return place
+
+
 async def test_what_breaks_off_or_cannot_be_trusted_is_answered_here(
     company: Company, app_dsn: str, app_there: str
 ) -> None:
     async with Database(app_dsn, app_there) as db:
         assert await db.read(company.scope, _place) == THERE
+        assert await db.read(company.scope, _has_no_file_there) == HERE
+        assert await db.read(company.scope, _place) == THERE, "it does not rest for that"
         assert await db.read(company.scope, _breaks_off_there) == HERE
         assert await db.read(company.scope, _place) == HERE, "it rests"
     away, of_others, no_replica = (
