@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,11 @@ from psycopg.conninfo import make_conninfo
 from cloud.app import create_app
 from cloud.core import replica
 from cloud.core.db import AsyncConnection, Database
+from cloud.core.metrics import Metrics
+from cloud.telemetry.cold_store import ColdStore
+from cloud.telemetry.retained import Retained
+from cloud.telemetry.retention import Retention
+from cloud.telemetry.tasks import roll_up_all
 from protocols.errors import SunmaoError
 from protocols.reading import now_us
 from protocols.text import Text
@@ -82,6 +88,35 @@ async def _breaks_off_there(connection: AsyncConnection) -> object:
     if place == THERE:
         await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     return place
+
+
+async def test_what_is_moved_into_files_meanwhile_is_read_once(
+    company: Company, app_dsn: str, app_there: str, replica_dsn: str, cold_store: str
+) -> None:
+    span = datetime(2026, 2, 2, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    hours = [float(hour) for hour in range(500)]
+    async with company.agent() as agent:
+        await agent.deliver(frame(1, readings(POWER, hours, int(span[0].timestamp() * 1e6), 3_600_000_000)))
+    (point,) = (await company.http.get("/api/v1/points")).json()
+    rules = {"rules": [{"property": "", "keep_days": 20}]}
+    (await company.http.put("/api/v1/retention", json=rules)).raise_for_status()
+    retained, series = Retained(ColdStore(cold_store)), [point["series_id"]]
+    async with Database(app_dsn, app_there) as db:
+        await roll_up_all(db, Metrics(), retained=retained)
+
+        async def read(connection: AsyncConnection) -> tuple[object, int]:
+            place = await _place(connection)
+            assert await retained.files(connection, series, *span) == []
+            if place == THERE:
+                assert await Retention(db, retained).enforce(span[0] + timedelta(days=40)) > 300
+                with psycopg.connect(replica_dsn, autocommit=True) as there:
+                    while there.execute("SELECT FROM cold_file").fetchone() is None:  # noqa: ASYNC110 - replayed
+                        await asyncio.sleep(0.01)
+            return place, len(await retained.numbers(connection, series, *span, 1000))
+
+        assert await db.read(company.scope, read) == (THERE, 500)
+        moved = await db.read(company.scope, lambda connection: retained.numbers(connection, series, *span, 1000))
+        assert len(moved) == 500
 
 
 async def _has_no_file_there(connection: AsyncConnection) -> object:
