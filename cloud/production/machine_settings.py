@@ -21,6 +21,7 @@ from cloud.production.schemas import (
     ProductRunRequest,
     RunTime,
     RunTimeRequest,
+    SettingsVersion,
     Threshold,
 )
 from cloud.production.sources import PROBLEMS
@@ -30,8 +31,13 @@ from cloud.production.two_modes import two_modes
 from cloud.telemetry.service import used_minutes
 from protocols.text import Text
 
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""From when settings hold that hold for all there is."""
 _LOOKED_AT = timedelta(days=14)
 _WHOLE_MINUTE = Text("Give a whole minute; counts are kept by the minute.", "时间应为整分钟；计数按分钟记录。")
+_WHOLE_HOUR = Text(
+    "Give a whole hour (UTC); what a machine did is kept by the hour.", "时间应为整点（UTC）；设备状态按小时保存。"
+)
 _ONE_MODE = Text(
     "the values of the last 14 days do not fall into two groups, running and standing; choose another point, such as power",
     "近 14 天的数值没有分成“运行”与“停机”两组，请选择其他点，例如功率",
@@ -63,25 +69,63 @@ class MachineSettings:
                 for machine in place.machines
             ]
 
-    async def put(self, principal: Principal, equipment_id: UUID, settings: EquipmentSettings) -> EquipmentSettings:
-        """Say how a machine is read; raises NotFound, and Invalid for a point the machine does not have."""
+    async def versions(self, scope: TenantScope, equipment_id: UUID) -> list[SettingsVersion]:
+        """Return how a machine is and was read, newest first; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            await _machine(connection, equipment_id)
+            return [SettingsVersion(**row) for row in await store.select_settings(connection, equipment_id)]
+
+    async def put(
+        self,
+        principal: Principal,
+        equipment_id: UUID,
+        settings: EquipmentSettings,
+        valid_from: datetime | None = None,
+    ) -> EquipmentSettings:
+        """Say how a machine is read from a whole hour on: from the beginning where nothing was said yet, else from this one.
+
+        What comes before stays as it was. Raises NotFound, and Invalid for a point the machine does not have or no whole hour.
+        """
         async with self._db.tenant(principal.scope) as connection:
             known = await plant(connection)
             if equipment_id not in known.machines:
                 raise NotFound
             points = {point.name for point in known.points.get(equipment_id, ())}
             _check(settings, points)
-            await states.upsert_settings(connection, equipment_id, settings.model_dump(mode="json"))
-            await states.note_since(connection, [equipment_id], None, states=True)
+            this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            since = valid_from or (this_hour if known.settings.get(equipment_id) else BEGINNING)
+            if since.astimezone(UTC) != since.astimezone(UTC).replace(minute=0, second=0, microsecond=0):
+                raise Invalid(_WHOLE_HOUR)
+            body = settings.model_dump(mode="json")
+            await store.upsert_settings(connection, equipment_id, since, body, principal.email)
+            await states.note_since(connection, [equipment_id], since, states=True)
             await audit.record(
                 connection,
                 principal.actor,
                 "production.set",
                 str(equipment_id),
-                before=known.settings_of(equipment_id).model_dump(mode="json"),
-                after=settings.model_dump(mode="json"),
+                valid_from=since.isoformat(),
+                before=known.settings_of(equipment_id, since).model_dump(mode="json"),
+                after=body,
             )
         return settings
+
+    async def remove_version(self, principal: Principal, equipment_id: UUID, valid_from: datetime) -> None:
+        """Take a version of a machine's settings away; the one before it goes on. Raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            await _machine(connection, equipment_id)
+            gone = await store.delete_settings(connection, equipment_id, valid_from)
+            if gone is None:
+                raise NotFound
+            await states.note_since(connection, [equipment_id], valid_from, states=True)
+            await audit.record(
+                connection,
+                principal.actor,
+                "production.unset",
+                str(equipment_id),
+                valid_from=valid_from.isoformat(),
+                before=gone,
+            )
 
     async def propose_threshold(self, scope: TenantScope, equipment_id: UUID, point: str) -> Threshold:
         """Return what parts running from standing, by the last 14 days of a point; raises NotFound for no such point."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -31,22 +33,36 @@ FURTHEST_MARKER = timedelta(days=35)
 _HOUR = timedelta(hours=1)
 
 
+class Version(NamedTuple):
+    """How a machine is read from a whole hour on, until the next version holds."""
+
+    valid_from: datetime
+    settings: EquipmentSettings
+
+
 @dataclass(frozen=True)
 class Plant:
     """What a transaction has to know of a tenant before it looks at machines."""
 
     machines: Mapping[UUID, Machine]
-    settings: Mapping[UUID, EquipmentSettings]
+    settings: Mapping[UUID, Sequence[Version]]
     points: Mapping[UUID, Sequence[Point]]
     calendars: Planned
 
-    def sources(self, equipment_id: UUID) -> Sources:
-        """Return what a machine is read from."""
-        return sources_of(self.points.get(equipment_id, ()), self.settings_of(equipment_id))
+    def sources(self, equipment_id: UUID, at: datetime | None = None) -> Sources:
+        """Return what a machine is read from at `at`, now unless told."""
+        return sources_of(self.points.get(equipment_id, ()), self.settings_of(equipment_id, at))
 
-    def settings_of(self, equipment_id: UUID) -> EquipmentSettings:
-        """Return a machine's settings."""
-        return self.settings.get(equipment_id) or EquipmentSettings.model_validate({})
+    def settings_of(self, equipment_id: UUID, at: datetime | None = None) -> EquipmentSettings:
+        """Return a machine's settings that hold at `at`, now unless told."""
+        instant = at or datetime.now(UTC)
+        held = [one.settings for one in self.settings.get(equipment_id, ()) if one.valid_from <= instant]
+        return held[-1] if held else EquipmentSettings.model_validate({})
+
+    def spells(self, equipment_id: UUID, start: datetime, end: datetime) -> Sequence[tuple[datetime, datetime]]:
+        """Return [start, end) in parts, in each of which one version of a machine's settings holds."""
+        inside = [one.valid_from for one in self.settings.get(equipment_id, ()) if start < one.valid_from < end]
+        return list(pairwise([start, *inside, end]))
 
     def calendar(self, equipment_id: UUID) -> Calendar:
         """Return the calendar that holds where a machine stands."""
@@ -59,27 +75,50 @@ async def plant(connection: AsyncConnection) -> Plant:
     points: dict[UUID, list[Point]] = defaultdict(list)
     for equipment, series, name, code in await states.select_points(connection):
         points[equipment].append(Point(series, name, code))
+    settings: dict[UUID, list[Version]] = defaultdict(list)
+    for equipment, valid_from, body in await states.select_settings(connection):
+        settings[equipment].append(Version(valid_from, EquipmentSettings(**body)))
     return Plant(
         {machine.id: machine for machine in await machines(connection)},
-        {key: EquipmentSettings(**body) for key, body in (await states.select_settings(connection)).items()},
+        settings,
         points,
         await planned(connection),
     )
 
 
 class Observer:
-    """One machine, within one transaction."""
+    """One machine, within one transaction, as its settings say at `at`, now unless told; what it makes anew, as they said then."""
 
-    def __init__(self, connection: AsyncConnection, telemetry: Telemetry, known: Plant, equipment_id: UUID) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        telemetry: Telemetry,
+        known: Plant,
+        equipment_id: UUID,
+        at: datetime | None = None,
+    ) -> None:
         self._connection = connection
         self._telemetry = telemetry
+        self._known = known
         self._id = equipment_id
-        self.settings = known.settings_of(equipment_id)
-        self.sources = known.sources(equipment_id)
+        self.settings = known.settings_of(equipment_id, at)
+        self.sources = known.sources(equipment_id, at)
         self.calendar = known.calendar(equipment_id)
+
+    @property
+    def ever(self) -> Sequence[Observer]:
+        """The machine as it is read now, and as each version of its settings has it."""
+        return [self, *(self._at(one.valid_from) for one in self._known.settings.get(self._id, ()))]
+
+    def _at(self, instant: datetime) -> Observer:
+        return Observer(self._connection, self._telemetry, self._known, self._id, instant)
 
     async def make_states(self, first: datetime, last: datetime) -> None:
         """Make anew what the machine did in the hours `first` to `last`."""
+        for start, end in self._known.spells(self._id, first, last + _HOUR):
+            await self._at(start)._make_states(start, end - _HOUR)
+
+    async def _make_states(self, first: datetime, last: datetime) -> None:
         hold = self.settings.hold_s * 1_000_000
         start, end = us(first), us(last) + HOUR_US
         since = first - timedelta(microseconds=hold)
@@ -132,20 +171,30 @@ class Observer:
         return log, [Marker(us(row["at"]), row["reason_id"], row["loss"]) for row in rows], rows
 
     async def make_records(self, start: datetime, end: datetime, now: datetime) -> None:
-        """Make anew the records of the shifts that overlap [start, end)."""
+        """Make anew the records of the shifts that overlap [start, end), each as the settings say that hold at its end."""
         shifts = self.calendar.between(start, end)
         first, last = (shifts[0].start, shifts[-1].end) if shifts else (start, end)
-        made = []
-        if shifts and self.sources.takes_part:
-            before = self.calendar.between(first - timedelta(days=1), first)[-1:]
-            observed = await self.observed((before or shifts)[0].start, last, now)
-            made = [
-                _stored(shift, until, record)
-                for shift, until, record in records(observed, [*before, *shifts], us(now))
-                if shift.start >= first
-            ]
+        made: list[store.Stored] = []
+        ends = [min(shift.end, now) - timedelta(microseconds=1) for shift in shifts]
+        read = [self._known.settings_of(self._id, instant) for instant in ends]
+        for _, places in groupby(range(len(shifts)), key=lambda place: read[place]):
+            alike = list(places)
+            observer = self._at(ends[alike[0]])
+            made += await observer._records([shifts[place] for place in alike], now)
         # What begins in the span and is no shift (any more) goes.
         await store.replace(self._connection, self._id, min(first, start), max(last, end), made)
+
+    async def _records(self, shifts: Sequence[Shift], now: datetime) -> list[store.Stored]:
+        if not self.sources.takes_part:
+            return []
+        first = shifts[0].start
+        before = self.calendar.between(first - timedelta(days=1), first)[-1:]
+        observed = await self.observed((before or shifts)[0].start, shifts[-1].end, now)
+        return [
+            _stored(shift, until, record)
+            for shift, until, record in records(observed, [*before, *shifts], us(now))
+            if shift.start >= first
+        ]
 
     async def observed(self, start: datetime, end: datetime, now: datetime) -> Observed:
         """Return all that records of shifts within [start, end) are made of."""

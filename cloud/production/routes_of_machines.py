@@ -18,6 +18,7 @@ from cloud.production.schemas import (
     ProductRunRequest,
     RunTime,
     RunTimeRequest,
+    SettingsVersion,
     StopWord,
     Threshold,
 )
@@ -33,10 +34,33 @@ async def get_settings(principal: Reader, production: ProductionDoor, equipment_
 
 @router.put("/settings")
 async def put_settings(
-    principal: Engineer, production: ProductionDoor, equipment_id: UUID, body: EquipmentSettings
+    principal: Engineer,
+    production: ProductionDoor,
+    equipment_id: UUID,
+    body: EquipmentSettings,
+    valid_from: Annotated[
+        Instant | None,
+        Query(
+            description="A whole hour; this one unless told, or 1970-01-01 where nothing was set yet: from the beginning."
+        ),
+    ] = None,
 ) -> EquipmentSettings:
-    """Say how a machine is read. All its figures are made anew."""
-    return await production.machine_settings.put(principal, equipment_id, body)
+    """Say how a machine is read from an hour on. Its figures since then are made anew, those before stay as they were."""
+    return await production.machine_settings.put(principal, equipment_id, body, valid_from)
+
+
+@router.get("/settings/versions")
+async def list_settings(principal: Reader, production: ProductionDoor, equipment_id: UUID) -> list[SettingsVersion]:
+    """How a machine is and was read, newest first."""
+    return await production.machine_settings.versions(principal.scope, equipment_id)
+
+
+@router.delete("/settings/versions", status_code=204)
+async def remove_settings(
+    principal: Engineer, production: ProductionDoor, equipment_id: UUID, valid_from: Instant
+) -> None:
+    """Take a version of a machine's settings away; the one before it goes on."""
+    await production.machine_settings.remove_version(principal, equipment_id, valid_from)
 
 
 @router.get("/threshold")

@@ -155,9 +155,16 @@ class EquipmentSettings(Closed):
     parts_per_cycle: float = Field(1, gt=0, le=10_000, description="Where only cycles are counted.")
     all_good: bool = Field(False, description="Where nothing counts rejects: take all parts for good.")
     micro_stop_s: int = Field(120, ge=0, le=3600, description="Shorter stops are micro-stops and need no reason.")
-    hold_s: int = Field(
-        600, ge=120, le=43_200, description="Silence of all points after which the machine's state is unknown."
-    )
+    hold_s: int = Field(600, ge=120, le=43_200, description="Silence of all points after which the state is unknown.")
+
+
+class SettingsVersion(BaseModel):
+    """Settings and the whole hour from which they hold, until the next version does; 1970-01-01 is the beginning."""
+
+    valid_from: datetime
+    settings: EquipmentSettings
+    set_by: str
+    set_at: datetime | None = Field(description="Null, as nobody in `set_by`, for what was set before it was kept.")
 
 
 Granularity = Literal["shift", "day", "week", "month", "total"]

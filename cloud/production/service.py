@@ -22,7 +22,7 @@ shifts are made anew every 15 seconds where something has touched them, and up t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from cloud.core.db import AsyncConnection, Database
@@ -32,6 +32,7 @@ from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
 from cloud.production.figures import ELEMENTS, Made, Question, Recorded, ShiftFigures, report, shift_figures
 from cloud.production.kpi import KPIS
+from cloud.production.machine_settings import BEGINNING as BEGINNING  # noqa: PLC0414 - pages say it in words
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
 from cloud.production.places import Machine, place_of
@@ -133,7 +134,7 @@ class Production:
             known = await plant(connection)
             if equipment_id not in known.machines:
                 raise NotFound
-            observer = Observer(connection, self._telemetry, known, equipment_id)
+            observer = Observer(connection, self._telemetry, known, equipment_id, end - timedelta(microseconds=1))
             counted = await observer.counted(start, end)
         return Counts(
             equipment_id=equipment_id,

@@ -161,7 +161,7 @@ class Stops:
         """Yield (machine, its observer, its pieces within [start, end), the rows of its markers)."""
         known = await plant(connection)
         for machine in machines:
-            observer = Observer(connection, self._telemetry, known, machine.id)
+            observer = Observer(connection, self._telemetry, known, machine.id, end - timedelta(microseconds=1))
             if not observer.sources.takes_part or start >= end:
                 continue
             log, markers, rows = await observer.marked_log(start, end, end)

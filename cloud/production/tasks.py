@@ -64,7 +64,7 @@ async def _bring_up(db: Database, telemetry: Telemetry, tenant: UUID, now: datet
         last = await store.select_unfinished(connection)
         for equipment in touched.keys() | last.keys():
             observer = Observer(connection, telemetry, known, equipment)
-            if observer.sources.takes_part or equipment in last:
+            if any(one.sources.takes_part for one in observer.ever) or equipment in last:
                 await _make(observer, touched[equipment], rebuilt[equipment], last.get(equipment), now)
     return len(changes) == _CHANGES_AT_ONCE
 
@@ -72,13 +72,13 @@ async def _bring_up(db: Database, telemetry: Telemetry, tenant: UUID, now: datet
 async def _make(
     observer: Observer, touched: set[datetime], rebuilt: set[datetime], last: datetime | None, now: datetime
 ) -> None:
-    reach = timedelta(seconds=observer.settings.hold_s)
+    reach = timedelta(seconds=max(one.settings.hold_s for one in observer.ever))
     # What a reading says holds on until `hold` after it.
     states_of = {hour + n * _HOUR for hour in rebuilt for n in range(2 + int(reach / _HOUR)) if hour + n * _HOUR <= now}
     for first, until in _spans(states_of):
         await observer.make_states(first, until - _HOUR)
     # Whether a stop is a micro-stop may depend on what follows it, in the next shift, too.
-    pad = timedelta(seconds=observer.settings.micro_stop_s)
+    pad = timedelta(seconds=max(one.settings.micro_stop_s for one in observer.ever))
     spans = [(first - pad, until + pad) for first, until in _spans(states_of | touched)]
     # From the last record on, or for a machine that has none from its first hour on, shifts go on with or without readings.
     since = last or min((start for start, _ in spans), default=None)

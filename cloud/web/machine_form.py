@@ -13,6 +13,7 @@ from cloud.core.principal import Scope
 from cloud.production.schemas import EquipmentSettings, MachineReading, RunTimeRequest
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.language import number
+from cloud.web.settings_history import RunTimeHistory, SettingsHistory, SinceFields
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
 from protocols.text import Text
@@ -49,6 +50,10 @@ _MICRO, _HOLD = (
     Text("Unknown after a silence of, s", "静默多久后状态未知（秒）"),
 )
 _PER_CYCLE = Text("Pieces per cycle, where only cycles are counted", "每循环件数（仅有循环计数时）")
+_LABELS = {
+    **{"state_point": _STATE_POINT, "threshold_point": _THRESHOLD_POINT, "threshold": _THRESHOLD},
+    **{"parts_per_cycle": _PER_CYCLE, "micro_stop_s": _MICRO, "hold_s": _HOLD, "all_good": _ALL_GOOD},
+}
 _SAVE, _CANCEL = Text("Save", "保存"), Text("Cancel", "取消")
 _SAVED = Text("Saved. The figures are being made anew.", "已保存，指标正在重新计算。")
 _NO_NUMBER = Text("Give a number within the limits.", "请填写有效范围内的数字。")
@@ -107,8 +112,11 @@ class MachineForm:
         settings = self._visit.domains.production.machine_settings
         await self._act(settings.put_run_time(self._visit.acting(Scope.ENGINEER), reading.equipment_id, request))
 
-    def _open(self, reading: MachineReading) -> None:
+    async def _open(self, reading: MachineReading) -> None:
         visit, known = self._visit, reading.settings
+        door = visit.domains.production.machine_settings
+        versions = await door.versions(visit.scope, reading.equipment_id)
+        run_times = await door.run_times(visit.scope, reading.equipment_id)
         points: dict[str, str] = {"": visit.say(_BY_ENTRY)} | {name: name for name in reading.points}
         with ui.dialog() as dialog, box("card stack wide sheet"):
             Words(f"{reading.equipment} · {visit.say(_MORE)}", tag="h2")
@@ -126,6 +134,11 @@ class MachineForm:
             all_good = ui.checkbox(visit.say(_ALL_GOOD), value=known.all_good)
             for field in (state, by, threshold, per_cycle, micro, hold):
                 field.props("outlined dense")
+            since = SinceFields(visit, known_before=bool(versions))
+            if versions:
+                SettingsHistory(visit, reading.equipment_id, versions, _LABELS, self._act)
+            if run_times:
+                RunTimeHistory(visit, reading.equipment_id, run_times, self._act)
 
             async def save() -> None:
                 changed = known.model_dump() | {
@@ -138,12 +151,11 @@ class MachineForm:
                     "all_good": all_good.value,
                 }
                 try:
-                    settings = EquipmentSettings(**changed)
-                except ValidationError:
+                    settings, valid_from = EquipmentSettings(**changed), since.value
+                except ValueError:
                     ui.notify(visit.say(_NO_NUMBER), type="warning")
                     return
-                door = visit.domains.production.machine_settings
-                await self._act(door.put(visit.acting(Scope.ENGINEER), reading.equipment_id, settings))
+                await self._act(door.put(visit.acting(Scope.ENGINEER), reading.equipment_id, settings, valid_from))
 
             with box("line spread"):
                 with box("button", "button", type="button").on("click", save):

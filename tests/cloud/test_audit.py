@@ -287,6 +287,10 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
         case "DELETE /api/v1/shelf/installations/{installation_id}":
             removal = await company.http.get(f"/api/v1/shelf/installations/{ids['installation_id']}/removal")
             return await company.http.delete(path.format_map(ids), params={"plan": removal.json()["digest"]})
+        case (
+            "DELETE /api/v1/production/equipment/{equipment_id}/settings/versions"
+        ):  # the first holds from the beginning
+            return await company.http.delete(path.format_map(ids), params={"valid_from": "1970-01-01T00:00:00Z"})
         case "PUT /api/v1/sharing/grants/{grant_id}/terms":
             path = path.replace("grant_id", "narrowed_id")
         case "POST /api/v1/sharing/requests/{request_id}/refusal":

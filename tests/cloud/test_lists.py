@@ -46,6 +46,7 @@ BOUNDED = {
     "/production/calendars": _BY_HAND,
     "/production/equipment/{equipment_id}/product-runs": _OF_A_SPAN,
     "/production/equipment/{equipment_id}/run-times": _BY_HAND,
+    "/production/equipment/{equipment_id}/settings/versions": _BY_HAND,
     "/production/machines": "one for each machine of a node; a site or a line bounds it",
     "/production/shifts": _OF_A_SPAN,
     "/production/stop-reasons": _BY_HAND,

@@ -50,3 +50,22 @@ def test_a_stop_is_given_its_reason_with_two_taps_on_a_phone(open_browser, works
     given = page.locator("button.stop").filter(has=page.get_by_text(begin, exact=True))
     expect(given).to_contain_text("等待：缺料")
     expect(page.locator(".loss", has_text="等待：缺料")).to_have_count(1)
+
+
+def test_settings_of_a_machine_are_restored_from_their_history(open_browser, works: Company, factory: Factory) -> None:
+    machine = factory.equipment["注塑机-01"]
+    settings = f"/api/v1/production/equipment/{machine}/settings"
+    before = works.client.get(settings).json()
+    page = open_browser("en", "phone", company=works)
+    page.goto(f"/oee/settings?node_id={machine}")
+    page.get_by_role("button", name="How it is read").click()
+    page.get_by_label("Micro-stops are shorter than, s").fill("7")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="How it is read").click()
+    expect(page.get_by_label("Micro-stops are shorter than, s")).to_have_value("7")
+    assert works.client.get(settings).json()["micro_stop_s"] == 7
+    page.get_by_text("Settings until now (2)").click()
+    expect(page.get_by_text("set by works@example.com").first).to_be_visible()
+    page.get_by_role("button", name="Restore from now on").first.click()
+    expect(page.locator(".sheet")).to_have_count(0)
+    assert works.client.get(settings).json() == before

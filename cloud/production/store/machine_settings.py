@@ -1,4 +1,4 @@
-"""Planned run times and product runs."""
+"""How machines are read, planned run times and product runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,45 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from cloud.core.rows import Row, every
+
+
+async def select_settings(connection: AsyncConnection, equipment: UUID) -> list[Row]:
+    """Return the versions of a machine's settings, newest first."""
+    return await every(
+        connection,
+        "SELECT valid_from, body AS settings, set_by, set_at FROM production_setting"
+        " WHERE tenant_id = current_tenant() AND equipment_id = %s ORDER BY valid_from DESC",
+        [equipment],
+    )
+
+
+async def upsert_settings(
+    connection: AsyncConnection, equipment: UUID, valid_from: datetime, body: dict[str, Any], by: str
+) -> None:
+    """Keep a version of the settings of a machine, in place of one from the same time."""
+    await connection.execute(
+        """
+        INSERT INTO production_setting (equipment_id, tenant_id, valid_from, body, set_by)
+        VALUES (%s, current_tenant(), %s, %s, %s)
+        ON CONFLICT (equipment_id, valid_from)
+        DO UPDATE SET body = excluded.body, set_by = excluded.set_by, set_at = now()
+        """,
+        [equipment, valid_from, Jsonb(body), by],
+    )
+
+
+async def delete_settings(connection: AsyncConnection, equipment: UUID, valid_from: datetime) -> dict[str, Any] | None:
+    """Delete a version of the settings of a machine; returns it, or None if there was none such."""
+    rows = await every(
+        connection,
+        "DELETE FROM production_setting WHERE tenant_id = current_tenant() AND equipment_id = %s AND valid_from = %s"
+        " RETURNING body",
+        [equipment, valid_from],
+    )
+    return rows[0]["body"] if rows else None
 
 
 async def upsert_run_time(

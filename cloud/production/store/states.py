@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from cloud.core.rows import array
 
@@ -107,23 +106,13 @@ async def select_points(connection: AsyncConnection) -> list[tuple[UUID, int, st
     return await cursor.fetchall()
 
 
-async def select_settings(connection: AsyncConnection) -> dict[UUID, dict[str, Any]]:
-    """Return the settings of all machines that have any."""
+async def select_settings(connection: AsyncConnection) -> list[tuple[UUID, datetime, dict[str, Any]]]:
+    """Return (machine, from when they hold, settings) of all machines that have any, oldest first."""
     cursor = await connection.execute(
-        "SELECT equipment_id, body FROM production_setting WHERE tenant_id = current_tenant()"
+        "SELECT equipment_id, valid_from, body FROM production_setting WHERE tenant_id = current_tenant()"
+        " ORDER BY equipment_id, valid_from"
     )
-    return dict(await cursor.fetchall())
-
-
-async def upsert_settings(connection: AsyncConnection, equipment: UUID, body: dict[str, Any]) -> None:
-    """Keep the settings of a machine."""
-    await connection.execute(
-        """
-        INSERT INTO production_setting (equipment_id, tenant_id, body) VALUES (%s, current_tenant(), %s)
-        ON CONFLICT (equipment_id) DO UPDATE SET body = excluded.body
-        """,
-        [equipment, Jsonb(body)],
-    )
+    return await cursor.fetchall()
 
 
 async def replace_hours(
