@@ -35,6 +35,7 @@ from cloud.billing.schemas import (
 )
 from cloud.billing.service import Billing, FocusForm
 from cloud.core.access import Admin, Reader
+from cloud.core.paging import Aged
 from protocols.text import Language
 
 router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
@@ -66,10 +67,10 @@ async def set_budget(principal: Admin, billing: BillingDoor, body: Budget) -> No
 
 @router.get("/movements")
 async def list_movements(
-    principal: Admin, billing: BillingDoor, before: Annotated[int | None, Query(ge=0, lt=2**63)] = None
+    principal: Admin, billing: BillingDoor, older: Aged, before: Annotated[int | None, Query(ge=0, lt=2**63)] = None
 ) -> list[Movement]:
     """Every transfer of your accounts, newest first, 100 at a time; `before` is the seq of the last one seen."""
-    return await billing.movements(principal.scope, before)
+    return older.after(await billing.movements(principal.scope, before), 100, lambda one: one.seq)
 
 
 @router.get("/bill")

@@ -41,6 +41,7 @@ from cloud.compute.worker_schemas import (
     WorkFile,
 )
 from cloud.core.access import PUBLIC, Admin, Reader, WorkerCaller
+from cloud.core.paging import Aged
 
 router = APIRouter(prefix="/api/v1/compute", tags=["compute"])
 
@@ -103,11 +104,12 @@ async def quote_job(principal: Reader, compute: ComputeDoor, body: JobRequest) -
 async def list_jobs(
     principal: Reader,
     compute: ComputeDoor,
+    older: Aged,
     side: Annotated[Literal["customer", "provider"], Query(description="Yours, or those at your offers.")] = "customer",
     before: Before = None,
 ) -> list[Job]:
     """Jobs, newest first, 100 at a time."""
-    return await compute.jobs(principal.scope, before, own=side == "customer")
+    return older.after(await compute.jobs(principal.scope, before, own=side == "customer"), 100, lambda one: one.id)
 
 
 @router.post("/jobs", status_code=201)

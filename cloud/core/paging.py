@@ -56,12 +56,30 @@ class Page:
         if len(rows) > self._limit:
             text = json.dumps([part if isinstance(part, int) else str(part) for part in key(shown[-1])])
             cursor = urlsafe_b64encode(text.encode()).decode().rstrip("=")
-            url = self._request.url.include_query_params(limit=self._limit, cursor=cursor)
-            self._response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+            _link(self._request, self._response, limit=self._limit, cursor=cursor)
         return shown
 
 
+class Older:
+    """The same header for lists whose next page is asked for by `before`, which the last row of this one says."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request, self._response = request, response
+
+    def after(self, rows: list[_T], most: int, last: Callable[[_T], UUID | int]) -> list[_T]:
+        """Return `rows`; where they are `most`, as many as a page has, tell where those before `last` of them are."""
+        if len(rows) == most:
+            _link(self._request, self._response, before=str(last(rows[-1])))
+        return rows
+
+
 Paged = Annotated[Page, Depends()]
+Aged = Annotated[Older, Depends()]
+
+
+def _link(request: Request, response: Response, **query: str | int) -> None:
+    url = request.url.include_query_params(**query)
+    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
 def _key(cursor: str, first: Key) -> Key:

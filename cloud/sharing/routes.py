@@ -14,6 +14,7 @@ from pydantic import StringConstraints
 from cloud.core.access import Admin, Operator, Reader, StillValid
 from cloud.core.errors import Invalid, NotFound, language_of
 from cloud.core.instants import Instant
+from cloud.core.paging import Aged
 from cloud.sharing.reader import LONGEST, Question
 from cloud.sharing.schemas import (
     MOST_ASKED,
@@ -64,9 +65,11 @@ Before = Annotated[UUID | None, Query(description="The id of the last one seen."
 
 
 @router.get("/requests")
-async def list_share_requests(principal: Reader, sharing: SharingDoor, before: Before = None) -> list[ShareRequest]:
+async def list_share_requests(
+    principal: Reader, sharing: SharingDoor, older: Aged, before: Before = None
+) -> list[ShareRequest]:
     """What others ask to see of you, and you of others; newest first, 500 at a time."""
-    return await sharing.requests(principal.scope, before)
+    return older.after(await sharing.requests(principal.scope, before), 500, lambda one: one.id)
 
 
 @router.post("/requests", status_code=201)
@@ -88,9 +91,9 @@ async def refuse_share_request(principal: Admin, sharing: SharingDoor, request_i
 
 
 @router.get("/grants")
-async def list_grants(principal: Reader, sharing: SharingDoor, before: Before = None) -> list[Grant]:
+async def list_grants(principal: Reader, sharing: SharingDoor, older: Aged, before: Before = None) -> list[Grant]:
     """What you let others see, and others you; newest first, 500 at a time."""
-    return await sharing.grants(principal.scope, before)
+    return older.after(await sharing.grants(principal.scope, before), 500, lambda one: one.id)
 
 
 @router.get("/grants/{grant_id}")
@@ -238,9 +241,9 @@ async def trace_across_companies(
 
 
 @router.get("/recalls")
-async def list_recalls(principal: Reader, sharing: SharingDoor, before: Before = None) -> list[Recall]:
+async def list_recalls(principal: Reader, sharing: SharingDoor, older: Aged, before: Before = None) -> list[Recall]:
     """Recalls of yours and those you were told of; newest first, 100 at a time, each with its first 20 things."""
-    return await sharing.recalls.recalls(principal.scope, before)
+    return older.after(await sharing.recalls.recalls(principal.scope, before), 100, lambda one: one.id)
 
 
 @router.post("/recalls", status_code=201)

@@ -29,7 +29,7 @@ from cloud.telemetry.store import query as telemetry
 from tests.cloud.conftest import Cluster, Company
 from tests.doubles.agent import POWER, frame, readings
 
-ROWS = 20_000
+ROWS, FEW = 20_000, 3_000
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 FILL = """
     INSERT INTO agent_event SELECT %(tenant)s, gen_random_uuid(), %(agent)s, 'd', %(at)s + n * interval '1 s', 'k', 'e', 'z'
@@ -48,19 +48,19 @@ FILL = """
     SELECT %(tenant)s, %(channel)s, n::text, '{}', 'sent' FROM generate_series(1, %(rows)s) n;
     INSERT INTO telemetry SELECT %(series)s, %(at)s + n * interval '1 s', n, 0 FROM generate_series(1, %(rows)s) n;
     INSERT INTO equipment (id, tenant_id, agent_id, name)
-    SELECT gen_random_uuid(), %(tenant)s, %(agent)s, 'm' || n FROM generate_series(1, %(rows)s) n;
+    SELECT gen_random_uuid(), %(tenant)s, %(agent)s, 'm' || n FROM generate_series(1, %(few)s) n;
     INSERT INTO series (tenant_id, equipment_id, name, property, unit, is_current)
     SELECT %(tenant)s, id, 'p', '', '', true FROM equipment WHERE name LIKE 'm%%';
     INSERT INTO agent (id, tenant_id, site_id, name, public_key, agent_version)
-    SELECT gen_random_uuid(), %(tenant)s, site_id, 'a' || n, lpad(n::text, 32, '0')::bytea, '1' FROM agent, generate_series(1, %(rows)s) n
+    SELECT gen_random_uuid(), %(tenant)s, site_id, 'a' || n, lpad(n::text, 32, '0')::bytea, '1' FROM agent, generate_series(1, %(few)s) n
     WHERE id = %(agent)s;
     INSERT INTO enrolment_code (id, tenant_id, site_id, hash, created_by, expires_at)
-    SELECT gen_random_uuid(), %(tenant)s, site_id, n::text::bytea, 't', now() FROM agent, generate_series(1, %(rows)s) n
+    SELECT gen_random_uuid(), %(tenant)s, site_id, n::text::bytea, 't', now() FROM agent, generate_series(1, %(few)s) n
     WHERE agent.id = %(agent)s;
     INSERT INTO user_account (id, tenant_id, email, password_hash, role)
-    SELECT gen_random_uuid(), %(tenant)s, n || '@example.com', '', 'viewer' FROM generate_series(1, %(rows)s) n;
+    SELECT gen_random_uuid(), %(tenant)s, n || '@example.com', '', 'viewer' FROM generate_series(1, %(few)s) n;
     INSERT INTO energy_meter (tenant_id, site_id, name, carrier, basis, confirmed)
-    SELECT %(tenant)s, site_id, n::text, 'water', 'virtual', true FROM agent, generate_series(1, %(rows)s) n WHERE id = %(agent)s;
+    SELECT %(tenant)s, site_id, n::text, 'water', 'virtual', true FROM agent, generate_series(1, %(few)s) n WHERE id = %(agent)s;
     ANALYZE
 """
 
@@ -125,7 +125,7 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
     equipment, series = UUID(point["equipment_id"]), point["series_id"]
     with psycopg.connect(owner_dsn, autocommit=True) as owner:
         values: dict[str, Any] = {"tenant": company.scope.tenant_id, "agent": agent_id, "equipment": equipment}
-        values |= {"series": series, "rows": ROWS, "at": AT, "channel": uuid4()}
+        values |= {"series": series, "rows": ROWS, "few": FEW, "at": AT, "channel": uuid4()}
         for statement in FILL.split(";"):
             owner.execute(statement, values)
     key, end = (AT, uuid4()), datetime(2027, 1, 1, tzinfo=UTC)

@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from fastapi import Request, Response
 
+from cloud.core.paging import Older
 from protocols.reading import now_us
 from tests.cloud.conftest import Cluster, Company
 from tests.doubles.agent import POWER, frame, readings
@@ -15,7 +17,7 @@ from tests.doubles.agent import POWER, frame, readings
 _BY_HAND = "what people of the company write by hand, one by one"
 _OF_THE_PRODUCT = "comes with the product"
 _LATEST = "the latest ones, as many as the description says"
-_OLDER = "`before` is what the last row of the page before it says"
+_OLDER = "in pages, too: the next one's `before` is what the last row says, and the Link header has it"
 _OF_A_SPAN = "begins in a span the caller names, at most as long as the description says"
 BOUNDED = {
     "/assessment/evidence": _OF_THE_PRODUCT,
@@ -149,6 +151,16 @@ async def test_the_pages_of_a_list_are_the_list(company: Company) -> None:
 def _lasting(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row without what changes while it is looked at."""
     return {name: value for name, value in row.items() if name not in ("last_seen", "state", "health")}
+
+
+def test_lists_by_what_the_last_row_says_tell_the_next_page_too() -> None:
+    scope = {"type": "http", "method": "GET", "server": ("x", 80), "scheme": "http", "headers": []}
+    request, response = Request(scope | {"path": "/jobs", "query_string": b"side=provider&before=9"}), Response()
+    assert Older(request, response).after([7, 5], 2, int) == [7, 5]
+    assert response.headers["Link"] == '</jobs?side=provider&before=5>; rel="next"'
+    last = Response()
+    assert Older(request, last).after([3], 2, int) == [3]
+    assert "link" not in last.headers
 
 
 async def test_a_page_keeps_what_was_asked_and_a_made_up_cursor_is_refused(company: Company) -> None:

@@ -151,7 +151,7 @@ def large(cloud: str, found: Callable[..., Company]) -> Company:
         )
     site = company.client.get("/api/v1/sites").json()[0]["id"]
     line = company.client.post("/api/v1/lines", json={"site_id": site, "name": "Hall 1"}).json()["id"]
-    for machine in company.client.get("/api/v1/equipment", params={"limit": 60}).json():
+    for machine in company.client.get("/api/v1/equipment", params={"limit": 10}).json():
         company.client.patch(f"/api/v1/equipment/{machine['id']}", json={"line_id": line}).raise_for_status()
     return company
 
@@ -161,7 +161,7 @@ def test_a_large_plant_is_shown_by_its_lines(open_browser, large: Company) -> No
     expect(page.locator(".part-head")).to_have_count(2)
     expect(page.locator(".tile")).to_have_count(0)
     page.locator(".part-head a", has_text="Hall 1").click()
-    expect(page.locator(".tile")).to_have_count(60)
+    expect(page.locator(".tile")).to_have_count(10)
     page.goto("/trends")
     page.locator(".picker-tree > .picker-machine > summary", has_text="Hall 1").click()
     page.locator(".picker-machine .picker-machine > summary").first.click()
@@ -170,8 +170,8 @@ def test_a_large_plant_is_shown_by_its_lines(open_browser, large: Company) -> No
     assert fits_the_screen(page)
     page.goto("/plant")
     expect(page.locator(".machine")).to_have_count(0)
-    page.locator(".plant-line summary", has_text="60 machines").click()
-    expect(page.locator(".machine")).to_have_count(60)
+    page.locator(".plant-line summary", has_text="10 machines").click()
+    expect(page.locator(".machine")).to_have_count(10)
     page.goto("/alarm-rules/new")
     page.get_by_label("Machine", exact=True).fill("press-007")
     page.locator(".q-item", has_text="press-007").first.click()
