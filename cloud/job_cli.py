@@ -149,7 +149,7 @@ def submit(
             if not typer.confirm(asked.to(here.language)):
                 raise typer.Exit(1)
         # Where somebody has agreed, it is to this plan.
-        body["offer"] = plan["code"]
+        body |= {"offer": plan["code"], "offer_version": plan["version"]}
         made = here.told(here.ask("POST", "compute/jobs", json=body, key=str(task), mend=_LOOK_FIRST))
         here.say(made, str(made["id"]))
         if follow:

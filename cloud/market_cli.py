@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cloud.console import Column, Json, Lang, content_of, listed
-from cloud.rental_cli import Month, TokenFile, Url, rented, utc, write, yuan
+from cloud.rental_cli import Month, Platform, TokenFile, Url, rented, utc, write, yuan
 from protocols.errors import ConfigError
 from protocols.text import Text
 
@@ -21,6 +21,8 @@ _FREE = Text("free", "空闲")
 def _state(offer: dict[str, Any]) -> Text:
     if offer["closed_at"]:
         return Text("closed", "已下架")
+    if offer["paused"]:
+        return Text("paused", "暂停接单")
     if not offer["alive"]:
         return Text("does not answer", "无应答")
     if not offer["proven"]:
@@ -110,10 +112,7 @@ def open_offer(
 ) -> None:
     """Offer computing power; its worker's token is written to a file and never shown. 新建报价。"""
     with rented(url, token_file, as_json, lang) as here:
-        try:
-            body = tomllib.loads(content_of(terms, "TERMS", _TERMS))
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(Text(str(error), str(error)), _TERMS, key=str(terms)) from error
+        body = _toml(terms)
         if out.exists():
             raise ConfigError(
                 Text("it is there already", "文件已存在"), Text("name a new file", "请指定新文件"), key=str(out)
@@ -128,6 +127,32 @@ def open_offer(
         here.say(made["offer"] | {"token_file": str(out)}, f"{made['offer']['code']}\n{start}")
 
 
+@offer_app.command("change")
+def change_offer(
+    code: Annotated[str, typer.Argument(help="Code of your offer. 本企业报价的编码。")],
+    terms: Annotated[
+        Path | None, typer.Argument(help="What is to be otherwise: prices and the like, a TOML file. 变更内容文件。")
+    ] = None,
+    *,
+    url: Url,
+    pause: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Take no new jobs, or take them again. 暂停或恢复接单。")
+    ] = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+    lang: Lang = None,
+) -> None:
+    """Let other prices or terms hold from now on; jobs that were placed keep theirs. 变更报价，已提交的作业不受影响。"""
+    with rented(url, token_file, as_json, lang) as here:
+        body = _toml(terms) if terms else {}
+        if pause is not None:
+            body["paused"] = pause
+        identity = _own_offer(here, code)
+        made = here.told(here.ask("PATCH", f"compute/offers/{identity}", json=body, key=str(terms or code)))
+        said = Text(f"{code}: terms {made['version']}.", f"{code}：条款版本 {made['version']}。")
+        here.say(made, said)
+
+
 @offer_app.command("close")
 def close_offer(
     code: Annotated[str, typer.Argument(help="Code of your offer. 本企业报价的编码。")],
@@ -139,12 +164,24 @@ def close_offer(
 ) -> None:
     """Take an offer back; its worker's token ends at once. 下架报价。"""
     with rented(url, token_file, as_json, lang) as here:
-        found = {row["code"]: row["id"] for row in here.get("compute/offers", own="true") if not row["closed_at"]}
-        if code not in found:
-            mend = Text(f"open are: {', '.join(found) or '–'}", f"现有报价：{'、'.join(found) or '–'}")
-            raise ConfigError(Text("your company has no such offer", "本企业没有该报价"), mend, key=code)
-        here.ask("DELETE", f"compute/offers/{found[code]}", key=code)
+        here.ask("DELETE", f"compute/offers/{_own_offer(here, code)}", key=code)
         here.say({"closed": code}, Text(f"{code} is closed.", f"{code} 已下架。"))
+
+
+def _toml(terms: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content_of(terms, "TERMS", _TERMS))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(Text(str(error), str(error)), _TERMS, key=str(terms)) from error
+
+
+def _own_offer(here: Platform, code: str) -> str:
+    """Return the id of an open offer of the company's."""
+    found = {row["code"]: str(row["id"]) for row in here.get("compute/offers", own="true") if not row["closed_at"]}
+    if code not in found:
+        mend = Text(f"open are: {', '.join(found) or '–'}", f"现有报价：{'、'.join(found) or '–'}")
+        raise ConfigError(Text("your company has no such offer", "本企业没有该报价"), mend, key=code)
+    return found[code]
 
 
 def settlements(

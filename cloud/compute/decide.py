@@ -108,6 +108,7 @@ def _unfit(task: Task, offer: Offer) -> tuple[int, Text] | None:
     leaves = not offer.own and (limits.privacy == "stays" or (limits.privacy == "derived" and not limits.derived_input))
     filters = (
         (not offer.alive, Text("it does not answer", "无应答")),
+        (offer.paused, Text("it takes no new jobs now", "暂不接受新作业")),
         (leaves, Text("the data may not leave the site", "数据不得离开本厂")),
         (
             bool(limits.regions) and not offer.own and offer.region not in limits.regions,
@@ -137,7 +138,7 @@ def _unfit(task: Task, offer: Offer) -> tuple[int, Text] | None:
     return next(((stage, why) for stage, (fails, why) in enumerate(filters) if fails), None)
 
 
-_PRICE_STAGE, _TIME_STAGE = 8, 9
+_PRICE_STAGE, _TIME_STAGE = 9, 10
 
 
 def _reckoned(task: Task, offers: Sequence[Offer], now: datetime) -> tuple[list[Plan], list[Rejected]]:

@@ -17,7 +17,8 @@ from cloud.compute import store
 from cloud.compute import task as tasks
 from cloud.compute.green import green
 from cloud.compute.metering import platform_key, public_text
-from cloud.compute.schemas import GreenIndex, Offer, OfferMade, OfferTerms
+from cloud.compute.schemas import GreenIndex, Offer, OfferChange, OfferMade, OfferTerms
+from cloud.compute.store import offer_versions
 from cloud.compute.worker_schemas import Hello, Welcome
 from cloud.core import audit
 from cloud.core.db import Database
@@ -75,6 +76,27 @@ class OfferDesk:
             after = {"code": row["code"], "terms": row["terms"]}
             await audit.record(connection, principal.actor, "offer.open", str(identity), after=after)
         return OfferMade(offer=offer_of(made), token=token)
+
+    async def change(self, principal: Principal, identity: UUID, body: OfferChange) -> Offer:
+        """Let other terms of an offer hold from now on, or pause it; jobs keep theirs. Raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            before = await offer_versions.lock(connection, identity)
+            if before is None:
+                raise NotFound
+            wanted = body.model_dump(mode="json", exclude_none=True)
+            paused = wanted.pop("paused", before["paused"])
+            terms = OfferTerms.model_validate(before["terms"] | wanted).model_dump(mode="json")
+            other = terms != OfferTerms.model_validate(before["terms"]).model_dump(mode="json")
+            if other:
+                await offer_versions.replace(connection, identity, terms)
+            if paused != before["paused"]:
+                await offer_versions.pause(connection, identity, paused=paused)
+            (row,) = await store.select_offers(connection, ALIVE_S, identity=identity)
+            if other or paused != before["paused"]:
+                old = {name: before["terms"].get(name) for name in wanted} | {"paused": before["paused"]}
+                told = {"code": row["code"], "version": row["version"], "paused": paused, **wanted}
+                await audit.record(connection, principal.actor, "offer.change", str(identity), before=old, after=told)
+        return offer_of(row)
 
     async def close(self, principal: Principal, identity: UUID) -> None:
         """Take an offer back; its token ends at once. Raises NotFound, Conflict while a job runs there."""
@@ -143,6 +165,7 @@ def decided_by(row: Row, hours: Mapping[str, int]) -> tasks.Offer:
         prices=prices_of(terms),
         own=row["own"],
         alive=row["alive"],
+        paused=row["paused"],
         proven=proven(row),
         walls=row["no_walls"] == "",
         network=bool(terms.get("network")),
@@ -175,17 +198,10 @@ def offer_of(row: Row) -> Offer:
     index = green(terms.pue, terms.grid_kg_per_kwh, terms.green_share, (row["run_s"] + row["lost_s"]) / there_s)
     hour = datetime.now(CHINA).hour
     return Offer(
-        **{
-            name: row[name]
-            for name in ("id", "code", "provider", "own", "alive", "busy", "speed", "refused", "no_walls", "jobs")
-        },
+        **{name: row[name] for name in Offer.model_fields if name in row and name != "terms"},
         terms=terms,
         proven=proven(row),
-        provider_name=row["provider_name"],
         price_now=by_hour(prices_of(row["terms"]))[hour],
         failures_per_hour=round(failures_per_hour(row), 4),
-        breaks=row["breaks"],
         green=GreenIndex(**index._asdict()),
-        opened_at=row["opened_at"],
-        closed_at=row["closed_at"],
     )

@@ -22,6 +22,7 @@ from cloud.compute.offers import ALIVE_S, decided_by, takes_hours
 from cloud.compute.orders import Orders
 from cloud.compute.quotas import refuse_beyond_quota
 from cloud.compute.schemas import JobRequest, Plan, Quote, Rejection
+from cloud.compute.store import offer_versions
 from cloud.compute.task import ApplicantOfVouchers, Limits, Needs, Task, Weights
 from cloud.core import audit
 from cloud.core.audit import canonical
@@ -33,6 +34,8 @@ from cloud.core.rows import Row
 from protocols.text import Text
 
 _SHOWN = 20
+QUOTE_S = 900.0
+"""How long terms that a quote named hold after they were replaced."""
 _RESERVE, _LEAST_S = 2.0, 600.0
 # Reference seconds, until the company's own jobs tell better: measured with 512 x 512 pictures on the reference machine.
 _BASE_S = {"fit": 5.0, "inspect": 2.0, "evaluate": 2.0, "backfill": 2.0}
@@ -62,10 +65,12 @@ class Placing:
         async with self._db.tenant(principal.scope) as connection:
             task = await self._task(connection, body, seen.items, seen.bytes)
             hours = _sums(await self._hours(connection, body))
-            decision = decide(task, [decided_by(row, hours) for row in await _offers(connection)], datetime.now(UTC))
+            offers = await _offers(connection)
+            decision = decide(task, [decided_by(row, hours) for row in offers], datetime.now(UTC))
+        versions = {row["code"]: row["version"] for row in offers}
         return Quote(
             work_s=task.needs.work_s,
-            plans=[Plan(**_told(plan)) for plan in decision.plans[:_SHOWN]],
+            plans=[Plan(**_told(plan), version=versions[plan.code]) for plan in decision.plans[:_SHOWN]],
             rejected=[
                 Rejection(code=each.code, reason_en=each.reason.en, reason_zh=each.reason.zh)
                 for each in decision.rejected[:_SHOWN]
@@ -83,7 +88,7 @@ class Placing:
             await refuse_beyond_quota(connection, 0)  # before anything is read
             wanted = await self.orders.make(connection, principal, body, seen)
             task = await self._task(connection, body, wanted.items, wanted.bytes)
-            offers = {row["code"]: row for row in await _offers(connection)}
+            offers = {row["code"]: row for row in await _quoted(connection, body)}
             hours = await self._hours(connection, body)
             given = [decided_by(row, _sums(hours)) for row in offers.values()]
             decision = decide(task, given, datetime.now(UTC))
@@ -107,6 +112,7 @@ class Placing:
                 "digest": digest_of(wanted.orders, {name: digest for name, (digest, _) in files.items()}),
                 "decision": [_decided(decision, plan.code)],
                 "offer_id": offer["id"],
+                "terms": offer["terms"],
                 "not_before": plan.begin,
                 "deadline": body.deadline,
                 "held": stored(held),
@@ -148,6 +154,7 @@ class Placing:
                 change = {
                     "state": "queued",
                     "offer_id": offer["id"],
+                    "terms": offer["terms"],
                     "provider_id": offer["tenant_id"],
                     "not_before": plan.begin,
                     "placed_at": now,
@@ -267,6 +274,18 @@ def _sums(hours: dict[str, list[Lot]]) -> dict[str, int]:
 
 async def _offers(connection: AsyncConnection) -> list[Row]:
     return await store.select_offers(connection, ALIVE_S)
+
+
+async def _quoted(connection: AsyncConnection, body: JobRequest) -> list[Row]:
+    """Return the offers, the one that a job names with the terms it was quoted at; raises Conflict if those hold no longer."""
+    rows = await _offers(connection)
+    for place, row in enumerate(rows):
+        if row["code"] == body.offer and body.offer_version not in (None, row["version"]):
+            terms = await offer_versions.quoted(connection, row["code"], body.offer_version or 0, QUOTE_S)
+            if terms is None:
+                raise Conflict(_NOT_NOW)
+            rows[place] = row | {"terms": terms}
+    return rows
 
 
 def _chosen(decision: Decision, code: str | None) -> Planned:

@@ -17,6 +17,7 @@ from cloud.compute.schemas import (
     JobUse,
     LogLine,
     Offer,
+    OfferChange,
     OfferMade,
     OfferTerms,
     Quota,
@@ -74,6 +75,12 @@ async def list_offers(
 async def open_offer(principal: Admin, compute: ComputeDoor, body: OfferTerms) -> OfferMade:
     """Offer computing power. The token is for the worker (`sunmao-cloud compute work`) and is shown once."""
     return await compute.desk.open(principal, body)
+
+
+@router.patch("/offers/{offer_id}")
+async def change_offer(principal: Admin, compute: ComputeDoor, offer_id: UUID, body: OfferChange) -> Offer:
+    """Let other prices or terms of an offer hold from now on, or pause it; jobs that were placed keep theirs."""
+    return await compute.desk.change(principal, offer_id, body)
 
 
 @router.delete("/offers/{offer_id}", status_code=204)

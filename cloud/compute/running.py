@@ -107,7 +107,7 @@ class Running:
             return None
         await self._note(connection, attempt, job, beat, body)
         await store.see_worker(connection, worker.offer_id)
-        return self._ack(job, attempt | {"used_ms": beat.used_ms}, beat.seq, digest, offer["terms"])
+        return self._ack(job, attempt | {"used_ms": beat.used_ms}, beat.seq, digest, attempt["terms"])
 
     def acknowledged(self, job: Row, attempt: Row) -> Ack:
         """Return the acknowledgement of the last beat of an attempt once more."""
@@ -178,7 +178,7 @@ class Running:
                 return None
             (offer,) = await store.select_offers(connection, ALIVE_S, identity=worker.offer_id)
             number = job["attempts"] + 1
-            row = {name: job[name] for name in ("customer_id", "provider_id", "offer_id")}
+            row = {name: job[name] for name in ("customer_id", "provider_id", "offer_id", "terms")}
             await store.begin_attempt(
                 connection,
                 row | {"job_id": job["id"], "number": number, "worker_key": offer["worker_key"]},
@@ -195,7 +195,7 @@ class Running:
             name=job["name"],
             orders=job["orders"],
             offline_s=job["offline_s"],
-            most_ms=_most_ms(job, offer["terms"]),
+            most_ms=_most_ms(job, job["terms"]),
             files=[WorkFile(**each) for each in files],
         )
 

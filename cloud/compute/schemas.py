@@ -61,6 +61,20 @@ class OfferTerms(_Closed):
     network: bool = Field(False, description="Foreign code (kind python) may reach your network where its task asks.")
 
 
+class OfferChange(_Closed):
+    """What of an offer is to be otherwise from now on; what is left out stays. Jobs that were placed keep their terms.
+
+    `paused`: it takes no new jobs.
+    """
+
+    prices: Annotated[list[HourPrice], Field(min_length=1, max_length=24)] | None = None
+    mbps: float | None = Field(None, gt=0, le=1e6)
+    green_share: float | None = Field(None, ge=0, le=1)
+    takes_hours: bool | None = None
+    network: bool | None = None
+    paused: bool | None = None
+
+
 class GreenIndex(BaseModel):
     """The index with its parts; see `cloud.compute.green`."""
 
@@ -87,6 +101,8 @@ class Offer(BaseModel):
     provider: str
     own: bool
     terms: OfferTerms
+    version: int = Field(description="Of the terms.")
+    paused: bool = Field(description="It takes no new jobs now.")
     alive: bool
     proven: bool
     busy: bool
@@ -148,9 +164,7 @@ class PythonRun(_Closed):
 
     Attributes:
         entry: module and function, called with a `models.archive_child.Job`.
-        inputs: what each is called.
-        work_s: how long it takes where speed is 1, as far as you know: the quote rests on it.
-        time_s: it is ended after so long.
+        work_s: how long it takes where speed is 1, as far as you know: the quote rests on it. time_s: it is ended after so long.
         network: it is to have a network; only offers that give it one will do then.
     """
 
@@ -196,6 +210,9 @@ class JobRequest(_Closed):
     regions: Annotated[list[Region], Field(max_length=50)] = []
     carbon: float = Field(0.0, ge=0, le=1000, description="What a kg of CO2 weighs in the decision, yuan.")
     offer: str | None = Field(None, max_length=80, description="Code of an offer; the best one unless told.")
+    offer_version: int | None = Field(
+        None, ge=1, lt=2**31, description="Of its terms as they were quoted; the newest else."
+    )
     use_voucher: bool = True
 
     @property
@@ -241,6 +258,9 @@ class Plan(BaseModel):
     subsidy: float
     programme: str
     own: float
+    version: int = Field(
+        description="Of the offer's terms; named with the job they hold for 15 minutes after they changed."
+    )
     energy_kwh: float
     carbon_kg: float
     market_kg: float

@@ -53,7 +53,7 @@ class Servings:
         async with self._db.tenant(principal.scope) as connection:
             await refuse_beyond_quota(connection, held.total)
             offers = {row["code"]: row for row in await store.select_offers(connection, ALIVE_S)}
-            if body.offer not in offers:
+            if body.offer not in offers or offers[body.offer]["paused"]:
                 raise Invalid(_NO_OFFER)
             offer = offers[body.offer]
             await self._billing.refuse_beyond_budget(connection, held.total)

@@ -97,6 +97,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         code: unique, as 算力互联互通 wants of every resource.
         own: on the company's own site; nothing leaves it.
         speed: reference seconds of work per second, from a probe run.
+        paused: it takes no new jobs now.
         proven: a probe has shown that this chip really does the work.
         walls: walls around foreign code (kind python) are proven; `network`: such code may have one there.
         queue_s, start_s: until it is the task's turn, and until it runs.
@@ -115,6 +116,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: Annotated[tuple[Price, ...], Meta(min_length=1)]
     own: bool = False
     alive: bool = True
+    paused: bool = False
     proven: bool = True
     walls: bool = True
     network: bool = False

@@ -37,6 +37,7 @@ ALIVE = Mark(Text("Free", "空闲"), "good")
 BUSY = Mark(Text("Busy", "使用中"), "idle")
 SILENT = Mark(Text("Does not answer", "无应答"), "off")
 UNPROVEN = Mark(Text("Chip not proven", "芯片未验证"), "warn")
+PAUSED = Mark(Text("Paused", "暂停接单"), "off")
 CLOSED = Mark(Text("Closed", "已下架"), "off")
 
 
@@ -54,6 +55,8 @@ def state_of(offer: Offer) -> Mark:
     """Return what an offer is like now."""
     if offer.closed_at:
         return CLOSED
+    if offer.paused:
+        return PAUSED
     if not offer.alive:
         return SILENT
     if not offer.proven:

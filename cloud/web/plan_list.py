@@ -84,9 +84,10 @@ class PlanList:
             with box("line"):
                 Words(say(_OWN, own=small_yuan(plan.own)), "num strong")
 
-                async def run(code: str = plan.code) -> None:
+                async def run(code: str = plan.code, version: int = plan.version) -> None:
                     async def act(principal: Principal) -> None:
-                        job = await visit.domains.compute.submit(principal, self._request(code))
+                        body = self._request(code).model_copy(update={"offer_version": version})
+                        job = await visit.domains.compute.submit(principal, body)
                         ui.navigate.to(f"/compute/jobs/{job.id}")
 
                     await attempt(visit, self._answer, Scope.ADMIN, act)

@@ -143,6 +143,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/billing/refunds": {"job_id": "{job_id}", "share": 0.5, "reason": "ours"},
     "POST /api/v1/billing/vouchers": {"programme": "wuhan", "fee": 9, "purpose": "ours", "contact": "us"},
     "POST /api/v1/compute/offers": {"region": "CN-JS", "prices": [{"from_hour": 0, "yuan_per_hour": 1}]},
+    "PATCH /api/v1/compute/offers/{offer_id}": {"paused": True},
     "PUT /api/v1/compute/quotas": {"credit_code": "91350100M000100Y43", "open_jobs": 5},
     "POST /api/v1/compute/uploads": None,
     "POST /api/v1/compute/servings": {"offer": "CN-JS-cpu-00000000", "budget": 1},

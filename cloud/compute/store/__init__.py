@@ -11,18 +11,18 @@ from psycopg.types.json import Jsonb
 from cloud.core.rows import Row, every, one
 
 _OFFER = """
-    o.id, o.tenant_id, o.provider, o.code, o.terms, o.opened_at, o.closed_at, o.provider_name, o.speed, o.refused, o.no_walls,
+    o.id, o.tenant_id, o.provider, o.code, o.terms, o.version, o.paused, o.opened_at, o.closed_at, o.provider_name, o.speed, o.refused, o.no_walls,
     o.run_s, o.lost_s, o.jobs, o.breaks, o.worker_key, o.tenant_id = current_tenant() AS own,
     o.seen_at > now() - make_interval(secs => %(alive)s) AS alive
 """
 _JOB = """
     id, customer_id, provider_id, customer, customer_id = current_tenant() AS own, name, kind, subject, task, orders, digest,
-    decision, offer_id, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, prepaid, stage, done, total, attempts,
+    decision, offer_id, terms, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, prepaid, stage, done, total, attempts,
     broken_at, result, reason_en, reason_zh, submitted_by, submitted_at, started_at, ended_at, receipt IS NOT NULL AS has_receipt,
     stop_idle_s, offline_s
 """
 _ATTEMPT = """
-    a.job_id, a.number, a.customer_id, a.provider_id, a.offer_id, a.worker_key, a.state, a.started_at, a.leased_until, a.beats,
+    a.job_id, a.number, a.customer_id, a.provider_id, a.offer_id, a.terms, a.worker_key, a.state, a.started_at, a.leased_until, a.beats,
     a.head, a.used_ms, a.cpu_ms, a.checkpoint_ms, a.checkpoint, a.chip, a.billable_ms, a.lost_ms, a.ended_at, a.last
 """
 
@@ -106,13 +106,13 @@ async def select_company(connection: AsyncConnection) -> Row:
 
 async def insert_job(connection: AsyncConnection, row: Row, files: Mapping[str, tuple[str, bytes]]) -> None:
     """Store a job with its inputs: name to digest and content."""
-    documents = {name: Jsonb(row[name]) for name in ("subject", "task", "orders", "decision", "held")}
+    documents = {name: Jsonb(row[name]) for name in ("subject", "task", "orders", "decision", "held", "terms")}
     await connection.execute(
         """
         INSERT INTO compute_job (id, customer_id, provider_id, customer, name, kind, subject, task, orders, digest, decision,
-                                 offer_id, not_before, deadline, held, cap, submitted_by, stop_idle_s, offline_s)
+                                 offer_id, terms, not_before, deadline, held, cap, submitted_by, stop_idle_s, offline_s)
         VALUES (%(id)s, current_tenant(), %(provider_id)s, %(customer)s, %(name)s, %(kind)s, %(subject)s, %(task)s, %(orders)s,
-                %(digest)s, %(decision)s, %(offer_id)s, %(not_before)s, %(deadline)s, %(held)s, %(cap)s, %(submitted_by)s,
+                %(digest)s, %(decision)s, %(offer_id)s, %(terms)s, %(not_before)s, %(deadline)s, %(held)s, %(cap)s, %(submitted_by)s,
                 %(stop_idle_s)s, %(offline_s)s)
         """,
         row | documents,
@@ -220,7 +220,9 @@ async def next_job(connection: AsyncConnection, offer: UUID) -> Row | None:
 
 async def change_job(connection: AsyncConnection, identity: UUID, change: Row) -> None:
     """Change columns of a job."""
-    documents = {name: Jsonb(value) for name, value in change.items() if name in ("held", "decision", "result")}
+    documents = {
+        name: Jsonb(value) for name, value in change.items() if name in ("held", "decision", "result", "terms")
+    }
     columns = ", ".join(f"{name} = %({name})s" for name in change)
     await connection.execute(
         f"UPDATE compute_job SET {columns} WHERE id = %(job)s",  # noqa: S608 - our own names
@@ -237,11 +239,11 @@ async def begin_attempt(connection: AsyncConnection, row: Row, lease_s: float) -
     """Store an attempt that begins now."""
     await connection.execute(
         """
-        INSERT INTO compute_attempt (job_id, number, customer_id, provider_id, offer_id, worker_key, leased_until)
-        VALUES (%(job_id)s, %(number)s, %(customer_id)s, %(provider_id)s, %(offer_id)s, %(worker_key)s,
+        INSERT INTO compute_attempt (job_id, number, customer_id, provider_id, offer_id, terms, worker_key, leased_until)
+        VALUES (%(job_id)s, %(number)s, %(customer_id)s, %(provider_id)s, %(offer_id)s, %(terms)s, %(worker_key)s,
                 clock_timestamp() + make_interval(secs => %(lease)s))
         """,
-        row | {"lease": lease_s},
+        row | {"lease": lease_s, "terms": Jsonb(row["terms"])},
     )
 
 
@@ -262,11 +264,11 @@ async def select_attempt(
 
 
 async def select_attempts(connection: AsyncConnection, job: UUID) -> list[Row]:
-    """Return a job's attempts in order, each with its offer's code, provider and terms."""
+    """Return a job's attempts in order, each with its offer's code and provider."""
     return await every(
         connection,
         f"""
-        SELECT {_ATTEMPT}, o.code, o.provider, o.terms FROM compute_attempt a JOIN offers_ever() o ON o.id = a.offer_id
+        SELECT {_ATTEMPT}, o.code, o.provider FROM compute_attempt a JOIN offers_ever() o ON o.id = a.offer_id
         WHERE a.job_id = %s ORDER BY a.number
         """,  # noqa: S608 - our own text
         [job],

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from nicegui import ui
-
 from cloud.billing.service import this_month
 from cloud.compute.schemas import Offer, OfferTerms
 from cloud.core.principal import Principal, Scope
@@ -15,6 +11,7 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.invoice_card import InvoiceCard
 from cloud.web.item_picker import figure_of
 from cloud.web.layout import frame, page_head
+from cloud.web.offer_editor import DAY, DAY_FROM, NIGHT, NIGHT_FROM, OfferEditor
 from cloud.web.pages.compute import job_line, offer_line
 from cloud.web.pages.wallet import show_bill
 from cloud.web.visit import Visit
@@ -30,10 +27,9 @@ _EARNED, _EARNED_NOTE = Text("Earned, not paid out", "待提取收入"), Text("a
 _BOND, _BOND_NOTE = Text("Bond", "保证金"), Text("pays for what a break of yours wastes", "用于赔付中断造成的损失")
 _OFFERS, _NONE = Text("Your offers", "我的算力"), Text("You offer nothing yet.", "尚未提供算力。")
 _JOBS, _NO_JOBS = Text("Jobs at your offers", "运行中的作业"), Text("No job has come yet.", "尚无作业。")
-_NEW, _OPEN, _CLOSE = Text("New offer", "新建报价"), Text("Open the offer", "发布"), Text("Close", "下架")
+_NEW, _OPEN = Text("New offer", "新建报价"), Text("Open the offer", "发布")
 _REGION, _CHIP, _ORIGIN = Text("Region", "地区代码"), Text("Chip", "芯片"), Text("Chip from", "芯片来源")
 _ORIGINS = {"domestic": Text("China", "国产"), "other": Text("elsewhere", "其他")}
-_DAY, _NIGHT = Text("Yuan an hour, 8 to 22", "8–22 时，元/小时"), Text("Yuan an hour, 22 to 8", "22–8 时，元/小时")
 _CORES, _MEMORY = Text("Cores", "核数"), Text("Memory, GB", "内存，GB")
 _KW, _PUE, _GREEN = (
     Text("Power at work, kW", "运行功率，kW"),
@@ -89,16 +85,7 @@ class _Offers:
             for offer in sorted(offers, key=lambda one: one.closed_at is not None)[:_SHOWN]:
                 offer_line(visit, offer)
                 if offer.closed_at is None:
-
-                    async def close(identity: UUID = offer.id) -> None:
-                        async def act(principal: Principal) -> None:
-                            await visit.domains.compute.desk.close(principal, identity)
-                            ui.navigate.to("/provider")
-
-                        await attempt(visit, self._answer, Scope.ADMIN, act)
-
-                    with box("line"):
-                        button(say(_CLOSE), close, "button quiet small")
+                    OfferEditor(visit, offer, self._answer)
         with box("card stack wide"):
             Words(say(_NEW), tag="h2")
             with box("form-row"):
@@ -106,8 +93,8 @@ class _Offers:
                 self._chip = Field(say(_CHIP), "cpu", maxlength="32")
                 self._origin = Choice(say(_ORIGIN), {name: say(words) for name, words in _ORIGINS.items()}, "other")
             with box("form-row"):
-                self._day = Field(say(_DAY), "2", inputmode="decimal")
-                self._night = Field(say(_NIGHT), "1", inputmode="decimal")
+                self._day = Field(say(DAY), "2", inputmode="decimal")
+                self._night = Field(say(NIGHT), "1", inputmode="decimal")
                 self._cores = Field(say(_CORES), "2", inputmode="numeric")
                 self._memory = Field(say(_MEMORY), "8", inputmode="decimal")
             with box("form-row"):
@@ -129,8 +116,8 @@ class _Offers:
                     "chip": self._chip.value.strip().lower(),
                     "chip_origin": self._origin.value,
                     "prices": [
-                        {"from_hour": 8, "yuan_per_hour": figure_of(self._day.value)},
-                        {"from_hour": 22, "yuan_per_hour": figure_of(self._night.value)},
+                        {"from_hour": DAY_FROM, "yuan_per_hour": figure_of(self._day.value)},
+                        {"from_hour": NIGHT_FROM, "yuan_per_hour": figure_of(self._night.value)},
                     ],
                     "cores": figure_of(self._cores.value),
                     "memory_gb": figure_of(self._memory.value),

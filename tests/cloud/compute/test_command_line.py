@@ -219,6 +219,23 @@ async def test_a_job_goes_from_the_quote_to_a_proven_receipt(
     assert job in (tmp_path / "csv").read_text("utf-8")
     assert "given back" in (await sell("refund", job, "--reason", "slow", "--share", "0.5"))[1]
     assert (await rent("refund", job, "--reason", "mine"))[0] == 2
+    changes = tmp_path / "changes.toml"
+    changes.write_text("prices = [{ from_hour = 0, yuan_per_hour = 7.5 }]")
+    assert await sell("offer", "change", offer, changes) == (0, f"{offer}: terms 2.")
+    assert await sell("offer", "change", offer, "--pause") == (0, f"{offer}: terms 2.")
+    assert "paused" in (await rent("offers"))[1]
+    assert (await rent("opinions", "open", offer, "--budget", 0.001, "-o", tmp_path / "box"))[0] == 2
+    assert (await sell("offer", "change", offer, "--resume", lang="zh"))[0] == 0
+    changes.write_text("region = 'CN-ZJ'")
+    code, said = await sell("offer", "change", offer, changes)
+    assert (code, "region" in said) == (2, True)
+    opinions = ["opinions", "open", offer, "--budget", 0.001, "-o", tmp_path / "box"]
+    assert "The month's budget" in (await rent(*opinions))[1]
+    await customer.http.put("/api/v1/billing/budget", json={"monthly": 10})
+    code, serving = await rent(*opinions)
+    assert (code, (tmp_path / "box").read_text().startswith("so_")) == (0, True)
+    assert serving in (await sell("opinions", "list", "--side", "provider", lang="zh"))[1]
+    assert "0.00 yuan in all" in (await rent("opinions", "end", serving))[1]
     assert await sell("offer", "close", offer) == (0, f"{offer} is closed.")
     assert (await sell("offer", "close", offer))[0] == 2
     assert "closed" in (await sell("offers", "--own"))[1]

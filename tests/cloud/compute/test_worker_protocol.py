@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -232,4 +233,51 @@ async def test_a_silent_worker_loses_its_job_and_what_it_says_later_changes_noth
     assert (await hand.end("done")).status_code in (200, 409)
     assert (await job_of(customer, job))["job"]["state"] == "running"
     assert (await other.end("broken")).status_code == 200
+    assert faults(owner_dsn) == []
+
+
+async def test_terms_that_change_leave_placed_and_quoted_jobs_alone(at_work: AtWork, owner_dsn: str) -> None:
+    customer, provider, hand, set_id = at_work
+    (offer,) = (await provider.http.get("/api/v1/compute/offers?own=true")).json()
+    path = f"/api/v1/compute/offers/{offer['id']}"
+    dear = {"prices": [{"from_hour": 0, "yuan_per_hour": 3600}]}
+    order = wanted("fit", set_id, offer=hand.code)
+
+    async def cost() -> tuple[float, int]:
+        (plan,) = (await customer.http.post("/api/v1/compute/quotes", json=order)).json()["plans"]
+        return plan["cost"] / plan["run_s"], plan["version"]
+
+    assert await cost() == (pytest.approx(0.1), 1)
+    running = await submitted(customer, order)
+    await hand.lease()
+    changed = (await provider.http.patch(path, json=dear)).json()
+    assert (changed["version"], changed["price_now"], changed["paused"]) == (2, 3600, False)
+    assert (await customer.http.patch(path, json=dear)).status_code == 404, "another company's"
+    assert (await provider.http.patch(path, json={"region": "CN-ZJ"})).status_code == 422, "it is another offer then"
+    assert (await provider.http.patch(path, json=dear)).json()["version"] == 2, "nothing is otherwise"
+    await asyncio.sleep(0.3)
+    assert (await hand.say(*hand.beat())).is_success
+    told = (await hand.end("failed", reason_en="-", reason_zh="-")).json()
+    (row,) = (await job_of(customer, running))["charges"]
+    assert row["price"] == 360, "what was placed keeps its price"
+    assert row["cost"] == pytest.approx(told["billable_s"] * 0.1, abs=1e-6)
+
+    assert await cost() == (pytest.approx(1.0), 2)
+    quoted = await submitted(customer, order | {"offer_version": 1, "budget": 30})
+    await hand.lease()
+    assert (await hand.end("failed", reason_en="-", reason_zh="-")).is_success
+    receipt = json.loads(
+        json.loads((await customer.http.get(f"/api/v1/compute/jobs/{quoted}/receipt")).text)["receipt"]
+    )
+    assert receipt["attempts"][0]["terms"]["prices"] == offer["terms"]["prices"], "what was quoted holds a while"
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        owner.execute("UPDATE compute_offer_version SET replaced_at = now() - interval '1 hour'")
+    late = await customer.http.post("/api/v1/compute/jobs", json=order | {"offer_version": 1})
+    assert late.status_code == 409
+    assert "ask for a new quote" in late.json()["detail"]
+    (await provider.http.patch(path, json={"paused": True})).raise_for_status()
+    paused = await customer.http.post("/api/v1/compute/jobs", json=order)
+    assert "it takes no new jobs now" in paused.json()["detail"]
+    log = (await provider.http.get("/api/v1/audit")).json()["items"]
+    assert [each["detail"]["after"]["version"] for each in log if each["act"] == "offer.change"] == [2, 2]
     assert faults(owner_dsn) == []
