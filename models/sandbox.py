@@ -34,7 +34,8 @@ _FOR_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ss
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 OWN = ("outputs", "state", "scratch")
 """Folders it may write to, in memory and together of limited size."""
-JOB, _TEMPORARY = "/job", "/tmp"  # noqa: S108 - inside it is a folder of the job's own
+JOB = "/job"
+_TEMPORARY, _LOCKS = "/tmp", "/dev/shm"  # noqa: S108 - inside both are a folder of the job's own
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -165,6 +166,7 @@ def _furnish(kernel: _Kernel, room: Room) -> tuple[int, ...]:
             _show(kernel, source, root + place)
     for device in _DEVICES:
         _show(kernel, device, root + device, writable=True)
+    os.symlink(f"{JOB}/scratch", f"{root}{_LOCKS}")
     os.makedirs(f"{root}/proc")
     kernel.mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     own = []
