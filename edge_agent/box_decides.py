@@ -34,6 +34,7 @@ def check_from_afar(config: Config, in_force: Config) -> None:
     trusted = {key for judging in in_force.judging for key in judging.trust}
     keys = [f"inspection[{number}]" for number, _ in enumerate(config.inspections, 1)]
     keys += [f"machine_health[{number}]" for number, _ in enumerate(config.machine_health, 1)]
+    keys += [f"forecast[{number}]" for number, _ in enumerate(config.forecasts, 1)]
     for key, judging in zip(keys, config.judging, strict=True):
         if not trusted.issuperset(judging.trust):
             raise ConfigError(

@@ -14,9 +14,11 @@ from edge_agent.check_network import check_cloud
 from edge_agent.check_outlets import check_outlets
 from edge_agent.check_room import check_room, existing
 from edge_agent.check_security import check_security
-from edge_agent.config import Config, InspectionConfig, MachineHealthConfig
+from edge_agent.config import Config, ForecastConfig, InspectionConfig, MachineHealthConfig
 from edge_agent.finding import Finding, Severity
+from models.bundle import read_bundle
 from models.errors import ModelError
+from models.trial import try_bundle
 from protocols.text import Text
 
 __all__ = ["Finding", "Severity", "check", "read_device", "steps"]
@@ -46,7 +48,7 @@ def steps(config: Config) -> int:
     return len(config.devices) + len(config.judging) + cameras + len(config.outlets) + 12
 
 
-def _judging(judging: InspectionConfig | MachineHealthConfig, state_dir: Path) -> Finding:
+def _judging(judging: InspectionConfig | MachineHealthConfig | ForecastConfig, state_dir: Path) -> Finding:
     try:
         from edge_agent.inspect.runtime import load_detector, load_monitor  # noqa: PLC0415 - onnxruntime where it is used
     except ModuleNotFoundError as error:
@@ -60,6 +62,11 @@ def _judging(judging: InspectionConfig | MachineHealthConfig, state_dir: Path) -
         if isinstance(judging, MachineHealthConfig):
             card = load_monitor(judging.bundle, judging.trust, judging.sensors or None).card
             found = f"{card.name} {card.version}"
+            return Finding(judging.device, "ok", Text(f"{found} passes its trial run", f"{found} 试运行通过"))
+        if isinstance(judging, ForecastConfig):
+            bundle = read_bundle(judging.bundle, judging.trust)
+            try_bundle(bundle)
+            found = f"{bundle.card.name} {bundle.card.version}"
             return Finding(judging.device, "ok", Text(f"{found} passes its trial run", f"{found} 试运行通过"))
         detector, chosen = load_detector(judging.bundle, judging.trust, state_dir)
     except ModelError as error:

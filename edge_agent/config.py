@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
+from edge_agent.config_forecast import ForecastConfig, check_forecasts
 from edge_agent.config_inspection import InspectionConfig, check_inspections
 from edge_agent.config_machine_health import MachineHealthConfig, check_machine_health
 from edge_agent.config_tables import AgentConfig, BufferConfig, CloudConfig, Name, Table
@@ -32,6 +33,7 @@ __all__ = [
     "Config",
     "DeviceConfig",
     "DeviceTable",
+    "ForecastConfig",
     "InspectionConfig",
     "MachineHealthConfig",
     "load_agent",
@@ -83,12 +85,13 @@ class Config(Table):
     devices: tuple[DeviceConfig, ...]
     inspections: tuple[InspectionConfig, ...]
     machine_health: tuple[MachineHealthConfig, ...]
+    forecasts: tuple[ForecastConfig, ...]
     outlets: tuple[SerializeAsAny[OutletConfig], ...] = ()
 
     @property
-    def judging(self) -> tuple[InspectionConfig | MachineHealthConfig, ...]:
+    def judging(self) -> tuple[InspectionConfig | MachineHealthConfig | ForecastConfig, ...]:
         """What runs a model."""
-        return (*self.inspections, *self.machine_health)
+        return (*self.inspections, *self.machine_health, *self.forecasts)
 
     def device(self, name: str) -> DeviceConfig:
         """Return the device `name`; raises ConfigError naming those there are."""
@@ -123,6 +126,7 @@ TABLES: Mapping[str, Literal["table", "array"]] = {
     "device": "array",
     "inspection": "array",
     "machine_health": "array",
+    "forecast": "array",
     "outlet": "array",
 }
 
@@ -150,11 +154,16 @@ def parse_config(text: str, path: Path) -> Config:
         _placed(validate(MachineHealthConfig, table, f"machine_health[{number}]"), folder)
         for number, table in enumerate(tables["machine_health"], 1)
     )
+    forecasts = tuple(
+        _placed(validate(ForecastConfig, table, f"forecast[{number}]"), folder)
+        for number, table in enumerate(tables["forecast"], 1)
+    )
     devices = tuple(_device(table, f"device[{number}]", folder) for number, table in enumerate(tables["device"], 1))
     named = [
         *(device.name for device in devices),
         *(each.device for each in inspections),
         *(each.device for each in watches),
+        *(each.device for each in forecasts),
     ]
     config = Config(
         version=version_of(text),
@@ -164,11 +173,13 @@ def parse_config(text: str, path: Path) -> Config:
         devices=devices,
         inspections=inspections,
         machine_health=watches,
+        forecasts=forecasts,
         outlets=read_outlets(tables["outlet"], named, folder),
     )
     _check_names(config)
     check_inspections(inspections, devices, agent.allow_writes)
     check_machine_health(watches, devices)
+    check_forecasts(forecasts, devices)
     return config
 
 
@@ -232,14 +243,14 @@ def _agent(tables: Mapping[str, Any], folder: Path) -> AgentConfig:
     return agent.model_copy(update={"state_dir": folder / agent.state_dir})
 
 
-_Judging = TypeVar("_Judging", InspectionConfig, MachineHealthConfig)
+_Judging = TypeVar("_Judging", InspectionConfig, MachineHealthConfig, ForecastConfig)
 
 
 def _placed(judging: _Judging, folder: Path) -> _Judging:
     update: dict[str, object] = {"bundle": folder / judging.bundle}
     if isinstance(judging, InspectionConfig):
         update["folder"] = folder / judging.folder
-    elif judging.waveform:
+    elif isinstance(judging, MachineHealthConfig) and judging.waveform:
         update["waveform"] = judging.waveform.model_copy(update={"folder": folder / judging.waveform.folder})
     return judging.model_copy(update=update)
 
@@ -332,6 +343,7 @@ def _check_names(config: Config) -> None:
     named = [(f"device[{n}].name", device.name) for n, device in enumerate(config.devices, 1)]
     named += [(f"inspection[{n}].device", station.device) for n, station in enumerate(config.inspections, 1)]
     named += [(f"machine_health[{n}].device", watch.device) for n, watch in enumerate(config.machine_health, 1)]
+    named += [(f"forecast[{n}].device", watch.device) for n, watch in enumerate(config.forecasts, 1)]
     for key, name in named:
         if name in keys:
             raise ConfigError(

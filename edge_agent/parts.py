@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from edge_agent.buffer import Buffer
 from edge_agent.collect import Collector
-from edge_agent.config import Config, DeviceConfig, InspectionConfig, MachineHealthConfig
+from edge_agent.config import Config, DeviceConfig, ForecastConfig, InspectionConfig, MachineHealthConfig
 from edge_agent.normalise import Mark, Normaliser
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.sink import Sink
@@ -73,7 +73,8 @@ class Changes(NamedTuple):
         )
 
 
-Settings = DeviceConfig | InspectionConfig | MachineHealthConfig
+Judging = InspectionConfig | MachineHealthConfig | ForecastConfig
+Settings = DeviceConfig | Judging
 
 
 @dataclass
@@ -210,15 +211,14 @@ def _wanted(config: Config) -> dict[str, Settings]:
     return {device.name: device for device in config.devices} | {each.device: each for each in config.judging}
 
 
-def judging(
-    settings: InspectionConfig | MachineHealthConfig, sink: Sink, config: Callable[[], Config]
-) -> ListeningPart:
+def judging(settings: Judging, sink: Sink, config: Callable[[], Config]) -> ListeningPart:
     """Return what runs the model of `settings`; raises ConfigError if the inference parts are not installed.
 
     `config` returns the configuration in force.
     """
     try:
         # onnxruntime is needed only where it is used
+        from edge_agent.inspect.forecast_watch import ForecastWatch  # noqa: PLC0415
         from edge_agent.inspect.machine_health import HealthWatch  # noqa: PLC0415
         from edge_agent.inspect.station import Station  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -231,4 +231,6 @@ def judging(
         ) from error
     if isinstance(settings, MachineHealthConfig):
         return HealthWatch(settings, sink, config)
+    if isinstance(settings, ForecastConfig):
+        return ForecastWatch(settings, sink, config)
     return Station(settings, sink, config)

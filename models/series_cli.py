@@ -191,7 +191,8 @@ def _judge_seasonal(
     bundle: Bundle, series: Path, time: str | None, time_format: str | None, *, language: Language, as_json: bool
 ) -> None:
     from models.series.clock import read_clocked
-    from models.series.forecast import Forecaster, judge
+    from models.series.forecast import Forecaster
+    from models.series.forecast_judge import judge
 
     forecaster = Forecaster(bundle)
     clocked = read_clocked(series, sensor=forecaster.sensor, time=time, time_format=time_format)
@@ -206,6 +207,16 @@ def _judge_seasonal(
         (say(language, "of taking the week before", "沿用前一周的误差"), f"{found.naive_week:.2f}"),
         (say(language, "beyond the review limit", "超出复核限"), f"{found.outside:.1%} ({found.wanted:.0%})"),
     ]
+    for name, (error, naive, inside) in found.sums.items():
+        ahead = {
+            "hour": say(language, "sum of the next hour", "下一小时合计"),
+            "day": say(language, "sum of the next day", "下一天合计"),
+        }
+        before, within = (
+            say(language, "the week before", "沿用前一周"),
+            say(language, "within the interval", "落在区间内"),
+        )
+        rows.append((ahead[name], f"{error:.2f} ({before} {naive:.2f}), {within} {inside:.0%}"))
     answer(as_json, found, rows)
 
 

@@ -21,11 +21,11 @@ _NOTE = Text(
     "From stored readings of a time in which the machine ran well to a model that says when, and by which sensor, it strays.",
     "用设备正常运行时段的历史读数训练模型，指出何时、由哪个传感器偏离。",
 )
-_NAME, _MACHINE = Text("Name of the model", "模型名称"), Text("Machine", "设备")
+_NAME, _MACHINE = Text("Name of its models", "其模型名称"), Text("Machine", "设备")
 _PERIOD = Text("Seconds between two rows", "每行间隔，秒")
 _RUNS, _ALWAYS = Text("Says that it runs", "运行信号"), Text("None: it always runs", "无：始终运行")
 _SENSORS = Text("Sensors", "传感器")
-_MAKE = Text("Make it", "新建")
+_MAKE = Text("Go on", "下一步")
 _RULE = Text(
     "Lower-case letters, digits and dashes, as in: pump-1. Choose sensors that move with the load or with wear; counters say little.",
     "小写字母、数字与短横线，例如 pump-1。请选择随负载或磨损变化的传感器；计数器意义不大。",

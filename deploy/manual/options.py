@@ -13,6 +13,7 @@ from edge_agent.config import (
     BufferConfig,
     CloudConfig,
     DeviceTable,
+    ForecastConfig,
     InspectionConfig,
     MachineHealthConfig,
 )
@@ -37,6 +38,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "device": DeviceTable,
     "inspection": InspectionConfig,
     "machine_health": MachineHealthConfig,
+    "forecast": ForecastConfig,
 }
 
 

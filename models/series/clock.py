@@ -16,6 +16,9 @@ from models.series.table import MOST_ROWS, Columns, Table, column, read_columns,
 Season = Literal["day", "week"]
 SECONDS: dict[Season, int] = {"day": 86_400, "week": 7 * 86_400}
 
+AHEAD_S = {"hour": 3600, "day": 86_400}
+"""How far sums are forecast, by name; a model says how wide their intervals are."""
+
 EVEN = 0.05
 """By how much of a period a time may be off its place."""
 

@@ -32,7 +32,9 @@ def seasonal_model(name: str, model: Seasonal, review: float, reject: float) -> 
         level,
         name="expected",
     )
-    usual = graph.node("ReduceSum", graph.node("Mul", here, spread), axis, keepdims=1)
+    floor = graph.constant("floor", [model.floor])
+    # The floor only for a place that there is none of, as in a trial run.
+    usual = graph.node("Max", graph.node("ReduceSum", graph.node("Mul", here, spread), axis, keepdims=1), floor)
     value = graph.node("Where", graph.node("IsNaN", "values"), expected, "values")
     read = graph.node("Sub", graph.constant("one", [1.0]), graph.node("Cast", graph.node("IsNaN", "values"), to=FLOAT))
     apart = graph.node("Sub", value, expected)
@@ -51,7 +53,7 @@ def seasonal_model(name: str, model: Seasonal, review: float, reject: float) -> 
     size = _smaller(graph, far, graph.node("Mul", graph.constant("wild", [WILD]), usual))
     growth = graph.node("Mul", graph.node("Mul", step, read), graph.node("Sub", size, usual))
     grown = graph.node("Add", spread, graph.node("Mul", here, growth))
-    graph.node("Max", grown, graph.constant("floor", [model.floor]), name="next_spread")
+    graph.node("Max", grown, floor, name="next_spread")
     graph.node("Add", known, height, name="ahead")
 
     limits = graph.constant("limits", [review, reject])

@@ -7,11 +7,12 @@ from itertools import product
 import numpy as np
 
 from models.card import Card, FitCard
+from models.conformal import conformal_quantile
 from models.errors import InputError
 from models.graph import OPSET
 from models.release import Release
 from models.series.cards import gap_of, gate, limit_card, recipe_card, tensor_cards
-from models.series.clock import SECONDS, Clocked
+from models.series.clock import AHEAD_S, SECONDS, Clocked
 from models.series.recipe import SeasonalRecipe, check
 from models.series.seasonal import Doubles, Seasonal, Slots, State, first_state, follow
 from models.series.seasonal_export import seasonal_model, signature
@@ -31,6 +32,9 @@ LEVEL_DAYS = (0.0, 3.0, 1.0)
 
 BLUR_S = 1800
 """Places so near share their first spread."""
+
+COVERAGE = 0.8
+"""Share of the sums ahead that their interval is meant to hold."""
 
 PARITY_ROWS = 300
 
@@ -54,21 +58,26 @@ def fit(clocked: Clocked, recipe: SeasonalRecipe) -> Release:
         )
     model = chosen(values, slots, places, day)
     first = FIRST_SEASONS * places
-    pairs = [
-        (abs(value - expected) / usual, state)
-        for value, (expected, usual, state) in zip(
-            values[first:], follow(model, values[first:], slots[first:]), strict=True
-        )
-    ]
-    scores = np.array([score for score, _ in pairs])
+    scores, state = np.empty(len(values) - first), model.start
+    ahead: dict[str, list[float]] = {name: [] for name in AHEAD_S}
+    for row, (expected, usual_, state) in enumerate(follow(model, values[first:], slots[first:]), first):
+        scores[row - first] = abs(values[row] - expected) / usual_
+        for name, seconds in AHEAD_S.items():
+            coming = slice(row + 1, row + 1 + max(seconds // clocked.period, 1))
+            apart = float(values[coming].sum() - (state.profile[slots[coming]] + state.level).sum())
+            if coming.stop <= len(values) and not np.isnan(apart):
+                ahead[name].append(abs(apart) / float(state.spread[slots[coming]].sum()))
+    widths = {
+        f"{name}_width": conformal_quantile(np.array(apart), 1 - COVERAGE)[0] for name, apart in ahead.items() if apart
+    }
     usual = scores[~np.isnan(scores)]
     days = len(usual) // day
     review, reject = (limit_card(usual, rate, recipe.margin, days) for rate in (recipe.review_rate, recipe.reject_rate))
-    model = model._replace(start=pairs[-1][1])
+    model = model._replace(start=state)
     onnx = seasonal_model(recipe.name, model, review.value, reject.value)
     parity = gate(parity_gap(onnx, model, *_parity_rows(values, slots)))
     inputs, outputs = signature(places)
-    found = {"period": clocked.period, "step": float(model.step), "clip": float(model.clip)}
+    found = widths | {"period": clocked.period, "step": float(model.step), "clip": float(model.clip)}
     return Release(
         Card(
             name=recipe.name,

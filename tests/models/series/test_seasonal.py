@@ -45,3 +45,6 @@ def test_from_a_file_to_a_judged_bundle(tmp_path: Path) -> None:
     assert found["day_ahead"] < 0.9 * min(found["naive_day"], found["naive_week"])
     assert found["auroc"] > 0.98
     assert found["outside"] < 0.1
+    for error, naive, inside in found["sums"].values():
+        assert error < 0.9 * naive
+        assert 0.6 < inside < 0.95
