@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from edge_agent.config_points import Collected, find_point
 from edge_agent.config_tables import Name, PublicKeys, RelativePath, Table
+from protocols.text import Text
 
 
 class CollectedPoint(Table):
@@ -49,7 +50,7 @@ class MachineHealthConfig(Table):
     @model_validator(mode="after")
     def _sensors_or_waveform(self) -> MachineHealthConfig:
         if bool(self.sensors) == bool(self.waveform):
-            raise ValueError("give either sensors or waveform / 请给出 sensors 或 waveform 之一")
+            raise ValueError(Text("give either sensors or waveform", "请给出 sensors 或 waveform 之一"))
         return self
 
 

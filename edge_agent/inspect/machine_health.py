@@ -230,6 +230,7 @@ class HealthWatch:
             said = self._step(attended, now)
             await self._sink.flush()
             await asyncio.to_thread(self._waves.judged, file)
+            self._file = None
         except OSError as error:
             where = error.filename or self._config.device
             self._rest(attended, Text(f"{where}: {error.strerror}", f"{where}：{error.strerror}"))

@@ -111,7 +111,7 @@ def test_what_the_sample_shows_commented_out_is_valid_too(tmp_path: Path) -> Non
     key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     config = load_config(write(tmp_path, "\n".join(lines).replace("<base64 Ed25519 public key>", key)))
     assert [device.name for device in config.devices] == ["meter-1", "compressor-1"]
-    assert [judging.device for judging in config.judging] == ["camera-1", "compressor-1-health"]
+    assert [judging.device for judging in config.judging] == ["camera-1", "compressor-1-health", "hall-energy"]
     assert [(outlet.kind, outlet.name) for outlet in config.outlets] == [("sparkplug", "scada"), ("csv", "office")]
     assert config.cloud.ca == tmp_path / "factory-ca.pem"
 
