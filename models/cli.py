@@ -130,17 +130,8 @@ def evaluate(
         if series is not None and good is None and bad is None:
             other = read_bundle(beside, trust) if beside else None
             found = read_bundle(bundle, trust)
-            judge_series(
-                found,
-                series,
-                label,
-                after,
-                beside=other,
-                time=time,
-                time_format=time_format,
-                language=language,
-                as_json=as_json,
-            )
+            clock = time, time_format
+            judge_series(found, series, label, after, beside=other, clock=clock, language=language, as_json=as_json)
             return
         if good is None or bad is None or series is not None:
             raise InputError(

@@ -111,21 +111,21 @@ def judge_series(
     after: int,
     *,
     beside: Bundle | None,
-    time: str | None,
-    time_format: str | None,
+    clock: tuple[str | None, str | None],
     language: Language,
     as_json: bool,
 ) -> None:
     """Judge the health model `bundle` on the labelled rows of `series` after the first `after`, and print its figures.
 
-    With `beside`, a second model of the same sensors, print its figures too, and those of both together.
+    With `beside`, a second model of the same sensors, print its figures too, and those of both together. `clock`: of a seasonal
+    model, the column of times and how they are written.
     """
     from models.series.judge import judge, judge_two
     from models.series.monitor import Monitor
     from models.series.table import read_table
 
     if bundle.card.task == "seasonal":
-        _judge_seasonal(bundle, series, time, time_format, language=language, as_json=as_json)
+        _judge_seasonal(bundle, series, *clock, language=language, as_json=as_json)
         return
     if bundle.card.fit.family == "remaining-life":
         _judge_remaining(bundle, series, language=language, as_json=as_json)

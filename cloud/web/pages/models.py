@@ -147,6 +147,12 @@ def _form(
     tasks = {str(each.id): each.task for each in versions if each.task in {one.task for one in stations}}
     models = {str(each.id): f"{each.name} {each.version}" for each in versions if str(each.id) in tasks}
 
+    def choice_of_places() -> Choice:
+        places = ready()
+        # A model of health is of one machine: a watch over another one would refuse it.
+        first = "" if tasks.get(model.value) == "inspect" else next(iter(places), "")
+        return Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | places, first)
+
     def ready() -> dict[str, str]:
         """The stations that run models of the chosen one's kind."""
         task = tasks.get(model.value)
@@ -161,7 +167,7 @@ def _form(
             )
             where_place = box()
             with where_place:
-                where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready(), "")
+                where = choice_of_places()
             way = Choice(say(_CAREFUL), {name: say(words) for name, words in _WAYS.items()}, "shadow")
             parts = Choice(say(_PARTS), {count: count for count in _PART_CHOICES}, "50")
             auto = Choice(say(_AUTO), {"1": say(_AUTOMATIC), "": say(_BY_HAND)}, "1")
@@ -170,7 +176,7 @@ def _form(
             nonlocal where
             where_place.clear()
             with where_place:
-                where = Choice(say(_WHERE), {"": say(_ALL_STATIONS)} | ready(), "")
+                where = choice_of_places()
 
         async def begin() -> None:
             async def act(principal: Principal) -> None:
