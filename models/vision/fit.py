@@ -47,7 +47,7 @@ MIN_PICTURES = 20
 PARITY_PICTURES = 30
 PARITY_LIMIT = 1e-4
 """Largest difference between the numpy definition and the graph, in standard deviations of good parts (relative above 1)."""
-COMPARED_LIMIT = 2e-3
+COMPARED_LIMIT = 1e-3
 """The same where pictures are moved: single precision places them to 1e-5 of a pixel, which at a sharp edge is so much."""
 
 TIMED = 3
