@@ -15,6 +15,7 @@ from models.session import Way, open_session
 from models.verdict import VERDICTS, Verdict
 from models.vision.members import OUTSIDE
 from models.vision.pictures import Grey, shrunk
+from models.vision.recipe import least_cells
 from models.vision.tiles import grid_of_card, top_score
 
 
@@ -62,7 +63,7 @@ class Detector:
             self._top = int(bundle.card.fit.recipe["top"])
             blank = self._run(np.zeros((self.side, self.side), np.uint8))
             self._looked_at: npt.NDArray[np.float32] = blank.get("looked_at", np.ones(self._tiles.shape, np.float32))
-            self._places = self._tiles.looked_at(self._looked_at, self._top)
+            self._places = self._tiles.looked_at(self._looked_at, least_cells(self._top))
 
     def inspect(self, grey: Grey) -> Finding:
         """Return the finding on a picture of the size it `sees` (see `pictures.fit_to`).

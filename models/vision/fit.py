@@ -265,7 +265,7 @@ def _looked_at(mask: Grey | None, recipe: Recipe, size: tuple[int, int]) -> Floa
         return np.ones((rows, columns), np.float32)
     bright = (fit_to(Image.fromarray(mask), size) > 127).reshape(rows, cell, columns, cell).mean(axis=(1, 3))
     where: Floats = (bright >= 0.5).astype(np.float32)
-    if where.sum() < least_cells(recipe):
+    if where.sum() < least_cells(recipe.top):
         raise InputError(
             "mask",
             f"the mask leaves {int(where.sum())} of {where.size} cells to look at: draw it larger, or paint white where the part is",

@@ -97,9 +97,9 @@ def check(recipe: Recipe, where: str) -> Recipe:
     return recipe
 
 
-def least_cells(recipe: Recipe) -> int:
-    """Return how many cells at least have to be looked at for a score."""
-    return max(recipe.top, 4)
+def least_cells(top: int) -> int:
+    """Return how many cells at least have to be looked at for a score of the `top` highest."""
+    return max(top, 4)
 
 
 def comparable(recipe: Recipe) -> bool:

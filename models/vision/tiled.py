@@ -10,6 +10,7 @@ planted in the shrunk picture.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,13 +19,14 @@ from PIL import Image
 
 from models.card import TilingCard
 from models.conformal import conformal_quantile
+from models.errors import InputError
 from models.evaluate import auroc
 from models.session import open_session
 from models.vision.export import TileParts, feature_model, inspection_model
 from models.vision.features import Floats, features
 from models.vision.looking import Definition, Looked, Looking, Progress, feature_tables, texture
 from models.vision.members import in_units, standard, unusualness
-from models.vision.pictures import Grey, read_grey, shrunk, usual_size
+from models.vision.pictures import MAX_PIXELS, Grey, read_grey, shrunk, usual_size
 from models.vision.planted import Planting, plant, plant_all
 from models.vision.recipe import Recipe, least_cells
 from models.vision.tiles import Grid, grid_of, tiling_for, top_score
@@ -84,12 +86,23 @@ class Evidence(NamedTuple):
 
 
 def tiling_of(originals: Originals, recipe: Recipe) -> TilingCard | None:
-    """Return how the pictures are cut; None if they are seen whole: because it was said, or because they are not so large."""
+    """Return how the pictures are cut; None if they are seen whole: because it was said, or because they are not so large.
+
+    Raises InputError for tiles that are asked for and far too many.
+    """
     if recipe.tile == "whole":
         return None
     size = usual_size(originals.good)
     if isinstance(recipe.tile, int):
-        return tiling_for(size, recipe.tile, recipe.size, recipe.grid)
+        tiling = tiling_for(size, recipe.tile, recipe.size, recipe.grid)
+        if tiling.width * tiling.height > MAX_PIXELS:
+            least = ceil(recipe.size * (size[0] * size[1] / MAX_PIXELS) ** 0.5) + 1
+            raise InputError(
+                "tile",
+                f"tiles of {recipe.tile} pixels are too small for pictures of {size[0]} x {size[1]}: use {least} or more",
+                f"图片为 {size[0]} x {size[1]}，{recipe.tile} 像素的分块太小：请使用 {least} 或更大",
+            )
+        return tiling
     tile = recipe.size
     while True:
         tiling = tiling_for(size, tile, recipe.size, recipe.grid)
@@ -122,7 +135,7 @@ class Tiles:
         """Return what is learnt of tiles; `progress` is told of the pictures that limits are made from."""
         recipe, whole = self._recipe, self._whole
         self._looked_at = np.ones(self._grid.shape, np.float32) if plane is None else plane
-        self._places = self._grid.looked_at(self._looked_at, least_cells(recipe))
+        self._places = self._grid.looked_at(self._looked_at, least_cells(recipe.top))
         tiles, shown = self._sample()
         cells = np.ones(recipe.grid**2, np.float32)
         planting = plant_all(tiles, recipe.planted, cells)

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.card import Card, TilingCard
+from models.errors import BundleRefused
+from models.vision.pictures import MAX_PIXELS
 
 Grey = npt.NDArray[np.uint8]
 Maps = npt.NDArray[np.floating]
@@ -96,9 +98,23 @@ def grid_of(tiling: TilingCard, side: int, cells: int) -> Grid:
 
 
 def grid_of_card(card: Card) -> Grid | None:
-    """Return where the tiles of a model lie; None if it sees pictures whole."""
-    heatmap = next((tensor for tensor in card.output if tensor.name == "heatmap"), None)
-    return grid_of(card.tiling, card.input[0].shape[0], heatmap.shape[0]) if card.tiling and heatmap else None
+    """Return where the tiles of a model lie; None if it sees pictures whole. Raises BundleRefused for tiles that fit no picture."""
+    if card.tiling is None:
+        return None
+    shapes = {tensor.name: tensor.shape for tensor in card.output}
+    side, cells = card.input[0].shape[0], shapes["heatmap"][0]
+    width, height = card.sees
+    fits = min(width, height) >= side > OVERLAP * (side // cells) and width * height <= MAX_PIXELS
+    if not fits or width % (side // cells) or height % (side // cells):
+        raise BundleRefused(
+            "card",
+            f"tiles of {side} pixels do not fit {width} x {height}",
+            f"{side} 像素的分块与 {width} x {height} 不符",
+        )
+    grid = grid_of(card.tiling, side, cells)
+    if shapes.get("looked_at", list(grid.shape)) != list(grid.shape):
+        raise BundleRefused("card", "looked_at is not of the picture's cells", "looked_at 与图片单元不符")
+    return grid
 
 
 def _starts(length: int, cells: int) -> list[int]:

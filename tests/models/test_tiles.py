@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.bundle import Bundle, check_onnx
 from models.card import TilingCard, format_card, parse_card
-from models.errors import InputError
+from models.errors import BundleRefused, InputError
 from models.release import Release
 from models.trial import try_bundle
 from models.vision.detector import Detector
@@ -24,7 +24,7 @@ from models.vision.pictures import Grey, fit_to, read_greys
 from models.vision.recalibrate import recalibrate
 from models.vision.recipe import Recipe, with_tile
 from models.vision.sort import Named
-from models.vision.tiled import Originals
+from models.vision.tiled import Originals, tiling_of
 from models.vision.tiles import OVERLAP, grid_of, tiling_for
 from tests.doubles.brushed_sheet import picture
 
@@ -184,3 +184,19 @@ def test_a_defect_is_named_by_its_tile(release: Release) -> None:
 def test_a_wrong_tile_is_refused(tile: str) -> None:
     with pytest.raises(InputError, match="tile"):
         with_tile(RECIPE, tile)
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 264), (330, 264), (16384, 16384)])
+def test_tiles_that_fit_no_picture_are_refused(release: Release, width: int, height: int) -> None:
+    card = msgspec.structs.replace(release.card, tiling=TilingCard(64, 16, width, height))
+    with pytest.raises(BundleRefused, match="tiles of 64"):
+        Detector(Bundle(card, release.onnx, "", ""))
+
+
+def test_tiles_without_number_are_refused(tmp_path: Path) -> None:
+    Image.new("L", (4000, 3000)).save(tmp_path / "large.png")
+    with pytest.raises(InputError, match="use 163 or more"):
+        tiling_of(Originals([tmp_path / "large.png"]), msgspec.structs.replace(RECIPE, size=256, tile=32))
+    least = tiling_of(Originals([tmp_path / "large.png"]), msgspec.structs.replace(RECIPE, size=256, tile=163))
+    assert least is not None
+    assert least.width * least.height <= 30_000_000
