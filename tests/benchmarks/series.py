@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from math import lgamma, sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -94,6 +95,7 @@ def _median(values: Doubles) -> Doubles:
     return np.concatenate([np.zeros(WINDOW - 1), np.median(windows, axis=1)])
 
 
+@cache
 def _t2_limit(size: int) -> float:
     n = LEARNT
     return size * (n - 1) * (n + 1) / (n * (n - size)) * _last_below(lambda x: _f_share(x, size, n - size))
