@@ -18,6 +18,8 @@ RESULTS = "results.jsonl"
 ARCHIVE, STATE, INPUT, OUTPUT = "archive.zip", "state.zip", "input.", "output."
 """Of an archive's run: the archive, its last checkpoint, and what its inputs and outputs are called before their names."""
 
+FOLD = "fold-{}.npz"
+"""What one fold of a fit has found, by its number."""
 
 ROWS = "rows.f32"
 """The rows x sensors of a fit or a back-fill in the order of time, little-endian float32; NaN for what was not read."""
@@ -48,6 +50,7 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
             latter, which changes no score.
         region: where the model is to look; everywhere if there is none.
         before: whether `before.toml` and `before.onnx`, a model to compare with, are in the folder.
+        fold: do only this part of it, and leave what was found as `FOLD.format(fold)`; the fit takes those that are in its folder.
     """
 
     recipe: dict[str, str | int | float]
@@ -56,6 +59,7 @@ class FitTask(msgspec.Struct, frozen=True, tag="fit", forbid_unknown_fields=True
     held_bad: list[Shown] = []
     before: bool = False
     region: Region = []
+    fold: int | None = None
     limits: Limits = Limits()
 
 

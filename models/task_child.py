@@ -4,7 +4,7 @@
 
 PROVIDER is which of ONNX Runtime's providers inspects; its CPU one unless told. FOLDER holds `task.json` (a `models.task.Task`) and the files it names. The child writes one JSON object a line: `{"stage",
 "done", "all"}` while it works and at the end `{"failed": {"reason", "en", "zh"}}`, or what came out of it - `{"fitted":
-{"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"looked": Looked}`
+{"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"folded": n}`, a part of that, with `fold-n.npz`; `{"looked": Looked}`
 with `heatmap.png`; `{"inspected": {verdict: count}}` with `results.jsonl`;
 `{"evaluated": Evaluation}` and `{"backfilled": {"steps"}}` with the same; `{"ran": RESULT}` with files `output.*`; `{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
 input does.
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from models.task import (
+    FOLD,
     RESULTS,
     ROWS,
     BackfillTask,
@@ -85,9 +86,12 @@ def _look(task: LookTask, folder: Path) -> None:
 
 
 def _fit(task: FitTask, folder: Path) -> None:
+    import numpy as np
+
     from models.bundle import Bundle
     from models.card import format_card
-    from models.vision.fit import fit
+    from models.vision.compare_fit import Fold
+    from models.vision.fit import fit, fit_fold
     from models.vision.parts import Parts
     from models.vision.recipe import Recipe
     from models.vision.region import mask_of
@@ -96,6 +100,14 @@ def _fit(task: FitTask, folder: Path) -> None:
 
     _say({"chip": "CPUExecutionProvider"})  # NumPy learns, whatever else the machine has
     recipe = msgspec.convert(task.recipe, Recipe)
+    parts, where = Parts("listed", [shown.part for shown in task.learn]), mask_of(task.region)
+    if task.fold is not None:
+        if found := fit_fold(_read(task.learn, folder, recipe.size), parts, recipe, task.fold, where):
+            np.savez(folder / FOLD.format(task.fold), **found._asdict())
+        _say({"folded": task.fold})
+        return
+    numbers = [number for number in range(recipe.folds) if (folder / FOLD.format(number)).exists()]
+    folds = {number: Fold(**np.load(folder / FOLD.format(number))) for number in numbers}
     named = [shown for shown in task.held_bad if shown.defect]
     greys = _read([*task.learn, *named], folder, recipe.size)
     learn = greys[: len(task.learn)]
@@ -107,12 +119,13 @@ def _fit(task: FitTask, folder: Path) -> None:
 
     release = fit(
         learn,
-        Parts("listed", [shown.part for shown in task.learn]),
+        parts,
         recipe,
         learning,
-        mask_of(task.region),
+        where,
         named=[Named(grey, shown.part, shown.defect) for grey, shown in zip(greys[len(learn) :], named, strict=True)],
         originals=Originals(*([folder / shown.file for shown in group] for group in (task.learn, named))),
+        folds=folds,
     )
     card = msgspec.structs.replace(release.card, region=task.region)
     (folder / "card.toml").write_bytes(format_card(card))

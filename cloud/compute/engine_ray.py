@@ -27,7 +27,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cloud.compute.engine import Heard, LocalProcess, Outcome
-from models.task import RESULTS, STATE, BackfillTask, EvaluateTask, InspectTask, ProbeTask, Shown, Task
+from models.task import RESULTS, STATE, BackfillTask, EvaluateTask, FitTask, InspectTask, ProbeTask, Shown, Task
 from protocols.errors import Unreachable
 from protocols.text import Text
 
@@ -37,6 +37,8 @@ _NODES = 5
 _FEWEST, _MOST, _BYTES = 16, 1000, 64 << 20
 """Pictures of a piece, and their bytes: a child takes a second to start, and a piece has to fit into memory."""
 _PIECES_PER_CORE = 2
+_FOLDS = 5
+"""Of a recipe that names no number; see `models.vision.recipe`."""
 _PROGRESS_S = 0.5
 _CONNECT_S = 5
 
@@ -112,10 +114,34 @@ class RayCluster:
             end = await self.somewhere(files, None, provider, hear)
             return end.outcome or _BROKEN
         files |= _files(folder)
+        if isinstance(task, FitTask):
+            files |= await self._folds(task, folder, provider, heard)
         end = await self.somewhere(files, None, provider, hear)
         for name, output in (end.outputs or {}).items():
             (folder / name).write_bytes(output)
         return end.outcome or _BROKEN
+
+    async def _folds(self, task: FitTask, folder: Path, provider: str, heard: Heard) -> dict[str, bytes]:
+        """Return what the parts of a fit that can be done apart have found, each on some node; nothing where there is only one.
+
+        One that fails is left to the fit itself, which says why.
+        """
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        if len(nodes) == 1 or task.recipe.get("family") == "texture":
+            return {}
+        shared, found = ray.put(_files(folder, [shown.file for shown in task.learn])), dict[str, bytes]()
+
+        def hear(word: _Word) -> None:
+            if word.line and "log" in word.line:
+                heard(word.line)
+
+        async def one(number: int) -> None:
+            order = msgspec.json.encode(msgspec.structs.replace(task, fold=number))
+            end = await self.somewhere({"task.json": order}, shared, provider, hear)
+            found.update(end.outputs or {})
+
+        await asyncio.gather(*(one(number) for number in range(int(task.recipe.get("folds", _FOLDS)))))
+        return found
 
     async def _follow(self, folder: Path, provider: str, heard: Heard) -> Outcome:
         """Run a back-fill whole on one node, and on another one from what it had found where that is lost."""

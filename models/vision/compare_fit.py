@@ -7,10 +7,12 @@ less than that of pictures pushed aside on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from models.evaluate import auroc
 from models.session import open_session
@@ -57,36 +59,74 @@ class Compared(NamedTuple):
     found: float
 
 
+class Fold(NamedTuple):
+    """What the pictures of some parts are to a template made without them; it depends on nothing but pictures and recipe.
+
+    Attributes:
+        misfits: of each good picture held out. pushed: of those pushed aside.
+        good: (maps, held out, grid, grid). planted: (maps, planted, grid, grid), of those made from them.
+    """
+
+    misfits: Doubles
+    pushed: Doubles
+    good: Doubles
+    planted: Doubles
+
+
+def learn_fold(
+    greys: Sequence[Grey], parts: Sequence[str], planting: Planting, recipe: Recipe, where: Floats, *, number: int
+) -> Fold | None:
+    """Return the fold `number` for `learn_reference`; None where there is none, or none can be learnt."""
+    sample, laid = _sampled(greys, recipe)
+    folds = list(part_folds(parts, recipe.folds))
+    if number >= len(folds) or folds[number][sample].all():
+        return None
+    template = np.median(laid[~folds[number][sample]], axis=0)
+    learner = _FoldLearner(greys, planting, recipe, folds[number], _Taught(template, recipe, where))
+    return learner.whole()
+
+
 def learn_reference(
-    greys: Sequence[Grey], parts: Sequence[str], planting: Planting, recipe: Recipe, where: Floats
+    greys: Sequence[Grey],
+    parts: Sequence[str],
+    planting: Planting,
+    recipe: Recipe,
+    where: Floats,
+    *,
+    folds: Mapping[int, Fold] = MappingProxyType({}),
 ) -> Compared | None:
     """Return what is learnt of `greys` (side x side), where parts[i] is the part that picture i shows.
 
-    None if they cannot be laid over each other. `where`: (cells,), 1 for a cell that is looked at, else 0.
+    None if they cannot be laid over each other. `where`: (cells,), 1 for a cell that is looked at, else 0. `folds`: by their number
+    those that have been learnt elsewhere.
     """
-    sample = np.unique(np.linspace(0, len(greys) - 1, TEMPLATE_OF).astype(np.int64))
-    laid = _laid([greys[index] for index in sample.tolist()], recipe)
+    sample, laid = _sampled(greys, recipe)
     grid = recipe.grid
     of_good = np.empty((len(MAPS), len(greys), grid, grid))
-    flawed = np.unique(np.linspace(0, len(planting.source) - 1, PLANTED).astype(np.int64))
+    flawed = _flawed(planting)
     of_planted = np.empty((len(MAPS), len(flawed), grid, grid))
-    misfits, pushed = np.empty(len(greys)), []
-    for fold in part_folds(parts, recipe.folds):
+    misfits, pushed = np.empty(len(greys)), list[float]()
+    for number, fold in enumerate(part_folds(parts, recipe.folds)):
         if fold[sample].all():
             return None
-        taught = _Taught(np.median(laid[~fold[sample]], axis=0), recipe, where)
-        held = np.flatnonzero(fold).tolist()
+        found = folds.get(number)
+        learner = None
+        if found is None:
+            learner = _FoldLearner(
+                greys, planting, recipe, fold, _Taught(np.median(laid[~fold[sample]], axis=0), recipe, where)
+            )
         # That the pictures cannot be laid over each other shows before most of the work is done.
-        pushed += [each for index in held[:PUSHED_PICTURES] for each in taught.pushed(greys[index])]
-        rests = [taught.difference(greys[index]) for index in held]
-        misfits[held] = [misfit(rest, taught.edges) for rest in rests]
-        if _limit(misfits[held], pushed) is None:
+        told = learner or found
+        assert told is not None  # noqa: S101 - it is learnt here or was elsewhere
+        pushed += told.pushed.tolist()
+        misfits[fold] = told.misfits
+        if _limit(misfits[fold], pushed) is None:
             return None
-        tolerance = taught.tolerance([greys[index] for index in np.flatnonzero(~fold).tolist()])
-        of_good[:, held] = np.stack([maps(rest, tolerance, recipe) for rest in rests], axis=1)
-        for index in np.flatnonzero(fold[planting.source[flawed]]).tolist():
-            rest = taught.difference(planting.pictures[flawed[index]])
-            of_planted[:, index] = maps(rest, tolerance, recipe)
+        if learner:
+            found = learner.whole()
+        assert found is not None  # noqa: S101 - as above
+        of_good[:, fold] = found.good
+        of_planted[:, fold[planting.source[flawed]]] = found.planted
     unlike = _limit(misfits, pushed)
     if unlike is None:
         return None
@@ -96,6 +136,47 @@ def learn_reference(
     tolerance = taught.tolerance(greys)
     reference = Reference(taught.registration, tolerance, taught.edges, unlike, loc, scale, where)
     return Compared(reference, held_out, auroc(held_out, planted))
+
+
+def _sampled(greys: Sequence[Grey], recipe: Recipe) -> tuple[npt.NDArray[np.int64], Doubles]:
+    """Return which pictures templates are made of, and these laid over each other."""
+    sample = np.unique(np.linspace(0, len(greys) - 1, TEMPLATE_OF).astype(np.int64))
+    return sample, _laid([greys[index] for index in sample.tolist()], recipe)
+
+
+def _flawed(planting: Planting) -> npt.NDArray[np.int64]:
+    return np.unique(np.linspace(0, len(planting.source) - 1, PLANTED).astype(np.int64))
+
+
+class _FoldLearner:
+    """A fold in two steps: `misfits` and `pushed` are there at once, the maps when they are asked for."""
+
+    def __init__(
+        self,
+        greys: Sequence[Grey],
+        planting: Planting,
+        recipe: Recipe,
+        fold: npt.NDArray[np.bool_],
+        taught: _Taught,
+    ) -> None:
+        self._greys, self._planting, self._recipe, self._fold, self._taught = greys, planting, recipe, fold, taught
+        held = np.flatnonzero(fold).tolist()
+        pushed = [each for index in held[:PUSHED_PICTURES] for each in taught.pushed(greys[index])]
+        self._rests = [taught.difference(greys[index]) for index in held]
+        self.misfits = np.array([misfit(rest, taught.edges) for rest in self._rests])
+        self.pushed = np.array(pushed)
+
+    def whole(self) -> Fold:
+        """Return the fold."""
+        others = [self._greys[index] for index in np.flatnonzero(~self._fold).tolist()]
+        tolerance = self._taught.tolerance(others)
+        good = np.stack([maps(rest, tolerance, self._recipe) for rest in self._rests], axis=1)
+        flawed, grid = _flawed(self._planting), self._recipe.grid
+        mine = flawed[self._fold[self._planting.source[flawed]]].tolist()
+        planted = np.empty((len(MAPS), len(mine), grid, grid))
+        for place, index in enumerate(mine):
+            planted[:, place] = maps(self._taught.difference(self._planting.pictures[index]), tolerance, self._recipe)
+        return Fold(self.misfits, self.pushed, good, planted)
 
 
 class _Taught:

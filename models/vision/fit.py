@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from time import perf_counter
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from models.graph import OPSET
 from models.release import Release
 from models.session import open_session
 from models.vision.calibrate import Limits, calibrate
-from models.vision.compare_fit import learn_reference
+from models.vision.compare_fit import Fold, learn_fold, learn_reference
 from models.vision.detector import Detector
 from models.vision.export import Calibration
 from models.vision.features import Floats
@@ -60,6 +61,7 @@ class _Material(NamedTuple):
     greys: Sequence[Grey]
     parts: Parts
     recipe: Recipe
+    folds: Mapping[int, Fold]
 
 
 class _Learnt(NamedTuple):
@@ -91,13 +93,15 @@ def fit(
     *,
     named: Sequence[Named] = (),
     originals: Originals | None = None,
+    folds: Mapping[int, Fold] = MappingProxyType({}),
 ) -> Release:
     """Return the model learnt from `greys` (size x size, uint8), which show `parts`; it names defects like those of `named`.
 
     `mask`, of any size, is bright where the part is to be looked at; without one everything is. `originals`, files of the same pictures, allow
     large ones to be seen in tiles. The same pictures and recipe give the same bytes on the same machine, but for `TilingCard.latency_ms`.
     Raises InputError if there are fewer than `MIN_PICTURES` pictures or two parts, or if the graph does not compute what `features`
-    and `members` define. Below two kinds of `kinds.LEAST_PARTS` parts it names none.
+    and `members` define. Below two kinds of `kinds.LEAST_PARTS` parts it names none. `folds`: what `fit_fold` has found elsewhere; the
+    model is the same without.
     """
     check(recipe, recipe.name)
     if len(greys) < MIN_PICTURES or len(set(parts.names)) < 2:
@@ -106,7 +110,7 @@ def fit(
             f"{len(greys)} pictures of {len(set(parts.names))} parts are too few: at least {MIN_PICTURES} of 2 are needed",
             f"只有 {len(set(parts.names))} 个工件的 {len(greys)} 张图片，太少：至少需要 2 个工件、{MIN_PICTURES} 张",
         )
-    learnt = _learn(_Material(greys, parts, recipe), progress, mask, named, originals)
+    learnt = _learn(_Material(greys, parts, recipe, folds), progress, mask, named, originals)
     looking = learnt.looking
     limits = calibrate(looking.held_out, learnt.parts, recipe.review_rate, recipe.reject_rate)
     sorted_ = _sort(learnt.named, looking.defined, learnt.where)
@@ -145,6 +149,15 @@ def fit(
     return Release(card, onnx)
 
 
+def fit_fold(greys: Sequence[Grey], parts: Parts, recipe: Recipe, number: int, mask: Grey | None = None) -> Fold | None:
+    """Return a part of `fit` that can be done elsewhere: fold `number` of comparing, None where that is not done."""
+    check(recipe, recipe.name)
+    if recipe.family == "texture" or (recipe.family == "auto" and not comparable(recipe)):
+        return None
+    where = _looked_at(mask, recipe, (recipe.size, recipe.size)).ravel()
+    return learn_fold(greys, parts.names, plant_all(greys, recipe.planted, where), recipe, where, number=number)
+
+
 def _learn(
     material: _Material,
     progress: Progress | None,
@@ -153,7 +166,7 @@ def _learn(
     originals: Originals | None,
 ) -> _Learnt:
     """Return what is learnt of whole pictures or, where that is asked for or plainly better, of their tiles."""
-    greys, parts, recipe = material
+    greys, parts, recipe, _ = material
     tiling = tiling_of(originals, recipe) if originals and recipe.family not in {COMPARE, ALIGNED} else None
     where = _looked_at(mask, recipe, (recipe.size, recipe.size)).ravel()
     planting = plant_all(greys, recipe.planted, where)
@@ -187,9 +200,9 @@ def _whole(
     material: _Material, where: Floats, planting: Planting, progress: Progress | None, *, compare: bool
 ) -> Looking:
     """Return the way of looking at whole pictures that the recipe asks for, or the better one; with `compare` unset only structure."""
-    greys, parts, recipe = material
+    greys, parts, recipe, folds = material
     if recipe.family in {COMPARE, ALIGNED}:
-        compared = learn_reference(greys, parts.names, planting, recipe, where)
+        compared = learn_reference(greys, parts.names, planting, recipe, where, folds=folds)
         looking = comparing(compared, recipe)
         if compared and recipe.family == ALIGNED:
             looking = aligned(compared.reference, greys, planting, parts.names, recipe)
@@ -198,7 +211,7 @@ def _whole(
         return looking
     looking = texture(feature_tables(greys, planting, recipe, progress), parts.names, recipe, where)
     if recipe.family == "auto" and compare and comparable(recipe):
-        compared = learn_reference(greys, parts.names, planting, recipe, where)
+        compared = learn_reference(greys, parts.names, planting, recipe, where, folds=folds)
         if compared:
             looking = better(looking, comparing(compared, recipe))
         if compared and looking.family == TEXTURE:
