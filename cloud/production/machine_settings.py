@@ -82,7 +82,7 @@ class MachineSettings:
         settings: EquipmentSettings,
         valid_from: datetime | None = None,
     ) -> EquipmentSettings:
-        """Say how a machine is read from a whole hour on: from the beginning where nothing was said yet, else from this one.
+        """Say how a machine is read from a whole hour on: this one, but from the beginning where it was not read so far.
 
         What comes before stays as it was. Raises NotFound, and Invalid for a point the machine does not have or no whole hour.
         """
@@ -93,7 +93,8 @@ class MachineSettings:
             points = {point.name for point in known.points.get(equipment_id, ())}
             _check(settings, points)
             this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            since = valid_from or (this_hour if known.settings.get(equipment_id) else BEGINNING)
+            is_read = bool(known.settings.get(equipment_id)) or known.sources(equipment_id).takes_part
+            since = valid_from or (this_hour if is_read else BEGINNING)
             if since.astimezone(UTC) != since.astimezone(UTC).replace(minute=0, second=0, microsecond=0):
                 raise Invalid(_WHOLE_HOUR)
             body = settings.model_dump(mode="json")

@@ -41,7 +41,7 @@ async def put_settings(
     valid_from: Annotated[
         Instant | None,
         Query(
-            description="A whole hour; this one unless told, or 1970-01-01 where nothing was set yet: from the beginning."
+            description="A whole hour; this one unless told, but 1970-01-01, the beginning, where the machine was not read so far."
         ),
     ] = None,
 ) -> EquipmentSettings:

@@ -134,7 +134,7 @@ class MachineForm:
             all_good = ui.checkbox(visit.say(_ALL_GOOD), value=known.all_good)
             for field in (state, by, threshold, per_cycle, micro, hold):
                 field.props("outlined dense")
-            since = SinceFields(visit, known_before=bool(versions))
+            since = SinceFields(visit, known_before=bool(versions) or reading.takes_part)
             if versions:
                 SettingsHistory(visit, reading.equipment_id, versions, _LABELS, self._act)
             if run_times:

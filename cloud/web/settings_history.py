@@ -36,7 +36,7 @@ _RESTORE, _REMOVE = Text("Restore from now on", "从现在起恢复"), Text("Tak
 
 
 class SinceFields:
-    """From when new settings hold; where there are none yet, from the beginning."""
+    """From when new settings hold: now, but from the beginning for a machine that was not read so far."""
 
     def __init__(self, visit: Visit, *, known_before: bool) -> None:
         self._visit = visit

@@ -50,6 +50,8 @@ class MachineKind(NamedTuple):
     points: tuple[tuple[str, str, str], ...]
 
 
+EVER = {"valid_from": "1970-01-01T00:00:00Z"}
+"""What settings ask to hold for all there is."""
 _STATE = ("MchState", "machine_state", "C62")
 _POWER, _ENERGY = ("PkW", "active_power_total", "KWT"), ("EPI", "energy_active_import", "KWH")
 _FAULT = ("FltAct", "fault_active", "C62")
@@ -184,7 +186,7 @@ def _plan_production(owner: httpx.Client, factory: Factory) -> None:
         if name not in factory.equipment:
             continue
         machine = f"/api/v1/production/equipment/{factory.equipment[name]}"
-        owner.put(f"{machine}/settings", json={"hold_s": 1800}).raise_for_status()
+        owner.put(f"{machine}/settings", json={"hold_s": 1800}, params=EVER).raise_for_status()
         if KINDS[kind].cycle_s:
             rate = {"valid_from": "2026-01-01T00:00:00Z", "seconds": KINDS[kind].cycle_s}
             owner.put(f"{machine}/run-times", json=rate).raise_for_status()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cloud.core.db import Database
+from cloud.production.service import BEGINNING
 from tests.cloud.conftest import Company
 from tests.cloud.production.test_production import ZONE, a_day, a_machine, dump, kpis, settle
 from tests.doubles.agent import frame
@@ -28,9 +29,12 @@ async def test_an_edit_leaves_the_past_as_it_was_unless_it_is_back_dated(
         total = (await kpis(company, "equipment", machine, day))["total"]
         return float(total["seconds"]["producing"]) / 3600
 
-    assert await put({"micro_stop_s": 60}) == 200, "the first ones hold for all there is"
     before, hours = dump(owner_dsn), await producing()
     assert hours > 8
+    assert await put(ALL_IDLE) == 200
+    assert dump(owner_dsn) == before, "what the dictionary's entries said holds for what was"
+    assert await put({"micro_stop_s": 60}, valid_from=BEGINNING.isoformat()) == 200
+    before = dump(owner_dsn)
     assert await put(ALL_IDLE) == 200
     assert dump(owner_dsn) == before, "a month that is over keeps its figures"
 
@@ -43,7 +47,7 @@ async def test_an_edit_leaves_the_past_as_it_was_unless_it_is_back_dated(
 
     versions = (await company.http.get(f"{settings}/versions")).json()
     begins = [datetime.fromisoformat(one["valid_from"]) for one in versions]
-    assert begins[1:] == [noon, datetime(1970, 1, 1, tzinfo=UTC)]
+    assert begins[1:] == [noon, BEGINNING]
     assert {one["set_by"] for one in versions} == {company.email}
     assert versions[2]["settings"]["micro_stop_s"] == 60
 
@@ -56,5 +60,5 @@ async def test_an_edit_leaves_the_past_as_it_was_unless_it_is_back_dated(
     acts = [
         one for one in (await company.http.get("/api/v1/audit")).json()["items"] if one["act"].startswith("production.")
     ]
-    assert [one["act"] for one in acts] == ["production.unset", *["production.set"] * 3]
+    assert [one["act"] for one in acts] == ["production.unset", *["production.set"] * 4]
     assert datetime.fromisoformat(acts[1]["detail"]["valid_from"]) == noon
