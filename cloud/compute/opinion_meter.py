@@ -20,12 +20,12 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from cloud.compute.platform_call import asked
 from cloud.compute.serving_schemas import Callers
-from protocols.errors import ConfigError, Refused, SunmaoError, Unreachable
+from protocols.errors import ConfigError, SunmaoError, Unreachable
 from protocols.text import Text
 
 _EVERY_S, _BLIND_S = 2.0, 60.0
-_UNAUTHORIZED = 401
 _log = logging.getLogger(__name__)
 
 
@@ -137,18 +137,7 @@ class OpinionMeter:
 
     async def _tell(self, kept: _Kept) -> None:
         counted = {(row.serving_id, row.hour): row.us for row in kept.counted}
-        try:
-            answer = await self._http.post("/opinions", content=msgspec.json.encode(kept))
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                Text(f"{self._http.base_url} does not answer: {error}", f"{self._http.base_url} 无应答：{error}"),
-                Text("check the address and the network", "请检查地址和网络"),
-            ) from error
-        if answer.status_code == _UNAUTHORIZED:
-            raise Refused(
-                Text("the token is not valid (any more)", "令牌无效或已失效"),
-                Text("open an offer and use its token", "请新建算力报价并使用其令牌"),
-            )
+        answer = await asked(self._http, "POST", "/opinions", content=msgspec.json.encode(kept))
         if not answer.is_success:
             raise Unreachable(
                 Text(f"the platform answers {answer.status_code}", f"平台返回 {answer.status_code}"),

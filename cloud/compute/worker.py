@@ -27,6 +27,7 @@ from cloud.compute.engine import Engine, Outcome
 from cloud.compute.leased_run import LeasedRun
 from cloud.compute.log_lines import LogBuffer
 from cloud.compute.metering import Checkpoint, chained, holds, public_text, read, signed, written
+from cloud.compute.platform_call import asked
 from cloud.compute.spool import Record, Spool
 from cloud.compute.worker_schemas import Ack, Ending, Hello, Lease, Presented, Welcome
 from models.task import OUTPUT, RESULTS, STATE, ProbeTask
@@ -40,7 +41,7 @@ _REPORT_S = 3.0
 """How long a report may take: the next beat waits for it."""
 _SPOOL, _BATCH = "spool", 200
 _OUTPUTS = ("card.toml", "model.onnx", RESULTS)
-_UNAUTHORIZED, _NO_CONTENT = 401, 204
+_NO_CONTENT = 204
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +91,7 @@ class Worker:
             refused=found["refused"],
             no_walls=found["no_walls"],
         )
-        answer = await self._ask("POST", "/hello", json=body.model_dump())
+        answer = await asked(self._http, "POST", "/hello", json=body.model_dump())
         self.welcome = Welcome.model_validate_json(answer.content)
         return self.welcome
 
@@ -100,7 +101,7 @@ class Worker:
         while jobs is None or done < jobs:
             try:
                 await self._present_left()
-                answer = await self._ask("POST", "/lease", params={"wait_s": 20})
+                answer = await asked(self._http, "POST", "/lease", params={"wait_s": 20})
             except Unreachable as error:
                 if not failing:
                     _log.warning("%s; trying on", error)
@@ -217,7 +218,7 @@ class Worker:
         key = {"job_id": str(run.lease.job_id), "attempt": run.lease.attempt}
         try:
             told = {"first": run.lines + 1, "lines": lines} | use
-            await self._ask("POST", "/report", params=key, json=told, timeout=_REPORT_S)
+            await asked(self._http, "POST", "/report", params=key, json=told, timeout=_REPORT_S)
         except Unreachable:
             run.log.give_back(lines)
         else:
@@ -259,7 +260,7 @@ class Worker:
         key = {"job_id": str(spool.job_id), "attempt": spool.attempt}
         while spool.waiting:
             batch = [msgspec.to_builtins(each) for each in spool.waiting[:_BATCH]]
-            answer = await self._ask("POST", "/records", params=key, json={"records": batch})
+            answer = await asked(self._http, "POST", "/records", params=key, json={"records": batch})
             if answer.is_client_error:
                 raise _Over
             found = Presented.model_validate_json(answer.content)
@@ -322,7 +323,7 @@ class Worker:
         until = time.monotonic() + 2 * self.welcome.lease_s
         while True:
             try:
-                answer = await self._ask(method, path, **request)
+                answer = await asked(self._http, method, path, **request)
             except Unreachable as error:
                 if run.out_of_patience(self.welcome.lease_s) if run.spool else time.monotonic() > until:
                     _log.warning("job %s: %s", run.lease.job_id, error)
@@ -333,26 +334,6 @@ class Worker:
                 _log.warning("job %s: %s", run.lease.job_id, answer.text)
                 raise _Over
             return answer
-
-    async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            answer = await self._http.request(method, path, **request)
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                Text(f"{self._http.base_url} does not answer: {error}", f"{self._http.base_url} 无应答：{error}"),
-                Text("check the address and the network", "请检查地址和网络"),
-            ) from error
-        if answer.status_code == _UNAUTHORIZED:
-            raise Refused(
-                Text("the token is not valid (any more)", "令牌无效或已失效"),
-                Text("open an offer and use its token", "请新建算力报价并使用其令牌"),
-            )
-        if answer.is_server_error:
-            raise Unreachable(
-                Text(f"the platform answers {answer.status_code}", f"平台返回 {answer.status_code}"),
-                Text("try again later", "请稍后重试"),
-            )
-        return answer
 
 
 def _own_key(folder: Path) -> Ed25519PrivateKey:

@@ -7,7 +7,6 @@ it; periods that passed meanwhile are missing ones. A counter that falls, or a p
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.atomic_file import write_file
 from edge_agent.config import Config, ForecastConfig
 from edge_agent.inspect.runtime import bundle_stamp
+from edge_agent.inspect.watch_state import WatchState, keep
 from edge_agent.sink import Sink
 from models.bundle import read_bundle
 from models.errors import ModelError
@@ -36,8 +35,6 @@ LOOK_S = 0.5
 RETRY_S = 2.0
 STRAYS_AFTER = 2
 """Periods beyond the reject limit, one after the other, until people are told."""
-
-_log = logging.getLogger("sunmao.edge")
 
 
 def local_now() -> datetime:
@@ -70,7 +67,7 @@ class ForecastWatch:
         self._unit = "C62"
         self._latest = self._counter = math.nan
         self._sum, self._count = 0.0, 0
-        self._model, self._state, self._since, self._reason = "", "waiting", now_us(), Text("", "")
+        self._model, self._state = "", WatchState(Text("watching again", "监测已恢复"))
         self._changes, self._strays, self._above = ChangeWatch(1), False, 0
 
     @property
@@ -107,12 +104,12 @@ class ForecastWatch:
             protocol="forecast",
             template=self._model,
             equipment_class="machine_health",
-            state=self._state,
-            since=self._since,
+            state=self._state.state,
+            since=self._state.since,
             points=9,
             unmapped=0,
-            reason_en=self._reason.en,
-            reason_zh=self._reason.zh,
+            reason_en=self._state.reason.en,
+            reason_zh=self._state.reason.zh,
         )
 
     def _loaded(self) -> Forecaster:
@@ -225,20 +222,8 @@ class ForecastWatch:
 
     def _keep(self, forecaster: Forecaster, path: Path, end: datetime) -> None:
         kept = _Kept(forecaster.digest, end, forecaster.known, self._counter, self._changes, self._strays)
-        try:
-            write_file(path, msgspec.msgpack.encode(kept))
-        except OSError as error:
-            # The disk is watched elsewhere; here the watch goes on in memory.
-            _log.warning("%s: %s", path, error.strerror)
+        keep(path, kept)
 
     def _set_state(self, state: str, reason: Text) -> None:
-        """Note the state; announce a refused model once, and its end once."""
-        if (state, reason) == (self._state, self._reason):
-            return
-        if state == "down":
-            self._sink.announce(self._config.device, "model_refused", reason)
-        elif self._state == "down":
-            self._sink.announce(self._config.device, "model_refused", Text("watching again", "监测已恢复"))
-        if state != self._state:
-            self._since = now_us()
-        self._state, self._reason = state, reason
+        if told := self._state.become(state, reason):
+            self._sink.announce(self._config.device, "model_refused", told)

@@ -10,7 +10,6 @@ A model that comes from the cloud follows the same readings until it can judge t
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -20,13 +19,13 @@ from pathlib import Path
 import msgspec
 import numpy.typing as npt
 
-from edge_agent.atomic_file import write_file
 from edge_agent.config import Config, MachineHealthConfig
 from edge_agent.events import Announce
 from edge_agent.inspect.health_news import HealthNews, Known
 from edge_agent.inspect.health_record import HealthRecord, Said
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
+from edge_agent.inspect.watch_state import WatchState, keep
 from edge_agent.inspect.wave_folder import WaveFile, WaveFolder
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
@@ -47,8 +46,6 @@ KEEP_S = 60.0
 """How often what is known is written down: so much a power cut may cost."""
 PARTS_S = 60.0
 """How often each sensor's part is told while the machine is well; while it is not, every time."""
-
-_log = logging.getLogger("sunmao.edge")
 
 
 class _Kept(msgspec.Struct):
@@ -106,9 +103,7 @@ class HealthWatch:
         self._models = _Models(watch, config, sink.announce)
         self._failing: Text | None = None
         self._model, self._sensors = "", tuple(watch.sensors)
-        self._state = "waiting"
-        self._since = now_us()
-        self._reason = Text("", "")
+        self._state = WatchState(Text("watching again", "监测已恢复"))
         self._news = HealthNews(watch.device, watch.period_s, sink.announce)
         self._parts_at = 0.0
 
@@ -153,12 +148,12 @@ class HealthWatch:
             protocol="machine_health",
             template=self._model,
             equipment_class="machine_health",
-            state=self._state,
-            since=self._since,
+            state=self._state.state,
+            since=self._state.since,
             points=2 + len(self._sensors),
             unmapped=0,
-            reason_en=self._reason.en,
-            reason_zh=self._reason.zh,
+            reason_en=self._state.reason.en,
+            reason_zh=self._state.reason.zh,
         )
 
     async def _follow(self, attended: Attended, stamp: object) -> None:
@@ -336,23 +331,11 @@ class HealthWatch:
         kept = _Kept(
             attended.monitor.digest, now_us(), attended.monitor.memory, self._news.known, record.of, record.counts
         )
-        try:
-            write_file(path, msgspec.msgpack.encode(kept))
-        except OSError as error:
-            # The disk is watched elsewhere; here the watch goes on in memory.
-            _log.warning("%s: %s", path, error.strerror)
+        keep(path, kept)
 
     def _set_state(self, state: str, reason: Text) -> None:
-        """Note the state; announce a refused model once, and its end once."""
-        if (state, reason) == (self._state, self._reason):
-            return
-        if state == "down":
-            self._sink.announce(self._config.device, "model_refused", reason)
-        elif self._state == "down":
-            self._sink.announce(self._config.device, "model_refused", Text("watching again", "监测已恢复"))
-        if state != self._state:
-            self._since = now_us()
-        self._state, self._reason = state, reason
+        if told := self._state.become(state, reason):
+            self._sink.announce(self._config.device, "model_refused", told)
 
 
 def _number(reading: Reading) -> float:

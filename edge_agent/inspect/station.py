@@ -23,6 +23,7 @@ from edge_agent.inspect.punctuality import Punctuality
 from edge_agent.inspect.remote_opinion import RemoteOpinion
 from edge_agent.inspect.runtime import Judgement, bundle_stamp, judge, load_detector, second_opinion
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
+from edge_agent.inspect.watch_state import WatchState
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
 from models.verdict import VERDICTS, Verdict
@@ -93,9 +94,7 @@ class Station:
                 inspection.camera, inspection.trigger, self._folder, self._arrived.set, self._missing
             )
         self._model = ""
-        self._state = "waiting"
-        self._since = now_us()
-        self._reason = Text("", "")
+        self._state = WatchState(Text("inspecting again", "检测已恢复"))
 
     @property
     def listens_to(self) -> frozenset[str]:
@@ -151,12 +150,12 @@ class Station:
             protocol="inspection",
             template=self._model,
             equipment_class="inspection_station",
-            state=self._state,
-            since=self._since,
+            state=self._state.state,
+            since=self._state.since,
             points=len(self._points),
             unmapped=sum(not point.property for point in self._points),
-            reason_en=self._reason.en,
-            reason_zh=self._reason.zh,
+            reason_en=self._state.reason.en,
+            reason_zh=self._state.reason.zh,
             counters=self._counters(),
         )
 
@@ -321,25 +320,18 @@ class Station:
         if self._output:
             self._output.safe(why)
 
+    def _set_state(self, state: str, kind: str, reason: Text) -> None:
+        if told := self._state.become(state, reason):
+            self._sink.announce(self._config.device, kind, told)
+            if state == "down":
+                self._safe(kind)
+
     def _move(self, settled: list[_Judged | _SetAside]) -> None:
         for outcome in settled:
             if isinstance(outcome, _Judged):
                 self._folder.judged(outcome.picture, outcome.identifier)
             else:
                 self._folder.set_aside(outcome.picture, outcome.identifier)
-
-    def _set_state(self, state: str, kind: str, reason: Text) -> None:
-        """Note the state; announce a trouble once, and its end once."""
-        if (state, reason) == (self._state, self._reason):
-            return
-        if state == "down":
-            self._sink.announce(self._config.device, kind, reason)
-            self._safe(kind)
-        elif self._state == "down":
-            self._sink.announce(self._config.device, kind, Text("inspecting again", "检测已恢复"))
-        if state != self._state:
-            self._since = now_us()
-        self._state, self._reason = state, reason
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
