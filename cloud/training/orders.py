@@ -92,7 +92,7 @@ async def request_fit(
     versions = await store.select_versions(connection, set_id=set_id)
     number = versions[0]["number"] + 1 if versions else 1
     task = {
-        "recipe": {"name": found.name, "version": str(number)},
+        "recipe": {"name": found.name, "version": str(number), "family": found.family},
         "number": number,
         "parent": str(versions[0]["id"]) if versions else None,
         "pictures": msgspec.to_builtins(listed(chosen)),

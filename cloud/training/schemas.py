@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from models.vision.recipe import Family
+
 PictureKind = Literal["good", "defect", "unknown"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Comparison = Literal["first", "better", "same", "mixed", "worse"]
@@ -41,6 +43,7 @@ class SetRequest(BaseModel):
     keep_days: int | None = Field(
         None, ge=1, le=3650, description="Uploaded pictures go after so many days; never if null."
     )
+    family: Family = Field("auto", description="How models look: by what finds planted defects better unless named.")
 
 
 class MachineRequest(BaseModel):
@@ -99,6 +102,7 @@ class SetChange(BaseModel):
     equipment_id: UUID | None = None
     keep_days: int | None = Field(None, ge=1, le=3650)
     region: Region = []
+    family: Family = "auto"
 
 
 class KindCount(BaseModel):
@@ -149,6 +153,7 @@ class PictureSet(BaseModel):
     unknown: int
     bytes: int
     region: Region
+    family: Family
 
 
 class Picture(BaseModel):

@@ -137,11 +137,11 @@ class Training:
             raise Invalid(_NO_STATION) from error
 
     async def change_set(self, principal: Principal, identity: UUID, change: SetChange) -> PictureSet:
-        """Change the station, how long pictures stay and where models look; what is left out stays as it is."""
+        """Change the station, how long pictures stay, where and how models look; what is left out stays as it is."""
         try:
             async with self._db.tenant(principal.scope) as connection:
                 found = await set_of(connection, identity)
-                after = found.model_dump(include={"equipment_id", "keep_days", "region"}) | change.model_dump(
+                after = found.model_dump(include={"equipment_id", "keep_days", "region", "family"}) | change.model_dump(
                     exclude_unset=True
                 )
                 await store.update_set(connection, identity, after)

@@ -17,7 +17,7 @@ NoSuchPlace = ForeignKeyViolation
 AlreadyFitting = UniqueViolation
 
 _SET = """
-    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.region, s.sensors, s.running, s.period_s, s.created_by, s.created_at,
+    SELECT s.id, s.name, s.equipment_id, s.keep_days, s.region, s.family, s.sensors, s.running, s.period_s, s.created_by, s.created_at,
            count(p.digest) FILTER (WHERE p.kind = 'good') AS good, count(p.digest) FILTER (WHERE p.kind = 'defect') AS defect,
            count(p.digest) FILTER (WHERE p.kind = 'unknown') AS unknown, coalesce(sum(p.size), 0)::bigint AS bytes
     FROM training_set s LEFT JOIN training_picture p ON p.tenant_id = s.tenant_id AND p.set_id = s.id
@@ -43,19 +43,22 @@ async def insert_set(connection: AsyncConnection, row: Row) -> None:
     """Store a set. Raises NameTaken, NoSuchPlace."""
     await connection.execute(
         """
-        INSERT INTO training_set (tenant_id, id, equipment_id, name, keep_days, sensors, running, period_s, created_by)
-        VALUES (current_tenant(), %(id)s, %(equipment_id)s, %(name)s, %(keep_days)s, %(sensors)s, %(running)s, %(period_s)s,
+        INSERT INTO training_set (tenant_id, id, equipment_id, name, keep_days, family, sensors, running, period_s, created_by)
+        VALUES (current_tenant(), %(id)s, %(equipment_id)s, %(name)s, %(keep_days)s, %(family)s, %(sensors)s, %(running)s, %(period_s)s,
                 %(created_by)s)
         """,
-        {"running": None, "period_s": None} | row | {"sensors": Jsonb(row["sensors"]) if row.get("sensors") else None},
+        {"running": None, "period_s": None, "family": "auto"}
+        | row
+        | {"sensors": Jsonb(row["sensors"]) if row.get("sensors") else None},
     )
 
 
 async def update_set(connection: AsyncConnection, identity: UUID, row: Row) -> None:
-    """Change a set's station, how long its pictures are kept and where its models look. Raises NoSuchPlace."""
+    """Change a set's station, how long its pictures are kept, where and how its models look. Raises NoSuchPlace."""
     await connection.execute(
         """
-        UPDATE training_set SET equipment_id = %(equipment_id)s, keep_days = %(keep_days)s, region = %(region)s
+        UPDATE training_set SET equipment_id = %(equipment_id)s, keep_days = %(keep_days)s, region = %(region)s,
+               family = %(family)s
         WHERE tenant_id = current_tenant() AND id = %(id)s
         """,
         row | {"id": identity, "region": Jsonb(row["region"])},

@@ -214,7 +214,7 @@ def _install(root: Path, *arguments: str | Path) -> tuple[int, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(
         ["sh", CLOUD / "install.sh", "--root", root, *arguments],
-        env=kept | {"LC_ALL": "C.UTF-8", "PIP_NO_CACHE_DIR": "1"},
+        env=kept | {"LC_ALL": "C.UTF-8", "PIP_NO_CACHE_DIR": "1", "PIP_NO_COMPILE": "1"},
         capture_output=True,
         text=True,
         timeout=200,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,15 @@ def fault(line: str) -> str:
     return refused(line, program, words)
 
 
+@cache
+def command_of(program: str) -> Any:
+    """Return a command line as a tree; making one takes long."""
+    return get_command(OURS[program])
+
+
 def refused(line: str, program: str, words: list[str]) -> str:
     """Return what the command line `program` would not take of `words`."""
-    command: Any = get_command(OURS[program])
+    command = command_of(program)
     while hasattr(command, "commands"):
         if not words or words[0] in {"--help", "--version"}:
             return ""

@@ -27,7 +27,7 @@ def install(*arguments: str | Path, language: str = "C.UTF-8") -> tuple[int, str
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(
         ["sh", INSTALLER, *arguments],
-        env=kept | {"LC_ALL": language, "PIP_NO_CACHE_DIR": "1"},
+        env=kept | {"LC_ALL": language, "PIP_NO_CACHE_DIR": "1", "PIP_NO_COMPILE": "1"},
         capture_output=True,
         text=True,
         timeout=150,

@@ -37,7 +37,7 @@ def good_folder(tmp_path_factory: pytest.TempPathFactory, good_pictures: list[Gr
 @pytest.fixture(scope="module")
 def fitted(good_folder: Path, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("fitted") / "bundle"
-    result = run("fit", "vision", good_folder, "--out", out, "--key", key_file, "--json")
+    result = run("fit", "vision", good_folder, "--family", "texture", "--out", out, "--key", key_file, "--json")
     assert result.exit_code == 0, result.output
     card = json.loads(result.stdout)["card"]
     assert (card["name"], card["fit"]["samples"], card["fit"]["groups"]) == ("cap", 40, 20)

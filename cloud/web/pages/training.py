@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from nicegui import ui
@@ -13,6 +14,7 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.layout import frame, page_head
 from cloud.web.machine_training_form import MachineForm
 from cloud.web.visit import Visit
+from models.vision.recipe import Family
 from protocols.text import Text
 
 TITLE = Text("Model training", "模型训练")
@@ -35,6 +37,13 @@ _RULE = Text(
 )
 _STATION, _NO_STATION = Text("Inspection station", "检测工位"), Text("None yet", "暂无")
 _JOINS = Text("What operators judge at the station joins the set by itself.", "操作员在该工位的判定会自动加入图片集。")
+_FAMILY = Text("How it looks", "检测方式")
+_FAMILIES: dict[Family, Text] = {
+    "auto": Text("What finds more", "自动择优"),
+    "texture": Text("Structure", "纹理"),
+    "aligned": Text("Structure, laid over a reference", "对齐后看纹理"),
+    "compare": Text("Difference from a reference", "与标准件比对"),
+}
 _KEEP, _FOREVER = (
     Text("Keep uploaded pictures for", "上传图片的保留时间"),
     Text("As long as the set", "与图片集一同保留"),
@@ -84,6 +93,7 @@ def _form(visit: Visit, stations: dict[str, str]) -> None:
             station = Choice(say(_STATION), {"": say(_NO_STATION)} | stations, next(iter(stations), ""))
             kept = {"": say(_FOREVER)} | {str(days): say(_DAYS, days=days) for days in _KEPT_DAYS}
             keep = Choice(say(_KEEP), kept, "")
+            family = Choice(say(_FAMILY), {each: say(name) for each, name in _FAMILIES.items()}, "auto")
         Words(f"{say(_RULE)} {say(_JOINS)}", "muted small", tag="p")
 
         async def make() -> None:
@@ -92,6 +102,7 @@ def _form(visit: Visit, stations: dict[str, str]) -> None:
                     name=name.value.strip(),
                     equipment_id=UUID(station.value) if station.value else None,
                     keep_days=int(keep.value) if keep.value else None,
+                    family=cast("Family", family.value),
                 )
                 made = await visit.domains.training.create_set(principal, request)
                 ui.navigate.to(f"/training/{made.id}")
