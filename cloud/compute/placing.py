@@ -293,10 +293,11 @@ def _chosen(decision: Decision, code: str | None) -> Planned:
         raise Invalid(none_will_do(decision))
     if code is None:
         return decision.plans[0]
-    plan = next((each for each in decision.plans if each.code == code), None)
-    if plan is None:
-        raise Conflict(_NOT_NOW)
-    return plan
+    if plan := next((each for each in decision.plans if each.code == code), None):
+        return plan
+    if unfit := next((each for each in decision.rejected if each.code == code), None):
+        raise Conflict(Text(f"{code} will not do: {unfit.reason.en}.", f"{code} 不可用：{unfit.reason.zh}。"))
+    raise Conflict(_NOT_NOW)
 
 
 def _told(plan: Planned) -> dict[str, Any]:

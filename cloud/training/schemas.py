@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from models.vision.recipe import Family
 
@@ -21,7 +21,10 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3, max_length=64)]
+_PAIR = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
+Corner = Annotated[tuple[Fraction, Fraction], WithJsonSchema(_PAIR)]
+"""Described as any list of two: not every reader of the document knows tuples."""
+Polygon = Annotated[list[Corner], Field(min_length=3, max_length=64)]
 Region = Annotated[
     list[Polygon],
     Field(

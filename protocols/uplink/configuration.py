@@ -18,7 +18,7 @@ from protocols.text import Text
 
 LOCAL_TABLES = ("agent", "cloud")
 """Who the box is and whom it reports to: never sent, never changed from afar."""
-SHARED_TABLES = ("buffer", "device", "inspection", "machine_health", "outlet")
+SHARED_TABLES = ("buffer", "device", "forecast", "inspection", "machine_health", "outlet")
 SECRET_KEYS = frozenset({"password"})
 """Keys whose text never leaves the box, wherever they stand."""
 KEPT = "<kept on the box>"

@@ -33,6 +33,8 @@ BOUNDED = {
     "/compute/jobs/{job_id}/use": "thinned to as many samples as a curve shows",
     "/compute/offers": "those that are open now, each written by its provider",
     "/compute/quotas": "one for each company that computes",
+    "/compute/servings": "the latest 1,000",
+    "/compute/uploads": "1 GiB of archives and inputs together, for 30 days unused",
     "/dictionary/company-entries": "2,000, more are refused",
     "/dictionary/company-entries/{entry_code}": _LATEST,
     "/dictionary/entries": _OF_THE_PRODUCT,

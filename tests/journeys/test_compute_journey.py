@@ -21,7 +21,11 @@ GOOD, BAD = 30, 4
 
 def pictured(company: Company) -> None:
     """Give the company a set of pictures."""
-    made = company.client.post("/api/v1/training/sets", json={"name": "bottle-cap"}).raise_for_status().json()
+    made = (
+        company.client.post("/api/v1/training/sets", json={"name": "bottle-cap", "family": "texture"})
+        .raise_for_status()
+        .json()
+    )
     for number in range(GOOD + BAD):
         good = number < GOOD
         query = {"set_id": made["id"], "kind": "good" if good else "defect", "part": part(number)}

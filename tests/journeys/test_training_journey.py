@@ -140,6 +140,7 @@ def roll_out_and_take_back(page: Page, plant: Plant, first: Bundle, second: Bund
 def upload_and_train(page: Page) -> None:
     page.goto("/training")
     page.get_by_label("Name of the model").fill("cap")
+    page.get_by_label("How it looks").select_option("texture")
     page.get_by_role("button", name="Make it").click()
     page.wait_for_url("**/training/*-*")
     chooser = page.locator("input[aria-label='Choose pictures']")

@@ -17,9 +17,13 @@ _METER = """
     m.rollover, m.confirmed, m.ignored, s.name AS point, s.property, s.unit, s.equipment_id AS source_equipment_id,
     ARRAY(SELECT json_build_object('meter_id', p.part_id, 'factor', p.factor) FROM energy_meter_part p
           WHERE p.tenant_id = m.tenant_id AND p.meter_id = m.id ORDER BY p.part_id) AS parts
-    FROM energy_meter m JOIN site ON site.id = m.site_id LEFT JOIN series s ON s.id = m.series_id
-    WHERE m.tenant_id = current_tenant()
+    FROM {} m JOIN site ON site.id = m.site_id LEFT JOIN series s ON s.id = m.series_id
 """
+_PAGE = """
+    (SELECT * FROM energy_meter WHERE tenant_id = current_tenant() AND (%(site)s::uuid IS NULL OR site_id = %(site)s)
+     AND (name, id) > (%(name)s::text, %(id)s::uuid) ORDER BY name, id LIMIT %(limit)s)
+"""
+_ONE = _METER.format("energy_meter") + "WHERE m.tenant_id = current_tenant()"
 
 
 async def select_meters(connection: AsyncConnection, site: UUID | None = None, window: Window = WHOLE) -> list[Row]:
@@ -27,15 +31,14 @@ async def select_meters(connection: AsyncConnection, site: UUID | None = None, w
     name, identity = window.after or BY_NAME
     return await every(
         connection,
-        f"SELECT {_METER} AND (%(site)s::uuid IS NULL OR m.site_id = %(site)s)"
-        " AND (m.name, m.id) > (%(name)s::text, %(id)s::uuid) ORDER BY m.name, m.id LIMIT %(limit)s",
+        f"SELECT {_METER.format(_PAGE)} ORDER BY m.name, m.id",
         {"site": site, "name": name, "id": identity, "limit": window.limit},
     )
 
 
 async def select_meter(connection: AsyncConnection, meter: UUID) -> Row | None:
     """Return one meter."""
-    rows = await every(connection, f"SELECT {_METER} AND m.id = %s", [meter])
+    rows = await every(connection, f"SELECT {_ONE} AND m.id = %s", [meter])
     return rows[0] if rows else None
 
 
