@@ -142,6 +142,9 @@ async def test_a_job_goes_from_the_quote_to_a_proven_receipt(
     assert (code, "there is no set 'cap'" in said, "compute upload" in said) == (2, True, True)
     assert await rent("upload", order) == (0, "31 sent, 0 were there.")
     assert await rent("upload", order, lang="zh") == (0, "已上传 0 张，31 张已存在。")
+    (made,) = (await customer.http.get("/api/v1/training/sets")).json()
+    way = {"family": "texture"}  # learnt soonest
+    (await customer.http.patch(f"/api/v1/training/sets/{made['id']}", json=way)).raise_for_status()
 
     token = tmp_path / "worker.token"
     code, said = await sell("offer", "open", terms[1], "--out", token)
