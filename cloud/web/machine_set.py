@@ -46,7 +46,7 @@ class MachineSet:
 
     def __init__(self, visit: Visit, found: PictureSet, machine: str, running: str) -> None:
         self._visit, self._found, self._machine, self._running = visit, found, machine, running
-        say, now = visit.say, datetime.now(visit.zone).replace(minute=0)
+        say, now = visit.say, datetime.now(visit.zone)
         with box("card stack wide"):
             Words(say(_STRETCH), tag="h2")
             named = ", ".join(found.sensors or {})

@@ -253,7 +253,6 @@ async def reached(parts: Parts, buffer: Buffer, agents: int) -> bool:
 async def test_what_an_ended_agent_was_fetching_is_fetched_by_the_next(
     machine: tuple[Machine, int], open_buffer: OpenBuffer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "PACE_S", 1 / 250)  # slow enough to be ended in its midst
     plant, port = machine
     path = tmp_path / "agent.toml"
     path.write_text('[agent]\nname = "a"\n[cloud]\nurl = "http://127.0.0.1:1"\n', encoding="utf-8")
@@ -261,12 +260,14 @@ async def test_what_an_ended_agent_was_fetching_is_fetched_by_the_next(
     await plant.count_to(5)
     agents = 0
     while agents < 4:
+        monkeypatch.setattr(backfill, "PACE_S", 0.0 if agents == 3 else 0.02)  # the others are ended in its midst
         buffer = await open_buffer(tmp_path / "state")
         async with Outlets(buffer, tmp_path) as outlets, Parts(buffer, outlets) as parts:
             await parts.become(config)
             async with asyncio.timeout(DEADLINE_S):
                 while not await reached(parts, buffer, agents):  # noqa: ASYNC110 - two parts, neither of which tells
                     await asyncio.sleep(0.01)
+        await buffer.flush()
         left = await buffer.gaps("d")
         await buffer.close()
         assert bool(left) == (0 < agents < 3)
