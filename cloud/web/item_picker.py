@@ -43,6 +43,7 @@ class ItemPicker:
             kinds = {code: say(name) for code, name in equipment_classes().items()}
             self._kind = Choice(say(_KIND), {"": say(_ANY)} | kinds, "")
             self._fine = box("form-row contents")
+        self._possible: Sequence[str] = ()
         self._fill(kpis[0])
         self._answer = box("stack")
         self._list = box("stack")
@@ -60,6 +61,9 @@ class ItemPicker:
 
     def _fill(self, entry: str) -> None:
         say, possible = self._visit.say, granularities(entry)
+        if possible == self._possible:
+            return  # what is chosen there already stays
+        self._possible = possible
         usual = "hour" if "hour" in possible else possible[0]
         self._fine.clear()
         with self._fine:

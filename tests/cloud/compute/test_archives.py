@@ -103,11 +103,12 @@ async def test_a_program_is_rented(
         done = await ended(customer, job)
         assert done["job"]["state"] == "done", done
         assert done["job"]["result"] == {"ran": {"steps": 12, "mean": 5.5}}
-        assert [each["state"] for each in done["attempts"]] == ["broken", "done"]
+        *others, last = [each["state"] for each in done["attempts"]]
+        assert ({*others}, last) == ({"broken"}, "done"), "a busy machine may break one more"
         lines = (await customer.http.get(f"/api/v1/compute/jobs/{job}/log")).json()
         starts = [each["line"] for each in lines if each["line"].startswith("from step")]
-        assert len(starts) == 2
-        assert starts[1] != "from step 0"
+        assert len(starts) > 1
+        assert starts[-1] != "from step 0"
         parameters = {"secret": str(folder / "worker.key")}
         hostile = order | {"python": order["python"] | {"entry": "hostile:read", "parameters": parameters}}
         stopped = await ended(customer, await submitted(customer, hostile))
