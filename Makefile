@@ -26,7 +26,7 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/faults --durations 30
-	@$(BIN)/python -m pytest -n auto --dist loadfile tests/faults # what it kills and fills is no company for others
+	@$(BIN)/python -m pytest tests/faults # what it kills and fills is no company for others
 
 check: setup
 	@$(BIN)/ruff format --check .
