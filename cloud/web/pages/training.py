@@ -33,7 +33,7 @@ _HEALTH = Text("Machine health, {count} sensors", "设备健康，{count} 个传
 _NEW = Text("New picture set", "新建图片集")
 _NAME = Text("Name of the model", "模型名称")
 _RULE = Text(
-    "Lower-case letters, digits and dashes, as in: bottle-cap-red", "小写字母、数字与短横线，例如 bottle-cap-red"
+    "Lower-case letters, digits and dashes, as in: bottle-cap-red.", "小写字母、数字与短横线，例如 bottle-cap-red。"
 )
 _STATION, _NO_STATION = Text("Inspection station", "检测工位"), Text("None yet", "暂无")
 _JOINS = Text("What operators judge at the station joins the set by itself.", "操作员在该工位的判定会自动加入图片集。")
