@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from edge_agent.atomic_file import sync
 from edge_agent.buffer_file import BufferFile, Damaged
-from edge_agent.buffer_state import Gap, Group, Stats
+from edge_agent.buffer_state import Gap, Group, Settled, Stats
 from edge_agent.config import BufferConfig
 from edge_agent.events import announcer
 from edge_agent.normalise import Mark
@@ -31,6 +31,8 @@ from protocols.uplink.rows import Row
 
 MAX_PENDING = 50_000
 RETRY_S = 1.0
+SETTLE_S = 2.0
+"""How long what the cloud has waits at the most for a group to be committed with."""
 QUIET_S = 3600.0
 """Dropping, or refusal for the same reason, is announced again when there was none for so long."""
 FILE = "buffer.db"
@@ -62,6 +64,7 @@ class Buffer:
         self._dropped_at = -QUIET_S
         self._refused, self._refused_at = "", -QUIET_S
         self._closed = False
+        self._settled = 0
         self._waiters: list[asyncio.Future[None]] = []
         self.committed = asyncio.Event()
         """Set whenever a group was committed; whoever waits for it clears it."""
@@ -125,18 +128,28 @@ class Buffer:
 
     async def take(self, most: int) -> Delivery | None:
         """Return frames to send, about `most` bytes; None if nothing waits."""
-        if self._file is not None and self._file.state.frames == 0:
+        if self._committing is None and self._file is not None and self._file.state.frames == self._settled:
             return None  # what is committed meanwhile is told by `committed`
+        while self._settled:  # or they would be sent again
+            await asyncio.wait({self._due()})
         return await self._insist(
             lambda file: Delivery(file.state.epoch, frames) if (frames := file.take(most)) else None
         )
 
     async def settle(self, delivery: Delivery, receipt: Receipt) -> None:
-        """Forget what the cloud has stored and set aside what it refused, of the frames that were delivered."""
+        """Forget what the cloud has stored and set aside what it refused, of the frames that were delivered.
+
+        That is committed with the next group. Should it be lost the cloud gets the frames once more, and absorbs them.
+        """
         sent = {frame.seq for frame in delivery.frames}
-        stored = [seq for seq in receipt.stored if seq in sent]
         refused = [verdict for verdict in receipt.refused if verdict.seq in sent]
-        await self._insist(lambda file: file.settle(stored, refused) if file.state.epoch == delivery.epoch else 0)
+        settled = Settled(delivery.epoch, [seq for seq in receipt.stored if seq in sent], refused)
+        if self.failing:  # a disk that does not take the group may take this, which makes room
+            await self._insist(lambda file: file.settle(settled))
+        else:
+            self._group.settled.append(settled)
+            self._settled += len(settled)
+            self._commit_within(SETTLE_S)
         for verdict in refused:
             now = asyncio.get_running_loop().time()
             if verdict.reason != self._refused or now - self._refused_at > QUIET_S:
@@ -193,19 +206,30 @@ class Buffer:
         if self._rows > MAX_PENDING and self._group.count() > (lost := MAX_PENDING // 10):
             self._group.give_up(lost)
             self._rows -= lost
-        if self._timer is None and self._committing is None:
-            self._timer = asyncio.get_running_loop().call_later(self._group_s, self._due)
+        self._commit_within(self._group_s)
 
-    def _due(self) -> None:
+    def _commit_within(self, seconds: float) -> None:
+        if self._committing is not None or (self.failing and self._timer is not None):
+            return  # which then looks for what came meanwhile
+        at = asyncio.get_running_loop().time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(at, self._due)
+
+    def _due(self) -> asyncio.Task[None]:
         if self._timer:
             self._timer.cancel()
             self._timer = None
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
+        return self._committing
 
     async def _commit(self) -> None:
         group, waiters, rows = self._group, self._waiters, self._rows
         self._group, self._waiters, self._rows, self._rows_under_way = Group(), [], 0, rows
+        settled = sum(map(len, group.settled))
         try:
             dropped = await self._run(lambda file: file.write(group)) if group else 0
         except Exception as error:  # whatever it is, nothing collected is given up for it
@@ -221,11 +245,12 @@ class Buffer:
             self._note_drops(dropped)
             delay = 0.0 if self._waiters else self._group_s
         self._committing, self._rows_under_way = None, 0
+        self._settled -= settled
         if self._group or self._waiters:
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
     def _keep(self, group: Group, waiters: list[asyncio.Future[None]], rows: int) -> None:
-        """Put a group that could not be committed in front of what was added since."""
+        """Put a group that could not be committed in front of what was added since, but for what it settles (`settle`)."""
         later, later_waiters, later_rows = self._group, self._waiters, self._rows
         self._group, self._waiters = group, waiters + later_waiters
         for readings in later.rows:
@@ -235,6 +260,7 @@ class Buffer:
         group.inspections.extend(later.inspections)
         group.events.extend(later.events)
         group.opinions.extend(later.opinions)
+        group.settled = later.settled
         group.lost += later.lost
         self._rows = rows + later_rows
 

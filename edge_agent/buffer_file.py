@@ -20,7 +20,7 @@ from zlib import crc32
 import msgspec
 
 from edge_agent.atomic_file import sync
-from edge_agent.buffer_state import Gap, Group, State, Stats, by_count, by_size
+from edge_agent.buffer_state import Gap, Group, Settled, State, Stats, by_count, by_size
 from edge_agent.normalise import Mark
 from protocols.reading import now_us
 from protocols.uplink.codec import columns_of, encode
@@ -97,6 +97,8 @@ class BufferFile:
         with self._transaction() as state:
             state.collected += group.lost
             state.dropped += group.lost
+            for settled in group.settled:
+                self._settle(state, settled)
             for count, gathered in by_count(group.rows):
                 self._insert(state, _TELEMETRY, count, Batch(columns=gathered.columns(), texts=gathered.texts))
             for inspections in by_size([item for item in group.inspections if self._take_id(item[0].id)]):
@@ -154,26 +156,17 @@ class BufferFile:
             else:
                 broken.append(Verdict(seq, "damaged on disk"))
         if broken:
-            self.settle([], broken)
+            self.settle(Settled(self.state.epoch, [], broken))
         return frames
 
     def postpone(self) -> None:
         """Count all that waits as backlog; to be called when a delivery failed."""
         self._live_after = self.state.seq
 
-    def settle(self, stored: Sequence[int], refused: Sequence[Verdict]) -> int:
-        """Forget the frames the cloud has stored, set aside those it refused; return the rows set aside."""
+    def settle(self, settled: Settled) -> None:
+        """Forget the frames the cloud has stored and set aside those it refused; of another epoch's it says nothing."""
         with self._transaction() as state:
-            before = state.set_aside
-            for seq in stored:
-                self._remove(state, seq)
-            for verdict in refused:
-                state.frames_set_aside += self._db.execute(
-                    "INSERT OR REPLACE INTO aside SELECT seq, rows, ?, payload FROM frame WHERE seq = ?",
-                    (verdict.reason, verdict.seq),
-                ).rowcount
-                state.set_aside += self._remove(state, verdict.seq)
-            return state.set_aside - before
+            self._settle(state, settled)
 
     def marks(self, device: str) -> dict[str, Mark]:
         """Return the marks of a device by point name."""
@@ -248,6 +241,18 @@ class BufferFile:
             "INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)",
             (state.seq, lane, rows, time, len(payload), _crc(state.seq, lane, rows, time, payload), payload),
         )
+
+    def _settle(self, state: State, settled: Settled) -> None:
+        if settled.epoch != state.epoch:
+            return
+        for seq in settled.stored:
+            self._remove(state, seq)
+        for verdict in settled.refused:
+            state.frames_set_aside += self._db.execute(
+                "INSERT OR REPLACE INTO aside SELECT seq, rows, ?, payload FROM frame WHERE seq = ?",
+                (verdict.reason, verdict.seq),
+            ).rowcount
+            state.set_aside += self._remove(state, verdict.seq)
 
     def _bytes_per_row(self) -> float:
         return self._written_bytes / self._written_rows if self._written_rows else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from edge_agent.normalise import Mark
-from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef
+from protocols.uplink.messages import Event, Inspection, LateOpinion, PointRef, Verdict
 from protocols.uplink.rows import Gathered, Row, ScanRows
 
 ROWS_PER_FRAME = 5_000
@@ -60,11 +60,22 @@ class Gap(msgspec.Struct):
     attempts: int = 0
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """What the cloud said of the frames it was sent out of one epoch: numbers of those stored, and of those refused."""
+
+    epoch: str
+    stored: list[int]
+    refused: list[Verdict]
+
+    def __len__(self) -> int:
+        return len(self.stored) + len(self.refused)
+
+
 class Group(msgspec.Struct):
     """What is committed together, with the latest mark of each point and what is left to fetch of each device's history.
 
-    `rows` holds readings in the order they came, scans as they are. `lost` counts rows given up before they could be
-    committed (disk full).
+    `rows` holds readings in the order they came, scans as they are. `settled` are frames to forget. `lost` counts rows given
+    up before they could be committed (disk full).
     """
 
     rows: list[Sequence[Row]] = []
@@ -73,10 +84,11 @@ class Group(msgspec.Struct):
     inspections: list[tuple[Inspection, Sequence[Row]]] = []
     events: list[Event] = []
     opinions: list[LateOpinion] = []
+    settled: list[Settled] = []
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.gaps or self.inspections or self.events or self.opinions or self.lost)
+        return any((self.rows, self.gaps, self.inspections, self.events, self.opinions, self.settled, self.lost))
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add readings behind the others."""

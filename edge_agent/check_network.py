@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from edge_agent.check_device import NOTED_CLOCK_OFFSET_S, WORST_CLOCK_OFFSET_S
 from edge_agent.cloud_link import CloudLink
 from edge_agent.config import CloudConfig
 from edge_agent.finding import Finding, Severity
+from edge_agent.http_client import PROXY_PORT, proxy_for
 from edge_agent.identity import Login
 from protocols.errors import SunmaoError
 from protocols.text import Text
@@ -29,24 +29,15 @@ async def check_cloud(cloud: CloudConfig, state_dir: Path) -> AsyncIterator[Find
     """Yield one finding per step, up to the first that fails."""
     parts = urlsplit(cloud.url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    proxy = _proxy(parts.scheme, host)
+    proxy = proxy_for(parts.scheme, host)
     if proxy is not None:
-        host, port = proxy
+        host, port = proxy.hostname or "", proxy.port or PROXY_PORT
     async for finding in _steps(host, port, tls=parts.scheme == "https" and proxy is None, ca=cloud.ca):
         yield finding
         if not finding.ok:
             return
     async for finding in _log_in(cloud, state_dir):
         yield finding
-
-
-def _proxy(scheme: str, host: str) -> tuple[str, int] | None:
-    """Return host and port of the proxy that the environment asks for."""
-    address = getproxies().get(scheme)
-    if address is None or proxy_bypass(host):
-        return None
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    return (parts.hostname, parts.port or 8080) if parts.hostname else None
 
 
 async def _steps(host: str, port: int, *, tls: bool, ca: Path | None) -> AsyncIterator[Finding]:

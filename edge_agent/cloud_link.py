@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
 import msgspec
 
+from edge_agent.http_client import Answer, HttpClient, TooLong
 from protocols.errors import ConfigError, Malformed, Refused, Unreachable
 from protocols.reading import now_us
 from protocols.text import Text
 from protocols.uplink.messages import MEDIA_TYPE
 
-PROGRESS_S = 30.0
-"""Longest wait for the next piece to go out or come in: a slow line is no dead one."""
 EXCHANGE_S = 600.0
 """Longest time for a message and its answer, however steadily they trickle."""
-PIECE_BYTES = 16_384
 LARGEST_REPLY = 1_000_000
 LONGEST_RETRY_AFTER_S = 3600.0
 PROBLEM = "application/problem+json"
@@ -59,33 +55,26 @@ class CloudLink:
 
     def __init__(self, url: str, ca: Path | None = None) -> None:
         self.url = url
-        timeout = httpx.Timeout(PROGRESS_S, connect=10.0)
-        self._client = httpx.AsyncClient(base_url=url, timeout=timeout, verify=_trusting(ca) if ca else True)
+        self._client = HttpClient(url, _trusting(ca) if ca or url.startswith("https:") else None)
 
     async def __aenter__(self) -> CloudLink:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def post(self, path: str, message: msgspec.Struct, reply: type[Reply], token: str | None = None) -> Reply:
         """Send `message` and return the `reply`. Raises Unreachable (Busy), Refused (Rejected) or Malformed."""
-        content = msgspec.msgpack.encode(message)
-        headers = {"content-type": MEDIA_TYPE, "accept": MEDIA_TYPE, "content-length": str(len(content))}
+        headers = {"content-type": MEDIA_TYPE, "accept": MEDIA_TYPE}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         try:
-            async with (
-                asyncio.timeout(EXCHANGE_S),
-                self._client.stream("POST", path, content=_pieces(content), headers=headers) as answer,
-            ):
-                body = b""
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > LARGEST_REPLY:
-                        raise self._nonsense(f"an answer of more than {LARGEST_REPLY} bytes")
-        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-            why = str(error) or type(error).__name__
+            async with asyncio.timeout(EXCHANGE_S):
+                answer = await self._client.post(path, msgspec.msgpack.encode(message), headers, LARGEST_REPLY)
+        except TooLong:
+            raise self._nonsense(f"an answer of more than {LARGEST_REPLY} bytes") from None
+        except OSError as error:
+            why = str(error) or "no answer in time"
             mend = Text("check the address, the network and the time of this box", "请检查地址、网络和本机时间")
             if "CERTIFICATE_VERIFY_FAILED" in why:
                 mend = Text(
@@ -96,15 +85,15 @@ class CloudLink:
                 Text(f"the cloud {self.url} does not answer: {why}", f"云端 {self.url} 无应答：{why}"), mend
             ) from error
         media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if answer.status_code == httpx.codes.OK and media == MEDIA_TYPE:
+        if answer.status == 200 and media == MEDIA_TYPE:
             try:
-                return msgspec.msgpack.decode(body, type=reply)
+                return msgspec.msgpack.decode(answer.body, type=reply)
             except msgspec.MsgspecError as error:
                 raise self._nonsense(str(error)) from error
-        raise self._failure(answer, media, body)
+        raise self._failure(answer, media)
 
-    def _failure(self, answer: httpx.Response, media: str, body: bytes) -> Unreachable | Refused | Malformed:
-        status, detail = answer.status_code, _detail(media, body)
+    def _failure(self, answer: Answer, media: str) -> Unreachable | Refused | Malformed:
+        status, detail = answer.status, _detail(media, answer.body)
         if status == 429 or status >= 500:
             return Busy(
                 Text(f"the cloud {self.url} is busy: {status} {detail}", f"云端 {self.url} 繁忙：{status} {detail}"),
@@ -127,13 +116,7 @@ class CloudLink:
         )
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    """Yield `content` in pieces, so that the time allowed counts for each of them and not for all."""
-    for start in range(0, len(content), PIECE_BYTES):
-        yield content[start : start + PIECE_BYTES]
-
-
-def _trusting(ca: Path) -> ssl.SSLContext:
+def _trusting(ca: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:  # also ssl.SSLError

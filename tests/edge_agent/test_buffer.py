@@ -247,6 +247,7 @@ async def test_the_limit_holds_and_every_dropped_reading_is_counted(open_buffer:
     found = [decode(frame.payload) for frame in frames]
     rows = len(numbers_in(frames))
     assert (state.frames, state.rows) == (len(frames), rows)
+    await buffer.flush()
     emptied = (await buffer.stats()).state
     assert (emptied.frames, emptied.rows) == (0, 0)
     assert state.dropped > 0

@@ -96,6 +96,7 @@ async def test_a_page_with_status_200_is_no_receipt(
         cloud.faults.clear()
         await until(lambda: forwarder.uplink.state == "up")
     assert stored(cloud) == list(range(50))
+    await buffer.flush()
     assert (await buffer.stats()).rows == 0
 
 
