@@ -15,7 +15,7 @@ from edge_agent.check_device import NOTED_CLOCK_OFFSET_S, WORST_CLOCK_OFFSET_S
 from edge_agent.cloud_link import CloudLink
 from edge_agent.config import CloudConfig
 from edge_agent.finding import Finding, Severity
-from edge_agent.http_client import PROXY_PORT, proxy_for
+from edge_agent.http_client import PROXY_PORT, proxy_for, trust
 from edge_agent.identity import Login
 from protocols.errors import SunmaoError
 from protocols.text import Text
@@ -90,7 +90,7 @@ def _no_connection(host: str, port: int, error: Exception) -> Finding:
 
 async def _encryption(host: str, port: int, ca: Path | None) -> Finding:
     try:
-        context = ssl.create_default_context(cafile=ca)
+        context = trust(ca)
         async with asyncio.timeout(STEP_S):
             _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
         certificate = writer.get_extra_info("peercert")

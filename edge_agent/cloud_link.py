@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge_agent.http_client import Answer, HttpClient, TooLong
+from edge_agent.http_client import Answer, HttpClient, TooLong, trust
 from protocols.errors import ConfigError, Malformed, Refused, Unreachable
 from protocols.reading import now_us
 from protocols.text import Text
@@ -118,7 +118,7 @@ class CloudLink:
 
 def _trusting(ca: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca)
+        return trust(ca)
     except OSError as error:  # also ssl.SSLError
         why = error.strerror or str(error)
         raise ConfigError(

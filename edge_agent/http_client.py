@@ -11,11 +11,15 @@ import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
 import msgspec
+
+from protocols.errors import ConfigError
+from protocols.text import Text
 
 PROGRESS_S = 30.0
 """Longest wait for the next piece to go out or come in: a slow line is no dead one."""
@@ -48,6 +52,8 @@ class HttpClient:
     Args:
         url: of http or https; its path goes before every other.
         trust: checks the certificate of an https address.
+
+    Raises ConfigError where the environment names a proxy that is none.
     """
 
     def __init__(self, url: str, trust: ssl.SSLContext | None) -> None:
@@ -184,8 +190,25 @@ class _Connection:
         self._writer.transport.abort()
 
 
+def trust(ca: Path | None) -> ssl.SSLContext:
+    """Return what checks certificates: by the authorities in the PEM file `ca`, else by the public ones.
+
+    Those of the system count, for its administrator may have added some; a box without any has those of certifi. Raises
+    OSError, also ssl.SSLError, where `ca` holds none.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    if not context.cert_store_stats()["x509_ca"]:
+        import certifi  # noqa: PLC0415 - few need it
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
 def proxy_for(scheme: str, host: str) -> SplitResult | None:
-    """Return the proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a host; None for none."""
+    """Return the proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a host; None for none.
+
+    Raises ConfigError for one that is no HTTP proxy.
+    """
     if os.name == "posix" and not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - 2 MB that few boxes need
@@ -195,4 +218,14 @@ def proxy_for(scheme: str, host: str) -> SplitResult | None:
     if not address or proxy_bypass(host):
         return None
     parts = urlsplit(address if "://" in address else f"http://{address}")
-    return parts if parts.hostname else None
+    with suppress(ValueError):  # of the port
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return parts
+    raise ConfigError(
+        Text(
+            "the proxy is no address like http://proxy.factory:3128",
+            "代理服务器不是形如 http://proxy.factory:3128 的地址",
+        ),
+        Text("mend or remove it in this process's environment", "请在本进程的环境变量中改正或删除"),
+        key=f"{scheme}_proxy".upper(),
+    )

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent import http_client
-from edge_agent.http_client import HttpClient, TooLong
+from edge_agent.http_client import HttpClient, TooLong, trust
+from protocols.errors import ConfigError
 from tests.edge_agent.test_forward import own_authority
 
 __all__ = ["own_authority"]
@@ -234,3 +235,19 @@ async def test_a_proxy_that_refuses_is_named(
         client = HttpClient("https://cloud.invalid", ssl.create_default_context(cafile=own_authority[0]))
         with pytest.raises(ConnectionError, match="proxy answers 407"):
             await post(client)
+
+
+def test_a_box_without_authorities_of_its_own_trusts_the_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    monkeypatch.setenv("SSL_CERT_DIR", "/dev/null")
+    assert trust(None).cert_store_stats()["x509_ca"] > 100
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://127.0.0.1:port", "http://:3128"])
+def test_what_is_no_http_proxy_is_named_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", proxy.replace("//", "//me:secret@"))
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(ConfigError, match="http://proxy") as caught:
+        HttpClient("https://cloud.invalid", None)
+    assert caught.value.key == "HTTPS_PROXY"
+    assert "secret" not in str(caught.value)
