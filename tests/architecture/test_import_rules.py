@@ -51,7 +51,10 @@ BROKEN = {
     "pinyin is spelled in cloud.web.point_search": ("cloud/web/planted_pinyin.py", "import pypinyin"),
     "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
-    "the agent speaks to its cloud by h11, in edge_agent.http_client": ("edge_agent/planted_h11.py", "import h11"),
+    "HTTP to the cloud is spoken in edge_agent.http_client": (
+        "edge_agent/planted_h11.py",
+        "import h11",
+    ),
     "httpx goes to cameras, second opinions, the platform and identity providers": (
         "edge_agent/inspect/planted_http.py",
         "import httpx",
