@@ -108,7 +108,8 @@ class HttpClient:
             connection = await _Connection.to(self._proxy.hostname or "", self._proxy.port or PROXY_PORT, None)
             if trust is not None:
                 with connection.dropped_if_it_fails():
-                    await connection.tunnel(f"{self._host}:{self._port}", self._through, trust, self._host)
+                    host = f"[{self._host}]" if ":" in self._host else self._host
+                    await connection.tunnel(f"{host}:{self._port}", self._through, trust, self._host)
             return connection
 
 
@@ -218,8 +219,8 @@ def proxy_for(scheme: str, host: str) -> SplitResult | None:
     if not address or proxy_bypass(host):
         return None
     parts = urlsplit(address if "://" in address else f"http://{address}")
-    with suppress(ValueError):  # of the port
-        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+    with suppress(ValueError):  # also UnicodeError
+        if parts.scheme == "http" and parts.hostname and parts.hostname.encode("idna") and parts.port != 0:
             return parts
     raise ConfigError(
         Text(
