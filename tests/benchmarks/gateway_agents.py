@@ -52,10 +52,10 @@ class Opcua(msgspec.Struct, frozen=True):
 Device = Modbus | Opcua
 
 
-def modbus_devices(port: int, points: int) -> list[Device]:
-    """Return devices that share `points` registers."""
+def modbus_devices(port: int, points: int, period_s: float = 1.0) -> list[Device]:
+    """Return devices that share `points` registers, read each `period_s`."""
     return [
-        Modbus(f"device-{unit}", port, unit, min(points, POINTS_PER_DEVICE))
+        Modbus(f"device-{unit}", port, unit, min(points, POINTS_PER_DEVICE), period_s)
         for unit in range(1, max(points // POINTS_PER_DEVICE, 1) + 1)
     ]
 

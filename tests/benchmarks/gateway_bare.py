@@ -17,15 +17,15 @@ SECONDS = 10
 MOST_REGISTERS = 125
 
 
-async def bare_modbus(port: int, points: int) -> float:
-    """Read the registers of every device once a second, merged, scaled; return values per processor second."""
+async def bare_modbus(port: int, points: int, period_s: float = 1.0) -> float:
+    """Read the registers of every device each `period_s`, merged, scaled; return values per processor second."""
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     await client.connect()
     units = range(1, max(points // POINTS_PER_DEVICE, 1) + 1)
     each = min(points, POINTS_PER_DEVICE)
     now = asyncio.get_running_loop().time
     clock, due, values = CpuClock(), now(), 0
-    for _ in range(SECONDS):
+    for _ in range(round(SECONDS / period_s)):
         for unit in units:
             read: dict[str, float] = {}
             for start in range(0, each, MOST_REGISTERS):
@@ -34,7 +34,7 @@ async def bare_modbus(port: int, points: int) -> float:
                 raw = client.convert_from_registers(answer.registers, client.DATATYPE.INT16)
                 read |= {f"p{start + i}": value / 10 for i, value in enumerate(raw)}  # type: ignore[arg-type]
             values += len(read)
-        due += 1
+        due += period_s
         await asyncio.sleep(due - now())
     speed = values / clock.seconds()
     client.close()
