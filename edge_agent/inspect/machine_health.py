@@ -13,6 +13,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from edge_agent.config import Config, MachineHealthConfig
 from edge_agent.events import Announce
 from edge_agent.inspect.health_news import HealthNews, Known
-from edge_agent.inspect.health_record import HealthRecord, Said
+from edge_agent.inspect.health_record import MOST_COMPARED, Compared, HealthRecord, Said
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.inspect.runtime import bundle_stamp, load_monitor
 from edge_agent.inspect.watch_state import WatchState, keep
@@ -58,6 +59,7 @@ class _Kept(msgspec.Struct):
     known: Known
     record_of: tuple[int, str] = (0, "")
     record: ModelRecord = ModelRecord()
+    compared: Compared = Compared()
 
 
 class _Models(ModelSwitch[Attended]):
@@ -75,6 +77,32 @@ class _Models(ModelSwitch[Attended]):
         """The order and the deciding model that are counted now."""
         report = super().report()
         return report.order, report.running
+
+    @property
+    def keeps_before(self) -> bool:
+        return super().keeps_before or self.compares
+
+    @property
+    def compares(self) -> bool:
+        """Whether the model that decides still has to show that it does not alarm more than the one before."""
+        compared = self.record.compared.judged if self.record.of == self.record_of else 0
+        return self.slots.compared_with is not None and compared < MOST_COMPARED
+
+    async def load_before(self) -> None:
+        """After a start: load the model before, if it is still compared with; one that cannot be used is compared no more."""
+        folder = self.slots.compared_with
+        if folder is not None and self.compares and self.before is None:
+            with suppress(ModelError):
+                self.before = await self._loaded(folder)
+
+    async def compare(self, period_s: float) -> None:
+        """Let the model before decide again where the new one is clearly worse; raises OSError, ModelError."""
+        if self.before is None or self.waits:
+            return
+        if not self.keeps_before:
+            self.before = None
+        elif self.compares and (why := self.record.worse(period_s)):
+            await self.give_back(why)
 
     def report(self) -> StationModels:
         return msgspec.structs.replace(super().report(), task="health", record=self.record.report(self.record_of))
@@ -163,6 +191,7 @@ class HealthWatch:
         folder = self._whole().agent.state_dir
         path = folder / f"health-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
         await asyncio.to_thread(self._resume, attended, path)
+        await self._models.load_before()
         kept = due = self._heard_at = clock()
         try:
             while True:
@@ -172,6 +201,8 @@ class HealthWatch:
                 said = await self._take_file(attended, clock()) if self._waves else self._step(attended, clock())
                 if said and self._models.on_trial:
                     await self._models.judged(said.latency_us)
+                if said:
+                    await self._models.compare(self._config.period_s)
                 if clock() - kept >= KEEP_S:
                     kept = clock()
                     await asyncio.to_thread(self._keep, attended, path)
@@ -247,10 +278,11 @@ class HealthWatch:
             self._set_state("up", self._failing)
             return None
         finding = said.finding
-        beside = others.get(id(self._models.shadow))
-        self._models.record.add(
-            self._models.record_of, attended.monitor.forgets_after, said, beside if isinstance(beside, Said) else None
+        beside, before = (
+            each if isinstance(each, Said) else None
+            for each in (others.get(id(self._models.shadow)), others.get(id(self._models.before)))
         )
+        self._models.record.add(self._models.record_of, attended.monitor.forgets_after, said, beside, before)
         if finding.verdict is None:
             self._set_state("up", Text("getting to know the machine's present state", "正在熟悉设备当前状态"))
             return said
@@ -318,7 +350,7 @@ class HealthWatch:
             kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
             return
-        self._models.record.resume(kept.record_of, kept.record)
+        self._models.record.resume(kept.record_of, kept.record, kept.compared)
         steps = (now_us() - kept.at) / 1e6 / self._config.period_s
         if kept.model != monitor.digest:
             return
@@ -329,7 +361,13 @@ class HealthWatch:
     def _keep(self, attended: Attended, path: Path) -> None:
         record = self._models.record
         kept = _Kept(
-            attended.monitor.digest, now_us(), attended.monitor.memory, self._news.known, record.of, record.counts
+            attended.monitor.digest,
+            now_us(),
+            attended.monitor.memory,
+            self._news.known,
+            record.of,
+            record.counts,
+            record.compared,
         )
         keep(path, kept)
 

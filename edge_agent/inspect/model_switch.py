@@ -61,7 +61,8 @@ class ModelSwitch(Generic[Model]):
         self._load = load
         self._slots: Slots | None = None
         self._change: _Change[Model] | None = None
-        self._before: Model | None = None
+        self.before: Model | None = None
+        """What decided before, if it is loaded."""
         self.shadow: Model | None = None
         """What judges beside the one that decides."""
 
@@ -80,7 +81,7 @@ class ModelSwitch(Generic[Model]):
     @property
     def others(self) -> list[Model]:
         """Return what is loaded and does not decide: beside it, about to decide, or ready to come back during a trial."""
-        return [each for each in (self.shadow, self.coming, self._before if self.on_trial else None) if each]
+        return [each for each in (self.shadow, self.coming, self.before if self.keeps_before else None) if each]
 
     @property
     def coming(self) -> Model | None:
@@ -91,6 +92,11 @@ class ModelSwitch(Generic[Model]):
     def on_trial(self) -> bool:
         """Whether the model that decides has still to prove itself."""
         return self._slots is not None and self._slots.on_trial
+
+    @property
+    def keeps_before(self) -> bool:
+        """Whether the model before is still to be ready to decide again."""
+        return self.on_trial
 
     def report(self) -> StationModels:
         """Return what runs and what became of the last order."""
@@ -152,7 +158,7 @@ class ModelSwitch(Generic[Model]):
         if change.decides is None:
             return model
         if change.order is not None:
-            self._before = model
+            self.before = model
             name = f"{change.decides.card.name} {change.decides.card.version}"
             said = Text(f"{name} judges from here on, on trial", f"此后由 {name} 判定(试运行)")
             self._announce(self._settings.device, "model_changed", said)
@@ -171,8 +177,8 @@ class ModelSwitch(Generic[Model]):
         """Let the model before decide from the next picture on, if there is one; raises OSError, ModelError."""
         if await asyncio.to_thread(self.slots.give_back, why):
             self._tell_return(why)
-            before = self._before or await self._loaded(self.slots.folder(self.slots.report().running))
-            self._change, self._before = _Change(None, before, None), None
+            before = self.before or await self._loaded(self.slots.folder(self.slots.report().running))
+            self._change, self.before = _Change(None, before, None), None
 
     async def _loaded(self, folder: Path) -> Model:
         return await asyncio.to_thread(self._load, folder)

@@ -36,7 +36,8 @@ Outcome = Literal["", "trial", "done", "failed", "returned"]
 class _State(msgspec.Struct):
     """What `slots.json` holds. A digest "" stands for the configured bundle, None for no model.
 
-    `bundle`: the configured folder. `order`, `latency_us`: of the last order. `starts`: since the trial began.
+    `bundle`: the configured folder. `order`, `latency_us`: of the last order. `starts`: since the trial began. `new`: what
+    decides is not merely the one before, ordered back.
     """
 
     bundle: str
@@ -49,6 +50,7 @@ class _State(msgspec.Struct):
     reason_en: str = ""
     reason_zh: str = ""
     starts: int = 0
+    new: bool = False
 
 
 class Slots:
@@ -71,6 +73,12 @@ class Slots:
     def on_trial(self) -> bool:
         """Whether the model that decides has still to prove itself."""
         return self._state.outcome == "trial"
+
+    @property
+    def compared_with(self) -> Path | None:
+        """Folder of the model before, if what decides has been ordered in its place and was not there before it."""
+        previous = self._state.previous
+        return None if previous is None or not self._state.new else self.folder(previous)
 
     @property
     def shadow(self) -> str | None:
@@ -154,6 +162,7 @@ class Slots:
         """Take what `order` wants, all of it here and verified, as what the station runs; raises OSError."""
         state, run = self._state, "" if order.run == self._configured_digest else order.run
         if order.run and run != state.run:
+            state.new = run != state.previous
             state.previous, state.run = state.run, run
             state.outcome, state.starts = "trial", 0
             self._latencies.clear()

@@ -18,16 +18,19 @@ from pyModbusTCP.server import DataBank, ModbusServer
 from edge_agent.buffer import Buffer
 from edge_agent.check import check
 from edge_agent.config import Config, parse_config
+from edge_agent.inspect.health_record import LEAST_COMPARED, Compared, HealthRecord, Said
 from edge_agent.inspect.model_switch import ModelSwitch
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
-from models.bundle import write_bundle
+from models.bundle import read_bundle, write_bundle
 from models.series.health_fit import fit
 from models.series.histories import read_histories
+from models.series.monitor import HealthFinding
 from models.series.recipe import HealthRecipe, RemainingRecipe
 from models.series.remaining_fit import fit as fit_remaining
 from models.series.table import Table
 from models.signing import public_key
+from models.verdict import Verdict
 from protocols.errors import ConfigError
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import DeviceReport, Event
@@ -74,13 +77,17 @@ GOOD, BAD = 0, -0x8000
 
 @pytest.fixture(scope="module")
 def pump_model(tmp_path_factory: pytest.TempPathFactory) -> SignedBundle:
+    folder, key = tmp_path_factory.mktemp("bundles") / "pump", Ed25519PrivateKey.generate()
+    write_pump(folder, key)
+    return SignedBundle(folder, [public_key(key)])
+
+
+def write_pump(folder: Path, key: Ed25519PrivateKey, flow: float = 3000) -> None:
     noise = np.random.default_rng(0)
     load = noise.normal(size=600)
-    values = np.column_stack([500 + 10 * load, 3000 + 60 * load]) + noise.normal(size=(600, 2))
+    values = np.column_stack([500 + 10 * load, flow + 60 * load]) + noise.normal(size=(600, 2))
     release = fit(Table(("pressure", "flow"), values, None), HealthRecipe("pump", half_life=1))
-    folder, key = tmp_path_factory.mktemp("bundles") / "pump", Ed25519PrivateKey.generate()
     write_bundle(folder, release.card, release.onnx, key)
-    return SignedBundle(folder, [public_key(key)])
 
 
 class Pump:
@@ -239,6 +246,55 @@ async def test_a_model_of_the_cloud_decides_once_it_can_and_no_reading_is_withou
     events, readings = await pump.held()
     assert [event.kind for event in events] == ["model_changed", "model_changed", "model_returned"]
     assert {quality for _, quality in readings["verdict"]} == {GOOD}
+
+
+async def test_a_model_that_alarms_where_the_one_before_does_not_goes_back_without_the_cloud(
+    pump: Pump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.inspect.slots.TRIAL_PARTS", 2)
+    monkeypatch.setattr("edge_agent.inspect.health_record.LEAST_COMPARED", 6)
+    models = shelf(tmp_path / "shelf", pump.model)
+    key = Ed25519PrivateKey.generate()
+    write_pump(models.folder / "strict", key, flow=2900)
+    models.digests["strict"] = read_bundle(models.folder / "strict", [public_key(key)]).digest
+    pump.model = SignedBundle(models.folder / "1", [models.trust, public_key(key)])
+    async with pump.watched():
+        await until(lambda: (pump.report.state, pump.report.reason_en) == ("up", ""))
+        switch = pump.parts.models()["pump-health"]
+        arrive(switch.slots, models, "strict")
+        await switch.obey(ModelOrder("pump-health", 1, run=models.digests["strict"]))
+        await until(lambda: switch.report().outcome == "done")
+    # The model before is compared with over a restart, too, and long after the trial.
+    async with pump.watched():
+        switch = pump.parts.models()["pump-health"]
+        await until(lambda: (switch.report().outcome, pump.report.template) == ("returned", "pump 1"))
+        report = switch.report()
+        assert (report.order, report.running, report.previous) == (1, models.digests["1"], "")
+        assert "100.0% of 6 judgements" in report.reason_en
+        # Ordered back by a person it stays, whatever it says.
+        await switch.obey(ModelOrder("pump-health", 2, run=models.digests["strict"]))
+        await until(lambda: switch.report().order == 2)
+        await switch.obey(ModelOrder("pump-health", 3, run=models.digests["1"]))
+        await until(lambda: switch.report().order == 3)
+        assert switch.slots.compared_with is None
+    returned = [event for event in (await pump.held())[0] if event.kind == "model_returned"]
+    assert len(returned) == 1
+    assert "之前的模型报警 0.0%" in returned[0].text_zh
+
+
+def test_a_machine_that_strays_is_not_held_against_the_new_model_nor_is_a_time_that_does_not_matter() -> None:
+    def said(verdict: Verdict, latency_us: int = 1000) -> Said:
+        return Said(HealthFinding(verdict, 1.0, 1.0, 1.0, []), latency_us)
+
+    record = HealthRecord()
+    for _ in range(LEAST_COMPARED):
+        record.add((1, "new"), 1, said("reject", 40_000), None, said("reject"))
+    assert record.worse(period_s=0.1) is None
+    slow = record.worse(period_s=0.05)
+    assert slow is not None
+    assert "0.04 s of the 0.05 s" in slow.en
+    record.add((2, "new"), 1, said("reject"), None, said("pass"))
+    assert record.compared == Compared(1, 1, 0)
 
 
 async def test_how_long_a_machine_still_runs_is_told_in_hours(pump: Pump, tmp_path: Path) -> None:
