@@ -69,11 +69,17 @@ class HealthFitTask(msgspec.Struct, frozen=True, tag="fit_health", forbid_unknow
     Attributes:
         recipe: fields of `models.series.recipe.HealthRecipe`; `name` is needed.
         sensors: what the columns are.
+        steps, faulty: rows of healthy running, and of a known fault behind them, which are only judged.
+        before: whether `before.toml` and `before.onnx`, the version to compare with, are in the folder; it had learnt from `seen` of
+            the healthy rows.
     """
 
     recipe: dict[str, str | int | float]
     sensors: list[str]
     steps: int
+    faulty: int = 0
+    before: bool = False
+    seen: int = 0
     limits: Limits = Limits()
 
 

@@ -149,25 +149,28 @@ def _judged(bundle: Bundle, task: FitTask, folder: Path) -> Figures:
 def _fit_health(task: HealthFitTask, folder: Path) -> None:
     import numpy as np
 
+    from models.bundle import Bundle
     from models.card import format_card
-    from models.series.health import independent_after
     from models.series.health_fit import fit
     from models.series.recipe import HealthRecipe
     from models.series.table import Table
+    from models.series.versions import comparable, judged_before, judged_new
 
     _progress("learn", 0, 1)
-    rows = np.fromfile(folder / ROWS, "<f4").reshape(task.steps, len(task.sensors)).astype(np.float64)
-    recipe = msgspec.convert(task.recipe, HealthRecipe)
-    release = fit(Table(tuple(task.sensors), rows, None), recipe)
+    rows = np.fromfile(folder / ROWS, "<f4").reshape(-1, len(task.sensors)).astype(np.float64)
+    healthy, faulty = rows[: task.steps], rows[task.steps :]
+    release = fit(Table(tuple(task.sensors), healthy, None), msgspec.convert(task.recipe, HealthRecipe))
     (folder / "card.toml").write_bytes(format_card(release.card))
     (folder / "model.onnx").write_bytes(release.onnx)
-    counted = int(task.steps / independent_after(recipe.half_life))
-    shares = {
-        name: {"value": limit.measured, "low": limit.low, "high": limit.high, "pictures": counted}
-        for name, limit in (("false_review", release.card.review), ("false_reject", release.card.reject))
-    }
-    after = {"good_parts": counted, "bad_parts": 0, "found": None, "auroc": None, **shares}
-    _say({"fitted": {"after": after, "before": None}})
+    _progress("judge", 0, 1)
+    after = judged_new(Bundle(release.card, release.onnx, "", ""), task.steps, faulty)
+    before = _given(folder) if task.before else None
+    old = (
+        judged_before(before, task.sensors, healthy, faulty, task.seen)
+        if before and comparable(before.card, task.sensors)
+        else None
+    )
+    _say({"fitted": {"after": after, "before": old}})
 
 
 def _inspect(task: InspectTask, folder: Path, provider: str) -> Counter[str]:

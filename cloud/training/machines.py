@@ -38,9 +38,11 @@ _TOO_LONG = Text(
 
 
 class Rows(NamedTuple):
-    """What a stretch holds: rows x sensors while the machine ran (NaN: not read), and how many rows the stretch has."""
+    """What a stretch holds: rows x sensors while the machine ran (NaN: not read), their times in microseconds UTC, and how many
+    rows the stretch has."""
 
     values: NDArray[np.float32]
+    time: NDArray[np.int64]
     all: int
 
 
@@ -103,9 +105,17 @@ class Machines:
     async def order_of(self, connection: AsyncConnection, task: dict[str, Any]) -> tuple[HealthFitTask, bytes]:
         """Return the child's order of a stored fit, and its rows; raises Invalid where they have become too many."""
         rows = await rows_of(connection, self._telemetry, task)
-        return HealthFitTask(task["recipe"], list(task["sensors"]), len(rows.values)), rows.values.astype(
-            "<f4"
-        ).tobytes()
+        values, faulty, seen = rows.values, 0, 0
+        if task.get("fault"):
+            fault = (await rows_of(connection, self._telemetry, task | task["fault"])).values
+            values, faulty = np.concatenate([values, fault]), len(fault)
+        if task["parent"] and (learnt := await store.select_fit_task(connection, UUID(task["parent"]))):
+            begin, end = (datetime.fromisoformat(learnt[key]).timestamp() * 1e6 for key in ("start", "end"))
+            seen = int(((rows.time >= begin) & (rows.time < end)).sum())
+        order = HealthFitTask(
+            task["recipe"], list(task["sensors"]), len(rows.values), faulty, task["parent"] is not None, seen
+        )
+        return order, values.astype("<f4").tobytes()
 
 
 def task_of(found: PictureSet, stretch: Stretch) -> dict[str, Any]:
@@ -114,6 +124,11 @@ def task_of(found: PictureSet, stretch: Stretch) -> dict[str, Any]:
         raise Invalid(_PICTURES)
     if (stretch.end - stretch.start) / timedelta(seconds=found.period_s) > MOST_ROWS:
         raise Invalid(_TOO_LONG)
+    fault: dict[str, Any] = {}
+    if stretch.fault_start and stretch.fault_end:
+        if (stretch.fault_end - stretch.fault_start) / timedelta(seconds=found.period_s) > MOST_ROWS:
+            raise Invalid(_TOO_LONG)
+        fault["fault"] = {"start": stretch.fault_start.isoformat(), "end": stretch.fault_end.isoformat()}
     return {
         "sensors": found.sensors,
         "running": found.running,
@@ -121,7 +136,7 @@ def task_of(found: PictureSet, stretch: Stretch) -> dict[str, Any]:
         "hold_s": stretch.hold_s,
         "start": stretch.start.isoformat(),
         "end": stretch.end.isoformat(),
-    }
+    } | fault
 
 
 async def rows_of(connection: AsyncConnection, telemetry: Telemetry, task: dict[str, Any]) -> Rows:
@@ -143,4 +158,4 @@ async def rows_of(connection: AsyncConnection, telemetry: Telemetry, task: dict[
     runs = ~np.isnan(values).all(axis=1)
     if task["running"] is not None:
         runs &= columns[-1] > 0
-    return Rows(values[runs].astype(np.float32), len(at))
+    return Rows(values[runs].astype(np.float32), at[runs], len(at))

@@ -58,10 +58,14 @@ async def files_of(connection: AsyncConnection, set_id: UUID, task: dict[str, An
         if content is None or sha256(content).hexdigest() != one.digest:
             raise child.TaskFailed(_PICTURE_GONE)
         yield one.digest, content
+    for name, content in (await before_of(connection, task)).items():
+        yield name, content
+
+
+async def before_of(connection: AsyncConnection, task: dict[str, Any]) -> dict[str, bytes]:
+    """Return the files of the version that what is fitted is compared with, if there is one."""
     before = await store.select_bundle(connection, UUID(task["parent"])) if task["parent"] else None
-    if before:
-        yield "before.toml", before["card"]
-        yield "before.onnx", before["onnx"]
+    return {"before.toml": before["card"], "before.onnx": before["onnx"]} if before else {}
 
 
 async def keep_version(connection: AsyncConnection, fit: Row, signed: SignedFiles, figures: object) -> None:

@@ -72,7 +72,10 @@ class MachineRequest(BaseModel):
 
 
 class Stretch(BaseModel):
-    """A time of good running that a machine's model learns from; `half_life`: rows after which half of a step is seen."""
+    """A time of good running that a machine's model learns from; `half_life`: rows after which half of a step is seen.
+
+    `fault_start`, `fault_end`: a time with a known fault, by which the model, and the one before, are only judged.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,11 +83,17 @@ class Stretch(BaseModel):
     end: AwareDatetime
     hold_s: float = Field(3600.0, gt=0, le=86_400 * 7, description="So long a reading holds until the next one.")
     half_life: float = Field(12.0, ge=0.1, le=1000)
+    fault_start: AwareDatetime | None = None
+    fault_end: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Stretch:
-        if self.end <= self.start:
+        if (self.fault_start is None) != (self.fault_end is None):
+            raise ValueError("a fault has a start and an end / 故障时段须同时填写开始与结束时间")
+        if self.end <= self.start or (self.fault_start and self.fault_end and self.fault_end <= self.fault_start):
             raise ValueError("the end comes after the start / 结束时间须晚于开始时间")
+        if self.fault_start and self.fault_end and self.fault_start < self.end and self.start < self.fault_end:
+            raise ValueError("the fault lies outside the time of good running / 故障时段不得与正常运行时段重叠")
         return self
 
 
@@ -230,12 +239,14 @@ class Share(BaseModel):
 
 
 class Figures(BaseModel):
-    """What a version does with the held-back pictures; null where there are none of the kind.
+    """What a version does with the held-back pictures, or readings of a machine; null where there are none of the kind.
 
     Attributes:
+        good_parts, bad_parts: parts, or readings independent of each other, of which it is known that they are good or bad.
         false_review, false_reject: share of good pictures that at least go to review, or are rejected.
-        found: share of defective pictures that at least go to review.
+        found: share of defective pictures that at least go to review, or of a fault's readings that are alarmed.
         auroc: probability that a defective picture scores above a good one.
+        learnt_from: good readings that the version had learnt from itself, which flatters it; none of the pictures.
     """
 
     good_parts: int
@@ -244,6 +255,7 @@ class Figures(BaseModel):
     false_reject: Share | None
     found: Share | None
     auroc: float | None
+    learnt_from: int = 0
 
 
 class Version(BaseModel):

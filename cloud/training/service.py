@@ -328,7 +328,13 @@ def _version(row: Row) -> Version:
     figures = row.pop("figures")
     after = Figures(**figures["after"])
     before = Figures(**figures["before"]) if figures["before"] else None
-    return Version(**row, card=card, after=after, before=before, comparison=compare(before, after))
+    return Version(
+        **row,
+        card=card,
+        after=after,
+        before=before,
+        comparison=compare(before, after, readings=card["task"] == "health"),
+    )
 
 
 def _kinds(defective: list[Candidate]) -> list[KindCount]:

@@ -200,6 +200,14 @@ async def select_fit(connection: AsyncConnection, identity: UUID) -> Row | None:
     return await one(connection, query, [identity])
 
 
+async def select_fit_task(connection: AsyncConnection, identity: UUID) -> dict[str, Any] | None:
+    """Return what a fit was made of; its version has the same id."""
+    row = await one(
+        connection, "SELECT task FROM training_fit WHERE tenant_id = current_tenant() AND id = %s", [identity]
+    )
+    return row and row["task"]
+
+
 async def cancel_fit(connection: AsyncConnection, identity: UUID) -> bool:
     """Let a fit end: one that waits at once, one that runs when its process hears of it. False if it has ended."""
     cursor = await connection.execute(

@@ -19,7 +19,7 @@ from cloud.core.errors import Problem
 from cloud.core.principal import TenantScope
 from cloud.core.rows import Row
 from cloud.training import child, store
-from cloud.training.orders import files_of, keep_version, order_of
+from cloud.training.orders import before_of, files_of, keep_version, order_of
 from cloud.training.service import Training
 from models.errors import ModelError
 from models.task import ROWS, FitTask, HealthFitTask
@@ -113,7 +113,8 @@ class _Fitting:
             async with self._db.tenant(self._scope) as connection:
                 if "sensors" in task:
                     order, rows = await self._training.machines.order_of(connection, task)
-                    (folder / ROWS).write_bytes(rows)
+                    for file, content in {ROWS: rows, **await before_of(connection, task)}.items():
+                        (folder / file).write_bytes(content)
                 else:
                     order = order_of(task)
                     async for file, content in files_of(connection, claimed["set_id"], task):

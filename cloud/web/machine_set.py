@@ -20,6 +20,10 @@ _SENSORS = Text("Sensors: {names}, every {period} s.", "传感器：{names}，�
 _FROM, _TO = Text("From", "开始时间"), Text("To", "结束时间")
 _HOLD = Text("A reading holds for, seconds", "读数保持时长，秒")
 _HALF = Text("Smoothing: half life in rows", "平滑：半衰期，行")
+_FAULT_FROM, _FAULT_TO = (
+    Text("Known fault from (optional)", "已知故障开始(可选)"),
+    Text("Known fault until", "已知故障结束"),
+)
 _LOOK = Text("How complete is it?", "查看完整度")
 _THERE = Text(
     "{used} of {rows} rows can be learnt from; the others lie in rest, or nothing was read.",
@@ -56,6 +60,8 @@ class MachineSet:
                 self._to = Field(say(_TO), now.strftime(_FORM), type="datetime-local")
                 self._hold = Field(say(_HOLD), "3600", inputmode="decimal")
                 self._half = Field(say(_HALF), "12", inputmode="decimal")
+                self._fault_from = Field(say(_FAULT_FROM), type="datetime-local")
+                self._fault_to = Field(say(_FAULT_TO), type="datetime-local")
             with box("line"):
                 button(say(_LOOK), self._look, "button quiet")
             self._answer = box("stack")
@@ -96,6 +102,8 @@ class MachineSet:
             end=self._at(self._to),
             hold_s=figure_of(self._hold.value),
             half_life=figure_of(self._half.value),
+            fault_start=self._at(self._fault_from) if self._fault_from.value else None,
+            fault_end=self._at(self._fault_to) if self._fault_to.value else None,
         )
 
     def _at(self, field: Field) -> datetime:

@@ -51,6 +51,11 @@ _WATCH, _ALARM = (
     Text("Healthy readings to be watched", "健康读数被提示关注率"),
     Text("Healthy readings alarmed", "健康读数误报率"),
 )
+_FAULT = Text("Readings of the fault alarmed", "故障时段读数报警率")
+_JUDGED_BEFORE = Text(
+    "The version before judges the same readings; of these it had learnt from {seen} itself, which flatters it.",
+    "上一版本判定相同读数；其中 {seen} 个曾用于其自身训练，因此其结果偏乐观。",
+)
 _KIND, _PARTS, _RIGHT, _ELSE = (
     Text("Defect", "缺陷"),
     Text("Parts", "工件"),
@@ -81,6 +86,7 @@ _ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
 _HEALTH_ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
     (_WATCH, lambda figures: _share(figures.false_review)),
     (_ALARM, lambda figures: _share(figures.false_reject)),
+    (_FAULT, lambda figures: _share(figures.found)),
 )
 
 
@@ -92,7 +98,7 @@ def show_version(visit: Visit, version: Version) -> None:
     with box("line spread"):
         with box("line"):
             Words(say(_VERSION, number=version.number), "strong")
-            if not health:
+            if version.before or not health:
                 MarkView(COMPARISONS[version.comparison], visit.language)
         Words(say(_LEARNT_ROWS if health else _LEARNT, samples=fit["samples"], groups=fit["groups"]), "muted small")
     with box("version-figures", "table"):
@@ -111,6 +117,8 @@ def show_version(visit: Visit, version: Version) -> None:
         "muted small",
         tag="p",
     )
+    if health and version.before:
+        Words(say(_JUDGED_BEFORE, seen=version.before.learnt_from), "muted small", tag="p")
     if way := _WAYS.get(fit["family"]):
         Words(say(way), "muted small", tag="p")
     if tiling := version.card.get("tiling"):

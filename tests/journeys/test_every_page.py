@@ -47,6 +47,37 @@ def a_picture_set(company: Company) -> str:
     return str(sets[0]["id"])
 
 
+def a_machine_set(company: Company, factory: Factory) -> str:
+    """Return the id of a machine's set that has two versions of its health model, the later one judged by a fault, too."""
+    ask = company.client.request
+    sets = ask("GET", "/api/v1/training/sets").json()
+    if made := [each["id"] for each in sets if each["sensors"]]:
+        return str(made[0])
+    machine = factory.equipment["注塑机-03"]
+    points = ask("GET", "/api/v1/points", params={"equipment_id": machine}).json()
+    numbers = [point for point in points if point["name"] in {"MeltT", "MldT"}]
+    body = {
+        "name": "press-3",
+        "equipment_id": machine,
+        "sensors": {point["name"]: point["series_id"] for point in numbers},
+        "period_s": 60,
+    }
+    made = ask("POST", "/api/v1/training/machines", json=body).raise_for_status().json()
+    place, end = f"/api/v1/training/sets/{made['id']}", datetime.now(UTC) - timedelta(hours=2)
+    good = {"start": (end - timedelta(days=2)).isoformat(), "end": end.isoformat(), "half_life": 3}
+    fault = {"fault_start": end.isoformat(), "fault_end": (end + timedelta(hours=1)).isoformat()}
+    for stretch in (good, good | fault):
+        ask("POST", f"{place}/machine-fits", json=stretch).raise_for_status()
+        ends = time.monotonic() + 60
+        while (fit := ask("GET", f"{place}/fits").json()[0])["state"] in {
+            "waiting",
+            "running",
+        } and time.monotonic() < ends:
+            time.sleep(0.2)
+        assert fit["state"] == "done", fit
+    return str(made["id"])
+
+
 def a_job(company: Company) -> str:
     """Return a job of the company's at an offer of its own whose worker has greeted and is silent since."""
     ask = company.client.request
@@ -192,6 +223,7 @@ DETAILS: Details = {
     "compute-job": lambda company, _: f"/compute/jobs/{a_job(company)}",
     "market": lambda _, __: "/wallet/market",
     "training-set": lambda company, _: f"/training/{a_picture_set(company)}",
+    "training-machine": lambda company, factory: f"/training/{a_machine_set(company, factory)}",
     "diagnostics": lambda company, _: f"/gateways/{company.client.get('/api/v1/agents').json()[0]['id']}/diagnostics",
 }
 """Pages that are reached from others. A page with a part in its path is not walked unless it stands here."""

@@ -31,11 +31,15 @@ async def machine(company: Company) -> dict[str, Any]:
     runs = np.ones(ROWS)
     runs[300:400] = 0
     values = {"pressure": 5 + 0.1 * load, "flow": 30 + load + 0.1 * noise.normal(size=ROWS), "running": runs}
+    values = {
+        name: np.append(column, [{"pressure": 8.0, "running": 1}.get(name, 30.0)] * 60)
+        for name, column in values.items()
+    }
     begin = round(START.timestamp() * 1e6)
     rows = [
         one
         for name, column in values.items()
-        for one in readings(PointRef("pump", name, "", "C62"), column[: 500 if name == "flow" else ROWS], begin, 10**7)
+        for one in readings(PointRef("pump", name, "", "C62"), column[: 500 if name == "flow" else None], begin, 10**7)
     ]
     async with company.agent("hall") as agent:
         await agent.deliver(frame(1, rows))
@@ -71,8 +75,33 @@ async def test_a_stretch_of_good_running_becomes_a_released_model(company: Compa
     )
     assert version["card"]["fit"]["samples"] == 500, "rows at rest are not learnt from"
     assert version["after"]["false_review"]["value"] == pytest.approx(0.0, abs=0.06)
+    assert version["before"] is None
+    assert version["after"]["found"] is None
     released = await company.http.post("/api/v1/models/from-training", json={"training_version_id": version["id"]})
     assert (released.status_code, released.json()["task"]) == (201, "health")
+
+    # A later fit stands beside the version before, on the same readings; a time without flow is a known fault.
+    half = START + timedelta(seconds=10 * 300)
+    later = {
+        "start": half.isoformat(),
+        "end": (START + timedelta(seconds=10 * 540)).isoformat(),
+        "fault_start": (START + timedelta(seconds=10 * ROWS)).isoformat(),
+        "fault_end": (START + timedelta(seconds=10 * (ROWS + 60))).isoformat(),
+        "half_life": 2,
+    }
+    found = await ended(company, (await company.http.post(f"{place}/machine-fits", json=later)).json())
+    assert found["state"] == "done", found
+    second = (await company.http.get(f"{place}/versions")).json()[0]
+    assert second["parent_id"] == version["id"]
+    assert (second["after"]["learnt_from"], second["before"]["learnt_from"]) == (0, 140 // 9), (
+        "of rows, as an average forgets"
+    )
+    assert second["before"]["false_reject"]["value"] < 0.1
+    assert second["after"]["found"]["value"] > 0.9
+    assert second["before"]["found"]["value"] > 0.9
+    assert second["comparison"] in {"better", "same", "mixed", "worse"}
+    inside = await company.http.post(f"{place}/machine-fits", json=later | {"fault_start": later["start"]})
+    assert (inside.status_code, "outside the time of good running" in inside.text) == (422, True)
 
     by_pictures = await company.http.post(f"{place}/fits")
     assert (by_pictures.status_code, "This is a machine" in by_pictures.json()["detail"]) == (422, True)
