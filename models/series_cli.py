@@ -69,7 +69,15 @@ def fit_series(
     from models.series.clock import read_clocked
     from models.series.health_fit import fit, fit_vibration
     from models.series.histories import read_histories
-    from models.series.recipe import HealthRecipe, RemainingRecipe, SeasonalRecipe, VibrationRecipe, load_recipe
+    from models.series.monitor import Block
+    from models.series.recipe import (
+        HealthRecipe,
+        RemainingRecipe,
+        SeasonalRecipe,
+        VibrationRecipe,
+        channel_names,
+        load_recipe,
+    )
     from models.series.remaining_fit import fit as fit_remaining
     from models.series.seasonal_fit import fit as fit_seasonal
     from models.series.table import read_table
@@ -89,7 +97,8 @@ def fit_series(
         elif kind == "vibration":
             shaken = load_recipe(recipe, VibrationRecipe) if recipe else VibrationRecipe(called)
             shaken = msgspec.structs.replace(shaken, name=called or shaken.name)
-            release = fit_vibration(read_folder(series, shaken.samples, shaken.rate)[:rows], shaken)
+            block = Block(shaken.samples, shaken.rate, channel_names(shaken.channels))
+            release = fit_vibration(read_folder(series, block)[:rows], shaken)
         elif kind == "remaining":
             worn = load_recipe(recipe, RemainingRecipe) if recipe else RemainingRecipe(called)
             worn = msgspec.structs.replace(worn, name=called or worn.name)
@@ -179,7 +188,7 @@ def judge_vibration(bundle: Bundle, good: Path, bad: Path, *, language: Language
 
     monitor = Monitor(bundle)
     assert monitor.block  # noqa: S101 - as the caller has seen
-    blocks = [read_folder(folder, *monitor.block) for folder in (good, bad)]
+    blocks = [read_folder(folder, monitor.block) for folder in (good, bad)]
     label = np.repeat([False, True], [len(each) for each in blocks])
     table = Table(monitor.sensors, np.concatenate(blocks), label)
     with bar(say(language, "readings", "读数"), len(label), as_json) as advance:

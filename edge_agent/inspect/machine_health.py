@@ -30,7 +30,7 @@ from edge_agent.inspect.watch_state import WatchState, keep
 from edge_agent.inspect.wave_folder import WaveFile, WaveFolder
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
-from models.series.monitor import Attended, HealthFinding, Memory
+from models.series.monitor import Attended, HealthFinding, Memory, Monitor
 from models.series.waveform import blocks_of
 from models.verdict import VERDICTS
 from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us, plausible_time
@@ -245,7 +245,7 @@ class HealthWatch:
                 return None
             self._heard_at = now
             try:
-                blocks_of(file.content, file.name, *attended.monitor.block)
+                blocks_of(file.content, file.name, attended.monitor.block)
             except InputError as error:
                 if file.settled:
                     text = Text(f"moved to bad/: {error.en}", f"已移至 bad/：{error.zh}")
@@ -292,7 +292,7 @@ class HealthWatch:
         arrived = now_us()
         at = plausible_time(self._file.taken, arrived) if self._file else arrived
         self._news.follow(attended, finding, at)
-        self._add(finding, UNCERTAIN if lost else GOOD, now, (at, arrived))
+        self._add(attended.monitor, finding, UNCERTAIN if lost else GOOD, now, (at, arrived))
         return said
 
     def _said(self, attended: Attended) -> Said | InputError:
@@ -300,7 +300,7 @@ class HealthWatch:
         try:
             readings: Iterable[npt.ArrayLike]
             if self._file and attended.monitor.block:
-                readings = blocks_of(self._file.content, self._file.name, *attended.monitor.block)
+                readings = blocks_of(self._file.content, self._file.name, attended.monitor.block)
             else:
                 where = [self._config.sensors[name] for name in attended.monitor.sensors]
                 readings = [[self._latest[each.device, each.point] for each in where]]
@@ -323,7 +323,9 @@ class HealthWatch:
                 [(point, Reading(point.name, None, BAD, at, at)) for point in (self._verdict, self._score)]
             )
 
-    def _add(self, finding: HealthFinding, quality: Quality, now: float, times: tuple[int, int]) -> None:
+    def _add(
+        self, monitor: Monitor, finding: HealthFinding, quality: Quality, now: float, times: tuple[int, int]
+    ) -> None:
         assert finding.verdict is not None  # noqa: S101 - as `_step` has seen
         rows: list[tuple[PointRef, Value]] = [
             (self._verdict, VERDICTS.index(finding.verdict)),
@@ -339,7 +341,7 @@ class HealthWatch:
             self._parts_at = now
             rows += [
                 (PointRef(self._config.device, f"part of {name}", "machine_health_part", "C62"), part)
-                for name, part in finding.contributions
+                for name, part in (*finding.contributions, *monitor.by_channel(finding.contributions))
             ]
         self._sink.add_readings([(point, Reading(point.name, value, quality, *times)) for point, value in rows])
 

@@ -49,7 +49,7 @@ def health_model(name: str, model: Health, review: float, reject: float, spectru
     above = graph.node("Cast", graph.node("Greater", "score", limits), to=INT64)
     graph.node("ReduceSum", above, graph.shape("all", 0), keepdims=1, name="verdict")
     graph.node("Identity", limits, name="limits_used")
-    return graph.model(name, *signature(count, spectrum.samples if spectrum else count))
+    return graph.model(name, *signature(count, spectrum.samples * len(spectrum.levels) if spectrum else count))
 
 
 def signature(sensors: int, values: int) -> tuple[Signature, Signature]:

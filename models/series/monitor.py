@@ -14,11 +14,20 @@ from models.bundle import Bundle
 from models.card import Card
 from models.errors import InputError
 from models.series.health import first_state, independent_after
+from models.series.recipe import channel_names
 from models.session import open_session
 from models.verdict import VERDICTS, Verdict
 
 WARM_HALF_LIVES = 3
 """Until so many half lives have been read, the average is still mostly the first reading, and there is no verdict."""
+
+
+class Block(NamedTuple):
+    """What a model of vibration reads at once: samples of each channel, their rate (Hz), and the channels' names, if several."""
+
+    samples: int
+    rate: float
+    channels: tuple[str, ...] = ()
 
 
 class HealthFinding(NamedTuple):
@@ -54,7 +63,7 @@ class Memory(msgspec.Struct, frozen=True):
 class Monitor:
     """A verified health bundle on one machine. It keeps the machine's state.
 
-    `block`: of a model of vibration, samples and rate (Hz) of the block that is its reading. `warm_after`: readings after which there is a verdict; `forgets_after`: after which one hardly remembers the last.
+    `block`: of a model of vibration, what its reading is. `warm_after`: readings after which there is a verdict; `forgets_after`: after which one hardly remembers the last.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -67,7 +76,11 @@ class Monitor:
         self.sensors = tuple(card.sensors)
         self._session = open_session(bundle.onnx)
         recipe = card.fit.recipe
-        self.block = (int(recipe["samples"]), float(recipe["rate"])) if "rate" in recipe else None
+        self.block = (
+            Block(int(recipe["samples"]), float(recipe["rate"]), channel_names(str(recipe.get("channels", ""))))
+            if "rate" in recipe
+            else None
+        )
         half_life = float(card.fit.recipe["half_life"])
         self.warm_after = WARM_HALF_LIVES * half_life
         self.forgets_after = ceil(independent_after(half_life))
@@ -103,7 +116,7 @@ class Monitor:
     def follow(self, values: npt.ArrayLike) -> HealthFinding:
         """Return the finding on one reading of all sensors, in the card's order and units; NaN for one that is missing.
 
-        Of a model of vibration: on one block of samples.
+        Of a model of vibration: on one block of samples, channel after channel.
 
         Raises InputError if the model has no score for it.
         """
@@ -123,6 +136,14 @@ class Monitor:
             [(self.sensors[at], float(parts[at])) for at in order],
             (float(left[0][0]), float(left[0][1]), float(left[0][2])) if left else None,
         )
+
+    def by_channel(self, contributions: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+        """Return of each channel with a name its part, that of its furthest feature; `contributions` as a finding has them."""
+        channels = self.block.channels if self.block else ()
+        return [
+            (channel, next(part for name, part in contributions if name.startswith(f"{channel} ")))
+            for channel in channels
+        ]
 
     def follow_all(self, values: npt.ArrayLike) -> Iterator[HealthFinding]:
         """Yield the findings on rows x sensors, one after the other."""

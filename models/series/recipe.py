@@ -11,6 +11,8 @@ import msgspec
 from models.errors import InputError
 from models.names import NAME
 
+MAX_CHANNELS = 8
+
 
 class HealthRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the machine-health recipe.
@@ -50,6 +52,8 @@ class VibrationRecipe(HealthRecipe, frozen=True, forbid_unknown_fields=True):
         rpm: the shaft's turns a minute, which may vary by 2 %; 0: unknown.
         balls, ball_mm, pitch_mm, contact_deg: of a rolling bearing whose outer race stands still: how many rolling elements,
             their diameter, that of the circle through their centres, and the contact angle; 0 balls: unknown.
+        channels: of a machine that is recorded at several places or in several directions at once: their names with commas, as
+            "x,y,z", in the order of a WAV file's channels, or as a CSV file's columns are called; empty: one channel.
     """
 
     half_life: float = 3.0
@@ -60,6 +64,12 @@ class VibrationRecipe(HealthRecipe, frozen=True, forbid_unknown_fields=True):
     ball_mm: float = 0.0
     pitch_mm: float = 0.0
     contact_deg: float = 0.0
+    channels: str = ""
+
+
+def channel_names(channels: str) -> tuple[str, ...]:
+    """Return the names in a recipe's `channels`; none where there is one channel without a name."""
+    return tuple(name.strip() for name in channels.split(",")) if channels else ()
 
 
 class SeasonalRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,6 +156,7 @@ def check(recipe: Recipe, where: str) -> Recipe:
             "coverage must be between 0.5 and 0.8": 0.5 <= recipe.coverage <= 0.8,
         }
     if isinstance(recipe, VibrationRecipe):
+        names = channel_names(recipe.channels)
         highest = recipe.rate / 8  # where the envelope's lines still are lines
         rules |= {
             "rate must be between 500 and 200000 samples a second": 500 <= recipe.rate <= 200_000,
@@ -155,6 +166,8 @@ def check(recipe: Recipe, where: str) -> Recipe:
             or 180 * recipe.rate / recipe.samples <= recipe.rpm <= 60 * highest / max(3 * recipe.balls, 3),
             "a bearing needs rpm, balls between 3 and 100, and 0 < ball_mm < pitch_mm": recipe.balls == 0
             or (recipe.rpm > 0 and 3 <= recipe.balls <= 100 and 0 < recipe.ball_mm < recipe.pitch_mm),
+            f"channels must be at most {MAX_CHANNELS} different names with commas between them": "" not in names
+            and len(names) == len(set(names)) <= MAX_CHANNELS,
         }
     for rule, kept in rules.items():
         if not kept:

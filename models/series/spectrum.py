@@ -5,7 +5,8 @@ by Welch's averaged periodograms ("The use of fast Fourier transform for the est
 speed the lines at one, two and three times it; and with a known rolling bearing how much of the envelope repeats at its
 fault frequencies: of the squared envelope of what lies above an eighth of the rate, where impacts ring (Randall and Antoni,
 "Rolling element bearing diagnostics - a tutorial", 2011, which also has the formulas of the frequencies). All but the
-frequencies are logarithms, so that a score counts ratios.
+frequencies are logarithms, so that a score counts ratios. Several channels recorded together are as many groups of these
+numbers, made alike, so that what strays names the place or the direction as well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.series.recipe import VibrationRecipe
+from models.series.recipe import VibrationRecipe, channel_names
 
 Doubles = npt.NDArray[np.float64]
 
@@ -52,9 +53,9 @@ class Spectrum(NamedTuple):
     """How features are made of a block.
 
     Attributes:
-        names: of the features, in their order.
-        samples: of a block.
-        level: RMS of the healthy machine, by which blocks are divided.
+        names: of the features, in their order, channel after channel.
+        samples: of one channel of a block.
+        levels: of each channel the RMS of the healthy machine, by which blocks are divided.
         waves: 2k x SEGMENT, windowed cosines, then sines, of k frequencies.
         bands: 2k x octaves, which of them belong to which octave.
         ring: the filter.
@@ -64,7 +65,7 @@ class Spectrum(NamedTuple):
 
     names: tuple[str, ...]
     samples: int
-    level: float
+    levels: tuple[float, ...]
     waves: Doubles
     bands: Doubles
     ring: Doubles
@@ -84,7 +85,7 @@ def fault_frequencies(recipe: VibrationRecipe) -> dict[str, float]:
 
 
 def spectrum_of(recipe: VibrationRecipe, blocks: Doubles) -> Spectrum:
-    """Return how features are made for the machine whose healthy `blocks` (rows x samples) are given."""
+    """Return how features are made for the machine whose healthy `blocks` (rows x samples, channel after channel) are given."""
     rate, samples = recipe.rate, recipe.samples
     window = np.hanning(SEGMENT + 1)[:-1]
     count = SEGMENT // 2
@@ -114,8 +115,19 @@ def spectrum_of(recipe: VibrationRecipe, blocks: Doubles) -> Spectrum:
         wanted = {name: [k * hz for k in range(1, HARMONICS + 1)] for name, hz in fault_frequencies(recipe).items()}
         faults = lines_of(wanted, rate, samples - TAPS + 1)
         names += faults.names
-    level = float(np.sqrt(((blocks - blocks.mean(axis=1, keepdims=True)) ** 2).mean()))
-    return Spectrum(tuple(names), samples, max(level, 1e-12), waves, bands, ring, turns, faults)
+    channels = channel_names(recipe.channels)
+    apart = blocks.reshape(len(blocks), -1, samples)
+    levels = np.sqrt(((apart - apart.mean(axis=2, keepdims=True)) ** 2).mean(axis=(0, 2)))
+    return Spectrum(
+        tuple(f"{channel} {name}" for channel in channels for name in names) if channels else tuple(names),
+        samples,
+        tuple(max(float(level), 1e-12) for level in levels),
+        waves,
+        bands,
+        ring,
+        turns,
+        faults,
+    )
 
 
 def lines_of(wanted: dict[str, list[float]], rate: float, size: int) -> Lines:
@@ -134,8 +146,18 @@ def lines_of(wanted: dict[str, list[float]], rate: float, size: int) -> Lines:
 
 
 def features(spectrum: Spectrum, block: Doubles) -> Doubles:
-    """Return the features of one block of samples, in the order of `spectrum.names`."""
-    even = (block - block.mean()) / spectrum.level
+    """Return the features of one block of samples, channel after channel, in the order of `spectrum.names`."""
+    channels = block.reshape(-1, spectrum.samples)
+    return np.concatenate(
+        [
+            _of_channel(spectrum, (each - each.mean()) / level)
+            for each, level in zip(channels, spectrum.levels, strict=True)
+        ]
+    )
+
+
+def _of_channel(spectrum: Spectrum, even: Doubles) -> Doubles:
+    """Return the features of one channel, in shares of its healthy RMS."""
     energy = (even**2).mean() + FLOOR
     starts = np.arange(0, spectrum.samples - SEGMENT + 1, SEGMENT // 2)
     frames = np.stack([even[start : start + SEGMENT] for start in starts])

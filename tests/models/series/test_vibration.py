@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.bundle import Bundle
 from models.cli import app
 from models.errors import InputError
+from models.series.health_fit import fit_vibration
+from models.series.monitor import Block, Monitor
 from models.series.recipe import check
 from models.series.spectrum import fault_frequencies, features, spectrum_of
-from models.series.waveform import blocks_of, read_folder
+from models.series.waveform import blocks_of, cut, read_folder
 from models.signing import create_key
 from tests.benchmarks.vibration import RECIPE, Doubles, Machine, recorded
 
@@ -71,7 +74,7 @@ def test_samples_of_a_wav_file_are_shares_of_full_scale(tmp_path: Path, width: i
             file.writeframes(np.round(signal * SCALE * 127 + 128).astype(np.uint8).tobytes())
     else:
         record(tmp_path / "a.wav", signal, width=width)
-    (blocks,) = read_folder(tmp_path, 5000, 12_800)
+    (blocks,) = read_folder(tmp_path, Block(5000, 12_800))
     assert np.abs(blocks - signal * SCALE).max() < 2.0 ** (2 - 8 * width)
 
 
@@ -86,7 +89,39 @@ def test_samples_of_a_wav_file_are_shares_of_full_scale(tmp_path: Path, width: i
 )
 def test_a_file_that_is_none_is_refused_by_name(content: bytes, why: str) -> None:
     with pytest.raises(InputError, match=why):
-        blocks_of(content, "a", 4000, 12_800)
+        blocks_of(content, "a", Block(4000, 12_800))
+
+
+def test_two_ends_of_a_motor_are_two_groups_of_features_in_one_graph(tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(RECIPE, samples=2048, channels="drive end, fan end")
+    block = Block(2048, 12_800, ("drive end", "fan end"))
+    ends = np.stack([healthy(5, 60).ravel(), 3 * healthy(6, 60).ravel()])
+    release = fit_vibration(cut(ends * SCALE, "healthy", block), recipe)
+    assert release.card.input[0].shape == [2 * 2048]
+    worn = np.stack(
+        [3 * recorded(Machine(np.random.default_rng(7), "outer race", 2.0), 6).ravel(), ends[1, : 6 * 8192]]
+    )
+    # As a recorder with two channels writes them, fan end second; and as columns in another order.
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((2, 4, 12_800, 0, "NONE", ""))
+        file.writeframes(np.round(worn[::-1].T * SCALE / 4 * (2**31 - 1)).astype("<i4").tobytes())
+    lines = [f"{fan},{drive}" for drive, fan in zip(*(worn * SCALE / 4), strict=True)]
+    (tmp_path / "b.csv").write_text("\n".join(["fan end,drive end", *lines]), encoding="utf-8")
+    by_wav, by_csv = (
+        blocks_of((tmp_path / name).read_bytes(), name, each)
+        for name, each in (("a.wav", block._replace(channels=("fan end", "drive end"))), ("b.csv", block))
+    )
+    assert np.abs(by_csv - np.concatenate(np.split(by_wav, 2, axis=1)[::-1], axis=1)).max() < 1e-6
+    monitor = Monitor(Bundle(release.card, release.onnx, "", ""))
+    *_, finding = monitor.follow_all(by_csv * 4)
+    assert finding.verdict == "reject"
+    assert finding.contributions[0][0].startswith("drive end ")
+    parts = dict(monitor.by_channel(finding.contributions))
+    assert abs(parts["drive end"]) > 3 * abs(parts["fan end"])
+    with pytest.raises(InputError, match="has 2 channels, the model is of 3: x, y, z"):
+        blocks_of((tmp_path / "a.wav").read_bytes(), "a.wav", block._replace(channels=("x", "y", "z")))
+    with pytest.raises(InputError, match="names with commas"):
+        check(msgspec.structs.replace(RECIPE, channels="x,,x"), "recipe")
 
 
 def test_a_bearing_whose_fault_lies_above_what_is_recorded_is_refused() -> None:
