@@ -92,7 +92,7 @@ class Collector:
         clock = asyncio.get_running_loop().time
         while True:
             try:
-                driver = self.device.driver()
+                driver = self.device.driver(collects=True)
             except ConfigError as error:
                 self._lost(error)
                 return

@@ -70,9 +70,16 @@ class DeviceConfig(Table):
             periods.setdefault(point.period_s or self.period_s, []).append(point)
         return periods
 
-    def driver(self) -> Driver:
-        """Return a new driver for this device; nothing is sent yet."""
-        return driver_class(self.protocol)(self.name, self.connection, self.points)
+    def driver(self, *, collects: bool = False) -> Driver:
+        """Return a new driver for this device; nothing is sent yet.
+
+        One that `collects` carries the connection's `client_id`; any other goes without, because a broker ends the
+        connection that had the name before.
+        """
+        connection = self.connection
+        if not collects and getattr(connection, "client_id", None) is not None:
+            connection = connection.model_copy(update={"client_id": None})
+        return driver_class(self.protocol)(self.name, connection, self.points)
 
 
 class Config(Table):

@@ -113,7 +113,7 @@ class Diagnosis:
             if inquiry.kind == "report":
                 answer = await _report(inquiry, config, self._path)
             elif inquiry.kind in looks:
-                answer = await looks[inquiry.kind](inquiry, _beside(config.device(inquiry.device)))
+                answer = await looks[inquiry.kind](inquiry, config.device(inquiry.device))
             else:
                 return Answer(inquiry.id, "unsupported", _UNSUPPORTED)
         except SunmaoError as error:
@@ -128,13 +128,6 @@ _REFUSED = Text(
 _UNSUPPORTED = Text(
     "the software of this box is too old for this question", "本机软件版本过旧，不支持此项诊断"
 )  # fmt: skip
-
-
-def _beside(device: DeviceConfig) -> DeviceConfig:
-    """Return `device` to be connected to once more: at a broker, a name that is in use would end the collector's."""
-    if getattr(device.connection, "client_id", None) is None:
-        return device
-    return device.model_copy(update={"connection": device.connection.model_copy(update={"client_id": None})})
 
 
 async def _read(inquiry: Inquiry, device: DeviceConfig) -> Answer:
@@ -204,8 +197,7 @@ async def _check(inquiry: Inquiry, device: DeviceConfig) -> Answer:
 async def _report(inquiry: Inquiry, config: Config, path: Path) -> Answer:
     from edge_agent.check import check  # noqa: PLC0415 - as above
 
-    beside = config.model_copy(update={"devices": tuple(_beside(device) for device in config.devices)})
-    return _findings(inquiry, [finding async for finding in check(beside, path)])
+    return _findings(inquiry, [finding async for finding in check(config, path)])
 
 
 def _findings(inquiry: Inquiry, findings: list[Finding]) -> Answer:

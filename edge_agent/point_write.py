@@ -18,7 +18,7 @@ from protocols.dictionary.entries import load_dictionary
 from protocols.dictionary.units import load_units
 from protocols.driver import PointConfig
 from protocols.errors import ConfigError, Malformed, SunmaoError, Unreachable
-from protocols.reading import Value, now_us
+from protocols.reading import Value, now_us, same_value
 from protocols.text import Text
 
 SETTLE_S = (0.0, 0.3, 0.7)
@@ -106,21 +106,13 @@ async def _write(write: _Write, device: DeviceConfig, point: PointConfig, wanted
             for wait in SETTLE_S:
                 await asyncio.sleep(wait)
                 after = (await driver.read([point]))[0].value
-                if _same(after, wanted):
+                if same_value(after, wanted):
                     return write.ended("written", after, None, 0)
         except SunmaoError as error:
             return write.ended("unverified", None, error, 1)
         return write.ended("unverified" if after is None else "differs", after, None, 1)
     finally:
         await driver.close()
-
-
-def _same(after: Value, wanted: Value) -> bool:
-    """Return whether the point reads as what was written; a float32 holds seven digits."""
-    if isinstance(after, float) or isinstance(wanted, float):
-        both = isinstance(after, (int, float)) and isinstance(wanted, (int, float))
-        return both and math.isclose(after, wanted, rel_tol=1e-6, abs_tol=1e-12)  # type: ignore[arg-type]
-    return after == wanted
 
 
 class _Write:

@@ -191,14 +191,6 @@ class PointConfig(BaseModel):
         return None
 
 
-def not_writable(device: str) -> Refused:
-    """Return the refusal of a driver that writes nothing."""
-    return Refused(
-        Text(f"{device}: this protocol is only read", f"{device}：此协议仅支持读取"),
-        Text("change the value at the device", "请在设备上修改"),
-    )
-
-
 class BrowsedPoint(BaseModel):
     """One thing a device offers, as found by `Driver.browse`."""
 
@@ -227,7 +219,8 @@ class Driver(Protocol):
     * Failures are `Unreachable`, `Refused` or `Malformed` - no exception of a library leaves the room.
     * `write` writes nothing that `PointConfig.check_write` does not let pass, and never tries twice: after Unreachable or
       Malformed nobody knows whether the device has taken the value.
-    * No wait is longer than the connection's `timeout_s` times the number of requests; cancelling ends within 1 s.
+    * No wait is longer than the connection's `timeout_s` times the number of requests, or in a write, the time the point
+      itself gives the device; cancelling ends within 1 s.
     * `close` may be called at any time and any number of times, and leaves no task, thread or socket behind.
     """
 

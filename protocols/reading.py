@@ -6,6 +6,7 @@ Times are integers, microseconds since 1970-01-01T00:00:00Z, because they are co
 
 from __future__ import annotations
 
+import math
 import time
 from enum import IntEnum
 
@@ -135,6 +136,14 @@ def plausible_time(source_time: int, arrival_time: int) -> int:
     A clock may lag by years of buffering, but it can not be more than a day ahead of ours: time zones end there.
     """
     return source_time if EARLIEST_US <= source_time <= arrival_time + _DAY_US else arrival_time
+
+
+def same_value(held: Value, wanted: Value) -> bool:
+    """Return whether `held` is `wanted` as far as a device can say; a float32 holds seven digits."""
+    if isinstance(held, float) or isinstance(wanted, float):
+        both = isinstance(held, (int, float)) and isinstance(wanted, (int, float))
+        return both and math.isclose(held, wanted, rel_tol=1e-6, abs_tol=1e-12)  # type: ignore[arg-type]
+    return held == wanted
 
 
 def now_us() -> int:

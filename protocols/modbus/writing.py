@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import struct
 
 from protocols.errors import ConfigError
 from protocols.modbus.codec import decode, encode, own_bits
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.link import ModbusLink
-from protocols.reading import Quality, Value
+from protocols.reading import Quality, Value, same_value
 from protocols.text import Text
 
 _ILLEGAL_FUNCTION = 1
@@ -40,7 +39,7 @@ def registers_of(point: ModbusPoint, value: Value) -> bytes:
     except ValueError as error:
         raise ConfigError(error.args[0]) from error
     held = decode(point, data)
-    if isinstance(held, Quality) or not _equal(held, value):
+    if isinstance(held, Quality) or not same_value(held, value):
         nearest = "" if isinstance(held, (Quality, str)) or held is None else f"{held:g}"
         raise ConfigError(
             Text(f"'{point.name}' can not be set to {value}", f"“{point.name}”无法设为 {value}"),
@@ -49,12 +48,6 @@ def registers_of(point: ModbusPoint, value: Value) -> bytes:
             else Text("choose another value", "请换一个值"),
         )
     return data
-
-
-def _equal(held: Value, value: Value) -> bool:
-    if not (isinstance(held, float) or isinstance(value, float)) or held is None or isinstance(held, str):
-        return held == value
-    return isinstance(value, (int, float)) and math.isclose(held, value, rel_tol=1e-6, abs_tol=1e-12)
 
 
 async def _write_registers(link: ModbusLink, address: int, data: bytes, many: bool) -> int | None:

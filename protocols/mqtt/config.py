@@ -11,6 +11,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -22,6 +23,9 @@ from protocols.text import Text
 
 TimeFormat = Literal["iso8601", "s", "ms", "us"]
 JsonPath = tuple[str, ...]
+
+VALUE, TEXT = "{value}", "{text}"
+"""Where the value goes in the message of a command: as JSON, and as it is read by people."""
 
 
 class BrokerConnection(SecuredConnection):
@@ -113,7 +117,8 @@ class MqttConnection(BrokerConnection):
     )
     rebirth: bool = Field(
         True,
-        description="Ask a Sparkplug node for its birth certificate where it is needed; nothing else is ever published.",
+        description="Ask a Sparkplug node for its birth certificate where it is needed; but for what a person has written,"
+        " nothing else is ever published.",
     )
 
 
@@ -144,10 +149,21 @@ class MqttPoint(PointConfig):
         None, description="Sparkplug B source: <group>/<edge node> or <group>/<edge node>/<device>."
     )
     metric: str | None = Field(None, min_length=1, description="Name of the metric in its birth certificate.")
+    command_topic: str | None = Field(
+        None, description="Topic on which the device takes a new value; a Sparkplug metric is commanded under its name."
+    )
+    command: str = Field(
+        VALUE,
+        description="Message of a command: {value} stands for the value as JSON, {text} for the same without quotes, as in"
+        ' {"speed": {value}}.',
+    )
+    confirm_s: float = Field(
+        5.0, gt=0, le=60, description="Longest wait in seconds until the device shows a value that was written."
+    )
 
-    @field_validator("topic")
+    @field_validator("topic", "command_topic")
     @classmethod
-    def _topic_is_one(cls, topic: str | None) -> str | None:
+    def _topic_is_one(cls, topic: str | None, info: ValidationInfo) -> str | None:
         # MQTT 5, 4.7 and 4.8: a topic name has 1 to 65535 bytes and no wildcards; $share begins a shared filter.
         if topic is not None and (
             not topic
@@ -158,9 +174,23 @@ class MqttPoint(PointConfig):
             raise ConfigError(
                 Text(f"'{topic}' is not the topic of one message", f"“{topic}”不是单个消息的主题"),
                 Text("write it whole, without + and #", "请写完整主题，不含 + 和 #"),
-                key="topic",
+                key=info.field_name,
             )
         return topic
+
+    @field_validator("command")
+    @classmethod
+    def _command_has_a_place_for_the_value(cls, command: str) -> str:
+        if sum(command.count(place) for place in (VALUE, TEXT)) != 1:
+            raise ConfigError(
+                Text(f"'{command}' has no one place for the value", f"“{command}”中没有唯一的取值位置"),
+                Text(
+                    'write {value} or {text} once, as in {"speed": {value}}',
+                    '请写一次 {value} 或 {text}，例如 {"speed": {value}}',
+                ),
+                key="command",
+            )
+        return command
 
     @field_validator("sparkplug")
     @classmethod
@@ -192,13 +222,25 @@ class MqttPoint(PointConfig):
                 key="metric" if self.metric is None else "sparkplug",
             )
         if self.sparkplug is not None:
-            for name in ("value", "time", "quality"):
+            for name in ("value", "time", "quality", "command_topic"):
                 if getattr(self, name):
                     raise ConfigError(
                         Text("a Sparkplug metric has its own", "Sparkplug 指标自带此项"),
                         Text("remove it", "请删除"),
                         key=name,
                     )
+        if self.write is not None and self.topic is not None and self.command_topic is None:
+            raise ConfigError(
+                Text("the device takes new values on a topic of its own", "设备通过专门的主题接收新值"),
+                Text("write it here, see the device's manual", "请按设备手册填写该主题"),
+                key="command_topic",
+            )
+        if self.command_topic is not None and self.command_topic == self.topic:
+            raise ConfigError(
+                Text("a command heard as the state would confirm itself", "命令若被当作状态接收，便成了自我确认"),
+                Text("choose the topic on which the device tells its state", "topic 请填写设备发布状态的主题"),
+                key="command_topic",
+            )
         if (self.quality is None) != (not self.good):
             raise ConfigError(
                 Text("quality and good go together", "quality 与 good 必须同时填写"),

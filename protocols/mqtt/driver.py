@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, Deliver, not_writable
+from protocols.driver import BrowsedPoint, Deliver
 from protocols.errors import Refused, SunmaoError, Unreachable
 from protocols.mqtt.browse import LISTEN_S, Survey
 from protocols.mqtt.codec import read_json
@@ -17,6 +17,7 @@ from protocols.mqtt.config import MqttConnection, MqttPoint
 from protocols.mqtt.edge_node import NAMESPACE, REBIRTH, EdgeNode, Heard
 from protocols.mqtt.link import Link, Message
 from protocols.mqtt.sparkplug import DataType, encode_payload, value_metric
+from protocols.mqtt.writing import command_message, command_payload
 from protocols.reading import (
     BAD_CONFIGURATION_ERROR,
     BAD_NO_COMMUNICATION,
@@ -24,6 +25,7 @@ from protocols.reading import (
     Reading,
     Value,
     now_us,
+    same_value,
 )
 from protocols.text import Text
 
@@ -36,8 +38,8 @@ class MqttDriver:
     """Listens to one broker. See `protocols.driver.Driver` for the promises.
 
     A device on MQTT speaks when it likes: `read` waits for points unheard of until `timeout_s` after they were first
-    asked for, and otherwise gives what was last heard, with the times it was heard with. The one thing ever published
-    is the request that a Sparkplug node send its birth certificate.
+    asked for, and otherwise gives what was last heard, with the times it was heard with. Published are only the request
+    that a Sparkplug node send its birth certificate, and the commands a person writes.
     """
 
     Connection: ClassVar[type[MqttConnection]] = MqttConnection
@@ -140,8 +142,43 @@ class MqttDriver:
             self._survey = None
 
     async def write(self, point: MqttPoint, value: Value) -> None:
-        """Refuse: this driver only reads."""
-        raise not_writable(self._device)
+        """Command `value` once, and wait until the device shows it, or, when `confirm_s` is over, has shown another.
+
+        The state topic or the metric is listened to before anything is sent. Raises Unreachable where the device has
+        shown nothing since, and else as the contract says.
+        """
+        point.check_write(value)
+        link = self._opened()
+        await self._listen([point])
+        if point.command_topic is not None:
+            message = command_message(point, value)
+            sent = time.monotonic()
+            await link.deliver(point.command_topic, message)
+        else:
+            node = self._nodes[_node_of(point)]
+            payload = command_payload(self._device, node, point, value)
+            sent = time.monotonic()
+            link.publish(node.command_topic_of(point), payload)  # Sparkplug wants it at most once (6.4.22, 6.4.24)
+            await link.ping()
+        end = sent + point.confirm_s
+        while not (shown := self._heard.get(point.name, 0.0) > sent) or not same_value(
+            self._latest[point.name].value, value
+        ):
+            link.news.clear()
+            if (left := end - time.monotonic()) <= 0:
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await link.news.wait()
+            link.check()
+        if not shown:
+            raise Unreachable(
+                Text(
+                    f"the broker has taken the command; '{point.name}' was not heard of within {point.confirm_s:g} s since",
+                    f"服务器已接收命令；此后 {point.confirm_s:g} 秒内未收到“{point.name}”的状态",
+                ),
+                key=self._device,
+            )
 
     async def close(self) -> None:
         """Let go of the broker."""

@@ -52,8 +52,7 @@ class EdgeNode:
         self.command_topic = f"{NAMESPACE}/{group}/NCMD/{node}"
         self._points: dict[str, dict[str, list[MqttPoint]]] = {}
         for point in points:
-            device = (point.sparkplug or "").removeprefix(name).removeprefix("/")
-            self._points.setdefault(device, {}).setdefault(point.metric or "", []).append(point)
+            self._points.setdefault(self._device_of(point), {}).setdefault(point.metric or "", []).append(point)
         self._births: dict[str, dict[int | str, tuple[str, int | None]]] = {}
         self._next_seq: int | None = None
         self._birth_sequence: int | float | str | None = None
@@ -95,6 +94,27 @@ class EdgeNode:
                 for point in points
             ]
         return found
+
+    def commanded(self, point: MqttPoint) -> Metric | None:
+        """Return the metric of `point` as it is called in a command, without a value; None where it has no valid birth.
+
+        One with an alias is called by nothing else (6.4.6: the name must be left out).
+        """
+        born = self._births.get(self._device_of(point), {})
+        name, data_type = born.get(point.metric or "", (None, None))
+        if name is None or data_type is None:
+            return None
+        alias = next((key for key, (of, _) in born.items() if of == name and isinstance(key, int)), None)
+        return Metric(name if alias is None else None, alias, data_type=data_type)
+
+    def command_topic_of(self, point: MqttPoint) -> str:
+        """Return the topic on which the metric of `point` is commanded: the node's, or its device's."""
+        group, _, node = self.name.partition("/")
+        device = self._device_of(point)
+        return f"{NAMESPACE}/{group}/DCMD/{node}/{device}" if device else self.command_topic
+
+    def _device_of(self, point: MqttPoint) -> str:
+        return (point.sparkplug or "").removeprefix(self.name).removeprefix("/")
 
     def _follow(self, kind: str, message: Payload) -> None:
         """Keep count of the messages (6.4.1: seq is 0 in the NBIRTH, then one more each time, 255 before 0)."""

@@ -30,6 +30,9 @@ _CONNACK = 0x20
 _TRANSIENT = {0x88, 0x89, 0x97, 0x9F}
 """Reasons that pass (MQTT 5, 2.4): unavailable, busy, quota exceeded, too many connections just now."""
 
+_NOBODY_LISTENS = 0x10
+"""Of a PUBACK (MQTT 5, 3.4.2.1): taken, but there is no subscriber."""
+
 T = TypeVar("T")
 
 
@@ -81,6 +84,7 @@ class Link(asyncio.Protocol):
         self._paho.on_disconnect = self._on_disconnect
         self._paho.on_message = self._on_message
         self._paho.on_subscribe = self._on_subscribe
+        self._paho.on_publish = self._on_publish
         self.news = asyncio.Event()
         """Set when messages have come, and when the connection has ended."""
         self._messages: list[Message] = []
@@ -140,6 +144,24 @@ class Link(asyncio.Protocol):
         answer = self._expect("pong")
         self._paho.ping()
         await self._answer("pong", answer)
+
+    async def deliver(self, topic: str, payload: bytes) -> None:
+        """Publish, and wait until the broker has taken it; raises Refused where it says no or that nobody listens.
+
+        It is sent once: Unreachable and Malformed mean that nobody knows whether it has arrived.
+        """
+        self.check()
+        mid = self._paho.publish(topic, payload, qos=1).mid
+        reason: ReasonCode = await self._answer(("taken", mid), self._expect(("taken", mid)))
+        if reason.is_failure or reason.value == _NOBODY_LISTENS:
+            raise Refused(
+                self._text(f"does not pass on {topic}: {reason}", f"不转发 {topic}：{reason}"),
+                Text(
+                    "check the topic, whether the device is connected, and what the broker allows this user",
+                    "请核对主题、设备是否在线，以及服务器给该用户的权限",
+                ),
+                key=self._device,
+            )
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish at most once; raises what ended the connection."""
@@ -240,6 +262,9 @@ class Link(asyncio.Protocol):
 
     def _on_subscribe(self, _c: Any, _u: Any, mid: int, codes: list[ReasonCode], _p: Any) -> None:
         self._settle(mid, codes)
+
+    def _on_publish(self, _c: Any, _u: Any, mid: int, reason: ReasonCode, _p: Any) -> None:
+        self._settle(("taken", mid), reason)
 
     def _on_pong(self) -> None:
         self._settle("pong", None)

@@ -6,7 +6,7 @@ requests 6.4.22, the state of a primary host 5.16.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -40,6 +40,8 @@ class NodeSession:
         node: the edge node within it.
         number: of this session; one more for each, so that a late death is not taken for a new one.
         primary_host: the host application that must be online for the node to speak; none where absent.
+        commanded: takes the device ("" for the node itself) and the metrics of a command; none are listened to where
+            absent, but for requests for rebirth.
 
     Attributes:
         wants_birth: a host has asked for the birth certificates since the node's last one.
@@ -55,6 +57,7 @@ class NodeSession:
         number: int,
         *,
         primary_host: str | None = None,
+        commanded: Callable[[str, Sequence[Metric]], None] | None = None,
     ) -> None:
         self.wants_birth = False
         self.host_online = primary_host is None
@@ -64,6 +67,7 @@ class NodeSession:
         self._number = number % SESSIONS
         self._state_topic = f"{NAMESPACE}/STATE/{primary_host}" if primary_host else None
         self._state_time = 0
+        self._commanded = commanded
         self._seq = 0
         self._born = False
         self._link = Link(owner, connection, self._take, Will(self._topic("NDEATH"), self._death()))
@@ -72,6 +76,7 @@ class NodeSession:
         """Log in with the node's death as the will, and listen to commands; errors as of `Link.open`."""
         await self._link.open()
         wanted = [self._topic("NCMD"), *([self._state_topic] if self._state_topic else [])]
+        wanted += [self._topic("DCMD", "+")] if self._commanded else []
         if refused := await self._link.subscribe(wanted):
             raise Refused(
                 Text(f"the broker does not let us listen to {refused[0]}", f"MQTT 服务器不允许订阅 {refused[0]}"),
@@ -129,6 +134,8 @@ class NodeSession:
             with suppress(ValueError):
                 metrics = decode_payload(message.payload).metrics
                 self.wants_birth |= any(metric.name == REBIRTH and metric.raw == 1 for metric in metrics)
+                if self._commanded is not None:
+                    self._commanded("".join(message.topic.split("/")[4:]), metrics)
 
     def _hear_host(self, payload: bytes) -> None:
         try:

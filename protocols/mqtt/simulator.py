@@ -14,12 +14,13 @@ import msgspec
 from protocols.dictionary.entries import load_dictionary
 from protocols.errors import ConfigError, SunmaoError
 from protocols.mqtt.broker import Broker
-from protocols.mqtt.codec import write_time
+from protocols.mqtt.codec import measured, write_time
 from protocols.mqtt.config import JsonPath, MqttConnection, MqttPoint
-from protocols.mqtt.link import Link
+from protocols.mqtt.link import Link, Message
 from protocols.mqtt.node_session import NodeSession
-from protocols.mqtt.sparkplug import ENTRY_TYPES, DataType, Metric, value_metric
-from protocols.reading import Value, now_us
+from protocols.mqtt.sparkplug import ENTRY_TYPES, DataType, Metric, metric_value, value_metric
+from protocols.mqtt.writing import commanded_value
+from protocols.reading import GOOD, Value, now_us
 from protocols.text import Text
 
 _PING_S = 10.0
@@ -36,7 +37,7 @@ class MqttSimulator:
 
     JSON topics are published when a value in them has changed, and retained. Sparkplug nodes give birth at the start and
     when asked to, send what has changed under its alias, and leave their death with the broker. A value of None is
-    null.
+    null. A point with a `write` rule takes what is commanded within the rule, and keeps it from then on.
 
     Args:
         points: what to publish.
@@ -69,8 +70,9 @@ class MqttSimulator:
             else:
                 nodes["/".join((point.sparkplug or "").split("/")[:2])].append(point)
         # One connection each: a node's death is the will of its own connection.
-        self._publishers: list[_Topics | _Node] = [_Node(name, its) for name, its in nodes.items()]
-        self._publishers += [_Topics(topics)] if topics else []
+        self._held: dict[str, Value] = {}
+        self._publishers: list[_Topics | _Node] = [_Node(name, its, self._hold) for name, its in nodes.items()]
+        self._publishers += [_Topics(topics, self._hold)] if topics else []
 
     async def start(self) -> str:
         """Start the broker and publish; returns "host:port". Raises ConfigError if the port or a value cannot be used."""
@@ -84,7 +86,7 @@ class MqttSimulator:
             {"host": host, "port": int(port), "security": "none", "timeout_s": 10.0}
         )
         try:
-            values = self._values()
+            values = self._present()
             for publisher in self._publishers:
                 await publisher.start(connection, values)
         except BaseException:
@@ -106,11 +108,20 @@ class MqttSimulator:
         if broker is not None:
             await broker.stop()
 
+    def _present(self) -> Mapping[str, Value]:
+        return {**self._values(), **self._held} if self._held else self._values()
+
+    def _hold(self, point: MqttPoint, raw: Any) -> None:
+        """Take a command, as a device does: what its rule does not allow changes nothing."""
+        value = measured(point, raw, GOOD, 0, 0).value
+        if point.write is not None and point.write.allows(value):
+            self._held[point.name] = value
+
     async def _tick(self) -> None:
         due = 0.0
         while True:
             await asyncio.sleep(self._tick_s)
-            values, now = self._values(), time.monotonic()
+            values, now = self._present(), time.monotonic()
             for publisher in self._publishers:
                 publisher.publish(values)
                 if now >= due:
@@ -118,6 +129,7 @@ class MqttSimulator:
             due = now + _PING_S if now >= due else due
 
 
+Hold = Callable[[MqttPoint, Any], None]
 Connected = TypeVar("Connected", Link, NodeSession)
 
 
@@ -140,15 +152,22 @@ class _Publisher(Generic[Connected]):
 class _Topics(_Publisher[Link]):
     """All JSON topics."""
 
-    def __init__(self, topics: Mapping[str, Sequence[MqttPoint]]) -> None:
+    def __init__(self, topics: Mapping[str, Sequence[MqttPoint]], hold: Hold) -> None:
         super().__init__()
         self._topics = topics
+        self._hold = hold
+        self._commands: dict[str, list[MqttPoint]] = defaultdict(list)
+        for points in topics.values():
+            for point in points:
+                if point.command_topic is not None:
+                    self._commands[point.command_topic].append(point)
         self._sent: dict[str, list[Value]] = {}
 
     async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
         self._sent = {}
-        self._link = Link("simulator", connection, lambda _: None)
+        self._link = Link("simulator", connection, self._take)
         await self._link.open()
+        await self._link.subscribe(list(self._commands))
         self.publish(values)
         await self._link.ping()  # the broker has it all
 
@@ -161,12 +180,19 @@ class _Topics(_Publisher[Link]):
                 self._sent[topic] = present
                 self._link.publish(topic, _message(points, present, now_us()), retain=True)
 
+    def _take(self, messages: Sequence[Message]) -> None:
+        for topic, payload, _ in messages:
+            for point in self._commands.get(topic, ()):
+                with suppress(ValueError):
+                    self._hold(point, commanded_value(point, payload))
+
 
 class _Node(_Publisher[NodeSession]):
     """One Sparkplug edge node and its devices."""
 
-    def __init__(self, name: str, points: Sequence[MqttPoint]) -> None:
+    def __init__(self, name: str, points: Sequence[MqttPoint], hold: Hold) -> None:
         super().__init__()
+        self._hold = hold
         self._group, _, self._node = name.partition("/")
         self._points = {point.name: (alias, point) for alias, point in enumerate(points, start=1)}
         self._devices: dict[str, list[str]] = {"": []}
@@ -181,7 +207,9 @@ class _Node(_Publisher[NodeSession]):
     async def start(self, connection: MqttConnection, values: Mapping[str, Value]) -> None:
         self._sessions += 1
         self._types = {name: _type_of(point, values.get(name)) for name, (_, point) in self._points.items()}
-        self._link = session = NodeSession("simulator", connection, self._group, self._node, self._sessions)
+        self._link = session = NodeSession(
+            "simulator", connection, self._group, self._node, self._sessions, commanded=self._take
+        )
         await session.open()
         self._give_birth(session, values)
         await session.ping()
@@ -196,6 +224,13 @@ class _Node(_Publisher[NodeSession]):
             changed = [name for name in names if self._value(name, values) != self._sent[name]]
             if changed:
                 session.data(device, [self._metric(name, values, named=False) for name in changed])
+
+    def _take(self, device: str, metrics: Sequence[Metric]) -> None:
+        for metric in metrics:
+            for name in self._devices.get(device, ()):
+                alias, point = self._points[name]
+                if metric.alias == alias or metric.name == point.metric:
+                    self._hold(point, metric_value(metric, self._types[name])[0])
 
     def _give_birth(self, session: NodeSession, values: Mapping[str, Value]) -> None:
         for device, names in self._devices.items():

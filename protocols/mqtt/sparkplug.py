@@ -310,6 +310,18 @@ ENTRY_TYPES: Mapping[str, DataType] = {
 """The type of a metric that is a value of a dictionary entry, by the entry's data type."""
 
 
+COMMANDED = frozenset(_FIELDS) - {DataType.DATETIME, DataType.UUID}
+"""The types of metrics that can be written."""
+
+
+def whole_limits(kind: DataType) -> tuple[int, int] | None:
+    """Return the least and the greatest number a whole type holds; None for other types."""
+    if kind in _UNSIGNED:
+        return 0, (1 << _UNSIGNED[kind]) - 1
+    half = 1 << (_SIGNED[kind] - 1) if kind in _SIGNED else 0
+    return (-half, half - 1) if half else None
+
+
 def encode_payload(timestamp: int, seq: int | None, metrics: Sequence[Metric]) -> bytes:
     """Return the payload of `metrics` at `timestamp`, milliseconds UTC."""
     parts = [_number(1, timestamp), *(_content(2, _metric(metric)) for metric in metrics)]
@@ -318,10 +330,12 @@ def encode_payload(timestamp: int, seq: int | None, metrics: Sequence[Metric]) -
 
 def value_metric(name: str | None, alias: int | None, data_type: DataType, value: Value, timestamp: int) -> Metric:
     """Return the metric that carries `value`; None is sent as null."""
-    field = _FIELDS[data_type][-1 if data_type in (DataType.INT64, DataType.UINT64) else 0]
+    long = data_type in (DataType.INT64, DataType.UINT64, DataType.UINT32)  # Tahu's readers look for the last here, too
+    field = _FIELDS[data_type][-1 if long else 0]
     raw: int | float | str | None = int(value) if isinstance(value, bool) else value
     if isinstance(raw, int) and data_type in _SIGNED:
-        raw &= (1 << _SIGNED[data_type]) - 1
+        # Extended to the bits of the field: who cuts it to the type's own reads the same, who does not would not.
+        raw &= (1 << max(32, _SIGNED[data_type])) - 1
     if value is None:
         return Metric(name, alias, timestamp, data_type, null=True)
     return Metric(name, alias, timestamp, data_type, field=field, raw=raw)

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from protocols.catalogue import driver_class
+from protocols.driver import WriteRule
 from protocols.errors import ConfigError, Malformed, Refused, Unreachable
 from protocols.reading import Severity, now_us
 from tests.conformance.case import DriverCase
@@ -59,6 +60,9 @@ async def test_nothing_is_written_that_is_not_allowed(case: DriverCase) -> None:
         assert point.write is None, "writing has to be off by default"
         with pytest.raises(Refused):
             await driver.write(point, case.other_values[point.name])
+        ruled = point.model_copy(update={"write": WriteRule(values=("only this",))})
+        with pytest.raises(ConfigError, match="allowed: only this"):
+            await driver.write(ruled, case.other_values[point.name])
     await driver.close()
 
 

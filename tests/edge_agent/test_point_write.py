@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,14 @@ from pyModbusTCP.server import DataBank, DataHandler, ModbusServer
 from edge_agent import audit
 from edge_agent.audit import AuditFollower, Record
 from edge_agent.cli import app
-from edge_agent.config import load_config
+from edge_agent.config import Config, load_config
 from edge_agent.point_write import Written, write_point
 from protocols.errors import ConfigError, Refused
+from protocols.mqtt.simulator import MqttSimulator
 from protocols.uplink.codec import decode
 from tests.edge_agent.conftest import OpenBuffer
 from tests.protocols.modbus.modbus_peer import Chunks, Request, answering, registers, tcp
+from tests.protocols.mqtt.mqtt_stand import needs_mosquitto
 
 CONFIG = """
 [agent]
@@ -91,14 +94,13 @@ class Handler(DataHandler):  # type: ignore[misc]
 class Press:
     """The device, and the agent's configuration of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: ModbusServer) -> None:
         self.folder = folder
-        self.bank = DataBank()
-        self.handler = Handler(data_bank=self.bank)
-        self.server = ModbusServer("127.0.0.1", 0, no_block=True, data_hdl=self.handler)
+        self.bank, self.handler = server.data_bank, server.data_hdl
         self.bank.set_holding_registers(10, [60, 1, 0xFFEF])
-        self.server.start()
-        self.port = self.server._service.server_address[1]
+        self.bank.set_coils(3, [False])
+        self.handler.refuse, self.handler.instead = EXP_NONE, None
+        self.port = server._service.server_address[1]
         self.configure()
 
     def configure(self, allow: str = "true", port: int = 0) -> None:
@@ -116,11 +118,18 @@ class Press:
         return [msgspec.json.decode(line, type=Record) for line in content.splitlines()]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModbusServer]:
+    """One for all tests: to stop it takes half a second."""
+    server = ModbusServer("127.0.0.1", 0, no_block=True, data_hdl=Handler(data_bank=DataBank()))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def press(tmp_path: Path) -> Iterator[Press]:
-    press = Press(tmp_path)
-    yield press
-    press.server.stop()
+def press(tmp_path: Path, server: ModbusServer) -> Press:
+    return Press(tmp_path, server)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +300,67 @@ write = { min = 0, max = 100 }
     written = await write_point(load_config(tmp_path / "agent.toml"), "press", "pressure", "6", "why not")
     assert (written.outcome, written.exit_code) == ("refused", 2)
     assert "may not be written" in written.found.en
+
+
+MQTT = """
+[agent]
+name = "a"
+allow_writes = true
+[cloud]
+url = "http://127.0.0.1:1"
+[[device]]
+name = "fan"
+protocol = "mqtt"
+[device.connection]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+client_id = "the-collector"
+[[device.point]]
+name = "speed"
+unit = "RPM"
+topic = "fan/state"
+value = "speed"
+command_topic = "fan/set"
+command = '{{"speed": {{value}}}}'
+write = {{ min = 0, max = 1500 }}
+confirm_s = {confirm_s}
+[[device.point]]
+name = "limit"
+unit = "RPM"
+sparkplug = "hall/fan"
+metric = "Limit"
+write = {{ min = 0, max = 3000 }}
+"""
+
+
+@needs_mosquitto
+async def test_a_device_on_mqtt_is_written_and_silence_is_no_confirmation(tmp_path: Path) -> None:
+    def configure(port: int, confirm_s: float = 20.0) -> Config:
+        (tmp_path / "agent.toml").write_text(MQTT.format(port=port, confirm_s=confirm_s))
+        return load_config(tmp_path / "agent.toml")
+
+    (fan,) = configure(1).devices
+    simulator = MqttSimulator(fan.points, lambda: {"speed": 900, "limit": 1500}, tick_s=0.02)  # type: ignore[arg-type]
+    port = int((await simulator.start()).rpartition(":")[2])
+    try:
+        config = configure(port)
+        running = config.devices[0].driver(collects=True)
+        await running.open()
+        watch = asyncio.create_task(running.watch())
+        for point, before in (("speed", 900), ("limit", 1500)):
+            written = await write_point(config, "fan", point, "1200", "new product")
+            assert (written.outcome, written.before, written.after) == ("written", before, 1200)
+        assert not watch.done(), "the write has taken the collector's name at the broker"
+        watch.cancel()
+        await running.close()
+        # As before: a device that tells changes only has nothing to say.
+        written = await write_point(configure(port, 0.2), "fan", "speed", "1200", "again")
+        assert (written.outcome, written.exit_code) == ("unconfirmed", 3)
+        assert "may or may not be set to 1200 r/min" in written.found.en
+        assert "未收到“speed”的状态" in written.found.zh
+    finally:
+        await simulator.stop()
 
 
 async def test_the_agent_announces_each_outcome_once(press: Press, open_buffer: OpenBuffer) -> None:

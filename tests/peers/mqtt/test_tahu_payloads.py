@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from protocols.mqtt.edge_node import REBIRTH
+from protocols.mqtt.edge_node import REBIRTH, EdgeNode
 from protocols.mqtt.sparkplug import decode_payload, metric_value
+from protocols.mqtt.writing import command_payload
 from protocols.reading import BAD_NO_DATA, BAD_TIMEOUT, GOOD, UNCERTAIN_ENGINEERING_UNITS_EXCEEDED
 from tests.edge_agent.conftest import until
 from tests.edge_agent.outlets.outlet_stand import T0, at_work, configured, pair
-from tests.protocols.mqtt.mqtt_stand import needs_mosquitto, publishing, running
+from tests.protocols.mqtt.mqtt_stand import needs_mosquitto, point, publishing, running
 
 pytestmark = pytest.mark.node
 
@@ -157,3 +158,20 @@ async def test_what_tahu_encodes_is_read(tahu: Tahu) -> None:
     assert found == [(kind, (value, GOOD)) for kind, value in values]
     assert null == ("null", (None, BAD_NO_DATA))
     assert {metric.timestamp for metric in payload.metrics[:-1]} == {1_767_571_200_000}
+
+
+@pytest.mark.parametrize("aliased", [True, False])
+async def test_tahu_reads_what_is_commanded(tahu: Tahu, aliased: bool) -> None:
+    """A node that keeps no types of its birth reads the value all the same."""
+    wanted = {"Int16": -300, "UInt32": 4_000_000_000, "Float": 1.5, "Double": 0.1, "Boolean": True, "String": "圆"}
+    points = {name: point(name, sparkplug="g/n", metric=name) for name in wanted}
+    node = EdgeNode("g/n", list(points.values()))
+    born = [
+        {"name": name, "type": name, "value": value, **({"alias": alias} if aliased else {})}
+        for alias, (name, value) in enumerate(wanted.items(), start=1)
+    ]
+    node.take("NBIRTH", "", await tahu.encoded({"timestamp": 1, "seq": 0, "metrics": born}), 1)
+    for alias, (name, value) in enumerate(wanted.items(), start=1):
+        (metric,) = (await tahu.decoded(command_payload("fan", node, points[name], value)))["metrics"]
+        assert (metric["type"], metric["value"]) == (name, value)
+        assert (metric.get("name") or None, metric.get("alias")) == ((None, alias) if aliased else (name, None))

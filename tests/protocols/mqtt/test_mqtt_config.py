@@ -25,7 +25,7 @@ def test_the_sample_is_valid_and_names_every_option() -> None:
     MqttDriver(device["name"], connection, points)
     for option in MqttConnection.model_fields:
         assert any(line.lstrip("# ").startswith(f"{option} =") for line in SAMPLE.splitlines()), option
-    own = MqttPoint.model_fields.keys() - {"property", "offset", "codes", "period_s", "description", "write"}
+    own = MqttPoint.model_fields.keys() - {"property", "offset", "codes", "period_s", "description"}
     assert own <= {field for table in device["point"] for field in table}
 
 
@@ -74,6 +74,20 @@ def test_paths_are_relative_to_the_file_and_errors_name_their_key(tmp_path: Path
         ({"sparkplug": "g/n", "metric": "m", "value": "v"}, "point.value: a Sparkplug metric has its own"),
         ({"topic": "a", "quality": "q"}, "point.good: quality and good go together"),
         ({"topic": "a", "good": [1.5]}, "point.good[1]: "),
+        (
+            {"topic": "a", "write": {"min": 0, "max": 9}},
+            "point.command_topic: the device takes new values on a topic of",
+        ),
+        (
+            {"topic": "a", "command_topic": "a"},
+            "point.command_topic: a command heard as the state would confirm itself",
+        ),
+        ({"topic": "a", "command_topic": "a/#"}, "point.command_topic: 'a/#' is not the topic of one message"),
+        ({"topic": "a", "command_topic": "b", "command": "on"}, "point.command: 'on' has no one place for the value"),
+        (
+            {"sparkplug": "g/n", "metric": "m", "command_topic": "b"},
+            "point.command_topic: a Sparkplug metric has its own",
+        ),
     ],
 )
 def test_a_wrong_point_is_named_by_its_key(table: dict[str, object], said: str) -> None:
