@@ -310,6 +310,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (task.limits.cpu_s, task.limits.cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    if not isinstance(task, PythonTask):
+        # As in `models.session`: at matrices as small as ours its threads wait for each other by spinning, which a tenant pays for.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from models.errors import ModelError
 
     try:
