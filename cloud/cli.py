@@ -341,6 +341,7 @@ async def _serve(
     cold: str,
     read_dsn: str | None,
 ) -> None:
+    import gc
     import socket
 
     import uvicorn
@@ -358,6 +359,8 @@ async def _serve(
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            gc.freeze()  # what is there now stays: it need not be looked through for cycles, nor the rest as often as is usual
+            gc.set_threshold(5_000, 10, 5)
             said = Text(f"Sunmao is ready at {url} (Ctrl-C to stop)", f"榫卯已就绪：{url}(按 Ctrl-C 停止)")
             answer(as_json, {"url": url}, said, language)
 
