@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from models.vision.fit import fit
 from models.vision.parts import Parts
 from models.vision.pictures import Grey
 from models.vision.zoo import zoo_pictures, zoo_recipe
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
@@ -43,20 +42,16 @@ def good_pictures() -> list[Grey]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Release:
-    """The zoo's part-surface, fitted as the command fits it: by the first worker that needs it, for all."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    kept = folder / "zoo"
-    with (folder / "zoo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            pictures = request.getfixturevalue("good_pictures")
-            parts = Parts("listed", [str(part) for part in range(len(pictures))])
-            made = fit(pictures, parts, zoo_recipe("part-surface"))
-            kept.mkdir()
-            (kept / "card.toml").write_bytes(format_card(made.card))
-            (kept / "model.onnx").write_bytes(made.onnx)
+    """The zoo's part-surface, fitted as the command fits it."""
+
+    def make(folder: Path) -> None:
+        pictures = request.getfixturevalue("good_pictures")
+        parts = Parts("listed", [str(part) for part in range(len(pictures))])
+        made = fit(pictures, parts, zoo_recipe("part-surface"))
+        (folder / "card.toml").write_bytes(format_card(made.card))
+        (folder / "model.onnx").write_bytes(made.onnx)
+
+    kept = made_once(tmp_path_factory, "zoo", make)
     return Release(parse_card((kept / "card.toml").read_bytes()), (kept / "model.onnx").read_bytes())
 
 

@@ -25,6 +25,7 @@ from models.vision.recipe import Recipe
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import Batch
 from tests.edge_agent.conftest import OpenBuffer
+from tests.made_once import made_once
 
 SIDE = 64
 
@@ -54,14 +55,18 @@ def drop(folder: Path, name: str, seed: int, flawed: bool = False, *, times: int
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> SignedBundle:
-    greys = [small_picture(1000 + number) for number in range(120)]
-    release = fit(
-        greys, Parts("listed", [str(n) for n in range(120)]), Recipe("ramp", size=SIDE, scales=2, grid=8, planted=120)
-    )
-    key = Ed25519PrivateKey.generate()
-    folder = tmp_path_factory.mktemp("bundles") / "ramp"
-    write_bundle(folder, release.card, release.onnx, key)
-    return SignedBundle(folder, [public_key(key)])
+    """A model of plain ramps; whoever changes its files copies them first."""
+
+    def make(folder: Path) -> None:
+        greys = [small_picture(1000 + number) for number in range(120)]
+        recipe = Recipe("ramp", size=SIDE, scales=2, grid=8, planted=120)
+        release = fit(greys, Parts("listed", [str(n) for n in range(120)]), recipe)
+        key = Ed25519PrivateKey.generate()
+        write_bundle(folder / "ramp", release.card, release.onnx, key)
+        (folder / "trust").write_text(public_key(key))
+
+    made = made_once(tmp_path_factory, "ramp-bundle", make)
+    return SignedBundle(made / "ramp", [(made / "trust").read_text()])
 
 
 @dataclass
