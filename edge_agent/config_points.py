@@ -18,6 +18,10 @@ class Collected(Protocol):
         """Its name."""
 
     @property
+    def protocol(self) -> str:
+        """Its protocol."""
+
+    @property
     def points(self) -> Sequence[PointConfig]:
         """Its points."""
 

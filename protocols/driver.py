@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from protocols.errors import ConfigError, Refused
-from protocols.reading import Reading, Value
+from protocols.reading import Quality, Reading, Value
 from protocols.text import Text
 
 Deliver = Callable[[Sequence[Reading]], None]
@@ -312,6 +312,22 @@ class Historian(Protocol):
         Each point's readings come in the order of their source times; points without history yield nothing. May be
         called while `watch` or `read` waits. Raises Unreachable, Refused or Malformed.
         """
+
+
+class Samples(NamedTuple):
+    """An array that a device gave: its numbers in the unit of the point, None and why where it gave none, and when it arose."""
+
+    values: Sequence[float] | None
+    quality: Quality
+    source_time: int
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """What a driver may have besides: points whose value is an array of samples. A `Reading` is one value and never an array."""
+
+    async def read_arrays(self, points: Sequence[Any]) -> Sequence[Samples]:
+        """Read the arrays of `points` once, in their order. Raises Unreachable, Refused or Malformed."""
 
 
 class Simulator(Protocol):

@@ -13,7 +13,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,28 +20,29 @@ import msgspec
 import numpy.typing as npt
 
 from edge_agent.config import Config, MachineHealthConfig
-from edge_agent.events import Announce
+from edge_agent.inspect.health_models import HealthModels
 from edge_agent.inspect.health_news import HealthNews, Known
-from edge_agent.inspect.health_record import MOST_COMPARED, Compared, HealthRecord, Said
+from edge_agent.inspect.health_record import Compared, Said
 from edge_agent.inspect.model_switch import ModelSwitch
-from edge_agent.inspect.runtime import bundle_stamp, load_monitor
+from edge_agent.inspect.runtime import bundle_stamp
 from edge_agent.inspect.watch_state import WatchState, keep
+from edge_agent.inspect.wave_array import ArraySource, WaveArrays
 from edge_agent.inspect.wave_folder import WaveFile, WaveFolder
 from edge_agent.sink import Sink
 from models.errors import InputError, ModelError
 from models.series.monitor import Attended, HealthFinding, Memory, Monitor
-from models.series.waveform import blocks_of
 from models.verdict import VERDICTS
+from protocols.errors import SunmaoError
 from protocols.reading import BAD, GOOD, UNCERTAIN, Quality, Reading, Value, now_us, plausible_time
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, PointRef
-from protocols.uplink.models import ModelRecord, StationModels
+from protocols.uplink.models import ModelRecord
 
 RETRY_S = 2.0
-LOOK_S = 1.0
-"""How often a folder of vibration is looked at, at the least."""
 QUIET_PERIODS = 3
-"""After so many periods without a file nothing is known of the machine."""
+"""After so many periods without new vibration nothing is known of the machine."""
+QUIET_S = 3.0
+"""So long, at the least."""
 KEEP_S = 60.0
 """How often what is known is written down: so much a power cut may cost."""
 PARTS_S = 60.0
@@ -62,52 +62,6 @@ class _Kept(msgspec.Struct):
     compared: Compared = Compared()
 
 
-class _Models(ModelSwitch[Attended]):
-    """The models of a watch, and what they said since the last order."""
-
-    def __init__(self, watch: MachineHealthConfig, config: Callable[[], Config], announce: Announce) -> None:
-        def load(folder: Path) -> Attended:
-            return Attended(load_monitor(folder, watch.trust, watch.sensors or None))
-
-        super().__init__(watch, config, announce, lambda: None, load)
-        self.record = HealthRecord()
-
-    @property
-    def record_of(self) -> tuple[int, str]:
-        """The order and the deciding model that are counted now."""
-        report = super().report()
-        return report.order, report.running
-
-    @property
-    def keeps_before(self) -> bool:
-        return super().keeps_before or self.compares
-
-    @property
-    def compares(self) -> bool:
-        """Whether the model that decides still has to show that it does not alarm more than the one before."""
-        compared = self.record.compared.judged if self.record.of == self.record_of else 0
-        return self.slots.compared_with is not None and compared < MOST_COMPARED
-
-    async def load_before(self) -> None:
-        """After a start: load the model before, if it is still compared with; one that cannot be used is compared no more."""
-        folder = self.slots.compared_with
-        if folder is not None and self.compares and self.before is None:
-            with suppress(ModelError):
-                self.before = await self._loaded(folder)
-
-    async def compare(self, period_s: float) -> None:
-        """Let the model before decide again where the new one is clearly worse; raises OSError, ModelError."""
-        if self.before is None or self.waits:
-            return
-        if not self.keeps_before:
-            self.before = None
-        elif self.compares and (why := self.record.worse(period_s)):
-            await self.give_back(why)
-
-    def report(self) -> StationModels:
-        return msgspec.structs.replace(super().report(), task="health", record=self.record.report(self.record_of))
-
-
 class HealthWatch:
     """Runs one [[machine_health]] of the configuration.
 
@@ -125,15 +79,22 @@ class HealthWatch:
         self._runs: Value = None if watch.running else True
         self._verdict = PointRef(watch.device, "verdict", "machine_health_verdict", "C62")
         self._score = PointRef(watch.device, "score", "machine_health_score", "C62")
-        self._waves = watch.waveform and WaveFolder(watch.device, watch.waveform)
-        self._file: WaveFile | None = None
+        self._waves = self._source(watch)
+        self._wave: WaveFile | WaveArrays | None = None
         self._heard_at = 0.0
-        self._models = _Models(watch, config, sink.announce)
+        self._models = HealthModels(watch, config, sink.announce)
         self._failing: Text | None = None
         self._model, self._sensors = "", tuple(watch.sensors)
         self._state = WatchState(Text("watching again", "监测已恢复"))
         self._news = HealthNews(watch.device, watch.period_s, sink.announce)
         self._parts_at = 0.0
+
+    def _source(self, watch: MachineHealthConfig) -> WaveFolder | ArraySource | None:
+        if watch.array:
+            return ArraySource(watch.array, watch.period_s, self._whole)
+        if watch.waveform:
+            return WaveFolder(watch.device, watch.waveform, watch.period_s, self._sink.announce)
+        return None
 
     @property
     def listens_to(self) -> frozenset[str]:
@@ -195,10 +156,12 @@ class HealthWatch:
         kept = due = self._heard_at = clock()
         try:
             while True:
-                due = max(due + (min(self._config.period_s, LOOK_S) if self._waves else self._config.period_s), clock())
+                due = max(due + (self._waves.look_s if self._waves else self._config.period_s), clock())
                 await asyncio.sleep(due - clock())
                 attended = await self._decides(attended)
-                said = await self._take_file(attended, clock()) if self._waves else self._step(attended, clock())
+                said = (
+                    await self._take(self._waves, attended, clock()) if self._waves else self._step(attended, clock())
+                )
                 if said and self._models.on_trial:
                     await self._models.judged(said.latency_us)
                 if said:
@@ -210,6 +173,8 @@ class HealthWatch:
                         return
         finally:
             self._keep(attended, path)
+            if self._waves:
+                await self._waves.close()
 
     def _name(self, attended: Attended) -> None:
         """Note what is judged by from here on."""
@@ -231,35 +196,34 @@ class HealthWatch:
                 self._name(attended)
         return attended
 
-    async def _take_file(self, attended: Attended, now: float) -> Said | None:
-        """Judge the oldest file that waits, if any; it is moved once what it said is durable."""
-        assert self._waves  # noqa: S101 - as the caller has seen
+    async def _take(self, waves: WaveFolder | ArraySource, attended: Attended, now: float) -> Said | None:
+        """Judge the next vibration, if any has come; a file is moved once what it said is durable."""
         assert attended.monitor.block  # noqa: S101 - `load_monitor` has seen to it
-        period = max(self._config.period_s, LOOK_S)
         try:
-            file = await asyncio.to_thread(self._waves.next)
-            if file is None:
-                if now - self._heard_at > QUIET_PERIODS * period:
-                    self._heard_at += period
+            wave = await waves.next()
+            if wave is None:
+                quiet = max(QUIET_PERIODS * self._config.period_s, QUIET_S)
+                if now - self._heard_at > quiet:
+                    self._heard_at += quiet / QUIET_PERIODS
                     self._rest(attended, Text("no vibration has come", "没有收到振动数据"))
                 return None
             self._heard_at = now
             try:
-                blocks_of(file.content, file.name, attended.monitor.block)
+                wave.blocks(attended.monitor.block)
             except InputError as error:
-                if file.settled:
-                    text = Text(f"moved to bad/: {error.en}", f"已移至 bad/：{error.zh}")
-                    self._sink.announce(self._config.device, "waveform_set_aside", text)
-                    await asyncio.to_thread(self._waves.set_aside, file)
+                await waves.refuse(error)
                 return None
-            self._file = file
+            self._wave = wave
             said = self._step(attended, now)
             await self._sink.flush()
-            await asyncio.to_thread(self._waves.judged, file)
-            self._file = None
+            await waves.judged()
+            self._wave = None
         except OSError as error:
             where = error.filename or self._config.device
             self._rest(attended, Text(f"{where}: {error.strerror}", f"{where}：{error.strerror}"))
+            return None
+        except SunmaoError as error:
+            self._rest(attended, Text(error.explain("en"), error.explain("zh")))
             return None
         return said
 
@@ -290,17 +254,17 @@ class HealthWatch:
         names = ", ".join(lost)
         self._set_state("up", Text(f"without {names}", f"缺少 {names}") if lost else Text("", ""))
         arrived = now_us()
-        at = plausible_time(self._file.taken, arrived) if self._file else arrived
+        at = plausible_time(self._wave.taken, arrived) if self._wave else arrived
         self._news.follow(attended, finding, at)
         self._add(attended.monitor, finding, UNCERTAIN if lost else GOOD, now, (at, arrived))
         return said
 
     def _said(self, attended: Attended) -> Said | InputError:
-        """Return what a model says of the present readings, or of the file's last block; or why it can say nothing."""
+        """Return what a model says of the present readings, or of the last block of vibration; or why it can say nothing."""
         try:
             readings: Iterable[npt.ArrayLike]
-            if self._file and attended.monitor.block:
-                readings = blocks_of(self._file.content, self._file.name, attended.monitor.block)
+            if self._wave and attended.monitor.block:
+                readings = self._wave.blocks(attended.monitor.block)
             else:
                 where = [self._config.sensors[name] for name in attended.monitor.sensors]
                 readings = [[self._latest[each.device, each.point] for each in where]]
@@ -316,8 +280,8 @@ class HealthWatch:
         for each in (attended, *self._models.others):
             each.rest()
         self._news.pause()
+        self._set_state("up", why)
         if attended.idle == 1:
-            self._set_state("up", why)
             at = now_us()
             self._sink.add_readings(
                 [(point, Reading(point.name, None, BAD, at, at)) for point in (self._verdict, self._score)]

@@ -69,8 +69,8 @@ def load_monitor(folder: Path, trust: Sequence[str], sensors: Iterable[str] | No
     if (sensors is None) != (monitor.block is not None):
         raise InputError(
             "sensors",
-            "a model of vibration takes [machine_health.waveform], another one [machine_health.sensors]",
-            "振动模型使用 [machine_health.waveform]，其他模型使用 [machine_health.sensors]",
+            "a model of vibration takes [machine_health.waveform] or [machine_health.array], another one [machine_health.sensors]",
+            "振动模型使用 [machine_health.waveform] 或 [machine_health.array]，其他模型使用 [machine_health.sensors]",
         )
     if sensors is None:
         return monitor

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from edge_agent.config_machine_health import WaveformConfig
+from edge_agent.events import Announce
 from edge_agent.inspect.source_folder import PATIENCE_S, Picture, PictureFolder, picture_id
-from models.series.waveform import SUFFIXES
+from models.errors import InputError
+from models.series.monitor import Block
+from models.series.waveform import SUFFIXES, Doubles, blocks_of
+from protocols.text import Text
+
+LOOK_S = 1.0
+"""How often a folder of vibration is looked at, at the least."""
 
 
 class WaveFile(NamedTuple):
-    """A file that has come: its bytes, and the time at which it was written, microseconds UTC."""
+    """A file that has come."""
 
     entry: Picture
     content: bytes
 
     @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.entry.path.name
-
-    @property
     def taken(self) -> int:
-        """When it was written."""
+        """When it was written, microseconds UTC."""
         return self.entry.taken_ns // 1000
 
-    @property
-    def settled(self) -> bool:
-        """Whether nobody is still writing it."""
-        return self.entry.settled_s >= PATIENCE_S
+    def blocks(self, block: Block) -> Doubles:
+        """Return its blocks (rows x samples); raises InputError where the file does not go with the model."""
+        return blocks_of(self.content, self.entry.path.name, block)
 
 
 class WaveFolder:
-    """Finds whole files, as the folder of a camera does; all calls touch the disk and raise OSError."""
+    """Finds whole files, as the folder of a camera does; all calls raise OSError.
 
-    def __init__(self, device: str, waveform: WaveformConfig) -> None:
+    Args:
+        device: the watch's name.
+        waveform: its table.
+        period_s: how far apart files come.
+        announce: told of files that cannot be judged.
+    """
+
+    def __init__(self, device: str, waveform: WaveformConfig, period_s: float, announce: Announce) -> None:
+        self.look_s = min(period_s, LOOK_S)
         self._device = device
         self._folder = PictureFolder(waveform.folder, waveform.keep, SUFFIXES)
+        self._announce = announce
         self._ready = False
+        self._file: WaveFile | None = None
 
-    def next(self) -> WaveFile | None:
+    async def next(self) -> WaveFile | None:
         """Return the oldest file that waits, if any."""
+        self._file = await asyncio.to_thread(self._next)
+        return self._file
+
+    def _next(self) -> WaveFile | None:
         if not self._ready:
             self._folder.prepare()
             self._ready = True
@@ -51,10 +67,20 @@ class WaveFolder:
                 return None
         return None
 
-    def judged(self, file: WaveFile) -> None:
-        """Move a judged file to done/."""
-        self._folder.judged(file.entry, picture_id(self._device, file.entry, file.content))
+    async def judged(self) -> None:
+        """Move the last file to done/."""
+        if file := self._file:
+            await asyncio.to_thread(self._folder.judged, file.entry, self._identifier(file))
 
-    def set_aside(self, file: WaveFile) -> None:
-        """Move a file that cannot be judged to bad/."""
-        self._folder.set_aside(file.entry, picture_id(self._device, file.entry, file.content))
+    async def refuse(self, why: InputError) -> None:
+        """Move the last file, which cannot be judged, to bad/ and say so, unless somebody is still writing it."""
+        if (file := self._file) and file.entry.settled_s >= PATIENCE_S:
+            text = Text(f"moved to bad/: {why.en}", f"已移至 bad/：{why.zh}")
+            self._announce(self._device, "waveform_set_aside", text)
+            await asyncio.to_thread(self._folder.set_aside, file.entry, self._identifier(file))
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _identifier(self, file: WaveFile) -> str:
+        return picture_id(self._device, file.entry, file.content)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from asyncua import ua
 
+from protocols.driver import Samples
 from protocols.errors import ConfigError
 from protocols.reading import BAD_NO_DATA, BAD_OUT_OF_RANGE, BAD_TYPE_MISMATCH, Quality, Reading, Severity, Value
 from protocols.text import Text
@@ -163,6 +164,22 @@ def decode(point: OpcuaPoint, data: ua.DataValue, arrival: int) -> Reading:
     if (value is None and raw is not None) or (isinstance(value, float) and not math.isfinite(value)):
         value, fault = None, BAD_OUT_OF_RANGE
     return Reading(point.name, value, quality if fault is None else fault, source, arrival)
+
+
+def decode_array(point: OpcuaPoint, data: ua.DataValue, arrival: int) -> Samples:
+    """Return the array of `point` that `data` is; one of anything but finite numbers, or of several dimensions, is none."""
+    reading = decode(point, data, arrival)
+    variant = data.Value
+    if variant is None or not variant.is_array or (data.StatusCode is not None and data.StatusCode.is_bad()):
+        fault = BAD_TYPE_MISMATCH if reading.quality >= 0 else reading.quality
+        return Samples(None, fault, reading.source_time)
+    values = variant.Value or []
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        return Samples(None, BAD_TYPE_MISMATCH, reading.source_time)
+    quality = Quality(0) if data.StatusCode is None else Quality.from_status_code(data.StatusCode.value)
+    if point.scale != 1.0 or point.offset != 0.0:
+        values = [value * point.scale + point.offset for value in values]
+    return Samples(values, quality, reading.source_time)
 
 
 def plain_value(variant: ua.Variant | None) -> tuple[Value, Quality | None]:

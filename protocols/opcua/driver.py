@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
-from protocols.driver import BrowsedPoint, Deliver
+from protocols.driver import BrowsedPoint, Deliver, Samples
 from protocols.errors import Refused
 from protocols.opcua.browse import browse
 from protocols.opcua.config import OpcuaConnection, OpcuaPoint
 from protocols.opcua.history import read_history
 from protocols.opcua.paths import Nodes
-from protocols.opcua.read import read_points
+from protocols.opcua.read import read_arrays, read_points
 from protocols.opcua.session import Session
 from protocols.opcua.subscription import Subscriptions
 from protocols.opcua.write import write_value
@@ -70,6 +70,11 @@ class OpcuaDriver:
             with self._session.failures_named():
                 async for page in read_history(self._session, self._nodes, points, start, end):
                     yield page
+
+    async def read_arrays(self, points: Sequence[OpcuaPoint]) -> list[Samples]:
+        """Read the arrays of `points` once; what is no array of finite numbers is BadTypeMismatch."""
+        with self._session.failures_named():
+            return await read_arrays(self._session, self._nodes, points)
 
     def counters(self) -> dict[str, int]:
         """Return "overflows": readings before which changes were lost in the server's queue."""

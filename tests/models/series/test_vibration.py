@@ -95,7 +95,7 @@ def test_a_file_that_is_none_is_refused_by_name(content: bytes, why: str) -> Non
 def test_two_ends_of_a_motor_are_two_groups_of_features_in_one_graph(tmp_path: Path) -> None:
     recipe = msgspec.structs.replace(RECIPE, samples=2048, channels="drive end, fan end")
     block = Block(2048, 12_800, ("drive end", "fan end"))
-    ends = np.stack([healthy(5, 60).ravel(), 3 * healthy(6, 60).ravel()])
+    ends = np.stack([healthy(5, 46).ravel(), 3 * healthy(6, 46).ravel()])
     release = fit_vibration(cut(ends * SCALE, "healthy", block), recipe)
     assert release.card.input[0].shape == [2 * 2048]
     worn = np.stack(
