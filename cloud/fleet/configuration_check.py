@@ -23,7 +23,7 @@ from protocols.uplink.configuration import (
     tables_of,
 )
 
-_ARRAYS = ("device", "inspection", "machine_health", "outlet")
+_ARRAYS = ("device", "forecast", "inspection", "machine_health", "outlet")
 
 
 def check(text: str, own: Collection[str] = ()) -> None:

@@ -34,11 +34,13 @@ BASE_PARTS = 1000
 _SHOWN = 50
 _ORDER: tuple[Stage, ...] = get_args(Stage)[:4]
 
-_ROLLED_OUT = ("inspect", "health")
+_WATCHED = ("health", "seasonal")
+"""Tasks of which boxes count themselves what was said; of inspections the parts are stored."""
+_ROLLED_OUT = ("inspect", *_WATCHED)
 _OTHER_TASK = Text(
     "The model and a station do not go together: models of pictures go to inspection stations, those of machine health to"
-    " watches over machines, and others are not rolled out.",
-    "模型与工位不匹配：图片模型下发到检测工位，设备健康模型下发到设备监测，其他模型不支持下发。",
+    " watches over machines, seasonal ones to forecasts, and others are not rolled out.",
+    "模型与工位不匹配：图片模型下发到检测工位，设备健康模型下发到设备监测，季节模型下发到预测，其他模型不支持下发。",
 )
 _BUSY = Text(
     "A station takes part in a roll-out that has not ended; promote it or take it back first.",
@@ -79,7 +81,7 @@ class Rollouts:
                     raise Invalid(_silent(station))
                 if known[station]["task"] != version["task"]:
                     raise Invalid(_OTHER_TASK)
-            if version["task"] == "health":
+            if version["task"] in _WATCHED:
                 before = _total(known.values())
                 parts, rejects = before.judged, before.rejects
             else:
@@ -155,7 +157,7 @@ def _decision(row: Row, stations: Sequence[Row], evidence: Evidence, following: 
 
 async def _evidence(connection: AsyncConnection, row: Row, stations: Sequence[Row]) -> Evidence:
     watched = [each for each in stations if each["canary"] or row["stage"] != "canary"]
-    if row["task"] == "health":
+    if row["task"] in _WATCHED:
         record = _said(_total(each for each in watched if each["dealt_with"] >= each["number"]))
     else:
         equipment = [each["equipment_id"] for each in watched]

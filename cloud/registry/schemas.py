@@ -63,7 +63,7 @@ class StationModel(BaseModel):
     """
 
     equipment_id: UUID
-    task: str = Field(description='Of its models: "inspect" or "health".')
+    task: str = Field(description='Of its models: "inspect", "health" or "seasonal".')
     running: str
     running_name: str
     previous: str

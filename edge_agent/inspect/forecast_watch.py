@@ -2,12 +2,16 @@
 
 What the model has learnt since its fit - profile, spread, level - is written down after each period, so a restart goes on from
 it; periods that passed meanwhile are missing ones. A counter that falls, or a period in which nothing was read, is one, too.
+
+A model that comes from the cloud decides from the next period on, as it was fitted; the one before goes on following the same
+values while the two are compared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,19 +20,21 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.config import Config, ForecastConfig
-from edge_agent.inspect.runtime import bundle_stamp
+from edge_agent.inspect.health_record import Compared, Said
+from edge_agent.inspect.model_switch import ModelSwitch
+from edge_agent.inspect.runtime import bundle_stamp, load_forecaster
+from edge_agent.inspect.watch_models import WatchModels
 from edge_agent.inspect.watch_state import WatchState, keep
 from edge_agent.sink import Sink
-from models.bundle import read_bundle
 from models.errors import ModelError
 from models.series.change import ChangeWatch
 from models.series.clock import AHEAD_S, SECONDS, slot_of
 from models.series.forecast import Forecaster, SeasonalFinding
-from models.trial import try_bundle
 from models.verdict import VERDICTS
 from protocols.reading import BAD, GOOD, Quality, Reading, Value, now_us
 from protocols.text import Text
 from protocols.uplink.messages import DeviceReport, PointRef
+from protocols.uplink.models import ModelRecord
 
 LOOK_S = 0.5
 """How often it is looked whether a period is over."""
@@ -43,7 +49,8 @@ def local_now() -> datetime:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What survives a restart: of which model, the end of its last period, what it has learnt, and what people know."""
+    """What survives a restart: of which model, the end of its last period, what it has learnt, what people know, and what the
+    models said since the last order."""
 
     model: str
     at: datetime
@@ -51,6 +58,9 @@ class _Kept(msgspec.Struct, frozen=True):
     counter: float
     changes: ChangeWatch
     strays: bool
+    record_of: tuple[int, str] = (0, "")
+    record: ModelRecord = ModelRecord()
+    compared: Compared = Compared()
 
 
 class ForecastWatch:
@@ -69,6 +79,9 @@ class ForecastWatch:
         self._sum, self._count = 0.0, 0
         self._model, self._state = "", WatchState(Text("watching again", "监测已恢复"))
         self._changes, self._strays, self._above = ChangeWatch(1), False, 0
+        self._models = WatchModels(
+            watch, "seasonal", config, sink.announce, lambda folder: load_forecaster(folder, watch.trust)
+        )
 
     @property
     def listens_to(self) -> frozenset[str]:
@@ -90,12 +103,18 @@ class ForecastWatch:
         while True:
             stamp = await asyncio.to_thread(bundle_stamp, self._config.bundle)
             try:
-                forecaster = await asyncio.to_thread(self._loaded)
+                forecaster = await self._models.begin()
                 await self._follow(forecaster, stamp)
             except ModelError as error:
                 self._set_state("down", Text(error.en, error.zh))
-            while await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
+            while not self._models.waits and await asyncio.to_thread(bundle_stamp, self._config.bundle) == stamp:  # noqa: ASYNC110 - folders do not call
                 await asyncio.sleep(RETRY_S)
+            await self._models.changed(None)
+
+    @property
+    def models(self) -> ModelSwitch[Forecaster]:
+        """What models it runs."""
+        return self._models
 
     def report(self) -> DeviceReport:
         """Return the watch as it is now."""
@@ -112,28 +131,41 @@ class ForecastWatch:
             reason_zh=self._state.reason.zh,
         )
 
-    def _loaded(self) -> Forecaster:
-        bundle = read_bundle(self._config.bundle, self._config.trust)
-        try_bundle(bundle)
-        return Forecaster(bundle)
-
     async def _follow(self, forecaster: Forecaster, stamp: object) -> None:
         """Take a step at the end of each period until the bundle is replaced."""
-        self._model = f"{forecaster.card.name} {forecaster.card.version}"
         folder = self._whole().agent.state_dir
         path = folder / f"forecast-{sha256(self._config.device.encode()).hexdigest()[:16]}.msgpack"
-        period = timedelta(seconds=forecaster.period)
+        self._name(forecaster)
         end = await asyncio.to_thread(self._resume, forecaster, path, local_now())
+        await self._models.load_before()
         self._set_state("up", Text("waits for the end of the first whole period", "等待首个完整周期结束"))
         while True:
             await asyncio.sleep(LOOK_S)
+            if self._models.waits:
+                changed = await self._models.changed(forecaster) or forecaster
+                if changed is not forecaster:
+                    if changed.period != forecaster.period:
+                        end, self._counter, self._sum, self._count = _next_begin(changed, local_now()), math.nan, 0.0, 0
+                    forecaster = changed
+                    self._name(forecaster)
+            period = timedelta(seconds=forecaster.period)
             while local_now() >= end + period:
                 whole = local_now() < end + 2 * period
-                self._step(forecaster, end, self._taken() if whole else math.nan)
+                said = self._step(forecaster, end, self._taken() if whole else math.nan)
                 end += period
                 await asyncio.to_thread(self._keep, forecaster, path, end)
+                if self._models.on_trial and said.finding.verdict:
+                    await self._models.judged(said.latency_us)
+                await self._models.compare(forecaster.period)
                 if await asyncio.to_thread(bundle_stamp, self._config.bundle) != stamp:
                     return
+                if self._models.waits:
+                    break
+
+    def _name(self, forecaster: Forecaster) -> None:
+        """Note what is judged by from here on."""
+        self._model, self._above = f"{forecaster.card.name} {forecaster.card.version}", 0
+        self._changes = ChangeWatch(max(SECONDS["day"] // forecaster.period, 1))
 
     def _taken(self) -> float:
         """Return the value of the period that ends now, and begin the next one."""
@@ -145,9 +177,14 @@ class ForecastWatch:
         grown = self._counter - before
         return grown if read and grown >= 0 else math.nan
 
-    def _step(self, forecaster: Forecaster, begin: datetime, value: float) -> None:
-        """Judge the period that began at `begin`, tell what is to be told, and forecast."""
-        finding = forecaster.follow(value, slot_of(begin, forecaster.season, forecaster.period))
+    def _step(self, forecaster: Forecaster, begin: datetime, value: float) -> Said[SeasonalFinding]:
+        """Judge the period that began at `begin`, tell what is to be told, and forecast; return what was said."""
+        models = self._models
+        # Models of other periods cannot follow the same values, so nothing is counted of them.
+        others = {id(each): _said(each, begin, value) for each in models.others if each.period == forecaster.period}
+        said = _said(forecaster, begin, value)
+        models.record.add(models.record_of, 1, said, others.get(id(models.shadow)), others.get(id(models.before)))
+        finding = said.finding
         at = now_us()
         rows: list[tuple[str, str, Value]] = [("expected", "", finding.expected)]
         if finding.verdict is not None:
@@ -179,6 +216,7 @@ class ForecastWatch:
                 for q in [quality if code else GOOD]
             ]
         )
+        return said
 
     def _tell(self, finding: SeasonalFinding, value: float, at: int) -> None:
         self._above = (self._above + 1) * (finding.verdict == "reject")
@@ -205,14 +243,12 @@ class ForecastWatch:
 
     def _resume(self, forecaster: Forecaster, path: Path, now: datetime) -> datetime:
         """Go on from what was kept of this model, if it is not older than its season; return where the next period begins."""
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        period = timedelta(seconds=forecaster.period)
-        begin = midnight + math.ceil((now - midnight) / period) * period
-        self._changes = ChangeWatch(max(SECONDS["day"] // forecaster.period, 1))
+        begin, period = _next_begin(forecaster, now), timedelta(seconds=forecaster.period)
         try:
             kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
             return begin
+        self._models.record.resume(kept.record_of, kept.record, kept.compared)
         if kept.model != forecaster.digest or not timedelta(0) <= now - kept.at <= timedelta(seconds=SECONDS["week"]):
             return begin
         forecaster.resume(kept.known)
@@ -221,9 +257,33 @@ class ForecastWatch:
         return kept.at
 
     def _keep(self, forecaster: Forecaster, path: Path, end: datetime) -> None:
-        kept = _Kept(forecaster.digest, end, forecaster.known, self._counter, self._changes, self._strays)
+        known, record = forecaster.known, self._models.record
+        kept = _Kept(
+            forecaster.digest,
+            end,
+            known,
+            self._counter,
+            self._changes,
+            self._strays,
+            record.of,
+            record.counts,
+            record.compared,
+        )
         keep(path, kept)
 
     def _set_state(self, state: str, reason: Text) -> None:
         if told := self._state.become(state, reason):
             self._sink.announce(self._config.device, "model_refused", told)
+
+
+def _said(forecaster: Forecaster, begin: datetime, value: float) -> Said[SeasonalFinding]:
+    """Return what a model says of the value of the period that began at `begin`."""
+    started = time.perf_counter_ns()
+    finding = forecaster.follow(value, slot_of(begin, forecaster.season, forecaster.period))
+    return Said(finding, (time.perf_counter_ns() - started) // 1000)
+
+
+def _next_begin(forecaster: Forecaster, now: datetime) -> datetime:
+    """Return where the model's next whole period begins."""
+    midnight, period = now.replace(hour=0, minute=0, second=0, microsecond=0), timedelta(seconds=forecaster.period)
+    return midnight + math.ceil((now - midnight) / period) * period

@@ -7,10 +7,12 @@ two alarms more, and never takes a machine that strays for a model that is worse
 from __future__ import annotations
 
 from collections import deque
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from models.drift import exact_interval
+from models.series.forecast import SeasonalFinding
 from models.series.monitor import HealthFinding
 from protocols.text import Text
 from protocols.uplink.models import ModelRecord
@@ -35,10 +37,13 @@ class Compared(msgspec.Struct, frozen=True):
     before_rejects: int = 0
 
 
-class Said(msgspec.Struct, frozen=True):
+Finding = TypeVar("Finding", bound=HealthFinding | SeasonalFinding)
+
+
+class Said(NamedTuple, Generic[Finding]):
     """A finding and the microseconds it took."""
 
-    finding: HealthFinding
+    finding: Finding
     latency_us: int
 
 
@@ -62,7 +67,12 @@ class HealthRecord:
         self.of, self.counts, self.compared = of, counts, compared
 
     def add(
-        self, of: tuple[int, str], every: int, decided: Said, beside: Said | None = None, before: Said | None = None
+        self,
+        of: tuple[int, str],
+        every: int,
+        decided: Said[Any],
+        beside: Said[Any] | None = None,
+        before: Said[Any] | None = None,
     ) -> None:
         """Take what the models say of one reading; one judgement in `every` counts."""
         if of != self.of:

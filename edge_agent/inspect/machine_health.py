@@ -20,11 +20,11 @@ import msgspec
 import numpy.typing as npt
 
 from edge_agent.config import Config, MachineHealthConfig
-from edge_agent.inspect.health_models import HealthModels
 from edge_agent.inspect.health_news import HealthNews, Known
 from edge_agent.inspect.health_record import Compared, Said
 from edge_agent.inspect.model_switch import ModelSwitch
-from edge_agent.inspect.runtime import bundle_stamp
+from edge_agent.inspect.runtime import bundle_stamp, load_monitor
+from edge_agent.inspect.watch_models import WatchModels
 from edge_agent.inspect.watch_state import WatchState, keep
 from edge_agent.inspect.wave_array import ArraySource, WaveArrays
 from edge_agent.inspect.wave_folder import WaveFile, WaveFolder
@@ -82,12 +82,15 @@ class HealthWatch:
         self._waves = self._source(watch)
         self._wave: WaveFile | WaveArrays | None = None
         self._heard_at = 0.0
-        self._models = HealthModels(watch, config, sink.announce)
+        self._models = WatchModels(watch, "health", config, sink.announce, self._loaded)
         self._failing: Text | None = None
         self._model, self._sensors = "", tuple(watch.sensors)
         self._state = WatchState(Text("watching again", "监测已恢复"))
         self._news = HealthNews(watch.device, watch.period_s, sink.announce)
         self._parts_at = 0.0
+
+    def _loaded(self, folder: Path) -> Attended:
+        return Attended(load_monitor(folder, self._config.trust, self._config.sensors or None))
 
     def _source(self, watch: MachineHealthConfig) -> WaveFolder | ArraySource | None:
         if watch.array:
@@ -196,7 +199,9 @@ class HealthWatch:
                 self._name(attended)
         return attended
 
-    async def _take(self, waves: WaveFolder | ArraySource, attended: Attended, now: float) -> Said | None:
+    async def _take(
+        self, waves: WaveFolder | ArraySource, attended: Attended, now: float
+    ) -> Said[HealthFinding] | None:
         """Judge the next vibration, if any has come; a file is moved once what it said is durable."""
         assert attended.monitor.block  # noqa: S101 - `load_monitor` has seen to it
         try:
@@ -227,7 +232,7 @@ class HealthWatch:
             return None
         return said
 
-    def _step(self, attended: Attended, now: float) -> Said | None:
+    def _step(self, attended: Attended, now: float) -> Said[HealthFinding] | None:
         """Judge the present readings; return what the deciding model said, if there was anything to judge."""
         if not self._runs:
             self._rest(attended, Text("the machine is at rest", "设备未运行"))
@@ -259,7 +264,7 @@ class HealthWatch:
         self._add(attended.monitor, finding, UNCERTAIN if lost else GOOD, now, (at, arrived))
         return said
 
-    def _said(self, attended: Attended) -> Said | InputError:
+    def _said(self, attended: Attended) -> Said[HealthFinding] | InputError:
         """Return what a model says of the present readings, or of the last block of vibration; or why it can say nothing."""
         try:
             readings: Iterable[npt.ArrayLike]

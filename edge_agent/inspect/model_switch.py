@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from edge_agent.config import Config, InspectionConfig, MachineHealthConfig
+from edge_agent.config import Config, ForecastConfig, InspectionConfig, MachineHealthConfig
 from edge_agent.events import Announce
 from edge_agent.inspect.slots import Slots
 from models.card import Card
@@ -36,7 +36,7 @@ class _Change(NamedTuple, Generic[Model]):
 
 
 class ModelSwitch(Generic[Model]):
-    """The models of one station, or of one watch over a machine.
+    """The models of one station, or of one watch over a machine or a value.
 
     Args:
         settings: its configuration.
@@ -48,7 +48,7 @@ class ModelSwitch(Generic[Model]):
 
     def __init__(
         self,
-        settings: InspectionConfig | MachineHealthConfig,
+        settings: InspectionConfig | MachineHealthConfig | ForecastConfig,
         config: Callable[[], Config],
         announce: Announce,
         wake: Callable[[], None],

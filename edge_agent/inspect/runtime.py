@@ -15,6 +15,7 @@ from edge_agent.inspect.probe import Probe, probe
 from models.bundle import read_bundle
 from models.drift import Signs, signs_of
 from models.errors import InputError
+from models.series.forecast import Forecaster
 from models.series.monitor import Monitor
 from models.session import Way
 from models.trial import try_bundle
@@ -82,6 +83,13 @@ def load_monitor(folder: Path, trust: Sequence[str], sensors: Iterable[str] | No
             f"模型的传感器为 {have}；配置与之不符：“{name}”",
         )
     return monitor
+
+
+def load_forecaster(folder: Path, trust: Sequence[str]) -> Forecaster:
+    """Return the seasonal model in `folder`; raises ModelError as `load_detector` does."""
+    bundle = read_bundle(folder, trust)
+    try_bundle(bundle)
+    return Forecaster(bundle)
 
 
 def load_detector(folder: Path, trust: Sequence[str], state_dir: Path) -> Loaded:

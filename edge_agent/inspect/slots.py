@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.atomic_file import sync, write_file
-from edge_agent.config import InspectionConfig, MachineHealthConfig
+from edge_agent.config import ForecastConfig, InspectionConfig, MachineHealthConfig
 from models.bundle import LIMITS
 from models.errors import BundleRefused
 from protocols.text import Text
@@ -61,7 +61,7 @@ class Slots:
         state_dir: the agent's folder.
     """
 
-    def __init__(self, settings: InspectionConfig | MachineHealthConfig, state_dir: Path) -> None:
+    def __init__(self, settings: InspectionConfig | MachineHealthConfig | ForecastConfig, state_dir: Path) -> None:
         self._configured = settings.bundle
         self._station = settings.device
         self._folder = state_dir / "models" / sha256(settings.device.encode()).hexdigest()[:16]

@@ -23,7 +23,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class ModelRecord(msgspec.Struct, frozen=True):
-    """What the models of a watch over a machine said since its last order, at judgements independent of each other.
+    """What the models of a watch over a machine, or over a value by the clock, said since its last order, at judgements independent of each other.
 
     A model that smooths over time says nearly the same twice in a row; so only as many judgements count as an average forgets.
     (Of an inspection station the cloud knows every part, and needs no record.)
@@ -45,7 +45,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
 
 
 class StationModels(msgspec.Struct, frozen=True):
-    """What one inspection station, or watch over a machine, runs.
+    """What one inspection station, or watch over a machine or a value, runs.
 
     Attributes:
         station: its name in the configuration.
@@ -53,7 +53,7 @@ class StationModels(msgspec.Struct, frozen=True):
         order: number of the last order it has dealt with, 0 for none.
         outcome: what became of that: "" (none yet), "trial", "done", "failed" or "returned".
         reason_en, reason_zh: why it failed or returned.
-        task: of its models, "inspect" or "health"; `record`: of a watch.
+        task: of its models, "inspect", "health" or "seasonal"; `record`: of a watch.
     """
 
     station: str

@@ -24,8 +24,8 @@ TITLE = Text("Models and roll-outs", "模型与下发")
 
 _NOTE = Text(
     "A new model first judges beside the old one, then at one station, then at all - and is taken back by itself if it rejects"
-    " more than before or is too slow. Models of pictures and of machine health alike.",
-    "新模型先与旧模型并行判定，再到试点工位，最后到全部工位；若拒收率升高或耗时过长，自动撤回。图片模型和设备健康模型均适用。",
+    " more than before or is too slow. Models of pictures, of machine health and forecasts alike.",
+    "新模型先与旧模型并行判定，再到试点工位，最后到全部工位；若拒收率升高或耗时过长，自动撤回。图片、设备健康与预测模型均适用。",
 )
 _STATIONS, _ROLLOUTS, _VERSIONS = (
     Text("Stations", "工位"),

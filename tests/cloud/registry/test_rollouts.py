@@ -32,6 +32,7 @@ from tests.cloud.conftest import Cluster, Company, NewCompany
 from tests.cloud.registry.bundles import Shelf, shelf
 from tests.doubles.agent import AgentDouble, _decoded
 from tests.edge_agent.inspect.conftest import SignedBundle, drop, small_bundle
+from tests.edge_agent.inspect.test_forecast_watch import write_model
 from tests.edge_agent.test_agent import Start, done, start
 
 __all__ = ["small_bundle", "start"]
@@ -70,6 +71,13 @@ def health_models(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     folder, key = tmp_path_factory.mktemp("health") / "pump", Ed25519PrivateKey.generate()
     write_bundle(folder, release.card, release.onnx, key)
     return shelf(folder.parent / "shelf", SignedBundle(folder, [public_key(key)]))
+
+
+@pytest.fixture(scope="module")
+def seasonal(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    folder, key = tmp_path_factory.mktemp("seasonal"), Ed25519PrivateKey.generate()
+    write_model(folder / "energy", key)
+    return shelf(folder / "shelf", SignedBundle(folder / "energy", [public_key(key)]))
 
 
 async def upload(company: Company, content: bytes) -> httpx.Response:
@@ -301,6 +309,23 @@ async def test_a_health_model_goes_by_what_watches_count_and_back_when_it_alarms
         for watch in watches:
             await watch.obey()
             assert (watch.state.running, watch.state.shadow) == (old, "")
+
+
+async def test_a_seasonal_model_goes_to_forecasts_by_what_they_count(company: Company, seasonal: Shelf) -> None:
+    (second,) = await released(company, seasonal, "2")
+    async with company.agent("hall") as agent:
+        forecast, pump = Station(agent, "hall-energy", "b" * 64, "seasonal"), Station(agent, "pump", "c" * 64, "health")
+        for each in (forecast, pump):
+            await each.says(judged=100, rejects=1)
+        places = {each["name"]: each["id"] for each in await get(company, "equipment")}
+        body = {"version_id": second, "stations": [places["pump"]], "plan": {"min_parts": 20, "min_minutes": 0}}
+        unlike = await company.http.post("/api/v1/rollouts", json=body)
+        assert (unlike.status_code, "seasonal ones to forecasts" in unlike.json()["detail"]) == (422, True)
+        begun = (await company.http.post("/api/v1/rollouts", json=body | {"stations": [places["hall-energy"]]})).json()
+        await forecast.obey()
+        assert forecast.state.shadow == seasonal.digests["2"]
+        await forecast.says(beside=20, beside_rejects=0, beside_decided=0)
+        await until(lambda: get(company, f"rollouts/{begun['id']}"), lambda now: now["stage"] == "full")
 
 
 async def test_what_no_box_would_take_is_refused_by_name(company: Company, models: Shelf) -> None:

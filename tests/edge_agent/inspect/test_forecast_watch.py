@@ -16,7 +16,7 @@ from edge_agent.config import parse_config
 from edge_agent.inspect import forecast_watch
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
-from models.bundle import write_bundle
+from models.bundle import read_bundle, write_bundle
 from models.series.clock import Clocked
 from models.series.recipe import SeasonalRecipe
 from models.series.seasonal_fit import fit
@@ -26,7 +26,11 @@ from protocols.errors import ConfigError
 from protocols.reading import GOOD, Reading, now_us
 from protocols.uplink.codec import decode
 from protocols.uplink.messages import Batch, PointRef
+from protocols.uplink.models import ModelOrder
+from tests.cloud.registry.bundles import shelf
 from tests.edge_agent.conftest import OpenBuffer, until
+from tests.edge_agent.inspect.conftest import SignedBundle
+from tests.edge_agent.inspect.test_slots import arrive
 
 CONFIG = """
 [agent]
@@ -54,39 +58,54 @@ def usual(at: datetime) -> float:
     return 40.0 if 8 <= at.hour < 18 else 5.0
 
 
+class Meter:
+    """Counts energy by a clock that runs fast; `extra` is what is used besides the usual, in kW."""
+
+    def __init__(self) -> None:
+        self._begun, self._counter, self.extra = time.monotonic(), 1000.0, 0.0
+        self._seen = self.now()
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 2, 9, 50) + timedelta(seconds=FAST * (time.monotonic() - self._begun))  # noqa: DTZ001
+
+    def count(self, watch: forecast_watch.ForecastWatch) -> bool:
+        """Let the meter count up to now; never the end of what is waited for."""
+        at = self.now()
+        self._counter += (usual(at) + self.extra) * (at - self._seen) / timedelta(hours=1)
+        self._seen = at
+        watch.heard([(POINT, Reading("energy", self._counter, GOOD, now_us(), now_us()))])
+        return False
+
+
+@pytest.fixture
+def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
+    made = Meter()
+    monkeypatch.setattr(forecast_watch, "local_now", made.now)
+    monkeypatch.setattr(forecast_watch, "LOOK_S", 0.01)
+    return made
+
+
 @pytest.fixture
 def trust(tmp_path: Path) -> str:
-    begin, noise, key = datetime(2026, 1, 5), np.random.default_rng(0), Ed25519PrivateKey.generate()  # noqa: DTZ001 - a wall clock
-    hours = [begin + timedelta(hours=hour) for hour in range(24 * 30)]
-    values = np.array([[usual(at)] for at in hours]) + noise.normal(size=(len(hours), 1))
-    release = fit(Clocked(Table(("kWh",), values, None), 3600, begin), SeasonalRecipe("energy", season="day"))
-    write_bundle(tmp_path / "energy", release.card, release.onnx, key)
+    key = Ed25519PrivateKey.generate()
+    write_model(tmp_path / "energy", key)
     (tmp_path / "state").mkdir()
     return json.dumps([public_key(key)])
 
 
+def write_model(folder: Path, key: Ed25519PrivateKey, times: float = 1.0) -> None:
+    begin, noise = datetime(2026, 1, 5), np.random.default_rng(0)  # noqa: DTZ001 - a wall clock
+    hours = [begin + timedelta(hours=hour) for hour in range(24 * 30)]
+    values = times * np.array([[usual(at)] for at in hours]) + noise.normal(size=(len(hours), 1))
+    release = fit(Clocked(Table(("kWh",), values, None), 3600, begin), SeasonalRecipe("energy", season="day"))
+    write_bundle(folder, release.card, release.onnx, key)
+
+
 async def test_energy_is_compared_with_its_hour_and_forecast_over_a_restart(
-    tmp_path: Path, trust: str, open_buffer: OpenBuffer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, trust: str, open_buffer: OpenBuffer, meter: Meter
 ) -> None:
-    begun, counter, extra = time.monotonic(), 1000.0, 0.0
-
-    def now() -> datetime:
-        return datetime(2026, 3, 2, 9, 50) + timedelta(seconds=FAST * (time.monotonic() - begun))  # noqa: DTZ001
-
-    monkeypatch.setattr(forecast_watch, "local_now", now)
-    monkeypatch.setattr(forecast_watch, "LOOK_S", 0.01)
     config = parse_config(CONFIG.format(trust=trust, device="meter"), tmp_path / "agent.toml")
     buffer = await open_buffer()
-    seen = now()
-
-    def count(watch: forecast_watch.ForecastWatch) -> bool:
-        """Let the meter count up to now; never the end of what is waited for."""
-        nonlocal counter, seen
-        at = now()
-        counter += (usual(at) + extra) * (at - seen) / timedelta(hours=1)
-        seen = at
-        watch.heard([(POINT, Reading("energy", counter, GOOD, now_us(), now_us()))])
-        return False
 
     async def batches() -> list[Batch]:
         await buffer.flush()
@@ -97,13 +116,13 @@ async def test_energy_is_compared_with_its_hour_and_forecast_over_a_restart(
         await parts.become(config)
         watch = parts._running["hall-energy"].part
         assert isinstance(watch, forecast_watch.ForecastWatch)
-        await until(lambda: count(watch) or (watch.report().state, watch.report().reason_en) == ("up", ""))
-    extra = 60.0
+        await until(lambda: meter.count(watch) or (watch.report().state, watch.report().reason_en) == ("up", ""))
+    meter.extra = 60.0
     async with Outlets(buffer, tmp_path / "state") as outlets, Parts(buffer, outlets) as parts:
         await parts.become(config)
         watch = parts._running["hall-energy"].part
         assert isinstance(watch, forecast_watch.ForecastWatch)
-        await until(lambda: count(watch) or watch._strays)
+        await until(lambda: meter.count(watch) or watch._strays)
     said: dict[str, list[float]] = {}
     events = []
     for batch in await batches():
@@ -119,6 +138,39 @@ async def test_energy_is_compared_with_its_hour_and_forecast_over_a_restart(
     assert said["verdict"][-1] == 2
     assert [event.kind for event in events] == ["value_strays"]
     assert re.match(r"is not as usual at this time: \d[\d.]+, where [\d.]+ to [\d.]+ is usual", events[0].text_en)
+
+
+async def test_a_model_of_the_cloud_decides_from_the_next_period_and_goes_back_when_it_alarms_more(
+    tmp_path: Path, trust: str, open_buffer: OpenBuffer, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.inspect.slots.TRIAL_PARTS", 2)
+    monkeypatch.setattr("edge_agent.inspect.health_record.LEAST_COMPARED", 6)
+    key, keys = Ed25519PrivateKey.generate(), json.loads(trust)
+    models = shelf(tmp_path / "shelf", SignedBundle(tmp_path / "energy", keys))
+    write_model(models.folder / "strict", key, times=3)
+    keys += [models.trust, public_key(key)]
+    models.digests["strict"] = read_bundle(models.folder / "strict", keys).digest
+    config = parse_config(CONFIG.format(trust=json.dumps(keys), device="meter"), tmp_path / "agent.toml")
+    buffer = await open_buffer()
+    async with Outlets(buffer, tmp_path / "state") as outlets, Parts(buffer, outlets) as parts:
+        await parts.become(config)
+        watch, switch = parts._running["hall-energy"].part, parts.models()["hall-energy"]
+        assert isinstance(watch, forecast_watch.ForecastWatch)
+        await until(lambda: meter.count(watch) or (watch.report().state, watch.report().reason_en) == ("up", ""))
+        first = switch.report().running
+        arrive(switch.slots, models, "2")
+        await switch.obey(ModelOrder("hall-energy", 1, run=models.digests["2"], shadow=models.digests["2"]))
+        await until(lambda: meter.count(watch) or switch.report().outcome == "done")
+        report = switch.report()
+        assert (report.task, report.running, report.previous) == ("seasonal", models.digests["2"], first)
+        assert report.record
+        assert (report.record.judged >= 2, report.record.beside >= 1, report.record.differing) == (True, True, 0)
+        arrive(switch.slots, models, "strict")
+        await switch.obey(ModelOrder("hall-energy", 2, run=models.digests["strict"]))
+        await until(lambda: meter.count(watch) or switch.report().outcome == "returned")
+        await until(lambda: meter.count(watch) or watch.report().template == "energy 2")
+        assert switch.report().running == models.digests["2"]
+        assert "on the same readings the one before alarms at" in switch.report().reason_en
 
 
 def test_a_forecast_of_a_point_nobody_collects_is_refused(tmp_path: Path, trust: str) -> None:

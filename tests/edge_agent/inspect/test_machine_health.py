@@ -283,7 +283,7 @@ async def test_a_model_that_alarms_where_the_one_before_does_not_goes_back_witho
 
 
 def test_a_machine_that_strays_is_not_held_against_the_new_model_nor_is_a_time_that_does_not_matter() -> None:
-    def said(verdict: Verdict, latency_us: int = 1000) -> Said:
+    def said(verdict: Verdict, latency_us: int = 1000) -> Said[HealthFinding]:
         return Said(HealthFinding(verdict, 1.0, 1.0, 1.0, []), latency_us)
 
     record = HealthRecord()

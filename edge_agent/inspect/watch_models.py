@@ -1,4 +1,4 @@
-"""The models of a watch over a machine: what they said since the last order, and which of two alarms more."""
+"""The models of a watch over a machine or a value: what they said since the last order, and which of two alarms more."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.config import Config, MachineHealthConfig
+from edge_agent.config import Config, ForecastConfig, MachineHealthConfig
 from edge_agent.events import Announce
 from edge_agent.inspect.health_record import MOST_COMPARED, HealthRecord
-from edge_agent.inspect.model_switch import ModelSwitch
-from edge_agent.inspect.runtime import load_monitor
+from edge_agent.inspect.model_switch import Model, ModelSwitch
 from models.errors import ModelError
-from models.series.monitor import Attended
 from protocols.uplink.models import StationModels
 
 
-class HealthModels(ModelSwitch[Attended]):
-    """The models of a watch, and what they said since the last order."""
+class WatchModels(ModelSwitch[Model]):
+    """The models of a watch, and what they said since the last order.
 
-    def __init__(self, watch: MachineHealthConfig, config: Callable[[], Config], announce: Announce) -> None:
-        def load(folder: Path) -> Attended:
-            return Attended(load_monitor(folder, watch.trust, watch.sensors or None))
+    Args:
+        task: of its models; the others are those of `ModelSwitch`.
+    """
 
+    def __init__(
+        self,
+        watch: MachineHealthConfig | ForecastConfig,
+        task: str,
+        config: Callable[[], Config],
+        announce: Announce,
+        load: Callable[[Path], Model],
+    ) -> None:
         super().__init__(watch, config, announce, lambda: None, load)
+        self._task = task
         self.record = HealthRecord()
 
     @property
@@ -63,4 +70,4 @@ class HealthModels(ModelSwitch[Attended]):
 
     def report(self) -> StationModels:
         """Return what runs, what became of the last order, and what the models said since."""
-        return msgspec.structs.replace(super().report(), task="health", record=self.record.report(self.record_of))
+        return msgspec.structs.replace(super().report(), task=self._task, record=self.record.report(self.record_of))
