@@ -18,6 +18,7 @@ from fastapi import Depends, Query, Request, Response
 
 from cloud.core.errors import Invalid
 from cloud.core.keyset import Key, Window
+from cloud.core.search import MOST_TYPED
 from protocols.text import Text
 
 MOST = 1000
@@ -44,19 +45,19 @@ class Page:
         ] = "",
     ) -> None:
         self._request, self._response = request, response
-        self._limit, self._cursor = limit, cursor
+        self.limit, self._cursor = limit, cursor
 
     def window(self, first: Key) -> Window:
         """Return what to read; `first` is a key before all others, whose types a cursor must have. Raises Invalid."""
-        return Window(_key(self._cursor, first) if self._cursor else first, self._limit + 1)
+        return Window(_key(self._cursor, first) if self._cursor else first, self.limit + 1)
 
     def cut(self, rows: Sequence[_T], key: Callable[[_T], Key]) -> list[_T]:
         """Return the page of `rows` as read for `window`, and tell where the next one is, if there is one."""
-        shown = list(rows[: self._limit])
-        if len(rows) > self._limit:
+        shown = list(rows[: self.limit])
+        if len(rows) > self.limit:
             text = json.dumps([part if isinstance(part, int) else str(part) for part in key(shown[-1])])
             cursor = urlsafe_b64encode(text.encode()).decode().rstrip("=")
-            _link(self._request, self._response, limit=self._limit, cursor=cursor)
+            _link(self._request, self._response, limit=self.limit, cursor=cursor)
         return shown
 
 
@@ -74,6 +75,14 @@ class Older:
 
 
 Paged = Annotated[Page, Depends()]
+Typed = Annotated[
+    str,
+    Query(
+        max_length=MOST_TYPED,
+        description="Words, each part of a name in English or Chinese, of its pinyin or the initials of that, of a code "
+        "or of where it stands. The best `limit` are given, best first, without a next page.",
+    ),
+]
 Aged = Annotated[Older, Depends()]
 
 

@@ -12,7 +12,7 @@ from cloud.core.access import PUBLIC, AgentCaller, Engineer, Reader, address_of
 from cloud.core.body import message, read_message, speaks
 from cloud.core.instants import Instant
 from cloud.core.keyset import BY_ID_NEWEST, BY_NAME, BY_NUMBER_NEWEST
-from cloud.core.paging import Paged
+from cloud.core.paging import Paged, Typed
 from cloud.fleet.schemas import (
     Agent,
     Code,
@@ -216,8 +216,10 @@ async def create_code(principal: Engineer, body: CodeRequest, fleet: FleetDoor) 
 
 
 @router.get("/equipment")
-async def list_equipment(principal: Reader, fleet: FleetDoor, page: Paged) -> list[Equipment]:
-    """The company's equipment, by name."""
+async def list_equipment(principal: Reader, fleet: FleetDoor, page: Paged, search: Typed = "") -> list[Equipment]:
+    """The company's equipment, by name; or what `search` finds."""
+    if search:
+        return await fleet.find_equipment(principal.scope, search, page.limit)
     window = page.window(BY_NAME)
     return page.cut(await fleet.equipment_list(principal.scope, window), lambda one: (one.name, one.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -129,6 +129,33 @@ class ConfigurationDifference(BaseModel):
     before: int
     after: int
     difference: str
+
+
+class Where(NamedTuple):
+    """Part of a plant: a site, a line, or with `no_line` what stands in no line; all of it where nothing is told."""
+
+    site: UUID | None = None
+    line: UUID | None = None
+    no_line: bool = False
+
+
+ANYWHERE = Where()
+
+
+class Place(BaseModel):
+    """Where equipment stands: a line, or with `line_id` None a site itself.
+
+    Attributes:
+        machines: how many pieces of equipment stand there.
+        classes: their classes; "" for one whose class is not known.
+    """
+
+    site_id: UUID
+    site: str
+    line_id: UUID | None
+    line: str | None
+    machines: int
+    classes: list[str]
 
 
 class Equipment(BaseModel):

@@ -2,6 +2,8 @@
 
 fleet = Fleet(db, secrets)                                app.state.fleet in a running cloud
 equipment = await fleet.equipment_list(scope)             -> list[Equipment], by name
+found = await fleet.find_equipment(scope, typed, most)    -> list[Equipment], best first: by name, pinyin or place
+places = await fleet.places(scope)                        -> list[Place]: how much stands in which line
 one = await fleet.equipment(scope, equipment_id)          -> Equipment; raises NotFound
 agents = await fleet.agents(scope)                        -> list[Agent]
 code = await fleet.create_code(scope, CodeRequest(...), actor)  -> NewCode(code="K7QF-3XWD-9MPA", ...)
@@ -35,12 +37,26 @@ from cloud.core.keyset import WHOLE, Window
 from cloud.core.limits import RateLimit
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
+from cloud.core.search import Search
 from cloud.core.settings import Secrets
 from cloud.fleet.configurations import Configurations, learn
 from cloud.fleet.desks import Desks
 from cloud.fleet.diagnostics import Diagnostics
-from cloud.fleet.schemas import Agent, Code, CodeRequest, Equipment, EquipmentChange, Event, EventPage, NewCode
+from cloud.fleet.schemas import (
+    ANYWHERE,
+    Agent,
+    Code,
+    CodeRequest,
+    Equipment,
+    EquipmentChange,
+    Event,
+    EventPage,
+    NewCode,
+    Place,
+    Where,
+)
 from cloud.fleet.store import agents as store
+from cloud.fleet.store import equipment as equipment_store
 from cloud.fleet.templates import Templates
 from protocols.dictionary.entries import equipment_classes
 from protocols.errors import Malformed
@@ -227,15 +243,39 @@ class Fleet:
                 raise NotFound
             await audit.record(connection, actor, "agent.revoke", name, agent=str(agent_id))
 
-    async def equipment_list(self, scope: TenantScope, window: Window = WHOLE) -> list[Equipment]:
-        """Return the tenant's equipment, by name."""
+    async def equipment_list(
+        self,
+        scope: TenantScope,
+        window: Window = WHOLE,
+        *,
+        only: Collection[UUID] | None = None,
+        where: Where = ANYWHERE,
+    ) -> list[Equipment]:
+        """Return the tenant's equipment by name: all, `only` some, or what stands `where` told."""
         async with self._db.tenant(scope) as connection:
-            return [Equipment(**row) for row in await store.select_equipment(connection, window=window)]
+            rows = await equipment_store.select_equipment(connection, only, window, where)
+        return [Equipment(**row) for row in rows]
+
+    async def find_equipment(self, scope: TenantScope, typed: str, most: int) -> list[Equipment]:
+        """Return at most `most` pieces of equipment that every word of `typed` describes, best first."""
+        async with self._db.tenant(scope) as connection:
+            named = await equipment_store.select_names(connection)
+            found = Search(
+                (row["id"], (row["label"], row["name"], row["asset_number"], row["site"], row["line"])) for row in named
+            ).find(typed, most)
+            rows = await equipment_store.select_equipment(connection, found)
+        known = {row["id"]: Equipment(**row) for row in rows}
+        return [known[one] for one in found if one in known]
+
+    async def places(self, scope: TenantScope) -> list[Place]:
+        """Return where equipment stands, by site and line, and what stands in no line of its site last."""
+        async with self._db.tenant(scope) as connection:
+            return [Place(**row) for row in await equipment_store.select_places(connection)]
 
     async def equipment(self, scope: TenantScope, equipment_id: UUID) -> Equipment:
         """Return one piece of equipment; raises NotFound."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_equipment(connection, equipment_id)
+            rows = await equipment_store.select_equipment(connection, [equipment_id])
         if not rows:
             raise NotFound
         return Equipment(**rows[0])
@@ -249,15 +289,15 @@ class Fleet:
         if wanted.get("class_override") and wanted["class_override"] not in equipment_classes():
             raise Invalid(_UNKNOWN_CLASS)
         async with self._db.tenant(scope) as connection:
-            before = await store.lock_description(connection, equipment_id)
+            before = await equipment_store.lock_description(connection, equipment_id)
             if before is None:
                 raise NotFound
             site = before.pop("site_id")
             after = before | wanted
             line = after["line_id"]
-            if line not in (None, before["line_id"]) and await store.site_of_line(connection, line) != site:
+            if line not in (None, before["line_id"]) and await equipment_store.site_of_line(connection, line) != site:
                 raise Invalid(_LINE_ELSEWHERE)
-            await store.update_description(connection, equipment_id, after)
+            await equipment_store.update_description(connection, equipment_id, after)
             changed = [name for name in after if after[name] != before[name]]
             await audit.record(
                 *(connection, actor, "equipment.describe", str(equipment_id)),

@@ -17,7 +17,7 @@ from cloud.core.errors import language_of
 from cloud.core.gate import Gate
 from cloud.core.instants import Instant
 from cloud.core.keyset import BY_EQUIPMENT
-from cloud.core.paging import Paged
+from cloud.core.paging import Paged, Typed
 from cloud.telemetry.export import MAX_SERIES, MEDIA
 from cloud.telemetry.schemas import (
     ExportFormat,
@@ -72,9 +72,11 @@ async def deliver(request: Request, agent: AgentCaller, telemetry: TelemetryDoor
 
 @router.get("/points")
 async def list_points(
-    principal: Reader, telemetry: TelemetryDoor, page: Paged, equipment_id: UUID | None = None
+    principal: Reader, telemetry: TelemetryDoor, page: Paged, equipment_id: UUID | None = None, search: Typed = ""
 ) -> list[Point]:
-    """The points of one equipment or of all, with what the dictionary says of them."""
+    """The points of one equipment or of all, with what the dictionary says of them; or those that `search` finds."""
+    if search:
+        return await telemetry.catalogue.find(principal.scope, search, page.limit, equipment_id)
     points = await telemetry.points(principal.scope, equipment_id, page.window(BY_EQUIPMENT))
     return page.cut(points, lambda one: (one.equipment_id, one.name, one.series_id))
 

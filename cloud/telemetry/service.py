@@ -2,6 +2,7 @@
 
     telemetry = Telemetry(db, listener, ingest)                   app.state.telemetry in a running cloud
     points = await telemetry.points(scope, equipment_id)          -> list[Point]: series_id, names zh/en, unit symbol, ...
+    found = await telemetry.catalogue.find(scope, typed, most)    -> list[Point]: by name, pinyin, machine or place
     latest = await telemetry.latest(scope, equipment_id)          -> list[Latest]: series_id, time, value, quality
     history = await telemetry.history(scope, [series_id], start, end, max_points)   -> History of Curves of Samples
     export = telemetry.export(scope)                              export.plan(...), then export.file(plan, "csv") -> bytes
@@ -20,7 +21,7 @@ Readings are rolled up every two seconds, so a chart made from roll-ups may lack
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -32,12 +33,12 @@ from cloud.core.keyset import WHOLE, Window
 from cloud.core.listen import Listener
 from cloud.core.principal import AgentPrincipal, TenantScope
 from cloud.core.rows import Row
-from cloud.dictionary.service import entries_of, unit_symbol
 from cloud.telemetry import computed
+from cloud.telemetry.catalogue import Catalogue, PointIndex, points_within
 from cloud.telemetry.computed import Computed
 from cloud.telemetry.csv_file import csv_table
 from cloud.telemetry.delays import quantile_ms
-from cloud.telemetry.export import Export, unit_of
+from cloud.telemetry.export import Export
 from cloud.telemetry.feed import Feed, groups
 from cloud.telemetry.history import Question, Reader, value_of
 from cloud.telemetry.ingest import Ingest
@@ -58,13 +59,14 @@ from cloud.telemetry.schemas import (
 from cloud.telemetry.store import query as store
 from cloud.telemetry.store.arrays import Minutes, Readings, select_last_before, select_minutes
 from cloud.telemetry.views import Views
-from protocols.dictionary.entries import Aggregation, Entry
+from protocols.dictionary.entries import Aggregation
 from protocols.uplink.messages import Delivery, PointRef, Receipt
 
 __all__ = [
     "UNKNOWN_UNIT",
     "Computed",
     "Feed",
+    "PointIndex",
     "Readings",
     "Telemetry",
     "csv_table",
@@ -105,6 +107,7 @@ class Telemetry:
         self._retained = retained
         self.retention = Retention(db, retained)
         self.meanings = Meanings(db)
+        self.catalogue = Catalogue(db)
         self.views = Views(db)
         self.feed = Feed()
         self._counting = asyncio.Semaphore(1)
@@ -113,19 +116,28 @@ class Telemetry:
         """Store a delivery, each frame exactly once; raises Malformed if it is none."""
         return await self._ingest.deliver(agent, delivery)
 
-    async def points(self, scope: TenantScope, equipment_id: UUID | None = None, window: Window = WHOLE) -> list[Point]:
-        """Return the points of one equipment or of all, by name."""
+    async def points(
+        self,
+        scope: TenantScope,
+        equipment: UUID | Collection[UUID] | None = None,
+        window: Window = WHOLE,
+        properties: Collection[str] | None = None,
+    ) -> list[Point]:
+        """Return the points of one equipment, of several or of all, by name; those of some meanings where told."""
+        machines = [equipment] if isinstance(equipment, UUID) else equipment
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_points(connection, equipment_id, window)
-            entries = await entries_of(connection, {row["property"] for row in rows})
-        return [_point(row, entries.get(row["property"])) for row in rows]
+            return await points_within(connection, await store.select_points(connection, machines, window, properties))
 
     async def latest(
-        self, scope: TenantScope, equipment_id: UUID | None = None, window: Window = WHOLE
+        self,
+        scope: TenantScope,
+        equipment_id: UUID | None = None,
+        window: Window = WHOLE,
+        series: Collection[int] | None = None,
     ) -> list[Latest]:
-        """Return the latest reading of every point of one equipment or of all."""
+        """Return the latest reading of every point of one equipment, of `series`, or of all."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_latest(connection, equipment=equipment_id, window=window)
+            rows = await store.select_latest(connection, equipment=equipment_id, series=series, window=window)
         return [_latest(row) for row in rows]
 
     async def readings(
@@ -199,21 +211,25 @@ class Telemetry:
         return Export(self._db, scope, self._retained)
 
     async def changes(
-        self, scope: TenantScope, equipment_id: UUID | None = None, after: int | None = None
+        self,
+        scope: TenantScope,
+        equipment_id: UUID | None = None,
+        after: int | None = None,
+        only: Collection[int] | None = None,
     ) -> AsyncIterator[Change]:
         """Yield what changes, until `end_streams`: first all latest values, or what changed since position `after`.
 
         Every change of a series is followed by a yield of its latest value; changes within 0.2 s come together. Nothing
         is lost over a reconnection or a restart, as `after` is a position in the database; one that is too old, or of
-        another database, gives all latest values again.
+        another database, gives all latest values again. `only` names the series that are asked for; all without it.
         """
         with self._listener.waiting(scope) as changed:
             async with self._db.tenant(scope) as connection:
                 if after is not None and await store.can_resume(connection, after):
-                    position, values = await _changed(connection, equipment_id, after)
+                    position, values = await _changed(connection, equipment_id, after, only)
                 else:
                     position = await store.select_position(connection)
-                    rows = await store.select_latest(connection, equipment=equipment_id)
+                    rows = await store.select_latest(connection, equipment=equipment_id, series=only)
                     values = [_latest(row) for row in rows]
             sent = {value.series_id: value for value in values}
             yield Change(position=position, values=values)
@@ -223,7 +239,7 @@ class Telemetry:
                     await asyncio.sleep(_SPACING_S)
                 changed.clear()
                 async with self._db.tenant(scope) as connection:
-                    position, values = await _changed(connection, equipment_id, position)
+                    position, values = await _changed(connection, equipment_id, position, only)
                 # What was in flight at the last position comes twice.
                 news = [value for value in values if sent.get(value.series_id) != value]
                 sent.update({value.series_id: value for value in news})
@@ -263,26 +279,16 @@ async def _known(connection: AsyncConnection, series_ids: Sequence[int]) -> dict
     return known
 
 
-async def _changed(connection: AsyncConnection, equipment_id: UUID | None, position: int) -> tuple[int, list[Latest]]:
-    position, series = await store.select_changes(connection, position)
+async def _changed(
+    connection: AsyncConnection, equipment_id: UUID | None, position: int, only: Collection[int] | None
+) -> tuple[int, list[Latest]]:
+    position, changed = await store.select_changes(connection, position)
+    series = changed if only is None else sorted(set(changed).intersection(only))
     if not series:
         return position, []
     return position, [
         _latest(row) for row in await store.select_latest(connection, equipment=equipment_id, series=series)
     ]
-
-
-def _point(row: store.Row, entry: Entry | None) -> Point:
-    unit = unit_of(row, entry)
-    return Point(
-        **row | {"unit": unit},
-        name_en=entry.name.en if entry else row["name"],
-        name_zh=entry.name.zh if entry else row["name"],
-        unit_symbol=unit_symbol(unit),
-        data_type=entry.data_type if entry else None,
-        aggregation=entry.aggregation if entry else "avg",
-        values={value: name._asdict() for value, name in entry.values.items()} if entry else {},
-    )
 
 
 def _latest(row: store.Row) -> Latest:

@@ -11,19 +11,15 @@ from pydantic import ValidationError
 
 from cloud.alarms.schemas import PRIORITIES, Rule, RuleRequest
 from cloud.energy.service import WATCHED
-from cloud.fleet.schemas import Equipment
 from cloud.notify.schemas import Channel
 from cloud.production.service import KPIS
-from cloud.telemetry.schemas import Point
 from cloud.web import alarm_rule_words as words
 from cloud.web import alarm_words
+from cloud.web.alarm_rule_target import Offered, RuleTarget
 from cloud.web.elements import Words, box
 from cloud.web.visit import Visit
-from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.text import Text
 
-MOST_POINTS = 500
-"""Points offered in one list; with more, the machine is chosen first."""
 LIMITS = ("high_high", "high", "low", "low_low")
 _BY_VALUE = ("threshold", "rate", "state", "stale", "bad_quality", "spc")
 
@@ -33,9 +29,6 @@ _WHAT, _WHEN, _WHO = (
     Text("Who is told", "通知对象"),
 )
 _KIND = Text("Kind of rule", "规则类型")
-_MACHINE, _POINT = Text("Machine", "设备"), Text("One point", "单个数据点")
-_ENTRY = Text("or all points of this meaning", "或某一含义的全部数据点")
-_CLASS, _WHERE = Text("of this class", "设备类型"), Text("at this place", "所在位置")
 _ALL = Text("all", "全部")
 _LIMIT_NAMES = {
     "high_high": Text("Far too high above", "严重偏高 >"),
@@ -73,17 +66,14 @@ class RuleForm:
         self,
         visit: Visit,
         rule: Rule | None,
-        points: Sequence[Point],
-        plant: Sequence[Equipment],
+        given: Offered,
         channels: Sequence[Channel],
     ) -> None:
         self._visit = visit
         self._rule = rule
-        self.points = {point.series_id: point for point in points if point.data_type != "STRING"}
-        self._plant = {one.id: one for one in plant}
         self._channels = {str(channel.id): channel.name for channel in channels}
         self._fields: dict[str, Any] = {}
-        self._place_what()
+        self._place_what(given)
         self._place_when()
         self._place_who()
 
@@ -96,14 +86,7 @@ class RuleForm:
         """Return what was filled in; raises ValidationError for what makes no sense."""
         value = {name: field.value for name, field in self._fields.items()}
         on_values = self.kind in _BY_VALUE
-        place = str(value["place"] or "")
-        series = value["series_id"] if on_values else None
-        selection = {
-            "series_id": series,
-            "property": value["property"] if on_values and series is None else None,
-            "equipment_class": value["equipment_class"] or None if series is None and self.kind != "agent" else None,
-            **({place.partition(":")[0]: place.partition(":")[2]} if place and series is None else {}),
-        }
+        selection = self._target.selection(on_values=on_values, of_machines=self.kind != "agent")
         steps = []
         if value["after"] and value["next"]:
             steps = [{"after_minutes": int(value["after"]), "channels": value["next"]}]
@@ -132,11 +115,8 @@ class RuleForm:
         kind = self._visit.say(alarm_words.RULE_KINDS[self.kind])
         if self.kind not in _BY_VALUE:
             return kind
-        point = self.points.get(self._fields["series_id"].value)
-        if point is not None:
-            return f"{self._place_of(point)} · {kind}"[:120]
-        entry = next((one for one in self.points.values() if one.property == self._fields["property"].value), None)
-        return f"{self._name_of(entry) if entry else ''} {kind}".strip()
+        point = self._target.name
+        return f"{point} · {kind}"[:120] if self._target.series.value is not None else f"{point} {kind}".strip()
 
     def _condition(self, value: Mapping[str, Any]) -> dict[str, Any]:
         names: Mapping[str, Sequence[str]] = {
@@ -155,41 +135,20 @@ class RuleForm:
                 given[whole] = int(given[whole])
         return {"kind": self.kind, **given}
 
-    def _place_what(self) -> None:
+    def _place_what(self, given: Offered) -> None:
         visit, rule = self._visit, self._rule
-        query = visit.request.query_params
-        asked = query.get("series_id", "")
-        chosen = rule.selection.series_id if rule else int(asked) if asked.isdecimal() else None
         with box("card stack"):
             Words(visit.say(_WHAT), tag="h2")
-            kinds = {kind: visit.say(text) for kind, text in alarm_words.RULE_KINDS.items()}
-            usual = "state" if chosen in self.points and self._states(chosen) else "threshold"
-            self._select("kind", _KIND, kinds, rule.condition.kind if rule else usual)
-            with box("rule-fields") as by_value:
-                picked = self.points.get(chosen) if chosen is not None else None
-                if len(self.points) > MOST_POINTS:
-                    machines = {one.id: one.path for one in self._plant.values()}
-                    self._select("machine", _MACHINE, machines, picked and picked.equipment_id, clear=True)
-                    self._fields["machine"].on_value_change(lambda _: self._offer_points())
-                self._select("series_id", _POINT, {}, None, clear=True)
-                self._offer_points(picked)
-                self._select("property", _ENTRY, self._entries(), rule.selection.property if rule else None, clear=True)
-            with box("rule-fields") as where:
-                classes = {one.equipment_class for one in self._plant.values()}
-                known = {code: visit.say(text) for code, text in equipment_classes().items() if code in classes}
-                of_class = rule.selection.equipment_class if rule else None
-                self._select(
-                    "equipment_class",
-                    _CLASS,
-                    known | ({of_class: of_class} if of_class and of_class not in known else {}),
-                    of_class,
-                    clear=True,
-                )
-                self._select("place", _WHERE, self._places(), _place_value(rule), clear=True)
+            with box() as kind:
+                pass
+            self._target = RuleTarget(visit, rule, given)
+            with kind:
+                kinds = {one: visit.say(text) for one, text in alarm_words.RULE_KINDS.items()}
+                usual = "state" if self._target.picked_has_states else "threshold"
+                self._select("kind", _KIND, kinds, rule.condition.kind if rule else usual)
         self._fields["kind"].on_value_change(lambda _: self._show_kind())
-        self._fields["series_id"].on_value_change(lambda _: self._offer_states())
-        self._fields["property"].on_value_change(lambda _: self._offer_states())
-        self._by_value, self._where = by_value, where
+        for field in (self._target.series, self._target.meaning):
+            field.on_value_change(lambda _: self._offer_states())
 
     def _place_when(self) -> None:
         visit, rule = self._visit, self._rule
@@ -293,67 +252,17 @@ class RuleForm:
     def _show_kind(self) -> None:
         for kind, group in self._groups.items():
             group.set_visibility(kind == self.kind)
-        self._by_value.set_visibility(self.kind in _BY_VALUE)
-
-    def _offer_points(self, picked: Point | None = None) -> None:
-        machine = self._fields.get("machine")
-        offered = {
-            series: self._place_of(point)
-            for series, point in self.points.items()
-            if machine is None or point.equipment_id == machine.value
-        }
-        self._fields["series_id"].set_options(offered, value=picked.series_id if picked else None)
+        self._target.by_value.set_visibility(self.kind in _BY_VALUE)
 
     def _offer_states(self, chosen: Sequence[int] | None = None) -> None:
-        point = self.points.get(self._fields["series_id"].value)
-        code = self._fields["property"].value
-        point = point or next((one for one in self.points.values() if code and one.property == code), None)
-        states = self._states(point.series_id) if point else {}
+        states = self._target.states
         wanted = [
             value for value in (chosen if chosen is not None else self._fields["values"].value) if value in states
         ]
-        if "values" in self._fields:
-            self._fields["values"].set_options(states, value=wanted)
+        self._fields["values"].set_options(states, value=wanted)
 
-    def _states(self, series: int | None) -> dict[int, str]:
-        point = None if series is None else self.points.get(series)
-        if point is None:
-            return {}
-        if point.data_type == "BOOLEAN":
-            return {1: self._visit.say(Text("Yes", "是")), 0: self._visit.say(Text("No", "否"))}
-        return {value: names[self._visit.language] for value, names in point.values.items()}
-
-    def _entries(self) -> dict[str, str]:
-        found = {point.property: self._name_of(point) for point in self.points.values() if point.property}
-        wanted = self._rule.selection.property if self._rule else None
-        if wanted and wanted not in found:  # no machine has it yet
-            entry = load_dictionary().get(wanted)
-            found[wanted] = self._visit.say(entry.name) if entry else wanted
-        return found
-
-    def _places(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for one in self._plant.values():
-            found[f"site_id:{one.site_id}"] = one.site
-            if one.line_id and one.line:
-                found[f"line_id:{one.line_id}"] = f"{one.site} / {one.line}"
-            found[f"equipment_id:{one.id}"] = one.path
-        return dict(sorted(found.items(), key=lambda item: item[1]))
-
-    def _name_of(self, point: Point) -> str:
-        unit = f" ({point.unit_symbol})" if point.unit_symbol else ""
-        return (point.name_zh if self._visit.language == "zh" else point.name_en) + unit
-
-    def _place_of(self, point: Point) -> str:
-        equipment = self._plant.get(point.equipment_id)
-        return f"{equipment.label if equipment else ''} · {self._name_of(point)}"
-
-    def _select(
-        self, name: str, label: Text, options: Mapping[Any, str], value: Any, *, clear: bool = False, many: bool = False
-    ) -> None:
-        field = ui.select(
-            dict(options), value=value, label=self._visit.say(label), multiple=many, with_input=clear, clearable=clear
-        )
+    def _select(self, name: str, label: Text, options: Mapping[Any, str], value: Any, *, many: bool = False) -> None:
+        field = ui.select(dict(options), value=value, label=self._visit.say(label), multiple=many)
         self._fields[name] = (
             field.props("outlined use-chips" if many else "outlined").classes("field-in").mark(f"rule-{name}")
         )
@@ -389,12 +298,3 @@ def _number(text: str) -> float | None:
 
 def _known(channels: Sequence[UUID], offered: Mapping[str, str]) -> list[str]:
     return [str(channel) for channel in channels if str(channel) in offered]
-
-
-def _place_value(rule: Rule | None) -> str | None:
-    if rule is None:
-        return None
-    for name in ("equipment_id", "line_id", "site_id"):
-        if value := getattr(rule.selection, name):
-            return f"{name}:{value}"
-    return None

@@ -46,6 +46,9 @@ SUPPORTING = frozenset({METER_CLASS, "inspection_station", "machine_health", "se
 STATE = ("machine_state", "machine_running", "fault_active", "alarm_active", "compressor_running", "pump_running")
 """Entries that say in what state the equipment is; a tile shows them as its state, not as values."""
 
+MOMENTARY = (*STATE, POWER)
+"""Entries that a page of many machines needs of each: it shows counts and sums, not values."""
+
 _EXECUTING, _NOT_EXECUTING = 3, 2  # value list of machine_state
 
 

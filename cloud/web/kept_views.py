@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +10,6 @@ from cloud.core.principal import Principal, Scope
 from cloud.telemetry.schemas import View, ViewRequest
 from cloud.web.elements import Words, box
 from cloud.web.forms import Field, attempt, button
-from cloud.web.plant import Equipment
 from cloud.web.trend_view import MOST_SERIES, TrendView
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -20,16 +19,11 @@ _KEEP, _FORGET = Text("Keep this view", "保存视图"), Text("Forget {name}", "
 _NO_POINT = Text("no machine here has what it shows yet", "尚无设备具备所需数据")
 
 
-def opened(view: View, plant: Iterable[Equipment]) -> TrendView:
+async def opened(visit: Visit, view: View) -> TrendView:
     """Return what a kept view shows in this plant: of one by meaning the first points that have it, entry by entry."""
-    series = view.series or [
-        point.id
-        for entry in view.entries
-        for equipment in plant
-        if view.equipment_class in (None, equipment.known.equipment_class)
-        for point in equipment.points.values()
-        if point.code == entry
-    ]
+    series = view.series or await visit.domains.telemetry.catalogue.meaning(
+        visit.scope, view.entries, view.equipment_class, MOST_SERIES
+    )
     return TrendView(tuple(series[:MOST_SERIES]), timedelta(seconds=view.length_s), compare=view.compare)
 
 
@@ -39,11 +33,10 @@ class KeptViews:
     def __init__(
         self,
         visit: Visit,
-        plant: Iterable[Equipment],
         shown: Callable[[], TrendView],
         show: Callable[[TrendView], Awaitable[None]],
     ) -> None:
-        self._visit, self._plant, self._shown, self._show = visit, list(plant), shown, show
+        self._visit, self._shown, self._show = visit, shown, show
         self._place = box("line")
         self._answer = box("stack")
 
@@ -51,12 +44,13 @@ class KeptViews:
         """List them."""
         visit, say = self._visit, self._visit.say
         views = await visit.domains.telemetry.views.all(visit.scope)
+        targets = [(view, await opened(visit, view)) for view in views]
         self._place.clear()
         with self._place:
             if views:
                 Words(say(_KEPT), "muted small")
-            for view in views:
-                self._chip(view)
+            for view, target in targets:
+                self._chip(view, target)
             if visit.may(Scope.ENGINEER):
                 with box("", "details"):
                     with box("link", "summary"):
@@ -64,8 +58,8 @@ class KeptViews:
                     self._name = Field(say(_NAME), maxlength="120")
                     button(say(_KEEP), self._keep, "button quiet")
 
-    def _chip(self, view: View) -> None:
-        say, target = self._visit.say, opened(view, self._plant)
+    def _chip(self, view: View, target: TrendView) -> None:
+        say = self._visit.say
         with box("choices"):
             with box("", "button", type="button") as name:
                 Words(view.name)

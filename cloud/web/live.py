@@ -27,14 +27,24 @@ Refresh = Callable[[Collection[Latest], datetime], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-def follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]] | None = None) -> None:
+def follow(
+    visit: Visit,
+    refresh: Refresh,
+    still: Callable[[], Awaitable[bool]] | None = None,
+    *,
+    only: Collection[int] | None = None,
+    every_s: float | None = None,
+) -> None:
     """Call `refresh` whenever the tenant's values change, as long as the page being built is open.
 
+    `only` names the series it needs, where that is not all of them; with `every_s` it is given none, and called so often.
     `still` tells whether its reader may still see it; unless told, that is whether their session is alive.
     """
     client = ui.context.client
     asked = still or (lambda: visit.may_still(Scope.READ))
-    task = background_tasks.create(_follow(visit, refresh, asked), name=f"live {visit.here}", context=client)
+    task = background_tasks.create(
+        _follow(visit, refresh, asked, only, every_s), name=f"live {visit.here}", context=client
+    )
     client.on_delete(task.cancel)
 
 
@@ -52,12 +62,18 @@ def fill_in(visit: Visit, fill: Callable[[], Awaitable[None]]) -> None:
     client.on_delete(task.cancel)
 
 
-async def _follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[bool]]) -> None:
+async def _follow(
+    visit: Visit,
+    refresh: Refresh,
+    still: Callable[[], Awaitable[bool]],
+    only: Collection[int] | None,
+    every_s: float | None,
+) -> None:
     await ui.context.client.connected()
     failing = False
     while True:
         inbox = _Inbox()
-        reader = asyncio.create_task(inbox.fill(visit))
+        reader = None if every_s else asyncio.create_task(inbox.fill(visit, only))
         try:
             while await still():
                 checked = time.monotonic()
@@ -66,8 +82,8 @@ async def _follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[
                     failing = False
                     await asyncio.sleep(SPACING_S)
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(inbox.arrived.wait(), BEAT_S)
-                    if reader.done():
+                        await asyncio.wait_for(inbox.arrived.wait(), every_s or BEAT_S)
+                    if reader and reader.done():
                         reader.result()
             return
         except Exception:
@@ -76,7 +92,8 @@ async def _follow(visit: Visit, refresh: Refresh, still: Callable[[], Awaitable[
             failing = True
             await asyncio.sleep(BEAT_S)
         finally:
-            reader.cancel()
+            if reader:
+                reader.cancel()
 
 
 class _Inbox:
@@ -86,8 +103,8 @@ class _Inbox:
         self.arrived = asyncio.Event()
         self._values: dict[int, Latest] = {}
 
-    async def fill(self, visit: Visit) -> None:
-        async for change in visit.domains.telemetry.changes(visit.scope):
+    async def fill(self, visit: Visit, only: Collection[int] | None) -> None:
+        async for change in visit.domains.telemetry.changes(visit.scope, only=only):
             self._values.update((value.series_id, value) for value in change.values)
             self.arrived.set()
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import escape
 from typing import NamedTuple
 from urllib.parse import urlencode
+from uuid import UUID
+
+from nicegui import ui
 
 from cloud.production.schemas import Granularity, Node
 from cloud.web.elements import Words, box, chooser, option_markup
+from cloud.web.search_select import machines_found, search_select
 from cloud.web.visit import Visit
 from protocols.text import Text
 
 _NODE, _DAY = Text("Where", "范围"), Text("Day", "日期")
+_SEARCH = Text("Search a machine", "搜索设备")
 _SITE, _LINE, _MACHINE = Text("Site", "工厂"), Text("Line", "产线"), Text("Machine", "设备")
+
+MOST_LISTED = 300
+"""With more machines than this, they are searched for instead of listed."""
 
 
 class Choice(NamedTuple):
@@ -37,6 +45,7 @@ class Chosen:
     period: str
     choices: Sequence[Choice]
     today: date
+    many: bool
 
     def query(self, **other: str) -> str:
         """Return the query of this choice, with `other` in its place."""
@@ -72,37 +81,47 @@ PERIODS = {
 
 async def choose(visit: Visit, period: str = "7") -> Chosen | None:
     """Return the node and days the address names, else the first site; None if the reader sees no site."""
-    choices = await _choices(visit)
-    if not choices:
-        return None
     query = visit.request.query_params
     wanted = query.get("node_id", "")
+    choices, many = await _choices(visit, _id(wanted))
+    if not choices:
+        return None
     found = next((one for one in choices if str(one.node.id) == wanted), choices[0])
     today = datetime.now(UTC).astimezone(visit.zone).date()
     key = query.get("period", period)
     chosen = PERIODS.get(key)
     if chosen is not None:
         last = today - timedelta(days=chosen.ended)
-        return Chosen(found.node, found.name, last - timedelta(days=chosen.days - 1), last, key, choices, today)
+        return Chosen(found.node, found.name, last - timedelta(days=chosen.days - 1), last, key, choices, today, many)
     try:
         day = date.fromisoformat(key)
     except ValueError:
         day = today
     day = min(max(day, date(1970, 1, 3)), today)
-    return Chosen(found.node, found.name, day, day, day.isoformat(), choices, today)
+    return Chosen(found.node, found.name, day, day, day.isoformat(), choices, today, many)
 
 
-async def _choices(visit: Visit) -> list[Choice]:
+async def _choices(visit: Visit, wanted: UUID | None) -> tuple[list[Choice], bool]:
+    """Return what may be chosen, and whether there are other machines: of many only `wanted`, the others are searched for."""
     found: list[Choice] = []
-    sites = await visit.domains.identity.sites(visit.scope)
-    machines = [one for one in await visit.domains.fleet.equipment_list(visit.scope) if one.state != "removed"]
-    for site in sites:
+    fleet = visit.domains.fleet
+    places = await fleet.places(visit.scope)
+    many = sum(place.machines for place in places) > MOST_LISTED
+    only = None if not many else [wanted] if wanted else []
+    machines = [one for one in await fleet.equipment_list(visit.scope, only=only) if one.state != "removed"]
+    for site in await visit.domains.identity.sites(visit.scope):
         found.append(Choice(Node(kind="site", id=site.id), site.name, site.time_zone))
-        here = [one for one in machines if one.site_id == site.id]
-        lines = {one.line_id: f"{site.name} / {one.line}" for one in here if one.line_id}
-        found += [Choice(Node(kind="line", id=line), name, site.time_zone) for line, name in lines.items()]
-        found += [Choice(Node(kind="equipment", id=one.id), one.label, site.time_zone) for one in here]
-    return found
+        found += [
+            Choice(Node(kind="line", id=one.line_id), f"{one.site} / {one.line}", site.time_zone)
+            for one in places
+            if one.site_id == site.id and one.line_id
+        ]
+        found += [
+            Choice(Node(kind="equipment", id=one.id), one.label, site.time_zone)
+            for one in machines
+            if one.site_id == site.id
+        ]
+    return found, many
 
 
 def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str]) -> None:
@@ -117,6 +136,8 @@ def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str])
                     groups += f'<optgroup label="{escape(visit.say(name))}">{listed}</optgroup>'
             chooser(groups, "where", name="node_id", aria_label=visit.say(_NODE), onchange="this.form.submit()")
             box("", "input", type="hidden", name="period", value=chosen.period)
+        if chosen.many:
+            _show_search(visit, chosen, path)
         if periods:
             with box("", "form", method="get", action=path):
                 box("", "input", type="hidden", name="node_id", value=str(chosen.node.id))
@@ -128,3 +149,24 @@ def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str])
             for key in periods:
                 with box("here" if key == chosen.period else "", "a", href=f"{path}?{chosen.query(period=key)}"):
                     Words(visit.say(PERIODS[key].name))
+
+
+def _show_search(visit: Visit, chosen: Chosen, path: str) -> None:
+    async def find(typed: str) -> Mapping[str, str]:
+        return await machines_found(visit, typed)
+
+    field = search_select(visit, visit.say(_SEARCH), {}, None, find)
+    field.props("outlined dense").classes("where").mark("machine-search")
+
+    def go() -> None:
+        if field.value:
+            ui.navigate.to(f"{path}?{chosen.query(node='equipment', node_id=str(field.value))}")
+
+    field.on_value_change(go)
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

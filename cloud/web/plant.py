@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from cloud.fleet.schemas import ANYWHERE, Where
 from cloud.fleet.schemas import Equipment as FleetEquipment
 from cloud.telemetry.schemas import Latest
 from cloud.telemetry.schemas import Point as Series
-from cloud.web.highlights import PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
+from cloud.web.highlights import MOMENTARY, PARTS_GOOD, PARTS_TOTAL, SUPPORTING, leading, working_state
 from cloud.web.language import NOTHING, number
 from cloud.web.visit import Visit
 from cloud.web.words import BY_HAND, GATEWAY_LOST, NO, NO_DATA, REMOVED, UNREACHABLE, WAITING, YES, Mark
@@ -142,15 +143,34 @@ def total(plant: Iterable[Equipment], property_code: str) -> float | None:
     return sum(values) if values else None
 
 
-async def load_plant(visit: Visit) -> dict[UUID, Equipment]:
-    """Return all equipment of the tenant by id, what makes parts first, with its points and latest values."""
-    plant = {known.id: Equipment(known) for known in await visit.domains.fleet.equipment_list(visit.scope)}
-    latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope)}
-    for series in await visit.domains.telemetry.points(visit.scope):
-        if series.equipment_id in plant:
-            point = Point(series, latest.get(series.series_id))
-            plant[series.equipment_id].points[series.series_id] = point
+async def load_plant(visit: Visit, where: Where = ANYWHERE, *, most: int | None = None) -> dict[UUID, Equipment]:
+    """Return equipment of the tenant by id, what makes parts first, with its points and latest values.
+
+    Of more than `most` in several places only the points that say in what state a machine is and what power it draws.
+    """
+    telemetry, fleet = visit.domains.telemetry, visit.domains.fleet
+    plant = {known.id: Equipment(known) for known in await fleet.equipment_list(visit.scope, where=where)}
+    by_place = most is not None and len(plant) > most and len({each.where for each in plant.values()}) > 1
+    few = MOMENTARY if by_place else None
+    machines = None if where == ANYWHERE else list(plant)
+    series = await telemetry.points(visit.scope, machines, properties=few)
+    asked = None if few is None and machines is None else [one.series_id for one in series]
+    latest = {value.series_id: value for value in await telemetry.latest(visit.scope, series=asked)}
+    for one in series:
+        if one.equipment_id in plant:
+            plant[one.equipment_id].points[one.series_id] = Point(one, latest.get(one.series_id))
     return dict(sorted(plant.items(), key=lambda item: item[1].place))
+
+
+async def load_points(visit: Visit, series: Sequence[Series]) -> list[tuple[Equipment, Point]]:
+    """Return the points of `series` with their equipment and latest values, in their order."""
+    machines = {one.equipment_id for one in series}
+    known = {one.id: Equipment(one) for one in await visit.domains.fleet.equipment_list(visit.scope, only=machines)}
+    asked = [one.series_id for one in series]
+    latest = {value.series_id: value for value in await visit.domains.telemetry.latest(visit.scope, series=asked)}
+    return [
+        (known[one.equipment_id], Point(one, latest.get(one.series_id))) for one in series if one.equipment_id in known
+    ]
 
 
 async def load_equipment(visit: Visit, identity: UUID) -> Equipment:

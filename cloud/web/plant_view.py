@@ -41,6 +41,7 @@ class PlantView:
     def __init__(self, visit: Visit, plant: Plant, *, whole: bool, now: datetime) -> None:
         self._visit = visit
         self._plant = plant
+        self._whole = whole
         self._tiles: dict[UUID, Tile] = {}
         self._running: list[tuple[Words, list[Equipment]]] = []
         lines = {each.known.line_id for each in plant.values()}
@@ -75,6 +76,13 @@ class PlantView:
             if working:
                 self._running.append((Words("", "muted small num"), working))
 
+    @property
+    def followed(self) -> Collection[int] | None:
+        """The series whose values it needs, where there are machines without a tile; else all, also those to come."""
+        if self._tiles:
+            return None
+        return [series for each in self._plant.values() for series in each.points]
+
     async def refresh(self, agents: Sequence[Agent], now: datetime) -> None:
         """Show the plant as it is now, with the gateways `agents` that serve it, and what it did over the day."""
         self.show_moment(agents, now)
@@ -94,10 +102,12 @@ class PlantView:
 
     async def follow(self, values: Collection[Latest], now: datetime) -> bool:
         """Take newer `values` and bring the page up to date; False where the plant itself is another than was drawn."""
-        listed = {known.id: known for known in await self._visit.domains.fleet.equipment_list(self._visit.scope)}
+        only = None if self._whole else list(self._plant)
+        found = await self._visit.domains.fleet.equipment_list(self._visit.scope, only=only)
+        listed = {known.id: known for known in found}
         known = {identity: listed.get(identity) for identity in self._plant}
         ours = [value for value in values if value.equipment_id in self._plant]
-        if None in known.values() or not take(self._plant, ours):
+        if len(listed) != len(known) or None in known.values() or not take(self._plant, ours):
             return False
         for identity, one in known.items():
             if one is None or (one.line_id, one.label) != (

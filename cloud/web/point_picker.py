@@ -2,56 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from itertools import groupby
 from uuid import UUID
 
 from nicegui import events, ui
 
+from cloud.core.keyset import Window
+from cloud.fleet.schemas import Equipment as FleetEquipment
+from cloud.fleet.schemas import Place, Where
+from cloud.telemetry.service import PointIndex
 from cloud.web.elements import Words, box, icon
-from cloud.web.plant import Equipment, Point
-from cloud.web.point_search import PointSearch
+from cloud.web.highlights import SUPPORTING
+from cloud.web.plant import Equipment, Point, load_equipment, load_points
 from cloud.web.visit import Visit
 from protocols.text import Text
 
 MOST_FOUND = 60
 FOLDED = 60
-"""With more machines than this, a line's are drawn once somebody opens the line."""
+"""With more machines than this, a line's are read once somebody opens the line."""
+LISTED = Window(limit=300)
+"""Machines shown of one line; the others are searched for."""
 
 _SEARCH = Text("Search: name, pinyin, machine", "搜索：名称、拼音、设备")
 _NOT_FOUND = Text(
     "Nothing is called so. Try another word, or part of it.", "没有匹配的数据点，请换个词或只输入一部分。"
 )
+_MORE = Text("and {count} more: search for them", "另有 {count} 台，请搜索")
 
-Toggle = Callable[[Point], Awaitable[None]]
-"""Called with the point that was clicked."""
+Toggle = Callable[[Equipment, Point], Awaitable[None]]
+"""Called with the point that was clicked, and its machine."""
 
 
 class PointPicker:
-    """A tree of machines with their points, and a field that searches all of them; `mark` ticks those chosen."""
+    """A tree of machines with their points, and a field that searches all of them; `mark` ticks those chosen.
 
-    def __init__(self, visit: Visit, plant: Mapping[UUID, Equipment], toggle: Toggle) -> None:
+    A machine's points are read when it is unfolded; where there are many machines, a line's are when the line is.
+    """
+
+    def __init__(self, visit: Visit, places: Sequence[Place], toggle: Toggle) -> None:
         self._visit = visit
-        self._plant = plant
         self._toggle = toggle
         self._chosen: Collection[int] = ()
         self._rows: dict[int, list[ui.element]] = {}
-        self._search = PointSearch(
-            (point.id, (*point.name, equipment.known.label, point.series.name, point.code, *equipment.where))
-            for equipment in plant.values()
-            for point in equipment.points.values()
-            if point.numeric
-        )
-        self._machines = {point: equipment for equipment in plant.values() for point in equipment.points}
+        self._index: PointIndex | None = None
+        self._typed = ""
         with box("search", "label"):
             icon("search")
             typed = box("", "input", type="search", placeholder=visit.say(_SEARCH), aria_label=visit.say(_SEARCH))
-        typed.on("input", self._typed, js_handler="event => emit(event.target.value)")
+        typed.on(
+            "input",
+            self._search,
+            js_handler="event => emit(event.target.value)",
+            throttle=0.2,
+            leading_events=False,
+        )
         self._found = box("found")
         self._tree = box("picker-tree")
         with self._tree:
-            self._grow()
+            self._folds = [(place, self._fold(place)) for place in places]
+
+    async def grow(self) -> None:
+        """Show the machines at once where they are few."""
+        if sum(place.machines for place, _ in self._folds) <= FOLDED:
+            for place, (fold, inside) in self._folds:
+                fold.props["open"] = ""
+                await self._open_line(place, inside)
 
     def mark(self, chosen: Collection[int]) -> None:
         """Show which points are chosen."""
@@ -65,43 +81,45 @@ class PointPicker:
         row.props["aria-pressed"] = str(on).lower()
         row.classes(remove="here", add="here" if on else "")
 
-    def _grow(self) -> None:
-        ordered = sorted(self._plant.values(), key=lambda each: (each.where, each.place))
-        for (site, line), members in groupby(ordered, key=lambda each: each.where):
-            name, machines = f"{site} › {line}" if line else site, list(members)
-            if len(ordered) > FOLDED:
-                with box("picker-machine", "details") as details:
-                    Words(f"{name} ({len(machines)})", "picker-branch", tag="summary")
-                    inside = box()
-                details.on("toggle", partial(self._open_line, machines, inside), args=[])
-            else:
-                Words(name, "picker-branch", tag="div")
-                for equipment in machines:
-                    self._branch(equipment)
+    def _fold(self, place: Place) -> tuple[ui.element, ui.element]:
+        name = f"{place.site} › {place.line}" if place.line else place.site
+        with box("picker-machine", "details") as details:
+            Words(f"{name} ({place.machines})", "picker-branch", tag="summary")
+            inside = box()
+        details.on("toggle", partial(self._open_line, place, inside), args=[])
+        return details, inside
 
-    def _open_line(self, machines: Collection[Equipment], inside: ui.element) -> None:
-        if not inside.default_slot.children:
-            with inside:
-                for equipment in machines:
-                    self._branch(equipment)
+    async def _open_line(self, place: Place, inside: ui.element) -> None:
+        if inside.default_slot.children:
+            return
+        where = Where(place.site_id, place.line_id, place.line_id is None)
+        listed = await self._visit.domains.fleet.equipment_list(self._visit.scope, LISTED, where=where)
+        with inside:
+            for known in sorted(listed, key=lambda one: (one.equipment_class in SUPPORTING, one.label)):
+                self._branch(known)
+            if len(listed) < place.machines:
+                Words(self._visit.say(_MORE, count=place.machines - len(listed)), "muted small", tag="p")
 
-    def _branch(self, equipment: Equipment) -> None:
+    def _branch(self, known: FleetEquipment) -> None:
         with box("picker-machine", "details") as details:
             with box("", "summary"):
-                icon(equipment.known.equipment_class)
-                Words(equipment.known.label)
+                icon(known.equipment_class)
+                Words(known.label)
             inside = box()
-        details.on("toggle", lambda _: self._unfold(equipment, inside), args=[])
+        details.on("toggle", partial(self._unfold, known.id, inside), args=[])
 
-    def _unfold(self, equipment: Equipment, inside: ui.element) -> None:
+    async def _unfold(self, machine: UUID, inside: ui.element) -> None:
         if inside.default_slot.children:
+            return
+        equipment = await load_equipment(self._visit, machine)
+        if inside.default_slot.children:  # unfolded twice meanwhile
             return
         with inside:
             for point in equipment.ranked():
                 if point.numeric:
-                    self._row(point)
+                    self._row(equipment, point)
 
-    def _row(self, point: Point, machine: str = "") -> None:
+    def _row(self, equipment: Equipment, point: Point, machine: str = "") -> None:
         say = self._visit.say
         with box("pick", "button", type="button", title=say(point.definition)) as row:
             box("tick")
@@ -111,22 +129,28 @@ class PointPicker:
                     Words(machine, "muted small")
             if point.series.unit_symbol:
                 Words(point.series.unit_symbol, "muted small")
-        row.on("click", lambda _: self._toggle(point))
+        row.on("click", lambda _: self._toggle(equipment, point))
         self._rows.setdefault(point.id, []).append(row)
         self._tick(row, point.id)
 
-    def _typed(self, event: events.GenericEventArguments) -> None:
-        typed = str(event.args or "")[:100]
-        self._tree.set_visibility(not typed.strip())
+    async def _search(self, event: events.GenericEventArguments) -> None:
+        typed = self._typed = str(event.args or "").strip()
+        self._tree.set_visibility(not typed)
+        telemetry, scope = self._visit.domains.telemetry, self._visit.scope
+        found = []
+        if typed:
+            self._index = self._index or await telemetry.catalogue.index(scope)
+            series = await telemetry.catalogue.of(scope, self._index.find(typed, MOST_FOUND))
+            found = [one for one in await load_points(self._visit, series) if one[1].numeric]
+        if typed != self._typed:  # more was typed meanwhile
+            return
         for row in self._found.descendants():
             for rows in self._rows.values():
                 if row in rows:
                     rows.remove(row)
         self._found.clear()
-        found = self._search.find(typed, MOST_FOUND)
         with self._found:
-            for point in found:
-                machine = self._machines[point]
-                self._row(machine.points[point], machine.known.label)
-            if typed.strip() and not found:
+            for equipment, point in found:
+                self._row(equipment, point, equipment.known.label)
+            if typed and not found:
                 Words(self._visit.say(_NOT_FOUND), "muted small", tag="p")

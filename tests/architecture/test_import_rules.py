@@ -48,7 +48,7 @@ BROKEN = {
         "import zxingcpp",
     ),
     "ray lives in cloud.compute.engine_ray": ("cloud/compute/planted_ray.py", "import ray"),
-    "pinyin is spelled in cloud.web.point_search": ("cloud/web/planted_pinyin.py", "import pypinyin"),
+    "pinyin is spelled in cloud.core.search": ("cloud/web/planted_pinyin.py", "import pypinyin"),
     "the box's own networks are asked for in edge_agent.ui.networks": ("edge_agent/planted_net.py", "import ifaddr"),
     "typer and rich live in the command lines": ("models/planted.py", "import typer"),
     "HTTP to the cloud is spoken in edge_agent.http_client": (

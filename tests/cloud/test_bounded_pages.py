@@ -22,6 +22,7 @@ from cloud.core.db import enter
 from cloud.core.keyset import BY_EQUIPMENT, BY_ID_NEWEST, BY_NAME, Key, Window
 from cloud.energy.store import meters
 from cloud.fleet.store import agents, diagnostics
+from cloud.fleet.store import equipment as equipment_rows
 from cloud.identity.store import audit_log, people
 from cloud.notify import store as notify
 from cloud.quality import store as quality
@@ -160,7 +161,7 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
                 ),
             ),
             ("agent", "name", lambda first: agents.select_agents(connection, window(BY_NAME, first))),
-            ("equipment", "name", lambda first: agents.select_equipment(connection, None, window(BY_NAME, first))),
+            ("equipment", "name", lambda first: equipment_rows.select_equipment(connection, None, window(BY_NAME, first))),
             ("enrolment_code", "id", lambda first: agents.select_codes(connection, window(BY_ID_NEWEST, first))),
             ("user_account", "email", lambda first: people.select_users(connection, window(("",), first))),
             ("energy_meter", "name", lambda first: meters.select_meters(connection, None, window(BY_NAME, first))),

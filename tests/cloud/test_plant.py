@@ -51,6 +51,15 @@ async def test_a_machine_is_placed_described_and_moved_and_the_log_says_what_cha
     assert (await http.get(f"/api/v1/lines/{line['id']}")).json()["equipment"] == 1
 
     assert (await http.delete(f"/api/v1/lines/{line['id']}")).status_code == 409, "a machine stands in it"
+    for typed in ("压铸 3", "yazhu", "yzj line", "MAIN yzj", "sb-0042", machine["name"][:4]):
+        (found,) = (await http.get("/api/v1/equipment", params={"search": typed})).json()
+        assert found["id"] == machine["id"], typed
+    for typed in ("zongyougong yzj", "active power line", "压铸机 总有功"):
+        (point,) = (await http.get("/api/v1/points", params={"search": typed, "limit": 5})).json()
+        assert (point["property"], point["equipment_id"]) == (POWER.property, machine["id"]), typed
+    for path in ("equipment", "points"):
+        assert (await http.get(f"/api/v1/{path}", params={"search": "yzj nowhere"})).json() == []
+
     taken_out = (await http.patch(url, json={"line_id": None})).json()
     assert (taken_out["line"], taken_out["asset_number"]) == (None, "SB-0042"), "the rest stays"
     assert list((await _last_act(company))["detail"]["after"]) == ["line_id"]

@@ -29,6 +29,8 @@ FIRST, SECOND = (0x92, 0x56, 0x1F), (0x1F, 0x6F, 0x78)
 
 
 def pick(page: Page, typed: str, machine: str) -> None:
+    page.locator(".search input").fill("")
+    expect(page.locator(".found .pick")).to_have_count(0)
     page.locator(".search input").fill(typed)
     page.locator(".found .pick").filter(has_text=machine).first.click()
 
@@ -177,6 +179,12 @@ def test_a_large_plant_is_shown_by_its_lines(open_browser, large: Company) -> No
     page.locator(".q-item", has_text="press-007").first.click()
     page.get_by_label("One point").click()
     expect(page.locator(".q-menu .q-item")).to_have_count(3)
+    page.keyboard.press("Escape")
+    page.get_by_label("at this place").fill("ylj press-249")
+    expect(page.locator(".search-none")).to_be_visible()
+    page.get_by_label("at this place").fill("249")
+    page.locator(".q-item", has_text="press-249").click()
+    expect(page.get_by_label("at this place")).to_have_value(re.compile("press-249"))
 
 
 def test_the_places_behind_more(open_browser, works: Company, factory: Factory) -> None:

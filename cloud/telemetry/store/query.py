@@ -18,20 +18,97 @@ _PROPERTY = "coalesce(nullif(s.own_entry, ''), s.property) AS property"
 """What a point means: what its agent says or, where that is nothing, what people have said in the cloud."""
 
 
-async def select_points(connection: AsyncConnection, equipment: UUID | None, window: Window = WHOLE) -> list[Row]:
-    """Return the current series of one equipment or of all, by name."""
+async def select_points(
+    connection: AsyncConnection,
+    equipment: Collection[UUID] | None,
+    window: Window = WHOLE,
+    properties: Collection[str] | None = None,
+) -> list[Row]:
+    """Return the current series of some equipment or of all, with one of `properties` or with any, by name."""
     after = dict(zip(("after", "name", "id"), window.after or BY_EQUIPMENT, strict=True))
+    asked = "" if equipment is None else " AND s.equipment_id = ANY(%(equipment)s::uuid[])"
+    if properties is not None:
+        asked += " AND coalesce(nullif(s.own_entry, ''), s.property) = ANY(%(properties)s::text[])"
     return await _all(
         connection,
         f"""
         SELECT s.id AS series_id, s.equipment_id, s.name, {_PROPERTY}, s.unit FROM series s
         WHERE s.tenant_id = current_tenant() AND s.is_current
-            AND (%(equipment)s::uuid IS NULL OR s.equipment_id = %(equipment)s)
-            AND (s.equipment_id, s.name, s.id) > (%(after)s::uuid, %(name)s::text, %(id)s::int)
+            AND (s.equipment_id, s.name, s.id) > (%(after)s::uuid, %(name)s::text, %(id)s::int){asked}
         ORDER BY s.equipment_id, s.name, s.id LIMIT %(limit)s
         """,  # noqa: S608 - our own text
-        {"equipment": equipment, "limit": window.limit, **after},
+        {
+            **{"equipment": None if equipment is None else list(equipment), "limit": window.limit, **after},
+            "properties": None if properties is None else list(properties),
+        },
     )
+
+
+async def select_points_of(connection: AsyncConnection, series: Collection[int]) -> list[Row]:
+    """Return those of `series` that are current ones of the tenant."""
+    return await _all(
+        connection,
+        f"""
+        SELECT s.id AS series_id, s.equipment_id, s.name, {_PROPERTY}, s.unit FROM series s
+        WHERE s.tenant_id = current_tenant() AND s.is_current AND s.id = ANY(%s)
+        """,  # noqa: S608 - our own text
+        [list(series)],
+    )
+
+
+async def select_point_names(connection: AsyncConnection, equipment: UUID | None) -> list[tuple[int, UUID, str, str]]:
+    """Return series, machine, name and property of the current series of one machine or of all."""
+    cursor = await connection.execute(
+        f"SELECT s.id, s.equipment_id, s.name, {_PROPERTY} FROM series s"  # noqa: S608 - our own text
+        " WHERE s.tenant_id = current_tenant() AND s.is_current AND (%(one)s::uuid IS NULL OR s.equipment_id = %(one)s)",
+        {"one": equipment},
+    )
+    return await cursor.fetchall()
+
+
+async def select_machine_names(connection: AsyncConnection) -> list[tuple[UUID, str, str, str | None]]:
+    """Return id, label, site and line of all machines, by label."""
+    cursor = await connection.execute(
+        """
+        SELECT e.id, coalesce(nullif(e.display_name, ''), e.name) AS label, site.name, line.name
+        FROM equipment e JOIN agent a ON a.id = e.agent_id JOIN site ON site.id = a.site_id
+        LEFT JOIN line ON line.id = e.line_id WHERE e.tenant_id = current_tenant() ORDER BY label, e.id
+        """
+    )
+    return await cursor.fetchall()
+
+
+async def select_each_meaning(connection: AsyncConnection) -> list[Row]:
+    """Return one current series of each property that any has, by property."""
+    return await _all(
+        connection,
+        f"""
+        SELECT DISTINCT ON (property) * FROM (
+            SELECT s.id AS series_id, s.equipment_id, s.name, {_PROPERTY}, s.unit FROM series s
+            WHERE s.tenant_id = current_tenant() AND s.is_current
+        ) p WHERE property <> '' ORDER BY property, series_id
+        """,  # noqa: S608 - our own text
+        None,
+    )
+
+
+async def select_meaning(
+    connection: AsyncConnection, properties: Sequence[str], equipment_class: str | None, limit: int
+) -> list[int]:
+    """Return current series that have one of `properties`, in their order, then by the machine's name."""
+    cursor = await connection.execute(
+        f"""
+        SELECT p.id FROM (
+            SELECT s.id, s.equipment_id, {_PROPERTY} FROM series s WHERE s.tenant_id = current_tenant() AND s.is_current
+        ) p JOIN equipment e ON e.id = p.equipment_id
+        WHERE p.property = ANY(%(properties)s::text[]) AND (%(class)s::text IS NULL
+            OR coalesce(nullif(e.class_override, ''), e.equipment_class) = %(class)s)
+        ORDER BY array_position(%(properties)s::text[], p.property), coalesce(nullif(e.display_name, ''), e.name), p.id
+        LIMIT %(limit)s
+        """,  # noqa: S608 - our own text
+        {"properties": list(properties), "class": equipment_class, "limit": limit},
+    )
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def select_series(connection: AsyncConnection, series: Collection[int]) -> list[Row]:

@@ -13,6 +13,7 @@ from cloud.core.errors import NotFound, Problem
 from cloud.core.principal import Scope
 from cloud.web.alarm_chart import tried
 from cloud.web.alarm_rule_form import LIMITS, RuleForm
+from cloud.web.alarm_rule_target import offered
 from cloud.web.alarm_words import PRIORITIES, RULE_KINDS
 from cloud.web.charts import Sample
 from cloud.web.elements import MarkView, Words, box
@@ -112,7 +113,7 @@ async def _switch(visit: Visit, rule: UUID, switch: ui.switch, _: object) -> Non
 
 
 async def _defaults(visit: Visit) -> None:
-    present = {one.equipment_class for one in await visit.domains.fleet.equipment_list(visit.scope)}
+    present = {code for place in await visit.domains.fleet.places(visit.scope) for code in place.classes}
     offered = visit.domains.alarms.rules.classes_with_defaults()
     with box("card stack"):
         Words(visit.say(_DEFAULTS), tag="h2")
@@ -153,13 +154,7 @@ async def build_one(visit: Visit) -> None:
         if not visit.may(Scope.ENGINEER):
             Words(visit.say(_ONLY_ENGINEER), "card muted", tag="p")
             return
-        form = RuleForm(
-            visit,
-            rule,
-            await visit.domains.telemetry.points(visit.scope),
-            await visit.domains.fleet.equipment_list(visit.scope),
-            await visit.domains.notify.channels(visit.scope),
-        )
+        form = RuleForm(visit, rule, await offered(visit, rule), await visit.domains.notify.channels(visit.scope))
         _Acts(visit, rule, form)
 
 
@@ -251,7 +246,7 @@ class _Acts:
             series = found.occurrences[0].series_id if found.occurrences else request.selection.series_id
             if series is None:
                 return
-            point = self._form.points[series]
+            (point,) = await visit.domains.telemetry.catalogue.of(visit.scope, [series])
             answer = await visit.domains.telemetry.history(visit.scope, [series], found.start, found.end, _SAMPLES)
             samples = [
                 Sample(one.time, one.value) for one in answer.curves[0].samples if not isinstance(one.value, str)

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from nicegui import ui
 
 from cloud.core.principal import Principal, Role, Scope
+from cloud.fleet.schemas import Where
 from cloud.identity.schemas import ShownBoard
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
@@ -103,11 +104,7 @@ async def _show(request: Request, domains: Domains, code: str, shown: ShownBoard
     visit = await _visit(request, domains, shown)
     prepare(shown.board.name, visit.language)
     ui.add_body_html(_ANEW)
-    plant = {
-        key: each
-        for key, each in (await load_plant(visit)).items()
-        if shown.board.site_id in (None, each.known.site_id) and shown.board.line_id in (None, each.known.line_id)
-    }
+    plant = await load_plant(visit, Where(shown.board.site_id, shown.board.line_id))
     board = _Board(visit, shown, plant)
     await board.refresh(datetime.now(UTC))
 
@@ -176,12 +173,11 @@ class _Board:
     async def take(self, values: Collection[Latest]) -> bool:
         """Take newer values; False where the plant is another than was drawn."""
         visit = self._visit
-        for known in await visit.domains.fleet.equipment_list(visit.scope):
-            if known.id in self._plant:
-                drawn = self._plant[known.id].known
-                if (drawn.label, drawn.line_id) != (known.label, known.line_id):
-                    return False
-                self._plant[known.id].known = known
+        for known in await visit.domains.fleet.equipment_list(visit.scope, only=list(self._plant)):
+            drawn = self._plant[known.id].known
+            if (drawn.label, drawn.line_id) != (known.label, known.line_id):
+                return False
+            self._plant[known.id].known = known
         return take(self._plant, [value for value in values if value.equipment_id in self._plant])
 
     async def refresh(self, now: datetime) -> None:

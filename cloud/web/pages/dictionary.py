@@ -9,12 +9,12 @@ from html import escape
 from nicegui import ui
 
 from cloud.core.principal import Scope
+from cloud.core.search import Search
 from cloud.dictionary.service import unit_symbol
 from cloud.web.company_entries import ProposalForm, show_company_entries
 from cloud.web.elements import Words, box
 from cloud.web.entry_words import meant
 from cloud.web.layout import frame, page_head
-from cloud.web.point_search import PointSearch
 from cloud.web.visit import Visit
 from protocols.dictionary.entries import Entry, equipment_classes
 from protocols.text import Text
@@ -78,8 +78,8 @@ def _form(visit: Visit, typed: str, kind: str) -> None:
             Words(visit.say(_FIND))
 
 
-def _search(wanted: Sequence[Entry]) -> PointSearch[int]:
-    return PointSearch(
+def _search(wanted: Sequence[Entry]) -> Search[int]:
+    return Search(
         (
             number,
             (

@@ -17,7 +17,7 @@ from cloud.web.layout import frame, page_head
 from cloud.web.pages import inspections
 from cloud.web.pages.first_steps import show_first_steps
 from cloud.web.plant import Plant, load_plant
-from cloud.web.plant_view import PlantView
+from cloud.web.plant_view import MOST_TILES, PlantView
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -33,7 +33,7 @@ _ALL = Text("All inspections", "全部检测记录")
 async def build(visit: Visit) -> None:
     """Build the overview and keep it up to date."""
     now = datetime.now(UTC)
-    plant = await load_plant(visit)
+    plant = await load_plant(visit, most=MOST_TILES)
     with frame(visit, visit.say(TITLE)):
         with page_head(visit.say(TITLE)):
             Words(visit.tenant, "muted")
@@ -49,17 +49,16 @@ async def build(visit: Visit) -> None:
 
     async def refresh(values: Collection[Latest], now: datetime) -> None:
         if not plant:
-            if await visit.domains.fleet.equipment_list(visit.scope):
+            if await visit.domains.fleet.places(visit.scope):
                 ui.navigate.reload()
             return
-        listed = {known.id for known in await visit.domains.fleet.equipment_list(visit.scope)}
-        if listed != set(plant) or not await view.follow(values, now):
+        if not await view.follow(values, now):
             ui.navigate.reload()
             return
         await trend.extend()
         gallery.refresh(await inspections.latest(visit, LATEST_INSPECTIONS))
 
-    live.follow(visit, refresh)
+    live.follow(visit, refresh, only=view.followed if plant else ())
 
 
 def power_trend(visit: Visit, plant: Plant) -> History:

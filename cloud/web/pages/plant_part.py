@@ -9,6 +9,7 @@ from uuid import UUID
 from nicegui import ui
 
 from cloud.core.errors import NotFound
+from cloud.fleet.schemas import Where
 from cloud.production.schemas import Node
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
@@ -18,7 +19,7 @@ from cloud.web.layout import frame, page_head
 from cloud.web.pages import overview
 from cloud.web.pages.overview import power_trend
 from cloud.web.plant import Plant, load_plant
-from cloud.web.plant_view import PlantView
+from cloud.web.plant_view import MOST_TILES, PlantView
 from cloud.web.timeline import show_timelines
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -35,7 +36,7 @@ async def build_site(visit: Visit) -> None:
     site = next((site for site in await visit.domains.identity.sites(visit.scope) if site.id == identity), None)
     if site is None:
         raise NotFound
-    plant = {key: each for key, each in (await load_plant(visit)).items() if each.known.site_id == identity}
+    plant = await load_plant(visit, Where(site=identity), most=MOST_TILES)
     await _build(visit, site.name, visit.say(_SITE), plant, Node(kind="site", id=identity), crumbs=())
 
 
@@ -44,7 +45,7 @@ async def build_line(visit: Visit) -> None:
     identity = id_in(visit, "line_id")
     line = await visit.domains.identity.plant.line(visit.scope, identity)
     sites = {site.id: site.name for site in await visit.domains.identity.sites(visit.scope)}
-    plant = {key: each for key, each in (await load_plant(visit)).items() if each.known.line_id == identity}
+    plant = await load_plant(visit, Where(line=identity))
     crumbs = ((f"/sites/{line.site_id}", sites[line.site_id]),) if line.site_id in sites else ()
     await _build(visit, line.name, visit.say(_LINE), plant, Node(kind="line", id=identity), crumbs=crumbs)
 
@@ -72,7 +73,7 @@ async def _build(
             return
         await trend.extend()
 
-    live.follow(visit, refresh)
+    live.follow(visit, refresh, only=view.followed)
 
 
 def id_in(visit: Visit, name: str) -> UUID:

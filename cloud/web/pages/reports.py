@@ -14,7 +14,7 @@ from cloud.core.errors import Problem
 from cloud.core.principal import Scope
 from cloud.production.schemas import Node
 from cloud.reports.schemas import Kind, ScheduleRequest
-from cloud.web.elements import Words, box
+from cloud.web.elements import Words, box, chooser, option_markup
 from cloud.web.layout import frame, page_head
 from cloud.web.report_view import show_document
 from cloud.web.visit import Visit
@@ -108,11 +108,7 @@ def _show_choice(visit: Visit, places: Mapping[str, str], place: str, kind: Kind
         box("", "input", type="hidden", name="kind", value=kind)
         with box("field", "label"):
             Words(visit.say(_PLACE))
-            with box("", "select", name="place"):
-                for value, name in places.items():
-                    chosen = {"selected": "selected"} if value == place else {}
-                    with box("", "option", value=value, **chosen):
-                        Words(name)
+            chooser(option_markup(places, place), name="place")
         with box("field", "label"):
             Words(visit.say(_DAY))
             box("", "input", type="date", name="day", value=visit.request.query_params.get("day", ""))

@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import get_args
 from urllib.parse import urlencode
-from uuid import UUID
 
 from nicegui import ui
 
 from cloud.core.principal import Scope
+from cloud.fleet.schemas import Place
 from cloud.production.schemas import Node
 from cloud.telemetry.schemas import ExportFormat, Latest
 from cloud.web import live
 from cloud.web.elements import Words, box, icon
 from cloud.web.kept_views import KeptViews
 from cloud.web.layout import frame, page_head
-from cloud.web.plant import Equipment, Point, load_plant
+from cloud.web.plant import Equipment, Point, load_points
 from cloud.web.point_picker import PointPicker
 from cloud.web.spans import SpanFields
 from cloud.web.trend_chart import MOST_AXES
@@ -47,6 +47,9 @@ COMPARED: Mapping[Compare, Text] = {
 }
 LONGEST_BETWEEN_SHIFTS = timedelta(days=14)
 """A shift before is looked for so far back: over a long holiday."""
+
+BEAT_S = 1.0
+"""So often the page looks whether the present has moved by a visible step."""
 
 VISIBLE_STEPS = 400
 """How many steps a reader can tell apart on the time axis; a shorter move of the present is not worth a redraw."""
@@ -91,42 +94,41 @@ _HINT = Text("Drag over the chart to look closer.", "在图上拖选可放大。
 
 async def build(visit: Visit) -> None:
     """Build the page and, while it shows the present, keep it up to date."""
-    plant = await load_plant(visit)
+    places = await visit.domains.fleet.places(visit.scope)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
-        if not plant:
+        if not places:
             with box("card stack"):
                 Words(visit.say(_NO_PLANT), tag="p")
             return
-        page = _Trends(visit, plant)
+        page = _Trends(visit, places)
+    await page.picker.grow()
     await page.kept.draw()
     await page.show(TrendView.read(visit.request.query_params))
 
     async def refresh(_: Collection[Latest], now: datetime) -> None:
         await page.extend(now)
 
-    live.follow(visit, refresh)
+    live.follow(visit, refresh, every_s=BEAT_S)
 
 
 class _Trends:
-    def __init__(self, visit: Visit, plant: Mapping[UUID, Equipment]) -> None:
+    def __init__(self, visit: Visit, places: Sequence[Place]) -> None:
         self._visit = visit
-        self._known = {
-            point.id: (equipment, point) for equipment in plant.values() for point in equipment.points.values()
-        }
+        self._known: dict[int, tuple[Equipment, Point]] = {}
         self._view = TrendView()
         self._client = ui.context.client
         self._drawn = datetime.min.replace(tzinfo=UTC)
         with box("trends"):
             with box("card picker"):
                 Words(visit.say(_CHOOSE), tag="h2")
-                self._picker = PointPicker(visit, plant, self._toggle)
+                self.picker = PointPicker(visit, places, self._toggle)
             with box("card stack"):
                 self._tools()
-                self.kept = KeptViews(visit, plant.values(), lambda: self._view, self._open)
+                self.kept = KeptViews(visit, lambda: self._view, self._open)
                 self._notice = box("notice warn", role="status")
                 self._empty = Words(visit.say(_EMPTY, most=MOST_SERIES), "muted empty-note", tag="p")
-                self._panel = TrendPanel(visit, drop=self._toggle, zoom=self._zoom)
+                self._panel = TrendPanel(visit, drop=self._drop, zoom=self._zoom)
 
     def _tools(self) -> None:
         say = self._visit.say
@@ -164,6 +166,7 @@ class _Trends:
 
     async def show(self, view: TrendView, *, note: str = "") -> None:
         """Show `view` and make it the page's address."""
+        await self._learn(view.series)
         known = [one for one in view.series if one in self._known]
         fitting = self._on_two_axes(known)
         if len(known) < len(view.series):
@@ -176,7 +179,7 @@ class _Trends:
         self._say(note)
         self._mark(now)
         self._empty.set_visibility(not view.series)
-        self._picker.mark(view.series)
+        self.picker.mark(view.series)
         before = view.compared_span(now, self._visit.zone, await self._shifts(view, now))
         if self._view is not view:  # another one was asked for while the shifts were read
             return
@@ -185,6 +188,12 @@ class _Trends:
         await self._panel.show(view, {one: self._known[one] for one in view.series}, before, now)
         if changed:
             self._client.run_javascript(f"history.replaceState({{}}, '', {json.dumps(view.address)})")
+
+    async def _learn(self, series: Sequence[int]) -> None:
+        if new := [one for one in series if one not in self._known]:
+            points = await self._visit.domains.telemetry.catalogue.of(self._visit.scope, new)
+            found = await load_points(self._visit, points)
+            self._known |= {point.id: (equipment, point) for equipment, point in found}
 
     async def _shifts(self, view: TrendView, now: datetime) -> list[Span]:
         """Return the shifts of the first curve's machine that tell which one came before, if that is asked for."""
@@ -233,9 +242,13 @@ class _Trends:
         if await self._may():
             await self.show(view)
 
-    async def _toggle(self, point: Point) -> None:
+    async def _drop(self, point: Point) -> None:
+        await self._toggle(self._known[point.id][0], point)
+
+    async def _toggle(self, equipment: Equipment, point: Point) -> None:
         if not await self._may():
             return
+        self._known[point.id] = (equipment, point)
         view = self._view.toggled(point.id)
         if len(view.series) > MOST_SERIES:
             await self.show(self._view, note=self._visit.say(_TOO_MANY, most=MOST_SERIES))

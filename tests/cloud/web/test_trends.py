@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nicegui import Client, ui
 
+from cloud.core.search import Search
 from cloud.telemetry.schemas import Curve, History, Sample
 from cloud.web.plant import Point
-from cloud.web.point_search import PointSearch
 from cloud.web.trend_chart import Axis, DrawnCurve, instant_of, options
 from cloud.web.trend_curves import Dot, dots, figures, with_gaps
 from cloud.web.trend_panel import TrendPanel
@@ -136,7 +136,7 @@ def test_figures_weigh_and_use_the_extremes() -> None:
 
 
 def test_points_are_found_by_any_of_their_names() -> None:
-    search = PointSearch(
+    search = Search(
         [
             (1, ("Melt temperature", "熔体温度", "注塑机-03", "MeltTemp", "melt_temperature", "苏州工厂", "注塑线")),
             (2, ("Mould temperature", "模具温度", "注塑机-03", "MouldTemp", "mould_temperature", "苏州工厂", "注塑线")),

@@ -1,4 +1,4 @@
-"""Finds points by what people type: names in either language, pinyin or its initials, codes, machines and where they stand."""
+"""Finds things by what people type: names in either language, pinyin or its initials, codes, where they stand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
+
+MOST_TYPED = 100
+"""Characters that are looked at of what somebody types."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -26,31 +29,31 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-class PointSearch(Generic[K]):
+def words_of(typed: str) -> list[str]:
+    """Return the words somebody typed, as they are compared."""
+    return folded(typed[:MOST_TYPED]).split()
+
+
+def rank(word: str, texts: Iterable[tuple[int, str]]) -> int | None:
+    """Return how far from the best `word` describes numbered `texts`: a low number and a beginning come first; None if not."""
+    ranks = [2 * number + (not form.startswith(word)) for number, text in texts for form in forms(text) if word in form]
+    return min(ranks, default=None)
+
+
+class Search(Generic[K]):
     """Things by the texts that describe them, the most telling text first."""
 
     def __init__(self, described: Iterable[tuple[K, Sequence[str]]]) -> None:
-        self._described = [(key, tuple(texts)) for key, texts in described]
+        self._described = [(key, tuple(enumerate(texts))) for key, texts in described]
 
     def find(self, typed: str, most: int) -> list[K]:
         """Return at most `most` things that every word of `typed` describes, best first; none where nothing is typed."""
-        words = folded(typed).split()
+        words = words_of(typed)
         if not words:
             return []
         found = []
         for place, (key, texts) in enumerate(self._described):
-            ranks = [_rank(word, texts) for word in words]
+            ranks = [rank(word, texts) for word in words]
             if None not in ranks:
-                found.append((sum(rank for rank in ranks if rank is not None), place, key))
+                found.append((sum(one for one in ranks if one is not None), place, key))
         return [key for _, _, key in sorted(found, key=lambda each: each[:2])[:most]]
-
-
-def _rank(word: str, texts: Sequence[str]) -> int | None:
-    """Return how far from the best `word` describes `texts`: an early text and its beginning come first."""
-    ranks = [
-        2 * number + (not form.startswith(word))
-        for number, text in enumerate(texts)
-        for form in forms(text)
-        if word in form
-    ]
-    return min(ranks, default=None)
