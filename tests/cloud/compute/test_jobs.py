@@ -69,6 +69,10 @@ async def test_a_refit_runs_elsewhere_and_every_yuan_and_second_of_it_can_be_pro
         held = await free(customer, "cash")
         assert held < 50
         done = await ended(customer, job)
+        noted = tmp_path / "worker" / "meter.jsonl"
+        async with asyncio.timeout(20):  # the worker notes its last beat once that is answered
+            while len(noted.read_bytes().splitlines()) < done["attempts"][0]["beats"]:  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
     assert done["job"]["state"] == "done", done
     versions = (await customer.http.get(f"/api/v1/training/sets/{set_id}/versions")).json()
     assert [each["number"] for each in versions] == [1]
@@ -92,7 +96,7 @@ async def test_a_refit_runs_elsewhere_and_every_yuan_and_second_of_it_can_be_pro
     receipt, amiss = verify(text, key)
     assert amiss == []
     assert receipt["green"]["carbon_market_g"] == pytest.approx(receipt["green"]["carbon_location_g"] / 2, rel=1e-3)
-    meter = (tmp_path / "worker" / "meter.jsonl").read_text().splitlines()
+    meter = noted.read_text().splitlines()
     assert len(meter) == receipt["attempts"][0]["beats"]
     assert json.loads(meter[-1])["hash"] == receipt["attempts"][0]["head"]
 
