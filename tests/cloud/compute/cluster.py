@@ -54,6 +54,10 @@ class Machine:
         """Cut the link."""
         self.run("ip", "link", "set", "site", "down")
 
+    def mend(self) -> None:
+        """Have the link again."""
+        self.run("ip", "link", "set", "site", "up")
+
     def close(self) -> None:
         """Let it go."""
         self._holder.kill()
@@ -112,8 +116,32 @@ class Node:
 class Site:
     """A Ray cluster of two nodes, each on a machine of its own."""
 
-    def __init__(self, folder: Path, head: Node, other: Node) -> None:
-        self.folder, self.head, self.other = folder, head, other
+    def __init__(self, folder: Path, head: Node, there: Machine) -> None:
+        self.folder, self.head, self._there, self._lost = folder, head, there, False
+        self.other = self._joining()
+
+    def _joining(self) -> Node:
+        return Node(self._there, OTHER, self.folder, "--join", f"{HEAD}:{PORT}")
+
+    def lose(self, how: str) -> None:
+        """Lose the other node: "killed", or "cut off" from the head."""
+        self._lost = True
+        if how == "killed":
+            self.other.kill()
+        else:
+            self._there.cut()
+
+    def restore(self) -> None:
+        """Have two nodes again if one was lost."""
+        if self._lost:
+            self.other.close()
+            self._there.mend()
+            self.other, self._lost = self._joining(), False
+            self.other.started()
+
+    def close(self) -> None:
+        """Kill the other node."""
+        self.other.close()
 
     def command(self, *words: str | Path) -> list[str]:
         """Return the command that runs `sunmao-cloud compute` with `words` on the head's machine, by the cluster."""
@@ -133,6 +161,6 @@ def site() -> Iterator[Site]:
         here.link(there)
         head = stack.enter_context(closing(Node(here, HEAD, folder, "--port", PORT)))
         head.started()
-        other = stack.enter_context(closing(Node(there, OTHER, folder, "--join", f"{HEAD}:{PORT}")))
-        other.started()
-        yield Site(folder, head, other)
+        found = stack.enter_context(closing(Site(folder, head, there)))
+        found.other.started()
+        yield found

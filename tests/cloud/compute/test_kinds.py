@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,18 @@ from models.series.monitor import Monitor
 from models.series.recipe import HealthRecipe
 from models.series.table import Table
 from models.signing import public_key
-from models.task import ARCHIVE, FOLD, INPUT, OUTPUT, RESULTS, ROWS, STATE, BackfillTask, FitTask, PythonTask, Shown
+from models.task import RESULTS, ROWS, BackfillTask
 from models.verdict import VERDICTS
 from models.vision.detector import Detector
 from models.vision.pictures import read_grey
 from protocols.reading import BAD, GOOD
 from protocols.uplink.messages import PointRef
 from tests.cloud.billing.market import appoint, faults, paid_in
-from tests.cloud.compute.cluster import site
 from tests.cloud.compute.site import ended, offered, pictured, submitted, wanted, working
 from tests.cloud.compute.test_run_by_hand import findings, run, task
 from tests.cloud.conftest import Cluster, Company, NewCompany
-from tests.cloud.training.pictures import png
 from tests.doubles.agent import frame, readings
 from tests.edge_agent.inspect.conftest import SignedBundle, small_bundle
-from tests.models.programs import program
 from tests.models.series.test_health import SENSORS, running
 
 __all__ = ["small_bundle"]
@@ -147,67 +143,6 @@ def test_an_evaluation_gives_the_figures_of_the_models_own(tmp_path: Path, small
     lines = (folder / RESULTS).read_text().splitlines(keepends=True)
     (folder / RESULTS).write_text("".join(lines[:5]))
     assert json.loads(run(folder, "--json")[1])["result"]["evaluated"] == result
-
-
-def run_fold(folder: Path, fitting: FitTask, number: int) -> bool:
-    """Do a part of a fit; whether something was found."""
-    (folder / "task.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(fitting, fold=number)))
-    assert run(folder) == (0, "Done.\n")
-    return (folder / FOLD.format(number)).exists()
-
-
-def test_all_are_the_same_on_a_cluster(tmp_path: Path, pump: Pump, small_bundle: SignedBundle) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    key, programs = Ed25519PrivateKey.generate(), [tmp_path / "program-here", tmp_path / "program-there"]
-    packed = program(tmp_path / "program", key)
-    sums = PythonTask("entry:main", public_key(key), ["a.txt"], {"count": 3})
-    for folder in programs:
-        folder.mkdir()
-        for name, content in ((ARCHIVE, packed), (f"{INPUT}a.txt", b"x"), ("task.json", msgspec.json.encode(sums))):
-            (folder / name).write_bytes(content)
-    assert run(programs[0]) == (0, "Done.\n")
-    fits = [tmp_path / "fit-here", tmp_path / "fit-there"]
-    learn = [Shown(f"{number}.png", f"part-{number}") for number in range(20)]
-    for folder in fits:
-        folder.mkdir()
-        for number, shown in enumerate(learn):
-            (folder / shown.file).write_bytes(png(number))
-        fitting = FitTask({"name": "cap", "family": "compare", "planted": 40, "size": 128}, learn, learn[:2])
-        (folder / "task.json").write_bytes(msgspec.json.encode(fitting))
-    assert run(fits[0]) == (0, "Done.\n")
-    assert run_fold(fits[0], fitting, 1), "what the cluster spreads can be done apart"
-    for folder in (here, there):
-        pump.order(folder)
-    assert run(here) == (0, "Done.\n")
-    pictures, figures = tmp_path / "pictures", []
-    shown = task(pictures, small_bundle, 40)
-    order = {"type": "evaluate", "good": [each for each in shown if each["file"] != "3.png"], "bad": [shown[3]]}
-    (pictures / "task.json").write_text(json.dumps(order))
-    apart = tmp_path / "apart"
-    shutil.copytree(pictures, apart)
-    figures.append(json.loads(run(pictures, "--json")[1])["result"])
-    with site() as found:
-        for folder in (there, apart, programs[1], fits[1]):
-            done = subprocess.run(
-                found.command("run", folder, "--json"), capture_output=True, text=True, timeout=120, check=True
-            )
-            told = json.loads(done.stdout)
-            assert told["done"], done.stderr
-            figures.append(told["result"])
-    assert plain(there) == plain(here)
-    assert figures[2] == figures[0]
-    outputs = [
-        {
-            path.name: path.read_bytes()
-            for path in folder.iterdir()
-            if path.name.startswith(OUTPUT) or path.name == STATE
-        }
-        for folder in programs
-    ]
-    for name in ("card.toml", "model.onnx"):
-        assert (fits[0] / name).read_bytes() == (fits[1] / name).read_bytes()
-    assert len(outputs[0]) == 2
-    assert outputs[0] == outputs[1]
 
 
 async def _operator(new_company: NewCompany, owner_dsn: str) -> Company:
