@@ -23,6 +23,7 @@ from edge_agent.identity import Login
 from edge_agent.model_orders import ModelOrders
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
+from edge_agent.plant_shifts import PlantShifts
 from edge_agent.reconfigure import Reconfigurer
 from edge_agent.remote import Remote
 from edge_agent.supervise import supervise
@@ -91,6 +92,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
             ("health", reporter.report),
             ("diagnostics", Diagnosis(path, lambda: reconfigurer.config, link, login).run),
             ("models", ModelOrders(devices, lambda: reconfigurer.config, link, login).run),
+            ("shifts", PlantShifts(lambda: reconfigurer.config, link, login).run),
             ("memory", _give_back_memory),
             ("watchdog", keep_watched),
         ]

@@ -182,7 +182,8 @@ class InspectionConfig(Table):
     shifts: list[Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]] = Field(
         [],
         max_length=12,
-        description='When shifts begin, by the box\'s clock, e.g. ["06:00", "14:00", "22:00"]: drift is then told of each shift, too.',
+        description='When shifts begin, by the box\'s clock, e.g. ["06:00", "14:00", "22:00"]: drift is then told of each shift, too. Where the'
+        " plant's calendar has shifts for the station's line, these are used instead.",
     )
     part_pattern: str | None = Field(
         None,

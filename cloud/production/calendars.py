@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound
-from cloud.core.principal import Principal, TenantScope
+from cloud.core.principal import AgentPrincipal, Principal, TenantScope
 from cloud.production.calendar import Calendar, Version, misplaced_break, overlapping, own_or_inherited
 from cloud.production.places import machines
 from cloud.production.schemas import (
@@ -25,7 +25,12 @@ from cloud.production.schemas import (
 )
 from cloud.production.store import calendars as store
 from cloud.production.store import states
+from cloud.production.store.places import select_stations
+from protocols.errors import Malformed
 from protocols.text import Text
+from protocols.uplink.shifts import DAYS_AHEAD, DAYS_BEFORE, PlannedShift, ShiftsPlanned, ShiftsRequest
+
+_MOST_STATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,23 @@ class Calendars:
         """Return the tenant's calendars."""
         async with self._db.tenant(scope) as connection:
             return await planned(connection)
+
+    async def of_stations(self, agent: AgentPrincipal, request: ShiftsRequest) -> ShiftsPlanned:
+        """Return the planned shifts around today of an agent's stations; raises Malformed for what no agent asks."""
+        if len(request.stations) > _MOST_STATIONS or any("\0" in name for name in request.stations):
+            raise Malformed(Text("the stations are not valid", "工位无效"))
+        async with self._db.tenant(agent.scope) as connection:
+            rows = await select_stations(connection, agent.agent_id, request.stations)
+            calendars = await planned(connection)
+        planned_at: dict[tuple[UUID, UUID | None], list[PlannedShift]] = {}
+        for place in {(row["site_id"], row["line_id"]) for row in rows}:
+            today = datetime.now(calendars.zones[place[0]]).date()
+            days = today - timedelta(days=DAYS_BEFORE), today + timedelta(days=DAYS_AHEAD)
+            planned_at[place] = [
+                PlannedShift(*(round(instant.timestamp() * 1e6) for instant in (shift.start, shift.end)))
+                for shift in calendars.of(*place).of_days(*days)
+            ]
+        return ShiftsPlanned({row["name"]: planned_at[row["site_id"], row["line_id"]] for row in rows})
 
     async def put(self, principal: Principal, request: CalendarRequest) -> CalendarVersion:
         """Keep a version, in place of one of the same place and day.

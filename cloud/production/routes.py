@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from cloud.core.access import Engineer, Reader
+from cloud.core.access import AgentCaller, Engineer, Reader
+from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import Invalid
 from cloud.production.kpi_file import MEDIA_TYPES, Format, kpi_file
 from cloud.production.query import DaysQuery, NodeQuery, ProductionDoor, SpanQuery
@@ -28,10 +29,17 @@ from cloud.production.schemas import (
     StopReason,
 )
 from protocols.text import Language, Text
+from protocols.uplink.shifts import ShiftsPlanned, ShiftsRequest
 
 _AT = "/api/v1/production"
 
 router = APIRouter(tags=["production"])
+
+
+@router.post("/api/v1/uplink/shifts", openapi_extra=speaks(ShiftsRequest, ShiftsPlanned))
+async def get_planned_shifts(request: Request, agent: AgentCaller, production: ProductionDoor) -> Response:
+    """Get the shifts of the lines that the agent's stations are in, from yesterday on."""
+    return message(await production.calendars.of_stations(agent, await read_message(request, ShiftsRequest)))
 
 
 @router.get(f"{_AT}/calendars")

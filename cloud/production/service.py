@@ -10,6 +10,7 @@ counts = await production.counts(scope, equipment_id, start, end)     -> Counts:
 figures = await production.shift_figures(scope, machines, now, running=True)  -> {equipment id: ShiftFigures} of one shift
 made = await production.made_today(scope, machines, now)               -> Made: produced, good, scrap, quality_rate
 page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
+planned = await production.calendars.of_stations(agent, request)       what an agent asks of its stations' shifts
 production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
 note_readings                                                         a follower of the roll-ups
 waiting = await changes_wait(connection, equipment_id)               -> bool: what it did may still change

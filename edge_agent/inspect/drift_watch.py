@@ -13,6 +13,7 @@ import msgspec
 from edge_agent.atomic_file import write_file
 from edge_agent.config_inspection import InspectionConfig
 from edge_agent.events import Announce
+from edge_agent.plant_shifts import StationShifts
 from models.drift import REFERENCE, Cause, Comparison, Drift, ShiftEnd, Signs, Watch
 from models.vision.detector import Detector
 from protocols.reading import GOOD, Reading
@@ -38,6 +39,7 @@ class DriftWatch:
     def __init__(self, inspection: InspectionConfig, detector: Detector, state_dir: Path, announce: Announce) -> None:
         station, parts = inspection.device, inspection.drift_parts
         self._shifts = sorted(inspection.shifts)
+        self._plan = StationShifts(state_dir, station)
         self._station = station
         self._card = detector.card
         self._announce = announce
@@ -66,7 +68,7 @@ class DriftWatch:
         """
         before, wanted = self.cause, self._card.reject.wanted
         self._since_kept += 1
-        ended = self._drift.begin(shift_at(time, self._shifts), wanted)
+        ended = self._drift.begin(self._shift_of(time), wanted)
         if ended:
             self._tell(before, ended.comparison)
             self._tell_shift(ended)
@@ -84,7 +86,8 @@ class DriftWatch:
         ]
 
     def keep(self) -> None:
-        """Write down what is known, if enough has been added; touches the disk."""
+        """Write down what is known, if enough has been added, and look for other shifts; touches the disk."""
+        self._plan.refresh()
         if self._since_kept < KEEP_EVERY:
             return
         try:
@@ -93,6 +96,11 @@ class DriftWatch:
         except OSError as error:
             # The disk is watched elsewhere; here the watch goes on in memory.
             _log.warning("%s: %s", self._path, error.strerror)
+
+    def _shift_of(self, time: int) -> str:
+        """Return when the shift began that `time` is in: by the plant's calendar, else by the station's own shifts."""
+        begin = self._plan.begin_of(time)
+        return shift_at(time, self._shifts) if begin is None else f"{_local(begin):%Y-%m-%d %H:%M}"
 
     def _tell_shift(self, ended: ShiftEnd) -> None:
         found = ended.comparison
@@ -139,10 +147,15 @@ def shift_at(time: int, begins: Sequence[str]) -> str:
     """
     if not begins:
         return ""
-    local = datetime.fromtimestamp(time / 1e6, UTC).astimezone()
+    local = _local(time)
     today = [begin for begin in begins if begin <= f"{local:%H:%M}"]
     day = local if today else local - timedelta(days=1)
     return f"{day:%Y-%m-%d} {today[-1] if today else begins[-1]}"
+
+
+def _local(time: int) -> datetime:
+    """Return microseconds UTC as the box's clock shows them."""
+    return datetime.fromtimestamp(time / 1e6, UTC).astimezone()
 
 
 def _kept(path: Path, model: str, parts: int) -> Watch | None:

@@ -8,7 +8,7 @@
     POST /api/v1/uplink/configuration          ConfigurationReport -> ConfigurationKept     what is in force at the box
     POST /api/v1/uplink/configuration/desired  DesiredRequest      -> DesiredConfiguration  what the cloud wants there
 
-and those of `uplink.diagnostics`.
+and those of `uplink.diagnostics`, `uplink.models` and `uplink.shifts`.
 
 Fields are only ever added, with defaults; a receiver ignores what it does not know. A change of meaning is a new
 `WIRE_VERSION`, and the cloud accepts the last two.

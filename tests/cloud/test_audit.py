@@ -55,6 +55,7 @@ NO_ACT = {
     "POST /api/v1/alarms/rules/test": "reads what is stored, and leaves nothing behind",
     "POST /api/v1/uplink/models": "what stations run replaces what they ran before",
     "POST /api/v1/uplink/models/part": "reads",
+    "POST /api/v1/uplink/shifts": "reads",
     "POST /api/v1/supplier-invitations/open": "reads; when it was first opened is kept with it",
     "POST /api/v1/suppliers/{supplier_id}/check": "reads over a grant, each with its receipt",
     "POST /api/v1/uploads/check": "reads a file, and keeps nothing",

@@ -234,6 +234,7 @@ BY_AGENTS = {
     "/api/v1/uplink/diagnostics/answer",
     "/api/v1/uplink/models",
     "/api/v1/uplink/models/part",
+    "/api/v1/uplink/shifts",
 }
 BY_WORKERS = {
     f"/api/v1/compute/worker/{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,20 @@ async def select_machines(connection: AsyncConnection) -> list[dict[str, Any]]:
             FROM equipment e JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
             WHERE e.tenant_id = current_tenant() ORDER BY 2, 1
             """
+        )
+        return await cursor.fetchall()
+
+
+async def select_stations(connection: AsyncConnection, agent: UUID, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the site and the line of an agent's equipment, by the names the agent gives it."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT e.name, a.site_id, e.line_id
+            FROM equipment e JOIN agent a ON a.tenant_id = e.tenant_id AND a.id = e.agent_id
+            WHERE e.tenant_id = current_tenant() AND e.agent_id = %s AND e.name = ANY(%s)
+            """,
+            [agent, list(names)],
         )
         return await cursor.fetchall()
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import msgspec
 import openpyxl
 import psycopg
 import pytest
@@ -22,7 +23,9 @@ from cloud.production.tasks import bring_up_to_date
 from cloud.telemetry.ingest import Ingest
 from cloud.telemetry.service import Telemetry
 from cloud.telemetry.tasks import roll_up_all
+from protocols.reading import now_us
 from protocols.uplink.messages import PointRef
+from protocols.uplink.shifts import ShiftsPlanned, ShiftsRequest
 from tests.cloud.conftest import Company
 from tests.doubles.agent import frame, readings
 
@@ -242,6 +245,36 @@ async def _put(company: Company, body: dict[str, Any], status: int = 200) -> dic
     assert answer.status_code == status, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+async def test_a_box_is_told_the_shifts_of_its_stations_lines_as_instants(company: Company) -> None:
+    await _put(company, calendar(company, EVERY_DAY))
+    line = (await company.http.post("/api/v1/lines", json={"site_id": str(company.site_id), "name": "L1"})).json()
+    night = {**NIGHT, "weekdays": [1, 2, 3, 4, 5, 6, 7], "start": "22:00", "end": "06:00"}
+    await _put(company, calendar(company, night, line_id=line["id"]))
+    today = datetime.now(UTC).date()
+    holiday = {"site_id": str(company.site_id), "day": (today + timedelta(days=3)).isoformat(), "name": "Stock-taking"}
+    assert (await company.http.put("/api/v1/production/calendar-exceptions", json=holiday)).status_code == 200
+    async with company.agent() as agent:
+        points = [PointRef(name, "p", "", "C62") for name in ("camera-1", "camera-2")]
+        await agent.deliver(frame(1, [row for point in points for row in readings(point, [1.0], now_us())]))
+        places = {each["name"]: each["id"] for each in (await company.http.get("/api/v1/equipment")).json()}
+        moved = await company.http.patch(f"/api/v1/equipment/{places['camera-2']}", json={"line_id": line["id"]})
+        assert moved.is_success, moved.text
+        asked = ShiftsRequest(["camera-1", "camera-2", "nobody"])
+        answer = await agent.post("/uplink/shifts", asked, token=True)
+        too_many = await agent.post("/uplink/shifts", ShiftsRequest(["x"] * 201), token=True)
+    assert too_many.status_code == 400
+    told = msgspec.msgpack.decode(answer.content, type=ShiftsPlanned).stations
+    assert set(told) == {"camera-1", "camera-2"}
+    node = {"node": "line", "node_id": line["id"]}
+    days = {"first_day": (today - timedelta(days=3)).isoformat(), "last_day": (today + timedelta(days=17)).isoformat()}
+    shown = (await company.http.get("/api/v1/production/shifts", params={**node, **days})).json()
+    same = {
+        tuple(round(datetime.fromisoformat(one[end]).timestamp() * 1e6) for end in ("start", "end")) for one in shown
+    }
+    assert {(shift.start, shift.end) for shift in told["camera-2"]} <= same, "box and cloud say the same"
+    assert len(told["camera-2"]) == len(told["camera-1"]) == 15, "16 production days, and one is a holiday"
 
 
 async def test_a_site_has_shifts_and_a_line_its_own(company: Company) -> None:

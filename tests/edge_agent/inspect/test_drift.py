@@ -7,17 +7,20 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from edge_agent.config import InspectionConfig
 from edge_agent.inspect.drift_watch import DriftWatch, shift_at
+from edge_agent.plant_shifts import FILE
 from models.bundle import read_bundle
 from models.drift import CHANCE, REFERENCE, Drift, Signs, Watch, distance, exact_interval, signs_of, stability_index
 from models.vision.detector import Detector
 from models.vision.pictures import Grey
 from protocols.text import Text
+from protocols.uplink.shifts import PlannedShift, ShiftsPlanned
 from tests.edge_agent.inspect.conftest import SignedBundle, small_picture
 
 Change = Callable[[Grey, float], npt.NDArray[np.float64]]
@@ -147,6 +150,23 @@ def test_a_shift_is_told_when_the_next_begins(small_bundle: SignedBundle, tmp_pa
     assert texts[2].startswith("drift_lighting")
     assert "KS" in texts[-1]
     assert len(rows) == 3 * 3
+
+
+def test_the_plants_shifts_count_before_the_stations_own(small_bundle: SignedBundle, tmp_path: Path) -> None:
+    def at(hour: int, minute: int = 0) -> int:
+        return int(datetime(2026, 3, 2, hour, minute).astimezone().timestamp() * 1e6)
+
+    shift = Shift(small_bundle, tmp_path)
+    shift.config = shift.config.model_copy(update={"shifts": ["06:00", "18:00"]})
+    shift.restart()
+    assert shift.watch._shift_of(at(8)) == "2026-03-02 06:00"
+    heard = ShiftsPlanned({"camera-1": [PlannedShift(at(7, 30), at(11)), PlannedShift(at(12), at(16))], "camera-2": []})
+    (tmp_path / FILE).write_bytes(msgspec.json.encode(heard))
+    shift.watch.keep()
+    told = {hour: shift.watch._shift_of(at(hour))[-5:] for hour in (7, 8, 11, 13, 16, 19)}
+    assert told == {7: "06:00", 8: "07:30", 11: "11:00", 13: "12:00", 16: "06:00", 19: "18:00"}
+    shift.restart()
+    assert shift.watch._shift_of(at(8)) == "2026-03-02 07:30", "known before the cloud is heard again"
 
 
 def test_the_shift_before_the_first_of_a_day_is_that_of_the_day_before() -> None:
