@@ -46,9 +46,12 @@ def simulate(
     template = load_template(device)
     protocol = template.device.protocol
     values = behaviour(template, seed, begun, [load_template(name) for name in load])
-    # A server of a companion specification is known by its namespaces.
-    spaces: dict[str, Any] = {"namespaces": template.fingerprint.namespaces} if protocol == "opcua" else {}
-    simulator = simulator_class(protocol)(template.points, lambda: values(now_us()), port=port, tick_s=tick, **spaces)
+    # A server of a companion specification is known by its namespaces, a Modbus device by what it says of itself.
+    said: dict[str, Any] = {"namespaces": template.fingerprint.namespaces} if protocol == "opcua" else {}
+    if protocol == "modbus" and template.fingerprint.identification:
+        said = {"identity": (template.device.manufacturer, template.fingerprint.identification[0])}
+    points = (*template.points, *template.signs)
+    simulator = simulator_class(protocol)(points, lambda: values(now_us()), port=port, tick_s=tick, **said)
 
     def announce(address: str) -> None:
         found = {"device": device, "protocol": protocol, "address": address, "seed": seed, "start": begun}

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from edge_agent.onboard.evidence import LAW_BITS, Survey, sense
+from edge_agent.onboard.evidence import HINT_BITS, LAW_BITS, Survey, sense
 from protocols.driver import PointConfig
-from protocols.library.templates import Template, load_template, template_ids
+from protocols.library.templates import Sign, Template, load_template, template_ids
 from protocols.modbus.config import ModbusConnection, ModbusPoint
 from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.identification import identification
@@ -73,11 +73,13 @@ def rank(
 
 
 def _with_twins(match: Match, found: Sequence[Match], places: Mapping[str, frozenset[str]]) -> Match:
-    """Return the match with a word on those of the others that have the same points: values cannot tell them apart."""
+    """Return the match with a word on those that have the same points and fit as well: nothing told them apart."""
     twins = [
         other.template
         for other in found
-        if other.template != match.template and places[other.template] == places[match.template]
+        if other.template != match.template
+        and places[other.template] == places[match.template]
+        and (round(other.score, 2), other.bits) == (round(match.score, 2), match.bits)
     ]
     if not twins:
         return match
@@ -106,7 +108,7 @@ async def read_all(
     templates: Sequence[Template],
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Value]]:
-    """Return, by template and point, the value of each point the device has; those it does not have are missing.
+    """Return, by template and point, the value of each point and sign the device has; what it does not have is missing.
 
     A point that is there but shows no valid value has None.
     """
@@ -119,7 +121,7 @@ async def read_all(
             # Names do not matter to the device: those of one template must only differ from those of the next.
             points = [
                 point.model_copy(update={"name": f"{template.device.id} {point.name}"})
-                for point in template.points
+                for point in (*template.points, *template.signs)
                 if isinstance(point, ModbusPoint)
             ]
             same = tuple(_place(point) for point in points)
@@ -129,7 +131,9 @@ async def read_all(
                     for reading in await driver.read(points)
                 ]
             answers[template.device.id] = {
-                point.name: value for point, (there, value) in zip(template.points, asked[same], strict=True) if there
+                point.name: value
+                for point, (there, value) in zip((*template.points, *template.signs), asked[same], strict=True)
+                if there
             }
             advance()
     finally:
@@ -143,8 +147,10 @@ def judge(
     """Return how well `values`, by point name, and `identity` fit `template`.
 
     The score is the share of points that exist, times the square of the share of tests of sense passed, times how sure
-    the evidence makes: 1 - 2^(-bits / 8). A sign of the fingerprint that holds lifts the score to 0.9 at least, one that
-    does not takes four fifths of it away; a device that names this type in its identification is at 0.95 at least.
+    the evidence makes: 1 - 2^(-bits / 8). Where the signs of the fingerprint hold, all of them and a rare one
+    among them, they take the place of that evidence, with 0.9. One that does not hold takes four fifths of the score away;
+    one that the device has no register for says nothing, because older ones may lack it. A device that names this
+    type in its identification is at 0.95 at least.
     """
     points = template.points
     there = sum(point.name in values for point in points)
@@ -153,22 +159,32 @@ def judge(
     reasons += made.reasons
     bits = made.bits + (survey.bits(template, values) if survey is not None else 0.0)
     score = there / len(points) * made.passed**2 * (1 - 2 ** (-max(bits, 0.0) / _BITS))
-    for sign in template.fingerprint.sign:
-        shown = values.get(sign.point)
-        holds = sign.holds(shown)
-        score = max(score, 0.9) if holds else 0.2 * score
-        bits += 2 * LAW_BITS * holds
+    shown = [(sign, values.get(sign.point)) for sign in template.fingerprint.sign]
+    told = [(sign, value, sign.holds(value)) for sign, value in shown if value is not None or not sign.at]
+    if all(holds for _, _, holds in told) and any(sign.rare for sign, _, _ in told):
+        score = max(score, 0.9 * there / len(points) * made.passed**2)
+    for sign, value, holds in told:
+        score *= 1.0 if holds else 0.2
+        bits += holds * (2 * LAW_BITS if sign.rare else HINT_BITS)
+        name = _address(template, sign) or sign.point
         reasons.insert(
             0,
-            Text(f"{sign.point} = {shown}, as this type shows", f"{sign.point} = {shown}，符合该型号特征")
+            Text(f"{name} = {value}, as this type shows", f"{name} = {value}，符合该型号特征")
             if holds
-            else Text(f"{sign.point} is not what this type shows", f"{sign.point} 与该型号特征不符"),
+            else Text(f"{name} = {value}, not what this type shows", f"{name} = {value}，与该型号特征不符"),
         )
     said = named(template, identity)
     if said is not None:
         reasons.insert(0, said)
         score = max(score, 0.95)
+        bits += 2 * LAW_BITS
     return Match(template.device.id, template.device.name, round(score, 3), tuple(reasons), bits)
+
+
+def _address(template: Template, sign: Sign) -> str:
+    """Return where a sign is looked up that is no point, "" for a point."""
+    found = [point for point in template.signs if point.name == sign.point and isinstance(point, ModbusPoint)]
+    return f"{found[0].table} {found[0].address}" if found else ""
 
 
 def named(template: Template, identity: Mapping[str, str]) -> Text | None:

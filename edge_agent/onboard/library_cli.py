@@ -87,7 +87,9 @@ def show_command(
     with explained(language):
         template = load_template(device)
         if as_json:
-            print_json(template.model_dump(mode="json", exclude={"points"}) | {"points": _tables(template.points)})
+            print_json(
+                template.model_dump(mode="json", exclude={"points", "signs"}) | {"points": _tables(template.points)}
+            )
             return
         head = template.device
         print_pairs(

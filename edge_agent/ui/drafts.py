@@ -68,6 +68,7 @@ class Likeness(msgspec.Struct, frozen=True):
     name: Text
     score: float
     reasons: tuple[Text, ...] = ()
+    bits: float = 0.0
 
 
 class Machine(msgspec.Struct):
@@ -114,7 +115,11 @@ class Machine(msgspec.Struct):
     def twins(self) -> list[Likeness]:
         """Other templates that fit exactly as well as the best: sister models with the same registers."""
         best = self.known
-        return [match for match in self.matches[1:] if best is not None and match.score == best.score]
+        return [
+            match
+            for match in self.matches[1:]
+            if best is not None and (match.score, match.bits) == (best.score, best.bits)
+        ]
 
 
 KNOWN = 0.5

@@ -135,7 +135,8 @@ def opcua_templates() -> tuple[Template, ...]:
 
 def _take(machine: Machine, matches: Sequence[Match]) -> None:
     machine.matches = tuple(
-        Likeness(match.template, _model_name(match.template), match.score, match.reasons) for match in matches[:5]
+        Likeness(match.template, _model_name(match.template), match.score, match.reasons, match.bits)
+        for match in matches[:5]
     )
     known = machine.known
     if known is not None:

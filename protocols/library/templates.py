@@ -61,15 +61,24 @@ class DeviceType(BaseModel):
     source: str
 
 
+_SMALL = 20
+"""Numbers below it stand in any register of any device."""
+
+
 class Sign(BaseModel):
     """A value by which a device shows its type.
 
-    `point` holds one of `one_of`, or a text in which `contains` stands, or lies in `min` to `max`, in its own unit.
+    `point`, or what stands `at` an address that is no point (the fields of a point of the protocol, without a name), holds
+    one of `one_of`, or a text in which `contains` stands, or lies in `min` to `max`, in its own unit. What is looked up
+    `at` an address is read to recognise the device, never collected; older devices may not have it. `source`: where it is
+    published, if elsewhere than the points.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    point: str
+    point: str = ""
+    at: dict[str, Any] = {}
+    source: str = ""
     one_of: tuple[int | str, ...] = ()
     contains: str = ""
     min: float | None = None
@@ -77,6 +86,8 @@ class Sign(BaseModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> Sign:
+        if bool(self.point) + bool(self.at) != 1:
+            raise ValueError(Text("a sign needs either a point or at = { ... }", "特征需要 point 或 at = { ... } 之一"))
         if bool(self.one_of) + bool(self.contains) + (self.min is not None or self.max is not None) != 1:
             raise ValueError(
                 Text(
@@ -85,6 +96,11 @@ class Sign(BaseModel):
                 )
             )
         return self
+
+    @property
+    def rare(self) -> bool:
+        """Whether hardly any other device shows it: a text, or numbers that are not as small as states and counts are."""
+        return bool(self.contains) or (bool(self.one_of) and not any(value in range(_SMALL) for value in self.one_of))
 
     def holds(self, value: Value) -> bool:
         """Return whether `value`, of the sign's point, is what this type shows."""
@@ -112,7 +128,8 @@ class Fingerprint(BaseModel):
 
 
 class Template(BaseModel):
-    """One type of device. `points` are of the protocol's own point model."""
+    """One type of device. `points` are of the protocol's own point model, and so are `signs`, what is asked at the
+    addresses of the fingerprint's signs besides."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -120,6 +137,7 @@ class Template(BaseModel):
     defaults: dict[str, Any]
     fingerprint: Fingerprint
     points: tuple[PointConfig, ...]
+    signs: tuple[PointConfig, ...] = ()
 
 
 def template_ids() -> list[str]:
@@ -206,9 +224,22 @@ def _parse(text: str) -> Template:
     )
     _check_points(points)
     fingerprint = validate(Fingerprint, written.fingerprint, "fingerprint")
-    for number, sign in enumerate(fingerprint.sign, start=1):
-        _known(sign.point, [point.name for point in points], f"fingerprint.sign[{number}].point")
-    return Template(device=device, defaults=written.defaults, fingerprint=fingerprint, points=points)
+    asked = []
+    signs = list(fingerprint.sign)
+    for number, sign in enumerate(signs, start=1):
+        if sign.at:
+            name = f"sign {number}"
+            asked.append(validate(driver.Point, {"name": name, **sign.at}, f"fingerprint.sign[{number}].at"))
+            signs[number - 1] = sign.model_copy(update={"point": name})
+        else:
+            _known(sign.point, [point.name for point in points], f"fingerprint.sign[{number}].point")
+    return Template(
+        device=device,
+        defaults=written.defaults,
+        fingerprint=fingerprint.model_copy(update={"sign": tuple(signs)}),
+        points=points,
+        signs=tuple(asked),
+    )
 
 
 def _written(text: str, extended_by: tuple[str, ...]) -> _Written:

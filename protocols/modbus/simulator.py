@@ -10,6 +10,7 @@ from typing import Literal
 from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
+from pymodbus.pdu.device import ModbusDeviceIdentification
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -75,6 +76,8 @@ class ModbusSimulator:
         framing: as in `ModbusConnection`.
         unit_id: the only unit that answers; all do where None.
         tick_s: how long values stay as they are, in seconds.
+        identity: vendor name and product code to answer function 43/14 with. pymodbus keeps one for all servers of a
+            process.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class ModbusSimulator:
         framing: Literal["tcp", "rtu-over-tcp"] = "tcp",
         unit_id: int | None = None,
         tick_s: float = 0.1,
+        identity: tuple[str, str] | None = None,
     ) -> None:
         # What shares a register with others is set in it after the register's own points have been written.
         self._points = sorted(points, key=lambda point: own_bits(point) is not None)
@@ -94,6 +98,7 @@ class ModbusSimulator:
         self._framing = framing
         self._unit_id = unit_id
         self._tick_s = tick_s
+        self._identity = identity
         self._server: ModbusTcpServer | None = None
         self._image: Image = {}
         self._stale_at = 0.0
@@ -108,6 +113,11 @@ class ModbusSimulator:
             SimDevice(0, SimData(0, datatype=DataType.REGISTERS)),
             framer=FramerType.SOCKET if self._framing == "tcp" else FramerType.RTU,
             address=("127.0.0.1", self._port),
+            identity=None
+            if self._identity is None
+            else ModbusDeviceIdentification(
+                info_name=dict(zip(("VendorName", "ProductCode"), self._identity, strict=True))
+            ),
         )
         server.context = _Tables(self._present, self._unit_id)
         try:

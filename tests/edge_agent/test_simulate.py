@@ -57,6 +57,21 @@ def test_a_foreign_client_reads_what_the_physics_say() -> None:
         assert process.wait(10) == 0
 
 
+def test_a_device_says_of_itself_and_shows_what_its_type_does() -> None:
+    with (
+        simulated("'siemens-pac4200', as_json=True") as (_, line),
+        simulated("'eastron-sdm230', as_json=True") as (_, other),
+    ):
+        client, _ = client_of(line)
+        answer = client.custom_request(bytes([0x2B, 0x0E, 1, 0]))
+        client.close()
+        assert b"Siemens" in answer
+        assert b"PAC4200" in answer
+        client, _ = client_of(other)
+        assert client.read_holding_registers(0xFC02, 1) == [43]
+        client.close()
+
+
 def test_two_simulators_agree() -> None:
     arguments = f"'demo-air-compressor', seed=9, start={now_us() - 3600 * 10**6}, as_json=True"
     with simulated(arguments) as (_, first), simulated(arguments) as (_, second):

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import math
+import re
 
 import pytest
 from typer.testing import CliRunner
 
 from edge_agent.cli import app
 from edge_agent.onboard.evidence import laws, value_bits
-from edge_agent.onboard.identify import SURE, identify, modbus_templates, rank
+from edge_agent.onboard.identify import SURE, identify, judge, modbus_templates, rank
 from edge_agent.onboard.identify_opcua import identify_server, judge_server
 from protocols.catalogue import simulator_class
+from protocols.errors import ConfigError
 from protocols.library.physics import behaviour
 from protocols.library.templates import Template, load_template, parse_template
 from protocols.modbus.config import ModbusConnection, ModbusPoint
@@ -40,6 +42,70 @@ async def test_a_device_is_named_and_with_its_family_held_out_none_is(device: st
     assert found.matches[0].template in found.twins
     assert found.matches[0].score >= SURE
     assert all(match.score < SURE for match in found.held_out)
+
+
+RELATIVES = [
+    ("eastron-sdm120", "eastron-sdm230", "eastron-sdm220"),
+    ("eastron-sdm630", "eastron-sdm72dm-v2", "eastron-sdm72dm"),
+    ("abb-b21", "abb-b23", "abb-b24", "abb-a43"),
+    (
+        "carlo-gavazzi-em340",
+        "carlo-gavazzi-et340",
+        "carlo-gavazzi-em330",
+        "carlo-gavazzi-et330",
+        "carlo-gavazzi-em24-rs485",
+    ),
+    ("sungrow-sg", "huawei-sun2000", "deye-sun-string"),
+]
+"""Each but the last few of which carry no sign is told from all others of its row."""
+
+
+@pytest.mark.parametrize("row", RELATIVES, ids=lambda row: row[0])
+async def test_near_relatives_are_told_apart_by_what_they_show_of_themselves(row: tuple[str, ...]) -> None:
+    relatives = [load_template(name) for name in row]
+    for template in relatives:
+        answers = await answered(template, "zeros", relatives, 5)
+        best, *others = rank(relatives, answers.values, answers.identity)
+        if template.fingerprint.sign:
+            assert (best.template, best.score >= SURE) == (template.device.id, True), best
+            assert all(other.score < SURE for other in others if load_template(other.template).fingerprint.sign), others
+            assert "as this type shows" in best.reasons[0].en
+            assert not any("see the label" in reason.en for reason in best.reasons)
+
+
+async def test_a_device_is_told_from_its_relative_by_what_it_says() -> None:
+    relatives = [load_template(name) for name in ("siemens-pac3200", "siemens-pac4200")]
+    answers = await answered(relatives[0], "refuses", relatives, 5)
+    for template in relatives:
+        said = {"vendor_name": "SIEMENS AG", "product_code": template.device.model}
+        best, other = rank(relatives, answers.values, said)
+        assert best.template == template.device.id
+        assert best.bits > other.bits
+        assert not any("see the label" in reason.en for reason in best.reasons)
+        assert "it says" in best.reasons[0].en
+    tracer = load_template("epever-tracer")
+    said = {"vendor_name": "EPsolar Tech co., Ltd", "product_code": "Tracer2215BN"}
+    assert judge(tracer, {}, said).score >= SURE
+
+
+async def test_a_meter_too_old_to_show_its_type_is_still_recognised_by_its_map() -> None:
+    template = load_template("eastron-sdm120").model_copy(update={"signs": ()})
+    templates = [load_template("eastron-sdm120"), load_template("eastron-sdm230"), load_template("acrel-adw300")]
+    answers = await answered(template, "refuses", templates, 5)
+    first, second, *_ = rank(templates, answers.values, answers.identity)
+    assert {first.template, second.template} == {"eastron-sdm120", "eastron-sdm230"}
+    assert first.score == second.score >= SURE
+    assert any("see the label" in reason.en for reason in first.reasons)
+
+
+def test_one_sign_of_several_is_not_enough() -> None:
+    template = load_template("grundfos-magna3")
+    values = dict(behaviour(template, 7, START)(START))
+    whole = judge(template, values, {}).score
+    assert judge(template, values | {"sign 2": 7}, {}).score < 0.3 * whole
+    assert judge(template, values | {"sign 1": 2}, {}).score < 0.3 * whole
+    assert [sign.rare for sign in template.fingerprint.sign] == [False, False]  # 1 and 10 stand in any register
+    assert load_template("sungrow-sg").fingerprint.sign[0].rare
 
 
 async def test_what_no_value_can_tell_apart_is_said_to_be_so() -> None:
@@ -156,6 +222,13 @@ point = "p"
     assert holds("min = 3\nmax = 4", 3.5)
     assert not holds("min = 3", math.nan)
     assert not holds("min = 0", True)
+    at = head.replace('point = "p"', 'at = { table = "input", address = 7 }\n')
+    template = parse_template(at + "one_of = [3]", "d.toml")
+    assert [point.address for point in template.signs if isinstance(point, ModbusPoint)] == [7]
+    with pytest.raises(ConfigError, match=re.escape("d.toml: fingerprint.sign[1].at.adress: unknown key 'adress'")):
+        parse_template(at.replace("address = 7", "adress = 7") + "one_of = [3]", "d.toml")
+    with pytest.raises(ConfigError, match="a sign needs either a point or at"):
+        parse_template(head + "at = { address = 7 }\none_of = [3]", "d.toml")
 
 
 async def test_the_command_says_that_it_is_not_sure() -> None:
