@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,9 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
+from typer.testing import CliRunner
 
+from cloud.cli import app
 from deploy.demo.screenshots import CHROMIUM, FLAGS, log_in
 from protocols.uplink.messages import Inspection
 from tests.cloud.conftest import quick_folder
@@ -57,10 +60,10 @@ class Delivered:
 
 
 def run(data: Path, *words: str, stdin: str = "") -> None:
-    done = subprocess.run(
-        [CLOUD, *words, "--data", str(data)], input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    """Run a command of the cloud; in a thread, as Playwright keeps an event loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(CliRunner().invoke, app, [*words, "--data", str(data)], input=stdin).result(timeout=60)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.fixture(scope="session")
