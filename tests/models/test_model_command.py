@@ -91,7 +91,9 @@ def test_evaluate_puts_brightness_beside_it(fitted: Path, trust: list[str], tmp_
 
 def test_parts_may_be_folders_or_listed(good_pictures: list[Grey], key_file: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text('name = "caps"\nsize = 64\nscales = 2\ngrid = 8\nplanted = 20')
+    recipe.write_text(
+        'name = "caps"\nfamily = "texture"\ntile = "whole"\nsize = 64\nscales = 2\ngrid = 8\nplanted = 20'
+    )
     folders, listed = tmp_path / "folders", tmp_path / "listed"
     rows = ["picture,part"]
     for number, grey in enumerate(good_pictures[:20]):
