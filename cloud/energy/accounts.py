@@ -16,6 +16,7 @@ from cloud.core.db import AsyncConnection
 from cloud.energy import figures
 from cloud.energy.carriers import CARRIERS, Carrier
 from cloud.energy.factors import UNITS, factor_on
+from cloud.energy.meter_places import placed, turns_of, versions_by_meter
 from cloud.energy.meter_tree import Forest, Place, total, with_virtual
 from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
 from cloud.energy.profiles import Profile, empty
@@ -127,6 +128,9 @@ async def load(
     meters = [meter for meter in await meters_of(connection, site.id) if meter.carrier == carrier]
     nothing = empty(window)
     profiles = await _profiles(connection, meters, nothing)
+    versions_of = await versions_by_meter(connection, [meter.id for meter in meters])
+    meters = [placed(meter, versions_of.get(meter.id, []), window.end) for meter in meters]
+    turns, parts = turns_of(meters, versions_of, profiles, window)
     tariffs = [row for row in await select_tariffs(connection, site.id) if row["carrier"] == carrier]
     versions = [Version(row["valid_from"], TariffTerms.model_validate(row["terms"])) for row in tariffs]
     return Account(
@@ -135,8 +139,8 @@ async def load(
         window=window,
         carrier=CARRIERS[carrier],
         machines=at_site,
-        forest=Forest(meters, {machine.id: Place(site.id, machine.line_id) for machine in at_site}),
-        profiles=profiles,
+        forest=Forest(meters, {machine.id: Place(site.id, machine.line_id) for machine in at_site}, turns),
+        profiles={**profiles, **parts},
         nothing=nothing,
         versions=versions,
         names={row["valid_from"]: row["name"] for row in tariffs},

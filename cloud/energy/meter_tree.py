@@ -8,7 +8,8 @@ a line or machine, stands behind another one, or others stand behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,9 +30,16 @@ class Forest:
     Args:
         meters: of one carrier and site; ignored ones are left out.
         places: of the machines, by id.
+        turns: of the meters that measured one thing after the other, as a meter for each.
     """
 
-    def __init__(self, meters: Iterable[Meter], places: Mapping[UUID, Place]) -> None:
+    def __init__(
+        self,
+        meters: Iterable[Meter],
+        places: Mapping[UUID, Place],
+        turns: Mapping[UUID, Sequence[Meter]] = MappingProxyType({}),
+    ) -> None:
+        self._turns = turns
         self.meters = {meter.id: meter for meter in meters if not meter.ignored}
         self._places = places
         self._children: dict[UUID, list[Meter]] = {}
@@ -68,15 +76,27 @@ class Forest:
 
     def of_line(self, line_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a line's energy."""
-        return self._topmost([meter for meter in self.counted() if self.line_of(meter) == line_id])
+        return self._topmost(self.counted(), lambda meter: self.line_of(meter) == line_id)
 
     def of_equipment(self, equipment_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a machine's energy."""
-        return self._topmost([meter for meter in self.counted() if meter.equipment_id == equipment_id])
+        return self._topmost(self.counted(), lambda meter: meter.equipment_id == equipment_id)
 
-    def _topmost(self, chosen: Sequence[Meter]) -> list[Meter]:
-        known = {meter.id for meter in chosen}
-        return [meter for meter in chosen if not any(above in known for above in self._above(meter))]
+    def _topmost(self, counted: Sequence[Meter], measures: Callable[[Meter], bool] | None = None) -> list[Meter]:
+        """Return those of `counted`, or of their turns, that measure it, without those behind another one that does."""
+        chosen = {
+            meter.id: [meter]
+            if measures is None
+            else [turn for turn in self._turns.get(meter.id, [meter]) if measures(turn)]
+            for meter in counted
+        }
+        known = {meter for meter, turns in chosen.items() if turns}
+        return [
+            turn
+            for meter in counted
+            if not any(above in known for above in self._above(meter))
+            for turn in chosen[meter.id]
+        ]
 
     def _above(self, meter: Meter) -> Iterable[UUID]:
         at = self.meters.get(meter.parent_id) if meter.parent_id else None

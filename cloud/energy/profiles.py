@@ -6,6 +6,7 @@ interval's energy is divided in proportion to time, so this holds for any window
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,12 +30,14 @@ class Profile:
         energy: in the carrier's unit.
         covered: seconds of each interval in which the meter was read often enough.
         seconds: length of the time this is about; intervals at its ends may lie in it in part.
+        here: 1 for each interval in which the meter measured what is asked for, else 0; None for all.
     """
 
     start_s: int
     energy: Array
     covered: Array
     seconds: float
+    here: Array | None = None
 
     @property
     def total(self) -> float:
@@ -65,7 +68,16 @@ class Profile:
             for index, share in shares.items():
                 energy[index] *= share
                 covered[index] *= share
-        return Profile(at, energy, covered, window.seconds)
+        return Profile(at, energy, covered, window.seconds, None if self.here is None else self.here[first:last])
+
+    def before(self, at: datetime) -> Profile:
+        """Return what was known at `at`: the intervals that begin before it."""
+        count = max(math.ceil((at.timestamp() - self.start_s) / INTERVAL_S), 0)
+        return Profile(self.start_s, self.energy[:count], self.covered[:count], self.seconds)
+
+    def only(self, here: Array) -> Profile:
+        """Return what was measured in the intervals where `here` is 1."""
+        return Profile(self.start_s, self.energy * here, self.covered * here, self.seconds, here)
 
 
 def shares_of(window: Window, start_s: int, count: int) -> Array:
@@ -86,11 +98,16 @@ def combined(parts: Sequence[tuple[int, Profile]], like: Profile) -> Profile:
 
 
 def summed(parts: Sequence[Profile], like: Profile) -> Profile:
-    """Return the sum of `parts`; covered in the share of them that is, as what is missing of one is missing of the sum."""
+    """Return the sum of `parts`; covered in the share of them that is, as what is missing of one is missing of the sum.
+
+    Of those that measured it only for a time, each counts then; where none did, nothing is known.
+    """
     if len(parts) < 2:
         return parts[0] if parts else like
     energy = np.sum([part.energy for part in parts], axis=0)
-    return Profile(like.start_s, energy, np.mean([part.covered for part in parts], axis=0), like.seconds)
+    count = np.sum([np.ones(len(like.energy)) if part.here is None else part.here for part in parts], axis=0)
+    covered = np.sum([part.covered for part in parts], axis=0) / np.maximum(count, 1)
+    return Profile(like.start_s, energy, covered, like.seconds)
 
 
 def empty(window: Window) -> Profile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.dictionary.service import unit_symbol
 from cloud.energy.carriers import CARRIERS
 from cloud.energy.factors import UNITS, built_in
+from cloud.energy.meter_places import MeterPlaces, place_from
 from cloud.energy.meter_tree import circular
 from cloud.energy.schemas import (
     Factor,
@@ -28,6 +30,7 @@ from cloud.energy.schemas import (
 from cloud.energy.store import meters as store
 from cloud.energy.store import terms
 from cloud.energy.store.days import mark_all_dirty
+from cloud.energy.store.places import place_now
 from cloud.energy.store.rows import Row, Taken
 from cloud.energy.tariff_terms import TariffTerms
 from protocols.dictionary.units import conversion
@@ -55,6 +58,7 @@ class Registry:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self.places = MeterPlaces(db)
 
     async def meters(self, scope: TenantScope, site_id: UUID | None = None, window: Window = WHOLE) -> list[Meter]:
         """Return the meters, of one site or of all, by name."""
@@ -78,20 +82,29 @@ class Registry:
             )
             return await _meter(connection, meter_id)
 
-    async def change_meter(self, principal: Principal, meter_id: UUID, change: MeterChange) -> Meter:
-        """Say what a meter is and where it stands, which confirms it; raises NotFound and Invalid."""
+    async def change_meter(
+        self, principal: Principal, meter_id: UUID, change: MeterChange, valid_from: datetime | None = None
+    ) -> Meter:
+        """Say what a meter is and where it stands, which confirms it; raises NotFound and Invalid.
+
+        What it measures, it does from a whole hour on: this one unless told, but from the beginning where nobody had
+        confirmed it; see `meter_places.place_from`.
+        """
         async with self._db.tenant(principal.scope) as connection:
             await store.lock_meters(connection)
             before = await _meter(connection, meter_id)
             await _check_places(connection, before.site_id, change)
             await _check_unit(connection, before.series_id, before.basis, change)
+            since = await place_from(connection, principal, before, change, valid_from)
             await store.update_meter(connection, meter_id, change.model_dump(exclude={"parts"}))
+            await place_now(connection, meter_id)
             await self._settle(connection, meter_id, change)
             fields = set(MeterChange.model_fields)
             await audit.record(
                 *(connection, principal.actor, "meter.change", str(meter_id)),
                 before=before.model_dump(mode="json", include=fields),
                 after=change.model_dump(mode="json"),
+                valid_from=since.isoformat() if since else None,
             )
             return await _meter(connection, meter_id)
 

@@ -25,6 +25,7 @@ from cloud.energy.schemas import (
     Meter,
     MeterChange,
     MeterRequest,
+    PlaceVersion,
     Summary,
     Tariff,
     TariffRequest,
@@ -153,9 +154,30 @@ async def create_meter(principal: Engineer, energy: EnergyDoor, body: MeterReque
 
 
 @router.put("/meters/{meter_id}")
-async def change_meter(principal: Engineer, energy: EnergyDoor, meter_id: UUID, body: MeterChange) -> Meter:
-    """Say what a meter measures and which one it stands behind."""
-    return await energy.registry.change_meter(principal, meter_id, body)
+async def change_meter(
+    principal: Engineer,
+    energy: EnergyDoor,
+    meter_id: UUID,
+    body: MeterChange,
+    valid_from: Annotated[
+        Instant | None,
+        Query(description="A whole hour (UTC) from which it measures what is said; this hour unless told."),
+    ] = None,
+) -> Meter:
+    """Say what a meter measures and which one it stands behind. What it measured before `valid_from` stays."""
+    return await energy.registry.change_meter(principal, meter_id, body, valid_from)
+
+
+@router.get("/meters/{meter_id}/places")
+async def list_places(principal: Reader, energy: EnergyDoor, meter_id: UUID) -> list[PlaceVersion]:
+    """What a meter measures and measured, newest first; none where it has always measured the same."""
+    return await energy.registry.places.versions(principal.scope, meter_id)
+
+
+@router.delete("/meters/{meter_id}/places", status_code=204)
+async def remove_place(principal: Engineer, energy: EnergyDoor, meter_id: UUID, valid_from: Instant) -> None:
+    """Take a version of what a meter measures away; the one before it goes on."""
+    await energy.registry.places.remove(principal, meter_id, valid_from)
 
 
 @router.delete("/meters/{meter_id}", status_code=204)

@@ -90,6 +90,21 @@ class Meter(BaseModel):
     ignored: bool
 
 
+class PlaceVersion(BaseModel):
+    """What a meter measures - with neither machine nor line, the site - and the whole hour from which on.
+
+    It holds until the next version does; 1970-01-01 is the beginning.
+    """
+
+    valid_from: datetime
+    equipment_id: UUID | None
+    line_id: UUID | None
+    set_by: str
+    set_at: datetime | None = Field(
+        description="Null, as nobody in `set_by`, for what was so before there were versions."
+    )
+
+
 class MeterChange(BaseModel):
     """What a person says of a meter. `parts` are of virtual meters only."""
 

@@ -6,6 +6,7 @@ summary = await energy.summary(scope, site_id, window)            -> Summary: wh
 curve = await energy.load_curve(scope, node, window)              -> LoadCurve, each point in its band of the tariff
 bill = await energy.bill(scope, site_id, day)                     -> Bill of the month that `day` is in
 found = await energy.watched(scope, code, site_id, now)           -> {id: Figure}: what alarm rules watch
+found = await energy.watched_at(scope, code, site_id, instants)   -> the same of times that are past
 energy.registry                                                   meters, tariffs and factors
 energy.renewals                                                   which machine to renew
 note_changes                                                      a follower of the roll-ups; `tasks.keep_metered` computes
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -189,6 +191,28 @@ class Energy:
         active, other = account.forest.of_site(), reactive.forest.of_site()
         part, reactive_part = account.sum_of(active).within(window), reactive.sum_of(other).within(window)
         return {site_id: figures.power_factor(part, reactive_part, _inputs([*active, *other]))}
+
+    async def watched_at(
+        self, scope: TenantScope, code: WatchedCode, site_id: UUID, instants: Sequence[datetime], day: Day = "today"
+    ) -> list[dict[UUID, Figure]]:
+        """Return what `watched` would have said at each of `instants`, in the order of time; raises NotFound.
+
+        Demands of a day are told from one account: the tariff's contract is that of its begin.
+        """
+        if WATCHED[code].of_day:
+            return [await self.watched(scope, code, site_id, at, day) for at in instants]
+        site, machines = await self._site(scope, Node(kind="site", id=site_id))
+        zone = ZoneInfo(site.time_zone)
+        found: list[dict[UUID, Figure]] = []
+        for _, those in groupby(instants, key=lambda at: (at - HISTORY).astimezone(zone).date()):
+            of_day = list(those)
+            async with self._db.tenant(scope) as connection:
+                window = Window(of_day[0] - HISTORY, of_day[-1])
+                account = await load(connection, site, machines, "electricity", window)
+            found += await asyncio.to_thread(
+                lambda now, day: [{site_id: demand_now(code, now, at)} for at in day], account, of_day
+            )
+        return found
 
     async def _made(
         self, scope: TenantScope, node: Node, account: Account, granularity: Granularity

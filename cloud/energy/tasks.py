@@ -16,6 +16,7 @@ from cloud.energy.carriers import CARRIERS, COUNTERS, METER_CLASS, POWERS
 from cloud.energy.metering import CONTEXT_S, DAY_S, INTERVALS, Intervals, Minutes, counted, integrated, occupied
 from cloud.energy.store import days as store
 from cloud.energy.store.meters import adopt, place_unconfirmed, select_meter
+from cloud.energy.store.places import select_places
 from cloud.energy.store.rows import Row
 from cloud.production.schemas import Node
 from cloud.production.service import Production, changes_wait
@@ -86,16 +87,18 @@ async def _meter(connection: AsyncConnection, production: Production, scope: Ten
     if meter["equipment_id"] and await changes_wait(connection, meter["equipment_id"]):
         # Production has still to look at the machine: what it did may change without a new reading.
         await store.note(connection, meter_id, spans)
+    machines = {row["equipment_id"] for row in await select_places(connection, [meter_id])}
+    machines = (machines | {meter["equipment_id"]}) - {None}
     for first, last in _merged([await _affected(connection, meter["series_id"], *span) for span in spans]):
         for begin in _days(first, last, _DAYS_AT_ONCE):
             count = min(_DAYS_AT_ONCE, (last - begin).days + 1)
             days = await _computed(connection, meter, begin, count)
             until = begin + timedelta(days=count - 1)
             await store.replace_days(connection, meter_id, begin, until, days)
-            if meter["equipment_id"]:
+            for machine in machines:
                 # A state lasts until the next one, which may come a day later.
-                did = await _activity(production, scope, meter["equipment_id"], begin, count + 1)
-                await store.replace_activity(connection, meter["equipment_id"], begin, until + timedelta(days=1), did)
+                did = await _activity(production, scope, machine, begin, count + 1)
+                await store.replace_activity(connection, machine, begin, until + timedelta(days=1), did)
 
 
 async def _affected(connection: AsyncConnection, series: int, first: datetime, last: datetime) -> tuple[date, date]:

@@ -64,7 +64,7 @@ def demand_now(code: WatchedCode, account: Account, now: datetime) -> Figure:
     """Return the demand that the running quarter of an hour comes to, in kW or in percent of the contract."""
     meters = account.forest.of_site()
     names = [f"{meter.name} ({meter.basis})" for meter in meters]
-    projected = figures.projected_demand(account.sum_of(meters), now, account.carrier, names)
+    projected = figures.projected_demand(account.sum_of(meters).before(now), now, account.carrier, names)
     if code == "projected_demand":
         return projected
     charge = account.terms.demand if account.terms else None

@@ -9,6 +9,7 @@ from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
+from cloud.core.since import BEGINNING, check_hour, this_hour
 from cloud.dictionary.service import entry_of, unit_symbol
 from cloud.production.kpi import NO_RUN_TIME
 from cloud.production.observer import Plant, plant
@@ -31,13 +32,8 @@ from cloud.production.two_modes import two_modes
 from cloud.telemetry.service import used_minutes
 from protocols.text import Text
 
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""From when settings hold that hold for all there is."""
 _LOOKED_AT = timedelta(days=14)
 _WHOLE_MINUTE = Text("Give a whole minute; counts are kept by the minute.", "时间应为整分钟；计数按分钟记录。")
-_WHOLE_HOUR = Text(
-    "Give a whole hour (UTC); what a machine did is kept by the hour.", "时间应为整点（UTC）；设备状态按小时保存。"
-)
 _ONE_MODE = Text(
     "the values of the last 14 days do not fall into two groups, running and standing; choose another point, such as power",
     "近 14 天的数值没有分成“运行”与“停机”两组，请选择其他点，例如功率",
@@ -92,11 +88,9 @@ class MachineSettings:
                 raise NotFound
             points = {point.name for point in known.points.get(equipment_id, ())}
             _check(settings, points)
-            this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             is_read = bool(known.settings.get(equipment_id)) or known.sources(equipment_id).takes_part
-            since = valid_from or (this_hour if is_read else BEGINNING)
-            if since.astimezone(UTC) != since.astimezone(UTC).replace(minute=0, second=0, microsecond=0):
-                raise Invalid(_WHOLE_HOUR)
+            since = valid_from or (this_hour() if is_read else BEGINNING)
+            check_hour(since)
             body = settings.model_dump(mode="json")
             await store.upsert_settings(connection, equipment_id, since, body, principal.email)
             await states.note_since(connection, [equipment_id], since, states=True)

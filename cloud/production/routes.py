@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from cloud.core.access import AgentCaller, Engineer, Reader
 from cloud.core.body import message, read_message, speaks
 from cloud.core.errors import Invalid
+from cloud.core.instants import Instant
 from cloud.production.kpi_file import MEDIA_TYPES, Format, kpi_file
 from cloud.production.query import DaysQuery, NodeQuery, ProductionDoor, SpanQuery
 from cloud.production.routes_of_machines import router as machines
@@ -21,6 +22,7 @@ from cloud.production.schemas import (
     ExceptionRequest,
     Granularity,
     KpiReport,
+    LossVersion,
     MachineReading,
     ReasonRequest,
     Shift,
@@ -169,10 +171,28 @@ async def add_reason(principal: Engineer, production: ProductionDoor, body: Reas
 
 @router.put(f"{_AT}/stop-reasons/{{reason_id}}")
 async def change_reason(
-    principal: Engineer, production: ProductionDoor, reason_id: UUID, body: ReasonRequest
+    principal: Engineer,
+    production: ProductionDoor,
+    reason_id: UUID,
+    body: ReasonRequest,
+    valid_from: Annotated[
+        Instant | None, Query(description="A whole hour (UTC) from which its loss holds; this hour unless told.")
+    ] = None,
 ) -> StopReason:
-    """Change or retire a reason. Where its loss changes, the stops it was said of are counted anew."""
-    return await production.reasons.change(principal, reason_id, body)
+    """Change or retire a reason. Where its loss changes, stops since then are counted anew; what comes before stays."""
+    return await production.reasons.change(principal, reason_id, body, valid_from)
+
+
+@router.get(f"{_AT}/stop-reasons/{{reason_id}}/losses")
+async def list_losses(principal: Reader, production: ProductionDoor, reason_id: UUID) -> list[LossVersion]:
+    """What a reason is and was counted as, newest first."""
+    return await production.reasons.losses(principal.scope, reason_id)
+
+
+@router.delete(f"{_AT}/stop-reasons/{{reason_id}}/losses", status_code=204)
+async def remove_loss(principal: Engineer, production: ProductionDoor, reason_id: UUID, valid_from: Instant) -> None:
+    """Take a version of what a reason is counted as away; the one before it goes on."""
+    await production.reasons.remove_loss(principal, reason_id, valid_from)
 
 
 router.include_router(machines)

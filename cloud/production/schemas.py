@@ -289,9 +289,18 @@ class ReasonRequest(Closed):
 
 
 class StopReason(ReasonRequest):
-    """A stored reason."""
+    """A stored reason; `loss` is what it is counted as now."""
 
     id: UUID
+
+
+class LossVersion(BaseModel):
+    """What a reason is counted as, and the whole hour from which on, until the next version; 1970-01-01 is the beginning."""
+
+    valid_from: datetime
+    loss: LossKind
+    set_by: str
+    set_at: datetime | None = Field(description="Null, as nobody in `set_by`, for what was set before it was kept.")
 
 
 class StopWord(Closed):

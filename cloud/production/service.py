@@ -29,11 +29,11 @@ from uuid import UUID
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import NotFound
 from cloud.core.principal import TenantScope
+from cloud.core.since import BEGINNING as BEGINNING  # noqa: PLC0414 - pages say it in words
 from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
 from cloud.production.figures import ELEMENTS, Made, Question, Recorded, ShiftFigures, report, shift_figures
 from cloud.production.kpi import KPIS
-from cloud.production.machine_settings import BEGINNING as BEGINNING  # noqa: PLC0414 - pages say it in words
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
 from cloud.production.places import Machine, place_of
@@ -83,7 +83,7 @@ class Production:
         async with self._db.tenant(scope) as connection:
             place = await place_of(connection, node)
             found = await _recorded(connection, place.machines, first, last)
-            reasons = await words(connection)
+            reasons = await words(connection, last)
         return report(Question(node, first, last, granularity), place.machines, found, reasons)
 
     async def whole_shifts(
@@ -96,7 +96,7 @@ class Production:
         async with self._db.tenant(scope) as connection:
             known = [one for one in await equipment(connection) if one.id in machines]
             found = await _recorded(connection, known, first, last)
-            reasons, calendars = await words(connection), await planned(connection)
+            reasons, calendars = await words(connection, last), await planned(connection)
         plans = {
             place: {(shift.start, shift.end) for shift in calendars.of(*place).of_days(first, last)}
             for place in {(one.site_id, one.line_id) for one in known}
@@ -122,6 +122,21 @@ class Production:
             machine: shift_figures(row.start, Text(row.name_en, row.name_zh), ShiftRecord.load(row.body))
             for machine, row in rows
         }
+
+    async def shifts_over(
+        self, scope: TenantScope, machines: Collection[UUID], start: datetime, end: datetime
+    ) -> list[tuple[UUID, datetime, ShiftFigures]]:
+        """Return machine, end and KPIs of the shifts that were over in (start, end], in the order of time."""
+        async with self._db.tenant(scope) as connection:
+            rows = await store.select_over(connection, list(machines), start, end)
+        return [
+            (
+                machine,
+                row.shift_end,
+                shift_figures(row.start, Text(row.name_en, row.name_zh), ShiftRecord.load(row.body)),
+            )
+            for machine, row in rows
+        ]
 
     async def timeline(
         self, scope: TenantScope, node: Node, start: datetime, end: datetime

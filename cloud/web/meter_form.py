@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,13 @@ from nicegui import ui
 
 from cloud.core.errors import Problem
 from cloud.core.principal import Scope
-from cloud.energy.schemas import Meter, MeterChange, MeterRequest
+from cloud.core.since import BEGINNING
+from cloud.energy.schemas import Meter, MeterChange, MeterRequest, PlaceVersion
 from cloud.identity.schemas import Site
 from cloud.web.elements import Words, box
 from cloud.web.energy_words import CARRIERS
+from cloud.web.language import NOTHING
+from cloud.web.settings_history import SinceFields, set_by, since_words
 from cloud.web.tariff_form import show_fault
 from cloud.web.tariff_text import NotUnderstood, read_number
 from cloud.web.visit import Visit
@@ -48,6 +52,12 @@ _BASES = {
 }
 _ASSUMED, _OUT = Text("place assumed", "位置待确认"), Text("not counted", "不参与统计")
 _MEASURES_LIKE = Text("measures {what}", "计量{what}")
+
+_SINCE_NOTE = Text(
+    "From then on it measures what is said above; what came before stays as it was counted.",
+    "自该时间起按上述对象计量；此前的统计保持不变。",
+)
+_DAY_MISSING, _TAKE_AWAY = Text("Choose the first day.", "请选择起始日期。"), Text("Take away", "删除此版本")
 
 
 class MeterForm:
@@ -180,18 +190,25 @@ class MeterForm:
         }
         return fields
 
-    def _open(self, meter: Meter) -> None:
+    async def _open(self, meter: Meter) -> None:
         visit = self._visit
+        versions = await visit.domains.energy.registry.places.versions(visit.scope, meter.id)
         with ui.dialog() as dialog, ui.card().classes("meter-dialog"), box("stack wide"):
             Words(meter.name, tag="h2")
             with box("fields"):
                 fields = self._fields(meter)
+            since = SinceFields(visit, known_before=meter.confirmed, note=_SINCE_NOTE)
             ignored = ui.checkbox(visit.say(_IGNORED), value=meter.ignored)
             notice = box("stack")
 
             async def save() -> None:
                 more = {"ignored": bool(ignored.value), "parts": meter.parts}
-                if await self._try(fields, notice, lambda said: self._change(meter.id, said | more)):
+                try:
+                    valid_from = since.value
+                except ValueError:
+                    show_fault(notice, visit.say(_DAY_MISSING))
+                    return
+                if await self._try(fields, notice, lambda said: self._change(meter.id, said | more, valid_from)):
                     dialog.close()
                     await self.show()
 
@@ -207,7 +224,28 @@ class MeterForm:
                 if meter.basis == "virtual":
                     with box("button quiet", "button", type="button").on("click", remove):
                         Words(visit.say(_DELETE))
+            for version in versions:
+                self._show_version(meter, version, dialog)
         dialog.open()
+
+    def _show_version(self, meter: Meter, version: PlaceVersion, dialog: ui.dialog) -> None:
+        visit, registry = self._visit, self._visit.domains.energy.registry
+        with box("machine-row"):
+            with box("stack"):
+                what = self._places.get(_place_of(version), NOTHING)
+                Words(f"{since_words(visit, version.valid_from)} · {what}", "small")
+                if who := set_by(visit, version.set_by):
+                    Words(who, "muted small")
+            if version.valid_from != BEGINNING:
+
+                async def remove() -> None:
+                    if await visit.may_still(Scope.ENGINEER):
+                        await registry.places.remove(self._acting(), meter.id, version.valid_from)
+                        dialog.close()
+                        await self.show()
+
+                with box("button quiet small", "button", type="button").on("click", remove):
+                    Words(visit.say(_TAKE_AWAY))
 
     async def _create(self, fields: Mapping[str, Any], notice: ui.element, more: Mapping[str, Any]) -> None:
         registry = self._visit.domains.energy.registry
@@ -221,9 +259,9 @@ class MeterForm:
         if made:
             await self.show()
 
-    async def _change(self, meter_id: UUID, said: Mapping[str, Any]) -> None:
+    async def _change(self, meter_id: UUID, said: Mapping[str, Any], valid_from: datetime | None = None) -> None:
         await self._visit.domains.energy.registry.change_meter(
-            self._acting(), meter_id, MeterChange.model_validate(said)
+            self._acting(), meter_id, MeterChange.model_validate(said), valid_from
         )
 
     async def _confirm_all(self) -> None:
@@ -262,7 +300,7 @@ class MeterForm:
         return self._visit.acting(Scope.ENGINEER)
 
 
-def _place_of(meter: Meter) -> str:
+def _place_of(meter: Meter | PlaceVersion) -> str:
     if meter.equipment_id:
         return f"equipment:{meter.equipment_id}"
     return f"line:{meter.line_id}" if meter.line_id else ""

@@ -38,14 +38,14 @@ _RESTORE, _REMOVE = Text("Restore from now on", "从现在起恢复"), Text("Tak
 class SinceFields:
     """From when new settings hold: now, but from the beginning for a machine that was not read so far."""
 
-    def __init__(self, visit: Visit, *, known_before: bool) -> None:
+    def __init__(self, visit: Visit, *, known_before: bool, note: Text = _NOTE) -> None:
         self._visit = visit
         chosen = {"now": visit.say(_NOW), "day": visit.say(_DATE), "ever": visit.say(_EVER)}
         self._choice = ui.select(chosen, value="now" if known_before else "ever", label=visit.say(_SINCE))
         self._day = ui.input(visit.say(_DAY)).props("outlined dense type=date stack-label")
         self._day.bind_visibility_from(self._choice, "value", value="day")
         self._choice.props("outlined dense").mark("settings-since")
-        Words(visit.say(_NOTE), "muted small", tag="p")
+        Words(visit.say(note), "muted small", tag="p")
 
     @property
     def value(self) -> datetime | None:
@@ -76,16 +76,14 @@ class SettingsHistory:
 
     def _show(self, version: SettingsVersion, *, latest: bool) -> None:
         visit = self._visit
-        ever = version.valid_from == BEGINNING
         with box("machine-row"):
             with box("stack"):
-                begin = version.valid_from.astimezone(visit.zone)
-                Words(visit.say(_ALWAYS) if ever else f"{begin:%Y-%m-%d %H:%M}", "strong")
+                Words(since_words(visit, version.valid_from), "strong")
                 changed = version.settings.model_dump(exclude_defaults=True, mode="json")
                 told = [f"{self._label(name)}: {_value(visit, value)}" for name, value in changed.items()]
                 Words(" · ".join(told) or visit.say(_USUAL), "muted small", tag="div")
-                if version.set_by:
-                    Words(visit.say(_BY, who=version.set_by), "muted small", tag="div")
+                if who := set_by(visit, version.set_by):
+                    Words(who, "muted small", tag="div")
             with box("line"):
                 if not latest:
                     _button(visit, _RESTORE, partial(self._restore, version))
@@ -142,6 +140,16 @@ class RunTimeHistory:
     async def _remove(self, run_time: RunTime) -> None:
         door, person = self._visit.domains.production.machine_settings, self._visit.acting(Scope.ENGINEER)
         await self._act(door.remove_run_time(person, self._equipment_id, run_time.item, run_time.valid_from))
+
+
+def since_words(visit: Visit, valid_from: datetime) -> str:
+    """Return from when something holds."""
+    return visit.say(_ALWAYS) if valid_from == BEGINNING else f"{valid_from.astimezone(visit.zone):%Y-%m-%d %H:%M}"
+
+
+def set_by(visit: Visit, who: str) -> str:
+    """Return who said it, "" where nobody is known."""
+    return visit.say(_BY, who=who) if who else ""
 
 
 def _button(visit: Visit, name: Text, act: Callable[[], Awaitable[None]]) -> None:

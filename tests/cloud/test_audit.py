@@ -292,6 +292,19 @@ async def _act(company: Company, name: str, path: str, ids: dict[str, str], mode
             "DELETE /api/v1/production/equipment/{equipment_id}/settings/versions"
         ):  # the first holds from the beginning
             return await company.http.delete(path.format_map(ids), params={"valid_from": "1970-01-01T00:00:00Z"})
+        case "DELETE /api/v1/production/stop-reasons/{reason_id}/losses":
+            wanted = {"name_en": "counted", "name_zh": "计", "loss": "no_order"}
+            url = f"/api/v1/production/stop-reasons/{ids['reason_id']}"
+            await company.http.put(url, params={"valid_from": NEW_YEAR}, json=wanted)
+            return await company.http.delete(path.format_map(ids), params={"valid_from": NEW_YEAR})
+        case "DELETE /api/v1/energy/meters/{meter_id}/places":
+            meters = (await company.http.get("/api/v1/energy/meters")).json()
+            moved = next(meter for meter in meters if meter["series_id"] is not None)
+            body = {"name": moved["name"], "carrier": moved["carrier"], "line_id": ids["line_id"]}
+            url = f"/api/v1/energy/meters/{moved['id']}"
+            for place in ({}, {"line_id": None}):  # the first word holds from the beginning
+                await company.http.put(url, params={"valid_from": NEW_YEAR}, json=body | place)
+            return await company.http.delete(f"{url}/places", params={"valid_from": NEW_YEAR})
         case "PUT /api/v1/sharing/grants/{grant_id}/terms":
             path = path.replace("grant_id", "narrowed_id")
         case "POST /api/v1/sharing/requests/{request_id}/refusal":

@@ -11,6 +11,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cloud.production.store.reasons import LOSS
+
 Row = dict[str, Any]
 
 
@@ -79,6 +81,22 @@ async def select_of_shift(
     return [(row[0], Stored(*row[1:])) for row in await cursor.fetchall()]
 
 
+async def select_over(
+    connection: AsyncConnection, equipment: Sequence[UUID], start: datetime, end: datetime
+) -> list[tuple[UUID, Stored]]:
+    """Return the records of the machines' shifts that were over in (start, end], in the order of time."""
+    cursor = await connection.execute(
+        """
+        SELECT equipment_id, start, until, shift_end, day, name_en, name_zh, body FROM shift_record
+        WHERE tenant_id = current_tenant() AND equipment_id = ANY(%(equipment)s)
+            AND start > %(start)s - interval '2 days' AND start < %(end)s AND shift_end > %(start)s AND shift_end <= %(end)s
+        ORDER BY shift_end, equipment_id
+        """,
+        {"equipment": list(equipment), "start": start, "end": end},
+    )
+    return [(row[0], Stored(*row[1:])) for row in await cursor.fetchall()]
+
+
 async def select_unfinished(connection: AsyncConnection) -> dict[UUID, datetime]:
     """Return, for every machine that has records, the begin of its last one."""
     cursor = await connection.execute(
@@ -93,18 +111,18 @@ async def select_unfinished(connection: AsyncConnection) -> dict[UUID, datetime]
 
 
 async def select_markers(connection: AsyncConnection, equipment: UUID, start: datetime, end: datetime) -> list[Row]:
-    """Return the markers of a machine in [start, end) and the last one before, oldest first."""
+    """Return the markers of a machine in [start, end) and the last one before, oldest first, as counted when they were."""
     return await _all(
         connection,
-        """
-        SELECT m.at, m.reason_id, r.loss, m.note, m.made_by, m.made_at FROM (
+        f"""
+        SELECT m.at, m.reason_id, {LOSS.format("m.reason_id", "m.at")} AS loss, m.note, m.made_by, m.made_at FROM (
             (SELECT * FROM stop_marker WHERE tenant_id = current_tenant() AND equipment_id = %(equipment)s AND at < %(start)s
              ORDER BY at DESC LIMIT 1)
             UNION ALL
             SELECT * FROM stop_marker
             WHERE tenant_id = current_tenant() AND equipment_id = %(equipment)s AND at >= %(start)s AND at < %(end)s
-        ) m JOIN stop_reason r ON r.tenant_id = m.tenant_id AND r.id = m.reason_id ORDER BY m.at
-        """,
+        ) m ORDER BY m.at
+        """,  # noqa: S608 - our own text
         {"equipment": equipment, "start": start, "end": end},
     )
 

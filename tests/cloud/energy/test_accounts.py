@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -147,6 +148,34 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     usage = await get(company, "usage", node="site", node_id=site, granularity="hour", **DAY)
     assert len(usage["rows"]) == 24
     assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
+
+    # What a meter measures from today on leaves that day as it was; back-dated to its noon, the day is divided there.
+    oven, noon = meters["oven-1"], datetime.fromtimestamp(START_US / 1e6, UTC) + timedelta(hours=12)
+    url, past = f"/api/v1/energy/meters/{press['id']}", {"valid_from": noon.isoformat()}
+    said = {"name": "press-1", "carrier": "electricity", "parent_id": press["parent_id"]}
+
+    async def used(node: str, node_id: str) -> tuple[float, float]:
+        await settle(db, owner_dsn)
+        found = await get(company, "usage", node=node, node_id=node_id, granularity="month", **DAY)
+        return round(found["total"]["energy"]["value"], -1), round(found["total"]["energy"]["completeness"], 1)
+
+    async def each() -> list[tuple[float, float]]:
+        return [await used("equipment", one["equipment_id"]) for one in (press, oven)] + [await used("site", site)]
+
+    for body in (said | {"equipment_id": press["equipment_id"]}, said | {"equipment_id": oven["equipment_id"]}):
+        (await company.http.put(url, json=body)).raise_for_status()
+    assert await each() == [(580, 1.0), (290, 1.0), (1440, 1.0)]
+    (await company.http.put(url, json=body, params=past)).raise_for_status()
+    assert await each() == [(290, 0.5), (580, 1.0), (1440, 1.0)]
+    places = [one["equipment_id"] for one in await get(company, f"meters/{press['id']}/places")]
+    assert places == [oven["equipment_id"], oven["equipment_id"], press["equipment_id"]]
+    assert (await company.http.delete(f"{url}/places", params=past)).status_code == 204
+    assert (await each())[:2] == [(580, 1.0), (290, 1.0)]
+    for at, status in (("1970-01-01T00:00:00Z", 422), (noon.isoformat(), 404)):
+        assert (await company.http.delete(f"{url}/places", params={"valid_from": at})).status_code == status
+    for at in (noon + timedelta(minutes=5), datetime(2100, 1, 1, tzinfo=UTC)):
+        refused = await company.http.put(url, json=body, params={"valid_from": at.isoformat()})
+        assert refused.status_code == 422
 
     (machine,) = [one for one in summary["machines"] if one["name"] == "press-1"]
     assert machine["idle"]["value"] == pytest.approx(288, rel=5e-3), "half of the day it stood, at the same load"

@@ -231,13 +231,29 @@ async def test_people_say_why_a_machine_stood(company: Company, db: Database, ow
     assert (await listed())[0] == (120, "failure", reasons["Mechanical"])
     await say(begin + timedelta(minutes=60), "Mechanical", 422)
     await say(datetime.now(UTC) + timedelta(hours=1), "Mechanical", 422)
-    # A reason that is counted otherwise changes what it was said of.
+    # A reason that is counted otherwise from now on leaves the past as it was; back-dated, it changes what it was said of.
     changed = {"name_en": "Mechanical", "name_zh": "机械故障", "loss": "no_order", "parent_id": reasons["Breakdown"]}
-    put = await company.http.put(f"/api/v1/production/stop-reasons/{reasons['Mechanical']}", json=changed)
-    assert put.status_code == 200, put.text
-    await settle(db, owner_dsn)
-    (row,) = (await kpis(company, "equipment", machine, day, granularity="shift"))["rows"]
-    assert (row["seconds"]["failure"], row["seconds"]["no_order"]) == (0, 1800)
+    url = f"/api/v1/production/stop-reasons/{reasons['Mechanical']}"
+
+    async def counted() -> tuple[float, float, list[str]]:
+        await settle(db, owner_dsn)
+        (row,) = (await kpis(company, "equipment", machine, day, granularity="shift"))["rows"]
+        told = [loss["element"] for loss in row["losses"] if loss["reason_id"]]
+        return row["seconds"]["failure"], row["seconds"]["no_order"], told
+
+    assert (await company.http.put(url, json=changed)).json()["loss"] == "no_order"
+    assert await counted() == (1800, 0, ["failure"])
+    hour = fault.replace(minute=0).isoformat()
+    (await company.http.put(url, json=changed, params={"valid_from": hour})).raise_for_status()
+    assert await counted() == (0, 1800, ["no_order"])
+    versions = (await company.http.get(f"{url}/losses")).json()
+    assert [one["loss"] for one in versions] == ["no_order", "no_order", "failure"]
+    assert (await company.http.delete(f"{url}/losses", params={"valid_from": hour})).status_code == 204
+    assert await counted() == (1800, 0, ["failure"])
+    for at, status in ((versions[-1]["valid_from"], 422), (hour, 404)):
+        assert (await company.http.delete(f"{url}/losses", params={"valid_from": at})).status_code == status
+    past = {"valid_from": (fault + timedelta(minutes=1)).isoformat()}
+    assert (await company.http.put(url, json=changed, params=past)).status_code == 422
 
 
 async def _put(company: Company, body: dict[str, Any], status: int = 200) -> dict[str, Any]:
