@@ -6,7 +6,7 @@ import asyncio
 import math
 from datetime import UTC, datetime, timedelta
 
-from cloud.alarms.condition_kinds import AgentHealth, KpiLimit, RejectRate
+from cloud.alarms.condition_kinds import AgentHealth, RejectRate
 from cloud.alarms.conditions import NORMAL
 from cloud.alarms.raising import moment
 from cloud.alarms.schemas import BackTestResult, Occurrence, RuleRequest
@@ -22,7 +22,9 @@ MAX_SOURCES = 50
 MAX_READINGS = 2_000_000
 """Of all sources together; a trial that would read more tries fewer sources."""
 
-_LISTED = 500
+LISTED = 500
+"""Occurrences an answer has, the last ones."""
+
 _PAGE = 50_000
 
 
@@ -30,9 +32,12 @@ async def back_test(
     db: Database, telemetry: Telemetry, scope: TenantScope, *, rule: RuleRequest, plant: Plant, days: int
 ) -> BackTestResult:
     """Return what `rule` would have done in the last `days` days; raises Invalid for kinds that are not on stored values."""
-    if isinstance(rule.condition, AgentHealth | RejectRate | KpiLimit):
+    if isinstance(rule.condition, AgentHealth | RejectRate):
         raise Invalid(
-            Text("Only rules on values can be tried on what is stored.", "只有针对数据点的规则可以用历史数据试算。")
+            Text(
+                "Only rules on values, KPIs and energy can be tried on what is stored.",
+                "只有针对数据点、KPI 与能源指标的规则可以用历史数据试算。",
+            )
         )
     end = datetime.now(UTC)
     start = end - timedelta(days=days)
@@ -56,7 +61,7 @@ async def back_test(
         readings=read,
         raised=len(found),
         active_s=sum(((one.end or end) - one.start).total_seconds() for one in found),
-        occurrences=found[-_LISTED:],
+        occurrences=found[-LISTED:],
     )
 
 
@@ -97,7 +102,6 @@ def _take(track: AnyTrack, page: Readings) -> list[Transition]:
 
 def occurrences(source: Source, moves: list[Transition]) -> list[Occurrence]:
     """Return the times from leaving normal to being back, each with its outermost level."""
-    assert source.series_id is not None  # noqa: S101 - chosen so by the caller
     found: list[Occurrence] = []
     for made in moves:
         if made.before == NORMAL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from cloud.alarms.backtest import MAX_SOURCES, back_test
@@ -11,6 +11,7 @@ from cloud.alarms.conditions import NORMAL
 from cloud.alarms.default_rules import default_rules
 from cloud.alarms.energy_rules import present
 from cloud.alarms.evaluator import Doors
+from cloud.alarms.past_figures import replay_figures
 from cloud.alarms.schemas import BackTestResult, Rule, RuleRequest
 from cloud.alarms.sources import Plant, rule_of
 from cloud.alarms.store import alarms as alarm_store
@@ -162,24 +163,18 @@ class Rules:
         return await self.create_all(principal, fresh) if fresh else []
 
     async def back_test(self, scope: TenantScope, request: RuleRequest, days: int) -> BackTestResult:
-        """Return what a rule would have done in the last `days` days, or says now; raises Invalid, NotFound, TooMany."""
+        """Return what a rule would have done in the last `days` days, and says now; raises Invalid, NotFound, TooMany."""
         self._trials.spend(str(scope.tenant_id))
         await self.check(scope, request)
         plant = await self._plant(scope)
-        if isinstance(request.condition, EnergyLimit):
+        if isinstance(request.condition, EnergyLimit | KpiLimit):
             now, sources = datetime.now(UTC), list(plant.sources(request))
-            said = await present(self._doors.energy, scope, request, sources[:MAX_SOURCES], now)
-            return BackTestResult(
-                start=now,
-                end=now,
-                sources=len(said),
-                left_out=len(sources) - len(said),
-                readings=0,
-                raised=0,
-                active_s=0.0,
-                occurrences=[],
-                present=said,
-            )
+            start = now - timedelta(days=days)
+            energy, production = self._doors.energy, self._doors.production
+            found = await replay_figures(energy, production, scope, request, sources, start, now)
+            if isinstance(request.condition, EnergyLimit):
+                found.present = await present(energy, scope, request, sources[:MAX_SOURCES], now)
+            return found
         return await back_test(self._db, self._doors.telemetry, scope, rule=request, plant=plant, days=days)
 
     async def _plant(self, scope: TenantScope) -> Plant:

@@ -220,9 +220,12 @@ class BackTest(_Body):
 
 
 class Occurrence(BaseModel):
-    """One time a tried rule would have been raised; `end` is null where it would still be."""
+    """One time a tried rule would have been raised; `end` is null where it would still be.
 
-    series_id: int
+    `series_id` is null for a rule on figures, KPIs or energy, which watches no series.
+    """
+
+    series_id: int | None
     source: str
     level: Level
     start: datetime
@@ -245,15 +248,25 @@ class Present(BaseModel):
     why_zh: str
 
 
+class Judged(BaseModel):
+    """A figure that a tried rule would have looked at."""
+
+    source: str
+    time: datetime
+    value: float | None
+    unit: str
+
+
 class BackTestResult(BaseModel):
     """What a tried rule would have done.
 
     Attributes:
-        sources: series it was tried on; `left_out` more than can be tried at once.
-        readings: how many were looked at.
+        sources: series, machines or sites it was tried on; `left_out` more than can be tried at once.
+        readings: how many were looked at, or how many figures.
         raised: how often it would have been raised; `occurrences` lists the last 500.
         per_day: `raised` by day of the site.
-        present: for a rule on energy, which is not tried on the past, what it makes of the present.
+        present: for a rule on energy, what it makes of the present.
+        judged: for a rule on figures, those of the first place that would have been raised, or of the first there is.
     """
 
     start: datetime
@@ -265,6 +278,7 @@ class BackTestResult(BaseModel):
     active_s: float
     occurrences: list[Occurrence]
     present: list[Present] = []
+    judged: list[Judged] = []
 
 
 class BadActor(BaseModel):

@@ -56,14 +56,14 @@ def tried(
     """Return the curve of a tried rule's first source, its limits, and when it would have been raised."""
     options = line_chart(samples, start=result.start, end=result.end, zone=zone, name=name, unit=unit)
     series = options["series"][-1]
-    first = result.occurrences[0].series_id if result.occurrences else None
+    first = result.occurrences[0].source if result.occurrences else None
     series["markArea"] = {
         "silent": True,
         "itemStyle": {"color": _ALARM, "opacity": 0.18},
         "data": [
             [{"xAxis": wall_clock_ms(one.start, zone)}, {"xAxis": wall_clock_ms(one.end or result.end, zone)}]
             for one in result.occurrences
-            if one.series_id == first
+            if one.source == first
         ],
     }
     series["markLine"] = {

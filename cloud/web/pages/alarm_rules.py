@@ -54,6 +54,9 @@ _RESULT = Text(
     "近 7 天将触发 {n} 次，累计持续 {time}。",
 )
 _LOOKED = Text("Looked at {readings} readings of {sources} points.", "共计算 {sources} 个数据点的 {readings} 条读数。")
+_LOOKED_AT_FIGURES = Text(
+    "Looked at {readings} figures of {sources} places.", "共判断 {sources} 处的 {readings} 个指标值。"
+)
 _LEFT_OUT = Text("{n} more points were not tried.", "另有 {n} 个数据点未试算。")
 _NO_VALUES = Text("There are no values of the last 7 days to try it on.", "近 7 天没有可供试算的数据。")
 _TRIED = Text("{name}: red is when it would have been raised", "{name}：红色为将触发的时段")
@@ -234,15 +237,18 @@ class _Acts:
         visit = self._visit
         if found.present:
             _show_present(visit, found)
-            return
         with box("card stack").mark("back-test"):
             if not found.readings:
                 Words(visit.say(_NO_VALUES), "muted", tag="p")
                 return
             Words(visit.say(_RESULT, n=found.raised, time=visit.say(duration(found.active_s))), tag="h2")
-            looked = visit.say(_LOOKED, readings=f"{found.readings:,}", sources=found.sources)
+            words = _LOOKED_AT_FIGURES if request.condition.kind in ("kpi", "energy") else _LOOKED
+            looked = visit.say(words, readings=f"{found.readings:,}", sources=found.sources)
             left_out = visit.say(_LEFT_OUT, n=found.left_out) if found.left_out else ""
             Words(f"{looked} {left_out}", "muted small", tag="p")
+            if found.judged:
+                self._show_figures(request, found)
+                return
             series = found.occurrences[0].series_id if found.occurrences else request.selection.series_id
             if series is None:
                 return
@@ -251,14 +257,26 @@ class _Acts:
             samples = [
                 Sample(one.time, one.value) for one in answer.curves[0].samples if not isinstance(one.value, str)
             ]
-            limits: list[float] = []
-            if request.condition.kind == "threshold":
-                limits = [limit for name in LIMITS if (limit := getattr(request.condition, name)) is not None]
+            limits = _limits(request)
             name = visit.say(Text(point.name_en, point.name_zh))
             where = found.occurrences[0].source if found.occurrences else name
             Words(visit.say(_TRIED, name=where), "muted small", tag="p")
             unit = f" {point.unit_symbol}" if point.unit_symbol else ""
             ui.echart(tried(found, samples, limits, zone=visit.zone, name=name, unit=unit)).classes("chart")
+
+    def _show_figures(self, request: RuleRequest, found: BackTestResult) -> None:
+        visit, (first, *_) = self._visit, found.judged
+        samples = [Sample(one.time, one.value) for one in found.judged]
+        Words(visit.say(_TRIED, name=first.source), "muted small", tag="p")
+        chart = tried(
+            found, samples, _limits(request), zone=visit.zone, name=first.source, unit=f" {first.unit}".rstrip()
+        )
+        ui.echart(chart).classes("chart")
+
+
+def _limits(request: RuleRequest) -> list[float]:
+    """Return the limits of a rule that has any."""
+    return [limit for name in LIMITS if (limit := getattr(request.condition, name, None)) is not None]
 
 
 def _show_present(visit: Visit, found: BackTestResult) -> None:

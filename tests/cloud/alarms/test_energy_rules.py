@@ -82,6 +82,12 @@ async def test_a_contract_is_told_before_it_is_exceeded(plant: Plant, db: Databa
     await plant.run(after_s=30)
     assert [one.active for one in await plant.open()] == [False]
 
+    tried = await plant.alarms.rules.back_test(plant.scope, request, 1)
+    (found,) = tried.occurrences
+    assert found.series_id is None
+    assert abs(found.start - alarm.raised_at) <= timedelta(minutes=5), "looked at every five minutes"
+    assert {one.source for one in tried.judged} == {"main"}
+
 
 async def test_a_day_of_idling_is_told_and_a_day_hardly_measured_is_not(
     plant: Plant, db: Database, owner_dsn: str
@@ -102,10 +108,11 @@ async def test_a_day_of_idling_is_told_and_a_day_hardly_measured_is_not(
     assert alarm.value == pytest.approx(50, abs=1)
     assert alarm.message_en.startswith("Idle energy of yesterday too high: ")
     request = RuleRequest.model_validate(rule.model_dump(include=set(RuleRequest.model_fields)))
-    said = {
-        one.source.split(" / ")[-1]: one
-        for one in (await plant.alarms.rules.back_test(plant.scope, request, 7)).present
-    }
+    tried = await plant.alarms.rules.back_test(plant.scope, request, 7)
+    said = {one.source.split(" / ")[-1]: one for one in tried.present}
+    (found,) = tried.occurrences
+    assert (found.source.endswith("press-1"), found.value, found.end) == (True, alarm.value, None)
+    assert found.start == midnight + timedelta(minutes=1)
     assert said["press-1"].level == "high"
     assert (said["press-2"].level, bool(said["press-2"].why_en)) == ("", True)
     summary = await plant.doors.energy.summary(

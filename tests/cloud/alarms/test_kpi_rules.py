@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from cloud.alarms.schemas import RuleRequest
 from cloud.core.db import Database
 from cloud.production.schemas import CalendarRequest
 from protocols.uplink.messages import PointRef
@@ -48,3 +49,12 @@ async def test_a_shift_below_its_limit_is_an_alarm_until_one_is_above(
     await shift_ends(evening + timedelta(hours=24), [RUNNING] * SHIFT_MIN)
     await plant.run(after_s=30 * 60)
     assert [one for one in await plant.open() if one.active] == []
+
+    # Tried on the past, the rule says what it said.
+    request = RuleRequest.model_validate(rule.model_dump(include=set(RuleRequest.model_fields)))
+    tried = await plant.alarms.rules.back_test(plant.scope, request, 7)
+    (found,) = tried.occurrences
+    assert (found.start, found.end, found.level, found.value) == (
+        *(evening, evening + timedelta(hours=24), "low", alarm.value),
+    )
+    assert [one.time for one in tried.judged] == [evening, evening + timedelta(hours=24)]
