@@ -69,3 +69,19 @@ def test_settings_of_a_machine_are_restored_from_their_history(open_browser, wor
     page.get_by_role("button", name="Restore from now on").first.click()
     expect(page.locator(".sheet")).to_have_count(0)
     assert works.client.get(settings).json() == before
+
+
+def test_a_reason_is_counted_otherwise_from_now_on(open_browser, works: Company, factory: Factory) -> None:
+    page = open_browser("en", "phone", company=works)
+    page.goto("/oee/settings")
+    named = page.locator(".line", has_text="Changeover")
+    row = named.filter(has=page.get_by_role("button", name="Retire")).last
+    row.get_by_title("Count it otherwise").click()
+    expect(page.get_by_text("from the beginning · Setup")).to_be_visible()
+    page.get_by_label("Counted as").first.click()
+    page.get_by_role("option", name="No order").click()
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    expect(row.get_by_title("Count it otherwise")).to_have_text("No order")
+    row.get_by_title("Count it otherwise").click()
+    page.get_by_role("button", name="Take away").click()
+    expect(row.get_by_title("Count it otherwise")).to_have_text("Setup")
