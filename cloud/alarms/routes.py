@@ -49,14 +49,18 @@ async def list_alarms(
     equipment_id: UUID | None = None,
     priority: Priority | None = None,
     rule_id: UUID | None = None,
+    start: Annotated[Instant | None, Query(description="Noticed then or later.")] = None,
+    end: Annotated[Instant | None, Query(description="Noticed before.")] = None,
+    site_id: UUID | None = None,
+    line_id: UUID | None = None,
+    text: Annotated[str, Query(max_length=200, description="Part of the source or the message.")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[str | None, Query(max_length=200, description="The `next` of the page before this one.")] = None,
 ) -> AlarmPage:
     """Alarms, noticed last first."""
     is_open = {"open": True, "closed": False, "all": None}[state]
-    return await alarms.page(
-        principal.scope, Filter(is_open, equipment_id, priority, rule_id), limit=limit, before=before
-    )
+    wanted = Filter(is_open, equipment_id, priority, rule_id, start, end, site_id, line_id, text.replace("\0", ""))
+    return await alarms.page(principal.scope, wanted, limit=limit, before=before)
 
 
 @router.get("/counts")

@@ -53,12 +53,23 @@ _SPACING_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which alarms are wanted; None means all."""
+    """Which alarms are wanted; None means all.
+
+    Attributes:
+        start, end: noticed in [start, end).
+        site_id, line_id: of what stands there.
+        text: part of the source or the message, in either language; "" for all.
+    """
 
     is_open: bool | None = None
     equipment_id: UUID | None = None
     priority: Priority | None = None
     rule_id: UUID | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    site_id: UUID | None = None
+    line_id: UUID | None = None
+    text: str = ""
 
 
 class Alarms:
@@ -81,6 +92,11 @@ class Alarms:
                 equipment=wanted.equipment_id,
                 priority=wanted.priority,
                 rule=wanted.rule_id,
+                start=wanted.start,
+                end=wanted.end,
+                site=wanted.site_id,
+                line=wanted.line_id,
+                text=wanted.text,
                 before=_read_mark(before) if before else None,
                 limit=limit + 1,
             )

@@ -73,7 +73,11 @@ def tried(
         "label": {"color": _ALARM, "position": "insideEndTop"},
         "data": [{"yAxis": limit} for limit in limits],
     }
-    options["yAxis"]["axisLabel"] = {**options["yAxis"].get("axisLabel", {}), "showMinLabel": False, "showMaxLabel": False}
+    options["yAxis"]["axisLabel"] = {
+        **options["yAxis"].get("axisLabel", {}),
+        "showMinLabel": False,
+        "showMaxLabel": False,
+    }
     if limits:  # a limit that is off the chart says nothing
         options["yAxis"]["min"] = f"value => Math.min(value.min, {min(limits)})"
         options["yAxis"]["max"] = f"value => Math.max(value.max, {max(limits)})"

@@ -18,6 +18,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
+from cloud.alarms.store import alarms
 from cloud.core.db import enter
 from cloud.core.keyset import BY_EQUIPMENT, BY_ID_NEWEST, BY_NAME, Key, Window
 from cloud.energy.store import meters
@@ -47,6 +48,12 @@ FILL = """
     SELECT %(tenant)s, %(channel)s, 'webhook', 'c', 'en', 't';
     INSERT INTO notify_outbox (tenant_id, channel_id, key, notice, state)
     SELECT %(tenant)s, %(channel)s, n::text, '{}', 'sent' FROM generate_series(1, %(rows)s) n;
+    INSERT INTO alarm_rule (tenant_id, id, name, enabled, definition, changed_by)
+    SELECT %(tenant)s, %(channel)s, 'r', false, '{}', 't';
+    INSERT INTO alarm (tenant_id, id, rule_id, source, equipment_id, priority, level, place, message_en, message_zh, unit,
+                       raised_at, noticed_at, latching, closed_at)
+    SELECT %(tenant)s, gen_random_uuid(), %(channel)s, n::text, %(equipment)s, 'low', 'on', 'p', 'e', 'z', '',
+           %(at)s, %(at)s + n * interval '1 s', false, %(at)s FROM generate_series(1, %(rows)s) n;
     INSERT INTO telemetry SELECT %(series)s, %(at)s + n * interval '1 s', n, 0 FROM generate_series(1, %(rows)s) n;
     INSERT INTO equipment (id, tenant_id, agent_id, name)
     SELECT gen_random_uuid(), %(tenant)s, %(agent)s, 'm' || n FROM generate_series(1, %(few)s) n;
@@ -131,6 +138,8 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
             owner.execute(statement, values)
     key, end = (AT, uuid4()), datetime(2027, 1, 1, tzinfo=UTC)
     anything: dict[str, Any] = {"verdict": None, "start": None, "end": None, "part": "", "lot": ""}
+    no_alarms: dict[str, Any] = dict.fromkeys(("equipment", "priority", "rule", "start", "end", "site", "line"))
+    no_alarms["text"] = ""
     every: dict[str, Any] = {"act": "", "actor": "", "start": None, "end": None}
     async with await AsyncConnection.connect(app_dsn, cursor_factory=Planned) as connection:
         pages = (
@@ -141,6 +150,16 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
                 lambda first: quality.select_page(
                     connection, equipment=equipment, before=None if first else key, limit=50, **anything
                 ),
+            ),
+            *(
+                (
+                    "alarm",
+                    "noticed_at",
+                    lambda first, more=more: alarms.select_page(
+                        connection, is_open=False, before=None if first else key, limit=50, **no_alarms | more
+                    ),
+                )
+                for more in ({}, {"start": AT, "end": end}, {"site": uuid4(), "text": "p"}, {"line": uuid4()})
             ),
             (
                 "audit",

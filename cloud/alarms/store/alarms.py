@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from cloud.alarms.schemas import PRIORITIES
+from cloud.core.keyset import NEWEST
 
 Row = dict[str, Any]
 
@@ -32,6 +33,11 @@ _ALARM = f"""
     WHERE a.tenant_id = current_tenant()
 """  # noqa: S608 - our own text
 
+_AT_SITE = """
+    (EXISTS (SELECT FROM agent g WHERE g.site_id = %(site)s AND (g.id = a.agent_id OR g.id = (
+        SELECT e.agent_id FROM equipment e WHERE e.id = a.equipment_id))) OR a.source = 'site:' || %(site)s::uuid::text)
+"""
+
 
 async def select_page(
     connection: AsyncConnection,
@@ -40,25 +46,37 @@ async def select_page(
     equipment: UUID | None,
     priority: str | None,
     rule: UUID | None,
+    start: datetime | None,
+    end: datetime | None,
+    site: UUID | None,
+    line: UUID | None,
+    text: str,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Row]:
     """Return at most `limit` alarms, noticed last first, that come after `before` in that order."""
-    noticed, identity = before or (None, None)
+    # A condition that is not asked for is not in the statement: PostgreSQL would plan for the few rows it might leave.
+    wanted = {
+        "a.closed_at IS NULL": is_open is True,
+        "a.closed_at IS NOT NULL": is_open is False,
+        "a.equipment_id = %(equipment)s": equipment,
+        "a.priority = %(priority)s": priority,
+        "a.rule_id = %(rule)s": rule,
+        "a.noticed_at >= %(start)s": start,
+        "a.noticed_at < %(end)s": end,
+        _AT_SITE: site,
+        "EXISTS (SELECT FROM equipment e WHERE e.id = a.equipment_id AND e.line_id = %(line)s)": line,
+        "strpos(lower(concat_ws(' ', a.place, a.message_en, a.message_zh)), lower(%(text)s)) > 0": text,
+    }
+    noticed, identity = before or NEWEST
     return await _all(
         connection,
         _ALARM
-        + """
-            AND (%(open)s::boolean IS NULL OR (a.closed_at IS NULL) = %(open)s)
-            AND (%(equipment)s::uuid IS NULL OR a.equipment_id = %(equipment)s)
-            AND (%(priority)s::text IS NULL OR a.priority = %(priority)s)
-            AND (%(rule)s::uuid IS NULL OR a.rule_id = %(rule)s)
-            AND (%(noticed)s::timestamptz IS NULL OR (a.noticed_at, a.id) < (%(noticed)s, %(id)s))
-        ORDER BY a.noticed_at DESC, a.id DESC LIMIT %(limit)s
-        """,
+        + "".join(f" AND {condition}" for condition, asked in wanted.items() if asked)
+        + " AND (a.noticed_at, a.id) < (%(noticed)s, %(id)s) ORDER BY a.noticed_at DESC, a.id DESC LIMIT %(limit)s",
         {
-            **{"open": is_open, "equipment": equipment, "priority": priority, "rule": rule},
-            **{"noticed": noticed, "id": identity, "limit": limit},
+            **{"equipment": equipment, "priority": priority, "rule": rule, "start": start, "end": end},
+            **{"site": site, "line": line, "text": text, "noticed": noticed, "id": identity, "limit": limit},
         },
     )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 
 from nicegui import ui
 
 from cloud.alarms.schemas import Alarm, BadActor, Statistics
 from cloud.alarms.service import Filter
-from cloud.core.errors import Invalid
 from cloud.core.principal import Scope
 from cloud.web.alarm_chart import bars
 from cloud.web.alarm_feed import follow_alarms
+from cloud.web.alarm_history import show_history
 from cloud.web.alarm_list import AlarmList
 from cloud.web.alarm_words import PRIORITIES
 from cloud.web.elements import Words, box, icon
@@ -23,7 +22,6 @@ from protocols.text import Text
 
 TITLE = Text("Alarms", "报警")
 VIEWS = {"": Text("Open", "当前报警"), "history": Text("History", "历史"), "statistics": Text("Statistics", "统计")}
-PAGE_SIZE = 50
 MOST_OPEN = 200
 
 _CALM = Text("Nothing alarms.", "当前无报警。")
@@ -31,8 +29,6 @@ _CALM_WHY = Text("All sources are within their rules.", "所有监测对象均�
 _NO_RULES = Text("There is no rule yet, so nothing can alarm.", "尚未建立规则，因此不会产生报警。")
 _MAKE_RULE = Text("Make the first rule", "建立第一条规则")
 _ASK_ENGINEER = Text("Ask an engineer to make one.", "请联系工程师建立规则。")
-_NO_HISTORY = Text("No alarm is over yet.", "暂无已结束的报警。")
-_NEWEST, _OLDER = Text("Newest", "最新"), Text("Older", "更早")
 _SHELVED, _SUPPRESSED = Text("Shelved", "已搁置"), Text("Suppressed", "已抑制")
 _SOUND_ON, _SOUND_OFF = Text("Sound on", "声音：开"), Text("Sound off", "声音：关")
 _RAISED = Text("Raised, last 7 days", "近 7 天触发")
@@ -69,7 +65,7 @@ async def build(visit: Visit) -> None:
             now = datetime.now(UTC)
             _show_statistics(visit, await visit.domains.alarms.statistics(visit.scope, now - timedelta(days=7), now))
         elif view == "history":
-            await _show_history(visit, query.get("before"))
+            await show_history(visit)
         else:
             await _Open(visit).show()
 
@@ -146,32 +142,8 @@ def _urgency(alarm: Alarm) -> tuple[bool, int, bool, float]:
     return seen, place, alarm.first_out is not None, -alarm.raised_at.timestamp()
 
 
-async def _show_history(visit: Visit, before: str | None) -> None:
-    wanted = Filter(is_open=False)
-    try:
-        page = await visit.domains.alarms.page(visit.scope, wanted, limit=PAGE_SIZE, before=before)
-    except Invalid:
-        before, page = None, await visit.domains.alarms.page(visit.scope, wanted, limit=PAGE_SIZE)
-
-    async def nothing() -> None:
-        return
-
-    AlarmList(visit, nothing).show(page.items, lambda: _say(visit, _NO_HISTORY))
-    with box("line"):
-        if before:
-            _turn(visit, _NEWEST, None)
-        if page.next:
-            _turn(visit, _OLDER, page.next)
-
-
 def _say(visit: Visit, text: Text) -> None:
     Words(visit.say(text), "muted", tag="p")
-
-
-def _turn(visit: Visit, name: Text, before: str | None) -> None:
-    query = urlencode({"view": "history", **({"before": before} if before else {})})
-    with box("button quiet", "a", href=f"/alarms?{query}"):
-        Words(visit.say(name))
 
 
 def _show_statistics(visit: Visit, figures: Statistics) -> None:

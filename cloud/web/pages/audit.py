@@ -56,6 +56,8 @@ ACTS: Mapping[str, Text] = MappingProxyType(
         "line.change": Text("changed the line", "修改产线"),
         "line.create": Text("added the line", "添加产线"),
         "line.remove": Text("removed the line", "移除产线"),
+        "meter.change": Text("changed the meter", "修改计量点"),
+        "meter.unplace": Text("took back what the meter measured from then", "撤回计量对象的变更"),
         "point.meaning": Text("said what a point means", "指定点的含义"),
         "retention.set": Text("set how long readings are kept", "设置数据保留期"),
         "session.create": Text("logged in", "登录"),
@@ -63,6 +65,10 @@ ACTS: Mapping[str, Text] = MappingProxyType(
         "session.refuse": Text("wrong password", "密码错误"),
         "site.create": Text("added the site", "添加站点"),
         "site.rename": Text("renamed the site", "重命名站点"),
+        "stop_reason.change": Text("changed the stop reason", "修改停机原因"),
+        "stop_reason.uncount": Text(
+            "took back how the stop reason was counted from then", "撤回停机原因计入方式的变更"
+        ),
         "tenant.create": Text("founded the company", "创建企业"),
         "token.create": Text("made an API token", "生成 API 令牌"),
         "token.delete": Text("ended the API token", "终止 API 令牌"),

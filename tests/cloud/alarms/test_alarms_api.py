@@ -57,6 +57,15 @@ async def test_the_cloud_evaluates_by_itself_and_a_stream_tells_and_resumes(comp
                 if alarm["state"] == "closed":
                     break
     assert (await company.http.post(f"{path}/acknowledgement", json={})).status_code == 409
+    nowhere, begun = "01999999-0000-7000-8000-00000000ffff", alarm["noticed_at"]
+    for narrowed, count in (
+        ({"site_id": str(company.site_id), "text": "METER-1", "start": begun}, 1),
+        ({"priority": alarm["priority"], "equipment_id": alarm["equipment_id"]}, 1),
+        *(({name: value}, 0) for name, value in (("site_id", nowhere), ("line_id", nowhere), ("text", "press"))),
+        ({"end": begun}, 0),
+    ):
+        page = (await company.http.get("/api/v1/alarms", params={"state": "closed", **narrowed})).json()
+        assert len(page["items"]) == count, narrowed
     figures = (await company.http.get("/api/v1/alarms/statistics")).json()
     assert (figures["raised"], figures["bad_actors"][0]["raised"], figures["peak_ten_minutes"]) == (1, 1, 1)
     assert figures["acknowledged_after_s"] >= 0
