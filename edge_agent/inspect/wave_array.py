@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from edge_agent.config import Config, DeviceConfig
-from edge_agent.config_machine_health import ArrayConfig, array_points
+from edge_agent.config_machine_health import ArrayConfig, ArrayPoints, array_points
 from models.errors import InputError
 from models.series.monitor import Block
 from models.series.waveform import Doubles, check_rate, cut
@@ -71,7 +71,7 @@ class ArraySource:
         device = self._config().device(self._array.device)
         points = array_points(self._array, [device], "array")
         try:
-            driver = await self._driver(device)
+            driver = await self._driver(device, points)
             found = await cast("Sampling", driver).read_arrays(points.channels)
             rate = self._array.rate
             if points.rate:
@@ -109,12 +109,11 @@ class ArraySource:
             (_, driver), self._opened = self._opened, None
             await driver.close()
 
-    async def _driver(self, device: DeviceConfig) -> Driver:
+    async def _driver(self, device: DeviceConfig, points: ArrayPoints) -> Driver:
         """Return an open driver of the device as it is configured now."""
         if self._opened and self._opened[0] != device:
             await self.close()
         if not self._opened:
-            points = array_points(self._array, [device], "array")
             wanted = [*points.channels, *([points.rate] if points.rate else [])]
             driver = driver_class(device.protocol)(device.name, device.connection, wanted)
             self._opened = device, driver

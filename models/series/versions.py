@@ -58,8 +58,9 @@ def judged_before(
 ) -> HealthFigures:
     """Return the figures of the version before on the same rows x `sensors`; it had learnt from `seen` healthy ones."""
     columns = [list(sensors).index(name) for name in before.card.sensors]
-    good, bad = (_warm(Monitor(before), rows[:, columns]) for rows in (healthy, faulty))
-    every = Monitor(before).forgets_after
+    monitor = Monitor(before)
+    good, bad = (_warm(monitor, rows[:, columns]) for rows in (healthy, faulty))
+    every = monitor.forgets_after
     return HealthFigures(
         len(good) // every,
         len(bad) // every,
@@ -76,6 +77,7 @@ def comparable(card: Card, sensors: Sequence[str]) -> bool:
 
 
 def _warm(monitor: Monitor, rows: Doubles) -> list[HealthFinding]:
+    monitor.restart()
     return [finding for finding in monitor.follow_all(rows.astype(np.float32)) if finding.verdict]
 
 

@@ -126,7 +126,7 @@ async def test_what_cannot_be_right_is_refused_with_its_place(company: Company, 
         assert (answer.status_code, where in answer.json()["detail"]) == (422, True), answer.text
         assert "sesame" not in answer.text
         assert await versions(company, agent) == [(0, "box", "")]
-        kept = f"{FIRST}[device.connection]\npassword = '{KEPT}'\n"
+        kept = f"{FIRST}[device.connection]\npassword = '{KEPT}'\n[[forecast]]\ndevice = 'hall'\n"
         assert (await put(company, agent, kept)).status_code == 202
 
 
