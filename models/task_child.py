@@ -4,7 +4,7 @@
 
 PROVIDER is which of ONNX Runtime's providers inspects; its CPU one unless told. FOLDER holds `task.json` (a `models.task.Task`) and the files it names. The child writes one JSON object a line: `{"stage",
 "done", "all"}` while it works and at the end `{"failed": {"reason", "en", "zh"}}`, or what came out of it - `{"fitted":
-{"after", "before"}}`, figures of `models.judged`, with `card.toml` and `model.onnx` beside the task; `{"folded": n}`, a part of that, with `fold-n.npz`; `{"looked": Looked}`
+{"after", "before"}}`, figures of `models.judged` or `models.series.versions`, with `card.toml` and `model.onnx` beside the task; `{"folded": n}`, a part of that, with `fold-n.npz`; `{"looked": Looked}`
 with `heatmap.png`; `{"inspected": {verdict: count}}` with `results.jsonl`;
 `{"evaluated": Evaluation}` and `{"backfilled": {"steps"}}` with the same; `{"ran": RESULT}` with files `output.*`; `{"probed": Probed}`. `{"checkpoint": n}` says that n findings are durable, `{"chip": PROVIDER}` by what it runs. It never sees a key: whoever started it signs. It ends with whoever started it, when its standard
 input does.
