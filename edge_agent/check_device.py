@@ -173,7 +173,7 @@ def _clock_point(device: DeviceConfig) -> list[Any]:
 def _clock(device: DeviceConfig, reading: Reading) -> Finding:
     """Compare the device's clock with this box's: its times are what values are stored under."""
     told = datetime.fromisoformat(str(reading.value).replace("Z", "+00:00")).timestamp()
-    offset = told - reading.arrival_time / 1e6
+    offset = round(told - reading.arrival_time / 1e6, 1) + 0.0  # + 0.0: never -0.0
     severity: Severity = "ok"
     if abs(offset) > NOTED_CLOCK_OFFSET_S:
         severity = "wrong" if abs(offset) > WORST_CLOCK_OFFSET_S else "look"

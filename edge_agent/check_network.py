@@ -58,7 +58,10 @@ async def _steps(host: str, port: int, *, tls: bool, ca: Path | None) -> AsyncIt
         )
         return
     addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))
-    yield Finding("cloud/name", "ok", Text(f"{host} is {addresses}", f"{host} 的地址为 {addresses}"))
+    told = Text(f"{host} is {addresses}", f"{host} 的地址为 {addresses}")
+    if addresses == host:
+        told = Text(f"{host} is an address: no name has to be looked up", f"{host} 本身就是地址，无需解析")
+    yield Finding("cloud/name", "ok", told)
     try:
         async with asyncio.timeout(STEP_S):
             _, writer = await asyncio.open_connection(host, port)
@@ -153,14 +156,14 @@ async def _log_in(cloud: CloudConfig, state_dir: Path) -> AsyncIterator[Finding]
             yield Finding("cloud", "wrong", error.what, error.mend or Text("", ""))
             return
     yield Finding("cloud", "ok", Text(f"{cloud.url} lets us in", f"{cloud.url} 登录成功"))
-    offset = (login.clock_offset_us or 0) / 1e6
+    offset = round((login.clock_offset_us or 0) / 1e6, 1)
     severity: Severity = "ok"
     if abs(offset) > NOTED_CLOCK_OFFSET_S:
         severity = "wrong" if abs(offset) > WORST_CLOCK_OFFSET_S else "look"
     yield Finding(
         "clock",
         severity,
-        Text(f"{-offset:+.1f} s against the cloud", f"与云端相差 {-offset:+.1f} 秒"),
+        Text(f"{0.0 - offset:+.1f} s against the cloud", f"与云端相差 {0.0 - offset:+.1f} 秒"),
         Text("set this box's time (NTP)", "请校准本机时间(NTP)"),
     )
 

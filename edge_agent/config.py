@@ -202,7 +202,10 @@ def read_config(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError(
             Text("there is no such file", "没有这个文件"),
-            Text("`sunmao-edge init` writes a sample", "可用 `sunmao-edge init` 生成样例"),
+            Text(
+                "set the box up on the pages of `sunmao-edge ui`, or have `sunmao-edge init` write a sample to edit",
+                "请用 `sunmao-edge ui` 的页面配置本机，或用 `sunmao-edge init` 生成样例后编辑",
+            ),
             key=str(path),
         ) from error
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -119,6 +120,8 @@ async def discover(
         rate: most questions per second.
         timeout_s: longest wait for one answer.
         advance: called after each place.
+
+    Raises ConfigError for a name that is not known in this network.
     """
     for place in places:
         if await _listens(place, timeout_s):
@@ -131,6 +134,12 @@ async def _listens(place: Place, timeout_s: float) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(place.host, place.port)
+    except (socket.gaierror, UnicodeError) as error:  # the latter for what can be no name, as a..b
+        raise ConfigError(
+            Text(f"no machine is known here by the name '{place.host}'", f"此网络中没有名为“{place.host}”的设备"),
+            Text("write its address, as in 192.168.1.20", "请填写地址，例如 192.168.1.20"),
+            key="--range",
+        ) from error
     except (OSError, TimeoutError):
         return False
     writer.transport.abort()

@@ -18,6 +18,16 @@ PATIENCE_S = 15.0
 """How long a running agent is waited for: it looks at its file every second and writes its status every two."""
 
 
+SERVICE = Path("/etc/systemd/system/sunmao-edge.service")
+"""Where the installer puts the service; there, an agent started by hand would be one too many."""
+
+
+def how_to_start(config: Path) -> Text:
+    """Return how the agent of this box is started, with the configuration `config`."""
+    command = "systemctl start sunmao-edge" if SERVICE.exists() else f"sunmao-edge run --config {config}"
+    return Text(f"Start it: {command}", f"请启动代理：{command}")
+
+
 class Applied(NamedTuple):
     """What became of a configuration that was saved."""
 

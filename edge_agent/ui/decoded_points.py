@@ -8,6 +8,7 @@ so and never counts as sure.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -88,7 +89,7 @@ def _reason(proposal: Proposal, meaning: Text | None) -> Text:
     reasons = [*proposal.reasons]
     if not reasons or kind not in reasons[0].en:
         reasons.insert(0, Text(f"read as {kind}", f"按 {kind} 读取"))
-    laws = {reason.en.partition(",")[0]: reason for reason in reversed(reasons)}
+    laws = {re.split(r", | holds with ", reason.en)[0]: reason for reason in reversed(reasons)}
     reasons = [reason for reason in reasons if reason in laws.values()] + ([meaning] if meaning else [])
     return Text("; ".join(reason.en for reason in reasons), "；".join(reason.zh for reason in reasons))
 

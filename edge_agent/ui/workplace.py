@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from edge_agent.ui.drafts import Machine, load_drafts, save_drafts
 from edge_agent.ui.jobs import Job
 from edge_agent.ui.learn import learn_by_browsing, learn_by_watching, name_by_kind, point_list
 from edge_agent.ui.search import look_for_machines, parse_wanted
+from edge_agent.ui.words import Tone
 from protocols.errors import ConfigError
 from protocols.text import Language, Text
 
@@ -35,6 +37,14 @@ state_dir = "state"            # identity key, buffer, status / 身份密钥、�
 [cloud]
 url = "http://127.0.0.1:8000"  # set when the box is connected / 接入云端时填写
 """
+
+
+class Flash(NamedTuple):
+    """What the next page says first, how it is meant, and what to do."""
+
+    text: Text
+    tone: Tone
+    mend: Text = Text("", "")
 
 
 class Checking:
@@ -71,8 +81,7 @@ class Workplace:
         self.search: Job | None = None
         self.checking: Checking | None = None
         self.learning: dict[str, Job] = {}
-        self.flash: Text | None = None
-        """What the next page says first."""
+        self.flash: Flash | None = None
         self.photographed: tuple[str, str] | ConfigError | None = None
         """Cloud address and code as last read from a photograph, or why there are none, until a page shows it."""
 

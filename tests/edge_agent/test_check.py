@@ -133,6 +133,7 @@ async def test_each_step_to_the_cloud_fails_by_its_own_name(https: Callable[...,
         closed.bind(("127.0.0.1", 0))
         found = await steps(f"http://127.0.0.1:{closed.getsockname()[1]}", tmp_path)
     assert [*found] == ["cloud/name", "cloud/port"]
+    assert "127.0.0.1 is an address" in found["cloud/name"].found.en
     assert "nothing listens on port" in found["cloud/port"].mend.en
     assert found["cloud/port"].found.en.endswith("cannot be reached: Connection refused")
     port, own = await https()

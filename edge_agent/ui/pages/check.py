@@ -6,7 +6,7 @@ from nicegui import ui
 
 from edge_agent.check import Finding
 from edge_agent.health import Status
-from edge_agent.ui.agent_state import running_status
+from edge_agent.ui.agent_state import how_to_start, running_status
 from edge_agent.ui.elements import MarkView, Words, box, button, icon, link_button, notice, progress_bar, show_progress
 from edge_agent.ui.layout import frame
 from edge_agent.ui.visit import Visit
@@ -26,7 +26,6 @@ _NO_MACHINE = Text("No machine is set up yet.", "尚未配置设备。")
 _NO_MACHINE_HOW = Text("Find machines first.", "请先搜索设备。")
 _NOW = Text("At this moment", "当前状态")
 _NO_AGENT = Text("No agent runs on this box: nothing is collected.", "本机没有代理在运行，数据未被采集。")
-_NO_AGENT_HOW = Text("Start it: sunmao-edge run --config {path}", "请启动代理：sunmao-edge run --config {path}")
 _LINK = Text("Cloud", "云端")
 _LINK_STATES: dict[str, tuple[Text, Tone]] = {
     "up": (Text("connected", "已连接"), "good"),
@@ -61,7 +60,7 @@ class _Page:
         self._visit = visit
         flash, visit.workplace.flash = visit.workplace.flash, None
         if flash is not None:
-            notice(visit.say(flash), "good")
+            notice(visit.say(flash.text), flash.tone, mend=visit.say(flash.mend))
         config = visit.workplace.config()
         self._shown: object = None
         if not config.devices and not config.inspections:
@@ -131,8 +130,7 @@ class _Page:
         with box("card stack"):
             Words(visit.say(_NOW), tag="h2")
             if status is None:
-                how = visit.say(_NO_AGENT_HOW, path=str(visit.workplace.config_path))
-                notice(visit.say(_NO_AGENT), "bad", mend=how)
+                notice(visit.say(_NO_AGENT), "bad", mend=visit.say(how_to_start(visit.workplace.config_path)))
                 return
             text, tone = _LINK_STATES.get(status.uplink.state, _LINK_STATES["waiting"])
             _state(

@@ -6,7 +6,7 @@ from functools import partial
 
 from nicegui import ui
 
-from edge_agent.ui.agent_state import until_applied
+from edge_agent.ui.agent_state import how_to_start, until_applied
 from edge_agent.ui.drafts import Machine
 from edge_agent.ui.elements import Field, Words, box, button, failure, icon, notice, progress_bar, show_progress
 from edge_agent.ui.jobs import Job
@@ -16,7 +16,8 @@ from edge_agent.ui.live_values import LiveValues
 from edge_agent.ui.pages.point_rows import PointRows
 from edge_agent.ui.pages.trust import show_way_in
 from edge_agent.ui.visit import Visit
-from edge_agent.ui.words import capital, duration
+from edge_agent.ui.words import Tone, capital, duration
+from edge_agent.ui.workplace import Flash
 from protocols.errors import SunmaoError
 from protocols.text import Text
 
@@ -45,7 +46,6 @@ _SAVING = Text("Saving; the agent takes it over …", "正在保存，等待代�
 _APPLIED = Text("{name} is set up; the agent collects it now.", "{name} 已配置，代理正在采集。")
 _APPLIED_NEXT = Text("Next: {name}", "下一台：{name}")
 _NO_AGENT = Text("{name} is saved, but no agent runs on this box.", "{name} 已保存，但本机没有代理在运行。")
-_NO_AGENT_HOW = Text("Start it: sunmao-edge run --config {path}", "请启动代理：sunmao-edge run --config {path}")
 _FAILED = Text(
     "The agent does not use what was saved; it goes on as before.", "代理未采用本次保存的内容，继续按原配置运行。"
 )
@@ -96,7 +96,7 @@ class _Page:
             Words(visit.say(_RENAME))
         flash, visit.workplace.flash = visit.workplace.flash, None
         if flash is not None:
-            notice(visit.say(flash), "good")
+            notice(visit.say(flash.text), flash.tone, mend=visit.say(flash.mend))
         self._place = box("stack")
         with box("actions") as self._actions:
             self._result = box()
@@ -209,7 +209,8 @@ class _Page:
             said = visit.say(_BROWSED if machine.protocol == "opcua" else _WATCHED)
         Words(said, "muted", tag="p")
         if known is not None and known.reasons:
-            Words("; ".join(visit.say(reason) for reason in known.reasons[:3]), "muted small", tag="p")
+            mark = visit.say(Text("; ", "；"))
+            Words(mark.join(visit.say(reason) for reason in known.reasons[:3]), "muted small", tag="p")
         self._rows = PointRows(visit, machine)
         sure = sum(point.sure for point in machine.points)
         look = sum(point.doubtful for point in machine.points)
@@ -235,24 +236,23 @@ class _Page:
             return
         applied = await until_applied(workplace.state_dir, version)
         self._save_button.set_visibility(True)
-        if applied.state == "applied":
+        if applied.state in {"applied", "no_agent"}:  # without an agent there is nothing to wait for
             following = workplace.drafts.next_to_do(machine)
-            done = Text(_APPLIED.en.format(name=machine.name), _APPLIED.zh.format(name=machine.name))
+            said = _APPLIED if applied.state == "applied" else _NO_AGENT
+            done = Text(said.en.format(name=machine.name), said.zh.format(name=machine.name))
             if following is not None:
                 done = Text(
                     f"{done.en} {_APPLIED_NEXT.en.format(name=following.name)}",
                     f"{done.zh}{_APPLIED_NEXT.zh.format(name=following.name)}",
                 )
-            workplace.flash = done
+            tone: Tone = "good" if applied.state == "applied" else "warn"
+            how = (
+                how_to_start(workplace.config_path) if tone == "warn" and following else Text("", "")
+            )  # as /check says
+            workplace.flash = Flash(done, tone, how)
             ui.navigate.to(f"/machine/{following.id}" if following else "/check")
         elif applied.state == "failed":
             self._tell(visit.say(_FAILED), "bad", visit.say(applied.reason))
-        elif applied.state == "no_agent":
-            self._tell(
-                visit.say(_NO_AGENT, name=machine.name),
-                "warn",
-                visit.say(_NO_AGENT_HOW, path=str(workplace.config_path)),
-            )
         else:
             self._tell(visit.say(_SLOW, name=machine.name), "warn")
 

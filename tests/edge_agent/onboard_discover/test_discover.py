@@ -148,3 +148,5 @@ async def test_the_commands_speak_json_and_say_what_they_found(tmp_path: Any) ->
     assert (await command("discover", "--range", address, "--timeout", "0.2"))[0] == 1
     assert (await command("decode", address))[0] == 3
     assert (await command("discover", "--range", "nonsense:"))[0] == 2
+    code, said = await command("discover", "--range", "a..b")
+    assert (code, "没有名为“a..b”的设备" in said) == (2, True)

@@ -42,6 +42,14 @@ def test_three_like_quantities_side_by_side_are_the_phases() -> None:
     ]  # fmt: skip
 
 
+def test_a_law_that_holds_with_several_registers_is_said_once() -> None:
+    law = "P = U × I × cos φ"
+    laws = tuple(Text(f"{law} holds with input:{n}", f"{law} 成立，涉及 input:{n}") for n in (2, 4))
+    (point,) = decoded_points([proposed(0, CURRENT, "AMP", 10.0, reasons=laws)])
+    assert (point.reason.en.count(law), point.reason.zh.count(law)) == (1, 1)
+    assert "input:2" in point.reason.en
+
+
 def test_voltages_of_400_volts_are_those_between_the_phases() -> None:
     found = codes(three(0, VOLTAGE, "VLT", 398.0, 401.0, 399.0))
     assert list(found.values()) == ["voltage_l1_l2", "voltage_l2_l3", "voltage_l3_l1"]
