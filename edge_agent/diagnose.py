@@ -184,7 +184,7 @@ async def _test(inquiry: Inquiry, device: DeviceConfig) -> Answer:
 
 def _fields(candidate: Candidate) -> dict[str, Value]:
     """Return how `candidate` reads the registers, as a point's configuration would say it."""
-    keys = ("type", "order", "address", "bit", "bits", "byte")
+    keys = ("table", "type", "order", "address", "bit", "bits", "byte")
     return {key: value for key in keys if (value := getattr(candidate, key)) is not None}
 
 

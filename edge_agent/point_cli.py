@@ -172,7 +172,7 @@ def print_candidates(candidates: Sequence[Candidate], language: Language) -> Non
             plain(shown_value(each.value)),
             f"{each.type} {each.byte or ('' if each.bit is None else each.bit)}".rstrip(),
             each.order,
-            f"{each.address}{' ←' if each.configured else ''}",
+            f"{each.table or ''} {each.address}{' ←' if each.configured else ''}".lstrip(),
             plain(each.why.to(language)),
         )
         for each in candidates

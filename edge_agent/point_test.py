@@ -43,7 +43,8 @@ class Frame(msgspec.Struct, frozen=True):
 class Candidate(msgspec.Struct, frozen=True):
     """One way of reading the registers, in the words of the configuration, and why it is plausible or not.
 
-    `value` is in the unit of the point; `configured` marks the way the point is read now.
+    `value` is in the unit of the point; `configured` marks the way the point is read now; `table` is given where it is
+    another than the point's.
     """
 
     type: str
@@ -56,6 +57,7 @@ class Candidate(msgspec.Struct, frozen=True):
     bit: int | None = None
     bits: int | None = None
     byte: str | None = None
+    table: str | None = None
 
     def choose(self, fields: dict[str, Any]) -> None:
         """Make `fields`, those of a point's configuration, read the registers in this way."""
@@ -65,6 +67,8 @@ class Candidate(msgspec.Struct, frozen=True):
             fields.pop(key, None)
             if (value := getattr(self, key)) is not None:
                 fields[key] = value
+        if self.table is not None:
+            fields["table"] = self.table
 
 
 class PointTest(msgspec.Struct, frozen=True):
@@ -124,6 +128,12 @@ async def _modbus(device: DeviceConfig, connection: ModbusConnection, point: Mod
     ]
     result = _result(device, point, trial.reading, trial.error, trial.round_trip_s)
     found = result.found
+    if trial.reading is not None and trial.elsewhere:
+        places = ", ".join(f"{table} {address}" for table, address in trial.elsewhere)
+        found = Text(
+            f"{found.en}; it has nothing at {point.table} {point.address}, so {places} was looked at",
+            f"{found.zh}；{point.table} {point.address} 不存在，因此又查看了 {places}",
+        )
     if trial.reading is not None and not any(each.configured and each.plausible for each in candidates):
         others = sum(candidate.plausible for candidate in candidates)
         found = Text(
@@ -229,7 +239,8 @@ def _result(
 def _candidate(point: ModbusPoint, other: Alternative, judge: Judge) -> Candidate:
     plausible, why = judge.judge(other.value, other.later)
     same = all(
-        getattr(other.point, field) == getattr(point, field) for field in ("type", "address", "bit", "bits", "byte")
+        getattr(other.point, field) == getattr(point, field)
+        for field in ("table", "type", "address", "bit", "bits", "byte")
     )
     return Candidate(
         type=other.point.type,
@@ -242,6 +253,7 @@ def _candidate(point: ModbusPoint, other: Alternative, judge: Judge) -> Candidat
         bit=other.point.bit,
         bits=other.point.bits,
         byte=other.point.byte,
+        table=None if other.point.table == point.table else other.point.table,
     )
 
 

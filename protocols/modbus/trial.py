@@ -1,7 +1,9 @@
 """Tries one point on its device and shows all there is to see: frames, registers, and what else they could mean.
 
 Only reads: the point as configured first, then its neighbourhood, so that every type that could begin at its address,
-or one before it (where a manual counts from 1), can be looked at.
+or one before it (where a manual counts from 1), can be looked at. Where the device has nothing at the address, it is looked
+for where manuals mean it to be: 40001 is the first holding register, 30001 the first input register, and input registers are
+often called holding registers.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ _SHAPES: Mapping[str, tuple[str, ...] | None] = {
 }
 """Type of a number -> the orders that differ for it, usual types first; None where it is one byte of a register."""
 
+_OTHER = {"holding": "input", "input": "holding", "coil": "discrete", "discrete": "coil"}
+"""The table a manual may have meant."""
+
 LOOK_AGAIN_S = 0.3
 """After this the neighbourhood is read a second time: what is a measurement hardly moves in between."""
 
@@ -71,6 +76,7 @@ class Trial(NamedTuple):
 
     reading: of the point as configured, None where the device did not answer; error: why not, or what ended the look
     around. registers: address -> register, or bit, as read around the point. round_trip_s: of the first answer.
+    elsewhere: where else the point was looked for, as (table, address), because the device has nothing at its own.
     """
 
     frames: list[SeenFrame]
@@ -79,6 +85,7 @@ class Trial(NamedTuple):
     reading: Reading | None
     round_trip_s: float | None
     error: SunmaoError | None
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
 
 async def try_point(device: str, connection: ModbusConnection, point: ModbusPoint, within_s: float) -> Trial:
@@ -98,6 +105,8 @@ async def try_point(device: str, connection: ModbusConnection, point: ModbusPoin
     patient = connection.model_copy(update={"timeout_s": min(connection.timeout_s, 0.6 * within_s)})
     link = ModbusLink(device, patient, see)
     reading: Reading | None = None
+    place = point
+    elsewhere: list[tuple[str, int]] = []
     shots: list[dict[int, int]] = [{}, {}]
     error: SunmaoError | None = None
     try:
@@ -105,9 +114,13 @@ async def try_point(device: str, connection: ModbusConnection, point: ModbusPoin
         reading = await _read(link, point)
         if monotonic() - begun < 0.3 * within_s:
             shots[0] = await _neighbourhood(link, point)
+        for other in () if shots[0] else _elsewhere(point):
+            if monotonic() - begun < 0.3 * within_s and not shots[0]:
+                elsewhere.append((other.table, other.address))
+                place, shots[0] = other, await _neighbourhood(link, other)
         if monotonic() - begun < 0.5 * within_s and shots[0]:
             await asyncio.sleep(LOOK_AGAIN_S)
-            shots[1] = await _neighbourhood(link, point)
+            shots[1] = await _neighbourhood(link, place)
     except SunmaoError as failure:
         error = failure
     finally:
@@ -115,7 +128,16 @@ async def try_point(device: str, connection: ModbusConnection, point: ModbusPoin
     sent = next((frame.time for frame in frames if frame.sent), None)
     heard = next((frame.time for frame in frames if not frame.sent), None)
     round_trip = None if sent is None or heard is None else heard - sent
-    return Trial(frames, shots[0], list(_alternatives(point, *shots)), reading, round_trip, error)
+    own = shots[0] if place is point else {}
+    return Trial(frames, own, list(_alternatives(place, *shots)), reading, round_trip, error, tuple(elsewhere))
+
+
+def _elsewhere(point: ModbusPoint) -> Iterator[ModbusPoint]:
+    """Yield the point where its address may be meant to be, likeliest first."""
+    for first, table in ((40001, "holding"), (30001, "input")):
+        if first <= point.address < first + 9999:
+            yield point.model_copy(update={"table": table, "address": point.address - first})
+    yield point.model_copy(update={"table": _OTHER[point.table]})
 
 
 async def _read(link: ModbusLink, point: ModbusPoint) -> Reading:

@@ -101,6 +101,40 @@ async def test_a_manual_that_counts_from_one_is_seen() -> None:
     assert "other ways of reading it are plausible" in found.found.en
 
 
+@pytest.mark.parametrize(
+    ("configured", "function", "first", "place"),
+    [
+        ({"address": 40011}, 3, 10, (None, 10)),
+        ({"address": 30011}, 4, 10, ("input", 10)),
+        ({"address": 40012}, 3, 11, (None, 11)),
+        ({"address": 10}, 4, 10, ("input", 10)),
+        ({"address": 10, "table": "input"}, 3, 10, ("holding", 10)),
+    ],
+)
+async def test_a_number_from_the_manual_is_looked_up_where_it_is_meant(
+    configured: dict[str, Any], function: int, first: int, place: tuple[str | None, int]
+) -> None:
+    """The device has one float, in the table of `function`; everything else is exception 2."""
+    has = registers_at(first, struct.pack(">f", 231.5))
+
+    def script(request: Request) -> Chunks:
+        return has(request) if request.function == function else [tcp(request, bytes([request.function | 0x80, 2]))]
+
+    async with answering(script) as port:
+        found = await try_point(device(port, {**VOLTAGE, **configured}), "U1")
+    (right,) = [each for each in sensible(found) if (each.type, each.order) == ("float32", "ABCD")]
+    assert (right.table, right.address, right.value) == (*place, 231.5)
+    assert not any(each.configured for each in found.candidates)
+    assert found.registers == []
+    assert f"nothing at {configured.get('table', 'holding')} {configured['address']}" in found.found.en
+    assert "因此又查看了" in found.found.zh
+    assert "other ways of reading it are plausible" in found.found.en
+    fields: dict[str, Any] = {**VOLTAGE, **configured}
+    right.choose(fields)
+    fixed = ModbusPoint.model_validate(fields)
+    assert (fixed.table, fixed.address) == ("input" if function == 4 else "holding", first)
+
+
 async def test_what_the_devices_other_points_say_decides() -> None:
     """P = U × I × cos φ tells 2.3 kW from 23 kW, both of which the range allows."""
     points = [

@@ -96,7 +96,8 @@ class ReadingWay:
             with box():
                 Words(self._visit.say(candidate.why), "what", tag="div")
                 shape = " ".join(filter(None, (candidate.type, candidate.byte or candidate.order)))
-                Words(f"{shape} @ {candidate.address}", "about mono", tag="div")
+                place = " ".join(filter(None, (candidate.table, str(candidate.address))))
+                Words(f"{shape} @ {place}", "about mono", tag="div")
             Words(_shown(candidate.value, self._point, self._visit.language), "value")
 
     def _take(self, candidate: Candidate) -> None:
