@@ -161,9 +161,11 @@ class MqttDriver:
             link.publish(node.command_topic_of(point), payload)  # Sparkplug wants it at most once (6.4.22, 6.4.24)
             await link.ping()
         end = sent + point.confirm_s
-        while not (shown := self._heard.get(point.name, 0.0) > sent) or not same_value(
-            self._latest[point.name].value, value
-        ):
+        while True:
+            latest = self._latest.get(point.name) if self._heard.get(point.name, 0.0) > sent else None
+            shown = None if latest is None else latest.value  # a device that has died shows nothing
+            if shown is not None and same_value(shown, value):
+                return
             link.news.clear()
             if (left := end - time.monotonic()) <= 0:
                 break
@@ -171,7 +173,7 @@ class MqttDriver:
                 async with asyncio.timeout(left):
                     await link.news.wait()
             link.check()
-        if not shown:
+        if shown is None:
             raise Unreachable(
                 Text(
                     f"the broker has taken the command; '{point.name}' was not heard of within {point.confirm_s:g} s since",

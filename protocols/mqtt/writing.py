@@ -20,14 +20,14 @@ from protocols.text import Text
 def command_message(point: MqttPoint, value: Value) -> bytes:
     """Return the message that sets `point` to `value`, in the unit of `point`; raises ConfigError for a code it lacks."""
     said = raw_value(point, value)
-    as_json = msgspec.json.encode(said).decode()
-    as_text = said if isinstance(said, str) else as_json
-    return point.command.replace(VALUE, as_json).replace(TEXT, as_text).encode()
+    if TEXT in point.command and isinstance(said, str):
+        return point.command.replace(TEXT, said).encode()
+    return point.command.replace(_place(point), msgspec.json.encode(said).decode()).encode()
 
 
 def commanded_value(point: MqttPoint, message: bytes) -> Any:
     """Return the raw value in `message`, the inverse of `command_message`; raises ValueError where it has none."""
-    place = VALUE if VALUE in point.command else TEXT
+    place = _place(point)
     before, _, after = point.command.partition(place)
     found = re.fullmatch(f"{re.escape(before)}(.*){re.escape(after)}", message.decode(), re.DOTALL)
     if found is None:
@@ -38,6 +38,10 @@ def commanded_value(point: MqttPoint, message: bytes) -> Any:
         if place == VALUE:
             raise
         return found[1]
+
+
+def _place(point: MqttPoint) -> str:
+    return VALUE if VALUE in point.command else TEXT
 
 
 def command_payload(device: str, node: EdgeNode, point: MqttPoint, value: Value) -> bytes:

@@ -129,8 +129,8 @@ async def test_a_device_takes_a_command_and_shows_it() -> None:
 
 
 @needs_mosquitto
-@pytest.mark.parametrize("answer", [{"speed": 300}, None, {"other": 1}])
-async def test_only_what_is_heard_after_the_command_counts(answer: dict[str, int] | None) -> None:
+@pytest.mark.parametrize("answer", [{"speed": 300}, None, {"other": 1}, {"speed": None}])
+async def test_only_what_is_heard_after_the_command_counts(answer: dict[str, int | None] | None) -> None:
     """A retained state that is as wanted already proves nothing; a device that shows another value is believed."""
     async with running() as broker:
         device: Link
