@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from types import MappingProxyType
 
 from packaging.requirements import Requirement
 
@@ -55,3 +56,16 @@ def pack(held: Distribution, folder: Path) -> Path:
         lines = "".join(f"{file.as_posix()},,\n" for file in kept)
         archive.writestr(f"{info}/RECORD", f"{lines}{info}/RECORD,,\n")
     return wheel
+
+
+def make_light(wheel: Path, kept: Container[str] = (), changed: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    """Let a wheel need of its extras only what is `kept`, and hold `changed` files: soon installed, to see it refused."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    metadata = next(name for name in content if name.endswith(".dist-info/METADATA"))
+    needs = re.compile(r"^Requires-Dist: ([\w.-]+).*\bextra ==.*\n", re.M)
+    light = needs.sub(lambda need: need[0] if need[1] in kept else "", content[metadata].decode("utf-8"))
+    wheel.unlink()  # its other links stay as they are
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in {**content, **changed, metadata: light.encode("utf-8")}.items():
+            archive.writestr(name, data)

@@ -21,6 +21,7 @@ import yaml
 
 from cloud.cli import app
 from tests.architecture.conftest import ROOT
+from tests.architecture.local_wheels import make_light
 
 CLOUD = ROOT / "deploy" / "cloud"
 UNIT = CLOUD / "sunmao-cloud.service"
@@ -185,8 +186,7 @@ def root() -> Iterator[Path]:
 @pytest.mark.timeout(240)
 def test_it_installs_refuses_what_does_not_start_and_keeps_the_data(cloud_wheels: Path, root: Path) -> None:
     wheels = shutil.copytree(cloud_wheels, root / "wheels", copy_function=os.link)
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(wheels.glob("*.whl"))]
-    (wheels / "SHA256SUMS").write_text("".join(lines), "utf-8")
+    _seal(wheels)
     status, said = _install(root, "--wheels", wheels, "--python", sys.executable)
     assert status == 0, said
     command = root / "usr" / "local" / "bin" / "sunmao-cloud"
@@ -200,14 +200,24 @@ def test_it_installs_refuses_what_does_not_start_and_keeps_the_data(cloud_wheels
         assert secret.stat().st_mode & 0o077 == 0
 
     settings.write_text("SUNMAO_DSN=\n", "utf-8")
+    # Refused before the rest of the extra is imported.
+    make_light(
+        next(wheels.glob("sunmao_iiot-*.whl")), ("fastapi", "platformdirs", "psutil", "psycopg", "yoyo-migrations")
+    )
+    _seal(wheels)
     status, said = _install(root, "--wheels", wheels, "--python", sys.executable)
-    assert (status, "nothing was changed" in said) == (1, True), said
+    assert (status, "nothing was changed" in said, "SUNMAO_DSN" in said) == (1, True, True), said
     assert len(list((root / "opt" / "sunmao-cloud" / "releases").iterdir())) == 1
 
     assert _install(root, "--uninstall")[0] == 0
     assert (kept.exists(), settings.exists(), command.exists()) == (True, True, False)
     assert _install(root, "--uninstall", "--purge")[0] == 0
     assert (kept.exists(), settings.exists()) == (False, False)
+
+
+def _seal(wheels: Path) -> None:
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(wheels.glob("*.whl"))]
+    (wheels / "SHA256SUMS").write_text("".join(lines), "utf-8")
 
 
 def _install(root: Path, *arguments: str | Path) -> tuple[int, str]:

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.conftest import ROOT
+from tests.architecture.local_wheels import make_light
 
 INSTALLER = ROOT / "deploy" / "edge" / "install.sh"
 UNIT = ROOT / "deploy" / "edge" / "sunmao-edge.service"
@@ -93,7 +93,8 @@ def test_it_installs_refuses_what_is_wrong_and_keeps_what_runs(wheels: Path, key
         assert (status, "SHA256SUMS" in said) == (1, True), said
 
     broken = linked(good, tmp_path / "broken")
-    _break(next(broken.glob("sunmao_iiot-*.whl")))
+    ends_at_once = {"edge_agent/cli.py": b"raise SystemExit(70)\n"}
+    make_light(next(broken.glob("sunmao_iiot-*.whl")), changed=ends_at_once)
     status, said = install("--wheels", sealed(broken, key), *here)
     assert (status, "nothing was changed" in said) == (1, True), said
     assert current.resolve() == first
@@ -104,17 +105,6 @@ def test_it_installs_refuses_what_is_wrong_and_keeps_what_runs(wheels: Path, key
     assert (kept.exists(), command.exists(), current.exists()) == (True, False, False)
     assert install("--uninstall", "--purge", *here[:2])[0] == 0
     assert not kept.exists()
-
-
-def _break(wheel: Path) -> None:
-    """Let the agent of a wheel end as soon as it is started."""
-    with zipfile.ZipFile(wheel) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    content["edge_agent/cli.py"] = b"raise SystemExit(70)\n"
-    wheel.unlink()
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
 
 
 def test_what_is_asked_wrongly_is_one_line(tmp_path: Path) -> None:
