@@ -94,6 +94,8 @@ class PointPicker:
             return
         where = Where(place.site_id, place.line_id, place.line_id is None)
         listed = await self._visit.domains.fleet.equipment_list(self._visit.scope, LISTED, where=where)
+        if inside.default_slot.children or inside.is_deleted:
+            return
         with inside:
             for known in sorted(listed, key=lambda one: (one.equipment_class in SUPPORTING, one.label)):
                 self._branch(known)
@@ -112,7 +114,7 @@ class PointPicker:
         if inside.default_slot.children:
             return
         equipment = await load_equipment(self._visit, machine)
-        if inside.default_slot.children:  # unfolded twice meanwhile
+        if inside.default_slot.children or inside.is_deleted:  # unfolded twice meanwhile, or left
             return
         with inside:
             for point in equipment.ranked():
@@ -142,7 +144,7 @@ class PointPicker:
             self._index = self._index or await telemetry.catalogue.index(scope)
             series = await telemetry.catalogue.of(scope, self._index.find(typed, MOST_FOUND))
             found = [one for one in await load_points(self._visit, series) if one[1].numeric]
-        if typed != self._typed:  # more was typed meanwhile
+        if typed != self._typed or self._found.is_deleted:  # more was typed meanwhile, or the page was left
             return
         for row in self._found.descendants():
             for rows in self._rows.values():

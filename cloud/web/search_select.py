@@ -36,7 +36,7 @@ def search_select(visit: Visit, label: str, offered: Mapping[Any, str], value: A
         if text in chosen.values():  # what the field shows of itself once something is chosen
             return
         found = await find(text) if text else offered
-        if text == last:
+        if text == last and not field.is_deleted:
             field.set_options({**found, **chosen})
 
     field.on("input-value", typed, throttle=0.2, leading_events=False)

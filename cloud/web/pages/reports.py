@@ -14,6 +14,7 @@ from cloud.core.errors import Problem
 from cloud.core.principal import Scope
 from cloud.production.schemas import Node
 from cloud.reports.schemas import Kind, ScheduleRequest
+from cloud.web import live
 from cloud.web.elements import Words, box, chooser, option_markup
 from cloud.web.layout import frame, page_head
 from cloud.web.report_view import show_document
@@ -65,13 +66,17 @@ async def build(visit: Visit) -> None:
         node = _node(place)
         at = _instant(query.get("at", ""), query.get("day", ""), visit.zone)
         _show_choice(visit, places, place, kind)
-        try:
-            document = await visit.domains.reports.document(visit.scope, node, kind, at)
-        except Problem as problem:
-            Words(visit.say(problem.detail), "notice warn", tag="p")
-        else:
-            _show_files(visit, node, kind, at)
-            show_document(visit, document)
+
+        async def show() -> None:
+            try:
+                document = await visit.domains.reports.document(visit.scope, node, kind, at)
+            except Problem as problem:
+                Words(visit.say(problem.detail), "notice warn", tag="p")
+            else:
+                _show_files(visit, node, kind, at)
+                show_document(visit, document)
+
+        live.fill_in(visit, show)  # of a large plant it takes seconds
         await _Schedules(visit, places, node, kind).show()
 
 
