@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pydantic import BaseModel, Field
+
 from cloud.core.errors import Invalid
 from protocols.text import Text
 
@@ -24,3 +26,11 @@ def check_hour(time: datetime) -> None:
     """Raise Invalid for what is no whole hour."""
     if time.astimezone(UTC) != time.astimezone(UTC).replace(minute=0, second=0, microsecond=0):
         raise Invalid(_WHOLE_HOUR)
+
+
+class Version(BaseModel):
+    """What holds from a whole hour on, until the next version does; 1970-01-01 is the beginning."""
+
+    valid_from: datetime
+    set_by: str
+    set_at: datetime | None = Field(description="Null, as nobody in `set_by`, for what was set before it was kept.")

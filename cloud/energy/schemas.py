@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.core.since import Version
 from cloud.energy.tariff_terms import Band, TariffTerms
 
 CarrierCode = Literal["electricity", "reactive", "natural_gas", "water", "compressed_air", "steam", "heat"]
@@ -90,19 +91,11 @@ class Meter(BaseModel):
     ignored: bool
 
 
-class PlaceVersion(BaseModel):
-    """What a meter measures - with neither machine nor line, the site - and the whole hour from which on.
+class PlaceVersion(Version):
+    """What a meter measures, and from when on; with neither machine nor line, the site."""
 
-    It holds until the next version does; 1970-01-01 is the beginning.
-    """
-
-    valid_from: datetime
     equipment_id: UUID | None
     line_id: UUID | None
-    set_by: str
-    set_at: datetime | None = Field(
-        description="Null, as nobody in `set_by`, for what was so before there were versions."
-    )
 
 
 class MeterChange(BaseModel):

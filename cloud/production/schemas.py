@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cloud.core.instants import Instant
+from cloud.core.since import Version
 from protocols.text import Text
 
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
@@ -43,9 +44,7 @@ class ShiftPattern(Closed):
 
     name_en: Name
     name_zh: Name
-    weekdays: set[Annotated[int, Field(ge=1, le=7)]] = Field(
-        min_length=1, description="ISO weekdays it begins on: 1 is Monday."
-    )
+    weekdays: set[Annotated[int, Field(ge=1, le=7)]] = Field(min_length=1, description="Of ISO 8601: 1 is Monday.")
     start: WallTime
     end: WallTime
     breaks: list[BreakPattern] = Field([], max_length=10)
@@ -158,13 +157,10 @@ class EquipmentSettings(Closed):
     hold_s: int = Field(600, ge=120, le=43_200, description="Silence of all points after which the state is unknown.")
 
 
-class SettingsVersion(BaseModel):
-    """Settings and the whole hour from which they hold, until the next version does; 1970-01-01 is the beginning."""
+class SettingsVersion(Version):
+    """Settings, and from when on."""
 
-    valid_from: datetime
     settings: EquipmentSettings
-    set_by: str
-    set_at: datetime | None = Field(description="Null, as nobody in `set_by`, for what was set before it was kept.")
 
 
 Granularity = Literal["shift", "day", "week", "month", "total"]
@@ -294,13 +290,10 @@ class StopReason(ReasonRequest):
     id: UUID
 
 
-class LossVersion(BaseModel):
-    """What a reason is counted as, and the whole hour from which on, until the next version; 1970-01-01 is the beginning."""
+class LossVersion(Version):
+    """What a reason is counted as, and from when on."""
 
-    valid_from: datetime
     loss: LossKind
-    set_by: str
-    set_at: datetime | None = Field(description="Null, as nobody in `set_by`, for what was set before it was kept.")
 
 
 class StopWord(Closed):
@@ -369,9 +362,7 @@ class ProductRunRequest(Closed):
     """What is made on a machine from `start` on, until the next run."""
 
     start: Instant
-    item: str = Field(
-        max_length=120, pattern=r"^[^\x00-\x1f]*$", description="Empty: nothing named is made from then on."
-    )
+    item: str = Field(max_length=120, pattern=r"^[^\x00-\x1f]*$", description="Empty: nothing named is made.")
     order_number: str = Field("", max_length=120, pattern=r"^[^\x00-\x1f]*$")
 
 
