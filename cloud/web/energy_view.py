@@ -63,6 +63,11 @@ _WHOLE = Text("tariff: {tariff}", "电价：{tariff}")
 _BILL_HEAD = (Text("Item", "项目"), Text("Quantity", "数量"), Text("Price", "单价"), Text("Amount", "金额"))
 _TOTAL = Text("Total", "合计")
 
+MOST_BRANCHES, MOST_MACHINES = 20, 100
+"""Meters shown behind one, and machines in the table: the largest. A browser takes seconds for thousands."""
+_OTHERS = Text("{count} others", "其余 {count} 个")
+_MORE_MACHINES = Text("{count} more, each with less", "另有 {count} 台，用量更少")
+
 
 def show_figures(visit: Visit, summary: Summary) -> None:
     """Show the eight numbers a manager asks for first."""
@@ -156,8 +161,18 @@ def _branch(visit: Visit, node: TreeNode, depth: int) -> None:
         Words(f"{100 * node.share:.1f}%" if node.share is not None else NOTHING, "branch-share muted")
     if node.kind == "rest" and (node.energy.value or 0.0) < -0.005 * abs(node.energy.value or 1.0) - 1e-6:
         Words(visit.say(_OVER), "notice warn small", tag="p")
-    for child in node.children:
+    metered = [child for child in node.children if child.kind != "rest"]  # the largest first
+    for child in metered[:MOST_BRANCHES]:
         _branch(visit, child, depth + 1)
+    if left_out := metered[MOST_BRANCHES:]:
+        used = number(sum(child.energy.value or 0.0 for child in left_out))
+        with box("branch", style=f"--depth:{depth + 1}"):
+            Words(visit.say(_OTHERS, count=len(left_out)), "branch-name muted")
+            box("branch-bar")
+            Words(f"{used} {left_out[0].energy.unit}", "branch-value")
+    for child in node.children:
+        if child.kind == "rest":
+            _branch(visit, child, depth + 1)
 
 
 def show_peak(visit: Visit, summary: Summary, zone: ZoneInfo) -> None:
@@ -194,7 +209,7 @@ def show_machines(visit: Visit, summary: Summary) -> None:
             Words(visit.say(_NONE), "muted", tag="p")
             return
         rows = []
-        for machine in summary.machines:
+        for machine in summary.machines[:MOST_MACHINES]:
             figures = [machine.energy, machine.cost, machine.idle, machine.idle_cost, machine.standby, machine.specific]
             rows.append((f"/equipment/{machine.equipment_id}", machine.name, machine.line or "", figures))
         with box("wide-table"), box("ledger", "table"):
@@ -210,6 +225,8 @@ def show_machines(visit: Visit, summary: Summary) -> None:
                             Words(line, "muted small", tag="div")
                         for figure in figures:
                             _cell(visit, figure)
+        if len(summary.machines) > MOST_MACHINES:
+            Words(visit.say(_MORE_MACHINES, count=len(summary.machines) - MOST_MACHINES), "muted small", tag="p")
 
 
 def _cell(visit: Visit, figure: Figure) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from nicegui import ui
 
 from cloud.core.principal import Principal, Scope
+from cloud.fleet.schemas import Equipment
 from cloud.telemetry.schemas import Point
 from cloud.training.schemas import MachineRequest
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.item_picker import figure_of
+from cloud.web.node_choice import MOST_LISTED
+from cloud.web.search_select import machines_found, search_select
 from cloud.web.visit import Visit
 from protocols.text import Text
 
@@ -33,16 +37,14 @@ _RULE = Text(
 
 
 class MachineForm:
-    """Draws the form; `machines` are names by id."""
+    """Draws the form: `machines` to choose from, or to search for where they are many. `show_points` fills it in."""
 
-    def __init__(self, visit: Visit, machines: Mapping[UUID, str], points: Sequence[Point]) -> None:
+    def __init__(self, visit: Visit, machines: Sequence[Equipment]) -> None:
         self._visit, say = visit, visit.say
-        self._points = [each for each in points if each.data_type not in ("STRING", "BOOLEAN")]
-        self._all = points
+        self._points: Sequence[Point] = ()
         self._wanted: set[int] = set()
-        there = {
-            str(one): name for one, name in machines.items() if any(point.equipment_id == one for point in self._points)
-        }
+        self._machine: Any = None
+        there = {str(one.id): one.label for one in machines if one.points}
         if not there:
             return
         with box("card stack wide machine-form"):
@@ -50,27 +52,34 @@ class MachineForm:
             Words(say(_NOTE), "muted small", tag="p")
             with box("form-row"):
                 self._name = Field(say(_NAME), maxlength="64", autocapitalize="none", spellcheck="false")
-                self._machine = Choice(say(_MACHINE), there, next(iter(there)), self._again)
+                if len(there) > MOST_LISTED:
+                    self._machine = search_select(visit, say(_MACHINE), {}, None, self._find)
+                    self._machine.props("outlined").classes("field-in").on_value_change(self.show_points)
+                else:
+                    self._machine = Choice(say(_MACHINE), there, next(iter(there)), self._again)
                 self._period = Field(say(_PERIOD), "10", inputmode="decimal")
             self._place = box("stack")
-            Words(say(_RULE), "muted small", tag="p")
-            with box("line"):
-                button(say(_MAKE), self._make)
             self._answer = box("stack")
-        self._show_points()
+
+    async def _find(self, typed: str) -> Mapping[str, str]:
+        return await machines_found(self._visit, typed)
 
     async def _again(self, _: str) -> None:
-        self._show_points()
+        await self.show_points()
 
-    def _show_points(self) -> None:
-        say = self._visit.say
-        mine = [point for point in self._points if str(point.equipment_id) == self._machine.value]
+    async def show_points(self) -> None:
+        """Read and show the points of the machine chosen, if one is."""
+        if self._machine is None or not self._machine.value:
+            return
+        visit, say = self._visit, self._visit.say
+        points = await visit.domains.telemetry.points(visit.scope, UUID(self._machine.value))
+        self._points = [each for each in points if each.data_type not in ("STRING", "BOOLEAN")]
         self._wanted.clear()
         self._place.clear()
         with self._place:
             Words(say(_SENSORS), "strong small", tag="div")
             with box("ticks"):
-                for point in mine[:64]:
+                for point in self._points[:64]:
                     with box("ticked", "label"):
                         tick = box("", "input", type="checkbox")
                         tick.on(
@@ -79,12 +88,11 @@ class MachineForm:
                             js_handler="event => emit(event.target.checked)",
                         )
                         Words(say(Text(point.name_en, point.name_zh)))
-            signals = {
-                str(one.series_id): say(Text(one.name_en, one.name_zh))
-                for one in self._all
-                if str(one.equipment_id) == self._machine.value
-            }
+            signals = {str(one.series_id): say(Text(one.name_en, one.name_zh)) for one in points}
             self._running = Choice(say(_RUNS), {"": say(_ALWAYS)} | signals, "")
+            Words(say(_RULE), "muted small", tag="p")
+            with box("line"):
+                button(say(_MAKE), self._make)
 
     def _turn(self, series: int, on: bool) -> None:
         (self._wanted.add if on else self._wanted.discard)(series)

@@ -186,7 +186,7 @@ class Watched:
         connection = OpcuaConnection(endpoint=f"opc.tcp://127.0.0.1:{port}", security="none")
 
         class Device(DeviceConfig):
-            def driver(self) -> Any:
+            def driver(self, *, collects: bool = False) -> Any:
                 return Counting(self.name, connection, self.points)
 
         device = Device(name="d", protocol="opcua", period_s=period_s, connection=connection, points=tuple(points(1)))

@@ -70,9 +70,16 @@ async def test_a_stream_resumes_with_what_changed_meanwhile_and_nothing_else(com
         await agent.deliver(frame(1, readings(POWER, [1.0], START_US) + readings(ENERGY, [50.0], START_US)))
         async with _stream(company) as events:
             await events.until({1.0, 50.0})
-        await agent.deliver(frame(2, readings(POWER, [2.0], START_US + 1_000_000)))
-        async with _stream(company, events.last_id) as resumed:
-            assert await resumed.until({2.0}) == {2.0}
+        last_id = events.last_id
+        # A transaction of any database of the server, open at the cut, has the stream give more rather than less.
+        for number in range(2, 8):
+            await agent.deliver(frame(number, readings(POWER, [float(number)], START_US + number * 1_000_000)))
+            async with _stream(company, last_id) as resumed:
+                found = await resumed.until({float(number)})
+            if found == {float(number)}:
+                break
+            last_id = resumed.last_id
+    assert found == {float(number)}
 
 
 async def test_a_transaction_in_flight_at_the_cut_is_not_lost(company: Company, owner_dsn: str) -> None:

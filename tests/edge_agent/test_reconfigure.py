@@ -169,12 +169,12 @@ async def test_a_driver_that_cannot_be_built_is_one_device_down(bench: Bench, mo
     build = DeviceConfig.driver
     checked: list[str] = []
 
-    def gone_meanwhile(self: DeviceConfig) -> Any:
+    def gone_meanwhile(self: DeviceConfig, **how: bool) -> Any:
         """The file a driver needs is there when the configuration is checked and gone when the device is started."""
         if self.name == "broken" and "broken" in checked:
             raise ConfigError(Text("own.der is gone", "own.der 已不存在"))
         checked.append(self.name)
-        return build(self)
+        return build(self, **how)
 
     monkeypatch.setattr(DeviceConfig, "driver", gone_meanwhile)
     text = put_device(put_device(bench.text, device("broken", bench.port)), device("after", bench.port))

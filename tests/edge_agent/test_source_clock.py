@@ -79,7 +79,7 @@ async def collecting(stale_s: float | None) -> AsyncIterator[tuple[Collector, Ke
     talking = Talking()
 
     class Device(DeviceConfig):
-        def driver(self) -> Any:
+        def driver(self, *, collects: bool = False) -> Any:
             return talking
 
     device = Device(

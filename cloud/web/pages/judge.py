@@ -55,7 +55,7 @@ _TO_SET = Text("To the training", "前往训练")
 
 async def build(visit: Visit) -> None:
     """Build the page for the station of its address, or the first one."""
-    stations = await stations_of(visit)
+    stations = stations_of(await visit.domains.fleet.equipment_list(visit.scope))
     asked = visit.request.query_params.get("station", "")
     chosen = asked if asked in stations else next(iter(stations), "")
     with frame(visit, visit.say(TITLE)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
 from nicegui import ui
 
 from cloud.core.principal import Principal, Scope
+from cloud.fleet.schemas import Equipment
 from cloud.training.schemas import SetRequest
 from cloud.web.elements import Words, box
 from cloud.web.forms import Choice, Field, attempt, button
@@ -57,8 +59,8 @@ async def build(visit: Visit) -> None:
     """Build the page."""
     training = visit.domains.training
     sets = await training.sets(visit.scope)
-    stations = await stations_of(visit)
-    names = {each.id: each.label for each in await visit.domains.fleet.equipment_list(visit.scope)}
+    machines = await visit.domains.fleet.equipment_list(visit.scope)
+    names = {each.id: each.label for each in machines}
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
         if not sets:
@@ -74,14 +76,13 @@ async def build(visit: Visit) -> None:
                         counts = visit.say(_HEALTH, count=len(each.sensors))
                     Words(counts, "num small", tag="div")
         if visit.may(Scope.ENGINEER):
-            _form(visit, stations)
-            MachineForm(visit, names, await visit.domains.telemetry.points(visit.scope))
+            _form(visit, stations_of(machines))
+            await MachineForm(visit, machines).show_points()
 
 
-async def stations_of(visit: Visit) -> dict[str, str]:
-    """Return the names of the inspection stations the reader reaches, by id."""
-    listed = await visit.domains.fleet.equipment_list(visit.scope)
-    return {str(each.id): each.label for each in listed if each.equipment_class == STATION}
+def stations_of(machines: Sequence[Equipment]) -> dict[str, str]:
+    """Return the names of the inspection stations among `machines`, by id."""
+    return {str(each.id): each.label for each in machines if each.equipment_class == STATION}
 
 
 def _form(visit: Visit, stations: dict[str, str]) -> None:

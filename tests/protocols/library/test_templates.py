@@ -168,7 +168,7 @@ def test_a_sister_model_writes_its_difference_only() -> None:
 
 
 def test_a_fingerprint_is_never_inherited() -> None:
-    assert load_template("carlo-gavazzi-em340").fingerprint.sign[0].one_of == (340, 341, 342, 343, 344, 345)
+    assert load_template("carlo-gavazzi-em340").fingerprint.sign[0].one_of == (340, 341, 342, 343, 344)
     assert parse_template(sister(base="carlo-gavazzi-em340"), "sister.toml").fingerprint.sign == ()
 
 
