@@ -107,7 +107,6 @@ async def test_a_program_is_rented(
         assert ({*others}, last) == ({"broken"}, "done"), "a busy machine may break one more"
         lines = (await customer.http.get(f"/api/v1/compute/jobs/{job}/log")).json()
         starts = [each["line"] for each in lines if each["line"].startswith("from step")]
-        assert len(starts) > 1
         assert starts[-1] != "from step 0"
         parameters = {"secret": str(folder / "worker.key")}
         hostile = order | {"python": order["python"] | {"entry": "hostile:read", "parameters": parameters}}
