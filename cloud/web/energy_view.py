@@ -139,8 +139,7 @@ def show_bands(visit: Visit, summary: Summary) -> None:
 def show_tree(visit: Visit, summary: Summary) -> None:
     """Show the tree from the grid to the machines, with what no meter behind accounts for."""
     with box("tree"):
-        for node in summary.tree:
-            _branch(visit, node, 0)
+        _branches(visit, summary.tree, 0)
 
 
 def _branch(visit: Visit, node: TreeNode, depth: int) -> None:
@@ -161,18 +160,26 @@ def _branch(visit: Visit, node: TreeNode, depth: int) -> None:
         Words(f"{100 * node.share:.1f}%" if node.share is not None else NOTHING, "branch-share muted")
     if node.kind == "rest" and (node.energy.value or 0.0) < -0.005 * abs(node.energy.value or 1.0) - 1e-6:
         Words(visit.say(_OVER), "notice warn small", tag="p")
-    metered = [child for child in node.children if child.kind != "rest"]  # the largest first
-    for child in metered[:MOST_BRANCHES]:
-        _branch(visit, child, depth + 1)
-    if left_out := metered[MOST_BRANCHES:]:
-        used = number(sum(child.energy.value or 0.0 for child in left_out))
-        with box("branch", style=f"--depth:{depth + 1}"):
-            Words(visit.say(_OTHERS, count=len(left_out)), "branch-name muted")
+    _branches(visit, node.children, depth + 1)
+
+
+def _branches(visit: Visit, nodes: Sequence[TreeNode], depth: int) -> None:
+    """Show meters that stand side by side - of very many the largest, and what the others used - and the rest last."""
+    metered = [node for node in nodes if node.kind != "rest"]
+    if len(metered) > MOST_BRANCHES:
+        metered.sort(key=lambda node: -(node.energy.value or 0.0))
+    for node in metered[:MOST_BRANCHES]:
+        _branch(visit, node, depth)
+    if others := metered[MOST_BRANCHES:]:
+        used = [node.energy.value for node in others if node.energy.value is not None]
+        value, unit = amount(others[0].energy.model_copy(update={"value": sum(used) if used else None}))
+        with box("branch", style=f"--depth:{depth}"):
+            Words(visit.say(_OTHERS, count=len(others)), "branch-name muted")
             box("branch-bar")
-            Words(f"{used} {left_out[0].energy.unit}", "branch-value")
-    for child in node.children:
-        if child.kind == "rest":
-            _branch(visit, child, depth + 1)
+            Words(f"{value} {unit}".strip(), "branch-value")
+    for node in nodes:
+        if node.kind == "rest":
+            _branch(visit, node, depth)
 
 
 def show_peak(visit: Visit, summary: Summary, zone: ZoneInfo) -> None:
