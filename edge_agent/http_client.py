@@ -1,6 +1,6 @@
 """Posts to one server over HTTP/1.1, on connections that are kept for the next time. h11 speaks the protocol.
 
-A client that can do everything takes 10 MB of a small box and three times the processor time of a delivery.
+A client that can do everything takes 5 MB more of a small box and three times the processor time of a delivery.
 """
 
 from __future__ import annotations
