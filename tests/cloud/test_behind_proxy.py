@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -125,10 +126,13 @@ def _enrolled(proxied: Proxied, http: httpx.Client, name: str) -> Plant:
     return agent
 
 
+def _batch(value: float) -> Batch:
+    return Batch(columns=columns_of(readings(PointRef("meter-1", f"p{value:g}", "", "C62"), [value], now_us()))[0])
+
+
 def _deliver(agent: Plant, value: float) -> None:
     """Deliver a value of a point of its own, the same frame again until it is acknowledged, to any process."""
-    rows = readings(PointRef("meter-1", f"p{value:g}", "", "C62"), [value], now_us())
-    batch = Batch(columns=columns_of(rows)[0])
+    batch = _batch(value)
     while True:
         agent.client.cookies.clear()
         seq = agent.seq
@@ -176,6 +180,20 @@ def test_one_of_two_is_killed_and_everybody_goes_on(
         counted = connection.execute("SELECT count(*), count(DISTINCT series_id) FROM telemetry").fetchone()
     assert counted == (AGENTS * EACH, AGENTS * EACH)
     assert http.get("/api/v1/telemetry/stats").json()["ledger_readings"] == AGENTS * EACH
+
+
+def test_what_is_sent_goes_to_who_is_left(proxied: Proxied, http: httpx.Client) -> None:
+    agent = _enrolled(proxied, http, "box-left")
+    proxied.plant.kill("cloud-0")
+    try:
+        _deliver(agent, 1000.0)
+        time.sleep(3)  # by then the proxy has noticed
+        for value in range(1001, 1031):
+            agent.client.cookies.clear()
+            agent.deliver(_batch(value))
+    finally:
+        proxied.start_process(0)
+    agent.client.close()
 
 
 def test_who_trickles_is_cut_off_and_who_listens_is_not(proxied: Proxied, http: httpx.Client) -> None:
