@@ -36,12 +36,12 @@ TRIM_EVERY_S = 600.0
 """When memory that is free is given back: while devices connect for the first time, then as often as this."""
 
 
-async def run_agent(config: Config, path: Path, language: Language) -> None:
+async def run_agent(config: Config, shared: str, path: Path, language: Language) -> None:
     """Run the agent until SIGTERM or SIGINT; what was collected by then is on disk when this returns.
 
-    `config` was read from `path`, and the caller holds the state directory (`alone`). While the agent runs the file is
-    followed, at once on SIGHUP (see `reconfigure`), and so is what the cloud wants (see `remote`). Raises ConfigError
-    if a part cannot be configured, Refused if the disk takes nothing.
+    `config` and `shared` are what to start with (`remote.start_with`) by the file `path`, and the caller holds the state
+    directory (`alone`). While the agent runs the file is followed, at once on SIGHUP (see `reconfigure`), and so is what
+    the cloud wants (see `remote`). Raises ConfigError if a part cannot be configured, Refused if the disk takes nothing.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,6 +75,7 @@ async def run_agent(config: Config, path: Path, language: Language) -> None:
         remote = Remote(
             path,
             config,
+            shared,
             parts=devices,
             reconfigurer=reconfigurer,
             link=link,

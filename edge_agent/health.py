@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,10 +111,12 @@ class HealthReporter:
         self._clock_offset: int | None = None
         self._rates: deque[tuple[float, int]] = deque(maxlen=RATES)
         self._soon = asyncio.Event()
-        self._configuration: Callable[[], ConfigReport] | None = None
+        self._configuration: Callable[[], Awaitable[ConfigReport]] | None = None
         self._heard: Callable[[HealthReply], None] = lambda reply: None
 
-    def follow(self, configuration: Callable[[], ConfigReport], heard: Callable[[HealthReply], None]) -> None:
+    def follow(
+        self, configuration: Callable[[], Awaitable[ConfigReport]], heard: Callable[[HealthReply], None]
+    ) -> None:
         """Report `configuration` too, and hand the cloud's answers to `heard`."""
         self._configuration, self._heard = configuration, heard
 
@@ -175,7 +177,7 @@ class HealthReporter:
             oldest_unsent=stats.oldest,
             disk_free_bytes=shutil.disk_usage(self._state_dir).free,
             rss_bytes=_rss_bytes(),
-            config=self._configuration() if self._configuration else None,
+            config=await self._configuration() if self._configuration else None,
             missed_cycles=sum(self._missed().values()),
             clock_offset_us=self._clock_offset,
             buffer_hours_left=self._hours_left(stats),

@@ -5,7 +5,7 @@
                   "failed"                        "undoing" -> previous file -> "rolled_back"
 
 Every arrow is one durable, atomic replacement of a file, so that an end of the agent at any moment leaves the old file
-or the new one, and `config_at_start` goes on from there. [agent] and [cloud] stay as they are on the box.
+or the new one, and `start_with` goes on from there. [agent] and [cloud] stay as they are on the box.
 """
 
 from __future__ import annotations
@@ -80,11 +80,30 @@ class Trial(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, outcome=outcome, reason_en=said.en, reason_zh=said.zh)
 
 
-def config_at_start(path: Path) -> Config:
-    """Return the configuration to start with; a change from the cloud that an end of the agent interrupted is settled.
+def start_with(path: Path) -> tuple[Config, str]:
+    """Return the configuration to start with and the version of its shared part (see `shared_version`).
 
-    Only for whoever holds the state directory. Raises ConfigError as `load_config`.
+    A change from the cloud that an end of the agent interrupted is settled. Only for whoever holds the state directory.
+    Raises ConfigError as `load_config`.
     """
+    config = _config_at_start(path)
+    return config, shared_version(path, config.version)
+
+
+def shared_version(path: Path, version: str) -> str:
+    """Return the version of what the cloud may hold of `version` of the file.
+
+    It is "" where the cloud cannot change that, and where the file is another by now.
+    """
+    try:
+        text = read_config(path)
+        return configuration.version_of(_shared(text)) if version_of(text) == version else ""
+    except ConfigError as error:
+        _log.warning("the cloud cannot change this configuration: %s", error.explain("en"))
+        return ""
+
+
+def _config_at_start(path: Path) -> Config:
     state_dir = load_agent(path).state_dir
     trial = _load(state_dir)
     if trial.outcome not in ("probation", "undoing"):
@@ -120,7 +139,7 @@ class Remote:
 
     Args:
         path: the configuration file.
-        config: as it was at the start.
+        config, shared: as they were at the start (see `start_with`).
         parts, reconfigurer: what runs, and what puts the file into force.
         link, login: as for the forwarder.
         announce: told what was decided.
@@ -131,6 +150,7 @@ class Remote:
         self,
         path: Path,
         config: Config,
+        shared: str,
         *,
         parts: Parts,
         reconfigurer: Reconfigurer,
@@ -152,13 +172,14 @@ class Remote:
         self._answers = 0
         self._answered = asyncio.Event()
         self._reply: HealthReply | None = None
-        self._shared_of: tuple[str, str] = ("", "")
+        self._shared_of = (config.version, shared)
 
-    def report(self) -> ConfigReport:
+    async def report(self) -> ConfigReport:
         """Return what is in force and what became of the last version wanted."""
+        shared = await asyncio.to_thread(self._shared_version)  # seconds, where there are 10,000 points
         trial = self._trial
         outcome = "probation" if trial.outcome == "undoing" else trial.outcome
-        return ConfigReport(self._shared_version(), trial.desired, outcome, trial.reason_en, trial.reason_zh)
+        return ConfigReport(shared, trial.desired, outcome, trial.reason_en, trial.reason_zh)
 
     def heard(self, reply: HealthReply) -> None:
         """Take the cloud's answer to a health report that was made after the last one was taken."""
@@ -186,7 +207,7 @@ class Remote:
         """Send the shared part of the file in force, without its secrets."""
         text = await asyncio.to_thread(read_config, self._path)
         if version_of(text) == self._reconfigurer.state.version:
-            report = ConfigurationReport(_shared(text))
+            report = ConfigurationReport(await asyncio.to_thread(_shared, text))
             await self._link.post(REPORTED, report, ConfigurationKept, await self._login.token())
 
     async def _try(self) -> None:
@@ -207,7 +228,6 @@ class Remote:
                 f"云端配置第 {desired.version} 版开始试运行({by})",
             ),
         )
-        _log.info("%s", configuration.difference(_shared(text), desired.text))
         trial = msgspec.structs.replace(
             trial.ended("probation"),
             previous=version_of(text),
@@ -241,6 +261,7 @@ class Remote:
         whole = configuration.join(local, with_secrets(desired.text, shared))
         config = parse_config(whole, self._path)
         check_from_afar(config, self._reconfigurer.config)
+        _log.info("%s", configuration.difference(without_secrets(shared), desired.text))
         return whole, config
 
     def _replace(self, text: str, whole: str, trial: Trial) -> None:
@@ -332,13 +353,7 @@ class Remote:
         if version == trial.target and trial.shared:
             return trial.shared
         if version != self._shared_of[0]:
-            try:
-                text = read_config(self._path)
-                if version_of(text) == version:
-                    self._shared_of = (version, configuration.version_of(_shared(text)))
-            except ConfigError as error:
-                self._shared_of = (version, "")
-                _log.warning("the cloud cannot change this configuration: %s", error.explain("en"))
+            self._shared_of = (version, shared_version(self._path, version))
         return self._shared_of[1]
 
 

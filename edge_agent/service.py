@@ -27,21 +27,24 @@ def serve(config: Path, language: Language, form: Literal["text", "json"]) -> No
     """Run the agent until it is stopped; `form` is that of the line that says it runs. Logs go to standard error."""
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # httpx's own command line, with click, rich and pygments
     from edge_agent.agent import alone, run_agent  # noqa: PLC0415 - after that
+    from edge_agent.apart import apart  # noqa: PLC0415
     from edge_agent.config import load_agent  # noqa: PLC0415
-    from edge_agent.remote import config_at_start  # noqa: PLC0415
+    from edge_agent.remote import start_with  # noqa: PLC0415
+    from protocols.library.folder import NAME, use_folder  # noqa: PLC0415
 
-    with explained(language), alone(load_agent(config).state_dir):
+    with explained(language), alone(apart(load_agent, config).state_dir):
         # The libraries' own logs repeat what the drivers report as one of the four fates.
         logging.basicConfig(level=logging.CRITICAL, format="%(asctime)s %(message)s", stream=sys.stderr)
         logging.getLogger("sunmao").setLevel(logging.INFO)
-        loaded = config_at_start(config)
+        use_folder(config.resolve().parent / NAME)
+        loaded, shared = apart(start_with, config)
         say(
             {"pid": os.getpid(), "name": loaded.agent.name, "state_dir": str(loaded.agent.state_dir)},
             Text(f"{loaded.agent.name} runs; Ctrl-C ends it", f"{loaded.agent.name} 已启动；按 Ctrl-C 结束"),
             language,
             form == "json",
         )
-        asyncio.run(run_agent(loaded, config, language))
+        asyncio.run(run_agent(loaded, shared, config, language))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class SunmaoError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: Text, mend: Text | None = None, *, key: str | None = None) -> None:
-        super().__init__(what.en)
+        super().__init__(what, mend)
         self.what = what
         self.mend = mend
         self.key = key
