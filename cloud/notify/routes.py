@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from cloud.core.access import Admin, Engineer
-from cloud.notify.schemas import Channel, ChannelChange, ChannelRequest, Delivery, DeliveryPage, NewChannel
+from cloud.notify.schemas import Channel, ChannelChange, ChannelRequest, Delivery, DeliveryPage, NewChannel, State
 from cloud.notify.service import Notify
 
 router = APIRouter(prefix="/api/v1/notify", tags=["notify"])
@@ -56,11 +56,14 @@ async def test_channel(principal: Engineer, channel_id: UUID, notify: NotifyDoor
 async def list_deliveries(
     principal: Engineer,
     notify: NotifyDoor,
+    *,
     channel_id: UUID | None = None,
+    state: State | None = None,
+    text: Annotated[str, Query(max_length=200, description="Part of what was told, or of why it was not.")] = "",
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="The `next` of the page before this one.")] = None,
 ) -> DeliveryPage:
     """What was told, newest first, 50 a page: sent, waiting, or given up and why. Kept for 90 days."""
-    return await notify.deliveries(principal.scope, channel_id, before)
+    return await notify.deliveries(principal.scope, channel_id, before, state=state, text=text.replace("\0", ""))
 
 
 @router.post("/deliveries/{notice_id}/retry", status_code=202)

@@ -4,7 +4,7 @@ notify = Notify(db, secrets, settings)                          app.state.notify
 await notify.tell(connection, channel_ids, key, Notice(...))    in the caller's transaction: told if and only if it commits
 channels = await notify.channels(scope)                         -> list[Channel], by name
 delivery = await notify.test(principal, channel_id)             -> Delivery, after one attempt; raises NotFound, TooMany
-page = await notify.deliveries(scope, channel_id, before)       -> DeliveryPage, newest first
+page = await notify.deliveries(scope, channel_id, before, state="dead")     -> DeliveryPage, newest first
 
 A notice is told at least once per channel and `key`. The message it goes in has an identity that stays the same at every
 attempt; receivers that look at it see a repetition.
@@ -40,6 +40,7 @@ from cloud.notify.schemas import (
     DeliveryPage,
     NewChannel,
     Notice,
+    State,
 )
 from cloud.notify.settings import NotifySettings
 from protocols.errors import Refused, SunmaoError, Unreachable
@@ -188,11 +189,17 @@ class Notify:
         return outcome
 
     async def deliveries(
-        self, scope: TenantScope, channel: UUID | None = None, before: int | None = None
+        self,
+        scope: TenantScope,
+        channel: UUID | None = None,
+        before: int | None = None,
+        *,
+        state: State | None = None,
+        text: str = "",
     ) -> DeliveryPage:
-        """Return the next 50 notices, newest first."""
+        """Return the next 50 notices, newest first: of a channel, in a state, with `text` in what was told or why it was not."""
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_deliveries(connection, channel, before, _PAGE + 1)
+            rows = await store.select_deliveries(connection, channel, before, _PAGE + 1, state=state, text=text)
         items = [Delivery(**row) for row in rows[:_PAGE]]
         return DeliveryPage(items=items, next=items[-1].id if len(rows) > _PAGE else None)
 

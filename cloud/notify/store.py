@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from cloud.core.keyset import LAST_NUMBER
-from cloud.notify.schemas import Kind
+from cloud.notify.schemas import Kind, State
 
 Row = dict[str, Any]
 NameTaken = UniqueViolation
@@ -29,6 +29,20 @@ _CHANNEL = """
     LEFT JOIN LATERAL (SELECT o.reason_en, o.reason_zh FROM notify_outbox o WHERE o.tenant_id = c.tenant_id
                        AND o.channel_id = c.id AND o.attempts > 0 ORDER BY o.id DESC LIMIT 1) why ON true
     WHERE c.tenant_id = current_tenant() AND c.removed_at IS NULL
+"""
+
+
+_TOLD = """
+    concat_ws(' ', o.notice ->> 'title_en', o.notice ->> 'title_zh', o.notice ->> 'body_en', o.notice ->> 'body_zh',
+              o.reason_en, o.reason_zh)
+"""
+
+
+_DELIVERY = """
+    SELECT o.id, o.channel_id, c.name AS channel, o.notice, o.created_at, o.delivery, o.attempts, o.state, o.reason_en,
+           o.reason_zh, o.settled_at
+    FROM notify_outbox o JOIN notify_channel c ON c.tenant_id = o.tenant_id AND c.id = o.channel_id
+    WHERE o.tenant_id = current_tenant() AND o.id < %(before)s::bigint
 """
 
 
@@ -191,20 +205,33 @@ async def settle(
 
 
 async def select_deliveries(
-    connection: AsyncConnection, channel: UUID | None, before: int | None, limit: int
+    connection: AsyncConnection,
+    channel: UUID | None,
+    before: int | None,
+    limit: int,
+    *,
+    state: State | None = None,
+    text: str = "",
 ) -> list[Row]:
-    """Return at most `limit` notices of one channel or of all, newest first, that come after `before` in that order."""
+    """Return at most `limit` notices, newest first, that come after `before` in that order.
+
+    Of one channel or of all, in one state or in any, with `text` in what was told or in why it was not.
+    """
+    # A condition that is not asked for is not in the statement: PostgreSQL would plan for the few rows it might leave.
+    wanted = {
+        "o.channel_id = %(channel)s": channel,
+        "o.state = %(state)s": state,
+        f"strpos(lower({_TOLD}), lower(%(text)s)) > 0": text,
+    }
     return await _all(
         connection,
-        """
-        SELECT o.id, o.channel_id, c.name AS channel, o.notice, o.created_at, o.delivery, o.attempts, o.state, o.reason_en,
-               o.reason_zh, o.settled_at
-        FROM notify_outbox o JOIN notify_channel c ON c.tenant_id = o.tenant_id AND c.id = o.channel_id
-        WHERE o.tenant_id = current_tenant() AND (%(channel)s::uuid IS NULL OR o.channel_id = %(channel)s)
-            AND o.id < %(before)s::bigint
-        ORDER BY o.id DESC LIMIT %(limit)s
-        """,
-        {"channel": channel, "before": LAST_NUMBER if before is None else before, "limit": limit},
+        _DELIVERY
+        + "".join(f" AND {condition}" for condition, asked in wanted.items() if asked)
+        + " ORDER BY o.id DESC LIMIT %(limit)s",
+        {
+            **{"channel": channel, "state": state, "text": text},
+            **{"before": LAST_NUMBER if before is None else before, "limit": limit},
+        },
     )
 
 

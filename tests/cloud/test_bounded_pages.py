@@ -171,7 +171,16 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
                 "id",
                 lambda first: diagnostics.select_diagnostics(connection, agent_id, None if first else key[1], 50),
             ),
-            ("notify_outbox", "id", lambda first: notify.select_deliveries(connection, None, None if first else 9, 50)),
+            *(
+                (
+                    "notify_outbox",
+                    "id",
+                    lambda first, more=more: notify.select_deliveries(
+                        connection, more.get("channel"), None if first else 9, 50, state=more.get("state"), text=more.get("text", "")
+                    ),
+                )
+                for more in ({}, {"state": "dead", "text": "x"}, {"channel": uuid4()})
+            ),
             (
                 "telemetry",
                 "ts",

@@ -16,6 +16,7 @@ from cloud.core.principal import Scope
 from cloud.notify.schemas import Channel, ChannelChange, ChannelRequest, Delivery
 from cloud.web.alarm_words import CHANNEL_KINDS, SENT
 from cloud.web.elements import MarkView, Words, box
+from cloud.web.filter_form import Field, Filters
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head
 from cloud.web.visit import Visit
@@ -54,7 +55,8 @@ _TAKEN = Text("The other side has taken the test message.", "测试消息已送�
 _NOT_TAKEN = Text("Not taken: {reason}", "发送失败：{reason}")
 _STILL = Text("It waits to be sent; the log below tells what becomes of it.", "消息等待发送，结果见下方记录。")
 _LOG, _NOTHING_TOLD = Text("What was told", "发送记录"), Text("Nothing has been told yet.", "暂无发送记录。")
-_RETRY, _OLDER, _NEWEST = Text("Send again", "重新发送"), Text("Older", "更早"), Text("Newest", "最新")
+_RETRY, _STATE, _CHANNEL = Text("Send again", "重新发送"), Text("State", "状态"), Text("Channel", "渠道")
+_TEXT = Text("Message, or why it failed", "消息内容或失败原因")
 _HELP = {
     "dingtalk": Text(
         "Group settings > Robots > Custom; choose signing (jia qian).", "群设置 > 机器人 > 自定义，安全设置选择“加签”。"
@@ -71,17 +73,28 @@ _HELP = {
 
 async def build(visit: Visit) -> None:
     """Build the page."""
-    before = visit.request.query_params.get("before", "")
+    filters = Filters(visit, "/channels", await _fields(visit), anchor="told")
+    before = filters.before or ""
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
-        page = _Page(visit, int(before) if before.isdecimal() and len(before) < 19 else None)
+        page = _Page(visit, filters, int(before) if before.isdecimal() and len(before) < 19 else None)
         await page.refresh()
 
 
+async def _fields(visit: Visit) -> tuple[Field, ...]:
+    channels = {str(one.id): one.name for one in await visit.domains.notify.channels(visit.scope)}
+    states = {state: visit.say(mark.text) for state, mark in SENT.items()}
+    return (
+        Field("state", _STATE, names=states),
+        Field("channel", _CHANNEL, names=channels),
+        Field("text", _TEXT),
+    )
+
+
 class _Page:
-    def __init__(self, visit: Visit, before: int | None) -> None:
+    def __init__(self, visit: Visit, filters: Filters, before: int | None) -> None:
         self._visit = visit
-        self._before = before
+        self._filters, self._before = filters, before
         self._manages = visit.may(Scope.ADMIN)
         self._said = box("stack")
         self._channels = box("stack")
@@ -89,8 +102,9 @@ class _Page:
             self._form()
         else:
             Words(visit.say(_ONLY_MANAGER), "muted", tag="p")
-        with box("card stack"):
+        with box("card stack", id="told"):
             Words(visit.say(_LOG), tag="h2")
+            filters.show()
             self._log = box("events")
 
     async def refresh(self) -> None:
@@ -102,20 +116,21 @@ class _Page:
                 Words(visit.say(_NONE), "card muted", tag="p")
             for channel in channels:
                 self._channel(channel)
-        page = await visit.domains.notify.deliveries(visit.scope, None, self._before)
+        filters = self._filters
+        page = await visit.domains.notify.deliveries(
+            visit.scope,
+            filters.identity("channel"),
+            self._before,
+            state=filters.one_of("state", list(SENT)),
+            text=filters.text("text"),
+        )
         self._log.clear()
         with self._log:
             if not page.items:
-                Words(visit.say(_NOTHING_TOLD), "muted", tag="p")
+                filters.show_none(_NOTHING_TOLD)
             for delivery in page.items:
                 self._delivery(delivery)
-            with box("line"):
-                if self._before is not None:
-                    with box("button quiet", "a", href="/channels"):
-                        Words(visit.say(_NEWEST))
-                if page.next is not None:
-                    with box("button quiet", "a", href=f"/channels?before={page.next}"):
-                        Words(visit.say(_OLDER))
+            filters.show_turns(page.next)
 
     def _channel(self, channel: Channel) -> None:
         visit = self._visit

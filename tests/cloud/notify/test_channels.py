@@ -166,6 +166,18 @@ async def test_what_fails_is_tried_again_as_the_same_message_until_it_is_given_u
     items = await settled(company, 2)
     assert (items[0]["state"], "307" in items[0]["reason_en"]) == ("dead", True)
     assert len(receiver.posts) == 4
+    other = await make(company, "wecom", **requests(receiver)["wecom"])
+    for asked, found in (
+        ({"state": "dead"}, items[:1]),
+        ({"state": "waiting"}, []),
+        ({"state": "dead", "channel_id": channel["id"], "text": "油温"}, items[:1]),
+        ({"text": "307"}, items[:1]),
+        ({"text": "OIL"}, items),
+        ({"text": "%"}, []),
+        ({"channel_id": other["id"]}, []),
+    ):
+        answer = await company.http.get("/api/v1/notify/deliveries", params=asked)
+        assert answer.json()["items"] == found, asked
     assert (await company.http.post(f"/api/v1/notify/deliveries/{items[0]['id']}/retry")).status_code == 202
     await log(company, lambda items: items[0]["state"] == "sent")
 
