@@ -16,10 +16,10 @@ from cloud.core.db import AsyncConnection
 from cloud.energy import figures
 from cloud.energy.carriers import CARRIERS, Carrier
 from cloud.energy.factors import UNITS, factor_on
-from cloud.energy.meter_places import placed, turns_of, versions_by_meter
-from cloud.energy.meter_tree import Forest, Place, total, with_virtual
+from cloud.energy.meter_places import eras_of, versions_by_meter
+from cloud.energy.meter_tree import Forest, Place, with_virtual
 from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
-from cloud.energy.profiles import Profile, empty
+from cloud.energy.profiles import Profile, combined, empty, summed
 from cloud.energy.registry import factor_of, meters_of
 from cloud.energy.schemas import CarrierCode, Factor, FactorKind, Figure, Meter, Window
 from cloud.energy.store.days import select_activity, select_days
@@ -71,7 +71,28 @@ class Account:
 
     def sum_of(self, meters: Sequence[Meter]) -> Profile:
         """Return the sum of meters over the whole account."""
-        return total(meters, self.profiles, self.nothing)
+        return summed([self.profile_of(meter) for meter in meters], self.nothing)
+
+    def profile_of(self, meter: Meter) -> Profile:
+        """Return the profile of a meter that the forest gave, in the eras it was given for."""
+        whole, eras = self.forest.part_of(meter.id)
+        profile, known = self.profiles[whole], self.forest.eras
+        if len(eras) == len(known):
+            return profile
+        here = np.zeros(len(profile.energy))
+        for era in eras:
+            begin, end = (int(at.timestamp()) - profile.start_s for at in (known[era].start, known[era].end))
+            first, last = begin // INTERVAL_S, -(-end // INTERVAL_S)
+            here[0 if era == 0 else first : None if era == len(known) - 1 else last] = 1.0
+        return profile.only(here)
+
+    def rest_of(self, meter: Meter) -> Profile | None:
+        """Return what a meter has measured beyond the meters behind it; None where there are none."""
+        behind = self.forest.children(meter)
+        if not behind:
+            return None
+        own = self.profile_of(meter)
+        return combined([(1, own), *((-1, self.profile_of(child)) for child in behind)], own)
 
     def cost_of(self, part: Profile) -> Cost:
         """Return what a part of a profile costs."""
@@ -129,8 +150,6 @@ async def load(
     nothing = empty(window)
     profiles = await _profiles(connection, meters, nothing)
     versions_of = await versions_by_meter(connection, [meter.id for meter in meters])
-    meters = [placed(meter, versions_of.get(meter.id, []), window.end) for meter in meters]
-    turns, parts = turns_of(meters, versions_of, profiles, window)
     tariffs = [row for row in await select_tariffs(connection, site.id) if row["carrier"] == carrier]
     versions = [Version(row["valid_from"], TariffTerms.model_validate(row["terms"])) for row in tariffs]
     return Account(
@@ -139,8 +158,11 @@ async def load(
         window=window,
         carrier=CARRIERS[carrier],
         machines=at_site,
-        forest=Forest(meters, {machine.id: Place(site.id, machine.line_id) for machine in at_site}, turns),
-        profiles={**profiles, **parts},
+        forest=Forest(
+            eras_of(meters, versions_of, window),
+            {machine.id: Place(site.id, machine.line_id) for machine in at_site},
+        ),
+        profiles=profiles,
         nothing=nothing,
         versions=versions,
         names={row["valid_from"]: row["name"] for row in tariffs},

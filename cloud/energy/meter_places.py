@@ -1,32 +1,32 @@
-"""What meters measure and measured: each version holds from a whole hour on, so that the past stays as it was."""
+"""What meters measure and which they stand behind: each version holds from a whole hour on, so that the past stays as it was."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from uuid import UUID, uuid5
-
-import numpy as np
+from uuid import UUID
 
 from cloud.core import audit
 from cloud.core.db import AsyncConnection, Database
 from cloud.core.errors import Invalid, NotFound
 from cloud.core.principal import Principal, TenantScope
 from cloud.core.since import BEGINNING, check_hour, this_hour
-from cloud.energy.metering import INTERVAL_S
-from cloud.energy.profiles import Profile
+from cloud.energy.meter_tree import Era
 from cloud.energy.schemas import Meter, MeterChange, PlaceVersion, Window
 from cloud.energy.store import places as store
 from cloud.energy.store.days import mark_all_dirty
-from cloud.energy.store.meters import select_meter
+from cloud.energy.store.meters import lock_meters, select_meter
 from protocols.text import Text
 
 _NOT_YET = Text(
     "A meter measures something else from an hour on that has begun.", "计量对象的生效时间不能晚于当前小时。"
 )
+_CIRCLE = Text("A meter cannot stand behind itself, at no time.", "计量点在任何时间都不能位于其自身之后。")
 _FIRST_STAYS = Text(
     "What a meter measured from the beginning stays; say it anew instead.", "自始生效的计量对象不能删除，请重新设置。"
 )
+
+_HELD = {"equipment_id", "line_id", "parent_id"}
 
 Versions = Mapping[UUID, Sequence[PlaceVersion]]
 
@@ -40,44 +40,25 @@ async def versions_by_meter(connection: AsyncConnection, meters: Collection[UUID
 
 
 def placed(meter: Meter, versions: Sequence[PlaceVersion], at: datetime) -> Meter:
-    """Return a meter with what it measured until `at`."""
+    """Return a meter with what it measured and stood behind until `at`."""
     begun = [version for version in versions if version.valid_from < at]
-    if not begun:
-        return meter
-    return meter.model_copy(update={"equipment_id": begun[-1].equipment_id, "line_id": begun[-1].line_id})
+    return meter.model_copy(update=begun[-1].model_dump(include=_HELD)) if begun else meter
 
 
-def turns_of(
-    meters: Sequence[Meter], versions: Versions, profiles: Mapping[UUID, Profile], window: Window
-) -> tuple[dict[UUID, list[Meter]], dict[UUID, Profile]]:
-    """Return the meters that measured one thing after the other in `window`, as a meter for each, and what that measured."""
-    turns: dict[UUID, list[Meter]] = {}
-    parts: dict[UUID, Profile] = {}
-    for meter in meters:
-        known = versions.get(meter.id, [])
-        ends = [version.valid_from for version in known[1:]] + [datetime.max.replace(tzinfo=UTC)]
-        held = [
-            (version, end)
-            for version, end in zip(known, ends, strict=False)
-            if version.valid_from < window.end and end > window.start
-        ]
-        if len(held) < 2:
-            continue
-        profile = profiles[meter.id]
-        begins = profile.start_s + INTERVAL_S * np.arange(len(profile.energy))
-        for version, end in held:
-            here = (begins >= version.valid_from.timestamp()) & (begins < end.timestamp())
-            turn = uuid5(meter.id, version.valid_from.isoformat())
-            place = {"id": turn, "equipment_id": version.equipment_id, "line_id": version.line_id}
-            turns.setdefault(meter.id, []).append(meter.model_copy(update=place))
-            parts[turn] = profile.only(here.astype(np.float64))
-    return turns, parts
+def eras_of(meters: Sequence[Meter], versions: Versions, window: Window) -> list[Era]:
+    """Return the times of `window` in which every meter measured one thing and stood behind one other, oldest first."""
+    changes = {version.valid_from for known in versions.values() for version in known}
+    turns = sorted(at for at in changes if window.start < at < window.end)
+    return [
+        Era(begin, end, {one.id: placed(one, versions.get(one.id, []), end) for one in meters if not one.ignored})
+        for begin, end in zip([window.start, *turns], [*turns, window.end], strict=True)
+    ]
 
 
 async def place_from(
     connection: AsyncConnection, principal: Principal, before: Meter, change: MeterChange, valid_from: datetime | None
 ) -> datetime | None:
-    """Keep what a meter measures from an hour on, within the caller's transaction; returns from when, None if no change.
+    """Keep what a meter measures and stands behind from an hour on, within the caller's transaction; returns from when, None if no change.
 
     It is this hour, but the beginning where what it measures was assumed so far. Raises Invalid for no whole hour that has
     begun.
@@ -88,15 +69,41 @@ async def place_from(
         raise Invalid(_NOT_YET)
     known = (await versions_by_meter(connection, [before.id])).get(before.id, [])
     held = placed(before, known, datetime.fromtimestamp(since.timestamp() + 1, UTC))
-    if (held.equipment_id, held.line_id) == (change.equipment_id, change.line_id):
+    if held.model_dump(include=_HELD) == change.model_dump(include=_HELD):
         return None
     if not known:
-        place = {"equipment": before.equipment_id, "line": before.line_id}
-        await store.upsert_place(connection, before.id, BEGINNING, **place, by=None)
-    await store.upsert_place(
-        connection, before.id, since, equipment=change.equipment_id, line=change.line_id, by=principal.email
-    )
+        await store.upsert_place(connection, before.id, BEGINNING, **_place(before), by=None)
+    await store.upsert_place(connection, before.id, since, **_place(change), by=principal.email)
     return since
+
+
+async def check_circle(connection: AsyncConnection, meter_id: UUID) -> None:
+    """Raise Invalid where a meter stands, or stood at any time, behind itself."""
+    now = await store.select_parents(connection)
+    versions = await versions_by_meter(connection, list(now))
+    for begin in {BEGINNING, *(version.valid_from for known in versions.values() for version in known)}:
+        seen, at = set[UUID](), meter_id
+        while at not in seen:
+            seen.add(at)
+            begun = [version for version in versions.get(at, []) if version.valid_from <= begin]
+            above = begun[-1].parent_id if begun else now.get(at)
+            if above is None:
+                break
+            at = above
+        else:
+            raise Invalid(_CIRCLE)
+
+
+async def stood_behind(connection: AsyncConnection, meter_id: UUID) -> set[UUID]:
+    """Return the meters that stand behind one, or stood at any time."""
+    now = await store.select_parents(connection)
+    versions = await versions_by_meter(connection, list(now))
+    past = {identity for identity, known in versions.items() if any(version.parent_id == meter_id for version in known)}
+    return past | {identity for identity, parent in now.items() if parent == meter_id}
+
+
+def _place(said: Meter | MeterChange) -> dict[str, UUID | None]:
+    return {"equipment": said.equipment_id, "line": said.line_id, "parent": said.parent_id}
 
 
 class MeterPlaces:
@@ -106,7 +113,7 @@ class MeterPlaces:
         self._db = db
 
     async def versions(self, scope: TenantScope, meter_id: UUID) -> list[PlaceVersion]:
-        """Return what a meter measures and measured, newest first; none if always the same. Raises NotFound."""
+        """Return what a meter measures and stands behind, and did, newest first; none if always the same. Raises NotFound."""
         async with self._db.tenant(scope) as connection:
             if await select_meter(connection, meter_id) is None:
                 raise NotFound
@@ -114,8 +121,12 @@ class MeterPlaces:
         return found.get(meter_id, [])[::-1]
 
     async def remove(self, principal: Principal, meter_id: UUID, valid_from: datetime) -> None:
-        """Take a version away; the one before it goes on. Raises NotFound, Invalid for what holds from the beginning."""
+        """Take a version away; the one before it goes on.
+
+        Raises NotFound, Invalid for what holds from the beginning, and where the meter would then have stood behind itself.
+        """
         async with self._db.tenant(principal.scope) as connection:
+            await lock_meters(connection)
             if await select_meter(connection, meter_id) is None:
                 raise NotFound
             if valid_from == BEGINNING:
@@ -124,6 +135,7 @@ class MeterPlaces:
             if gone is None:
                 raise NotFound
             await store.place_now(connection, meter_id)
+            await check_circle(connection, meter_id)
             await mark_all_dirty(connection, [meter_id])
             await audit.record(
                 *(connection, principal.actor, "meter.unplace", str(meter_id)),

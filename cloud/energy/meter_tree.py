@@ -1,19 +1,20 @@
 """The trees that meters form, so that nothing is counted twice; pure functions.
 
 A meter's energy is part of its parent's. What a node of the plant - a site, a line, a machine - has used is the sum of the
-topmost meters that measure it or something in it: those with no other such meter above them. What a meter has measured
+topmost meters that measure it or something in it: those with no other such meter above them. Which stands behind which may
+change: then each era has trees of its own. What a meter has measured
 beyond the meters behind it is its *rest*. A virtual meter is counted only where a person has given it a place: it measures
 a line or machine, stands behind another one, or others stand behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from cloud.energy.profiles import Profile, combined, summed
+from cloud.energy.profiles import Profile, combined
 from cloud.energy.schemas import Meter
 
 
@@ -24,44 +25,60 @@ class Place(NamedTuple):
     line_id: UUID | None
 
 
+class Era(NamedTuple):
+    """A time [start, end) in which every meter that is not ignored measured one thing and stood behind one other."""
+
+    start: datetime
+    end: datetime
+    meters: Mapping[UUID, Meter]
+
+
+class Part(NamedTuple):
+    """A meter in some eras of a forest, by their numbers."""
+
+    meter_id: UUID
+    eras: tuple[int, ...]
+
+
 class Forest:
     """The meters of one carrier of one site.
 
+    A meter that counts for something in some of the eras only is given as one of its own, whose id `part_of` knows.
+
     Args:
-        meters: of one carrier and site; ignored ones are left out.
+        eras: of a window, oldest first; at least one.
         places: of the machines, by id.
-        turns: of the meters that measured one thing after the other, as a meter for each.
     """
 
-    def __init__(
-        self,
-        meters: Iterable[Meter],
-        places: Mapping[UUID, Place],
-        turns: Mapping[UUID, Sequence[Meter]] = MappingProxyType({}),
-    ) -> None:
-        self._turns = turns
-        self.meters = {meter.id: meter for meter in meters if not meter.ignored}
+    def __init__(self, eras: Sequence[Era], places: Mapping[UUID, Place]) -> None:
+        self.eras = eras
+        self.meters = eras[-1].meters
         self._places = places
-        self._children: dict[UUID, list[Meter]] = {}
-        for meter in self.meters.values():
-            if meter.parent_id in self.meters:
-                self._children.setdefault(meter.parent_id, []).append(meter)
+        self._parts: dict[UUID, Part] = {}
+        self._behind: list[dict[UUID, list[UUID]]] = []
+        for era in eras:
+            behind: dict[UUID, list[UUID]] = {}
+            for meter in era.meters.values():
+                if meter.parent_id is not None and meter.parent_id in era.meters:
+                    behind.setdefault(meter.parent_id, []).append(meter.id)
+            self._behind.append(behind)
+        self._counted = [
+            [meter for meter in era.meters.values() if _stands(meter) or meter.id in behind]
+            for era, behind in zip(eras, self._behind, strict=True)
+        ]
+
+    def part_of(self, meter_id: UUID) -> Part:
+        """Return which meter it is that was given, and in which eras it counts."""
+        return self._parts.get(meter_id) or Part(meter_id, tuple(range(len(self.eras))))
 
     def children(self, meter: Meter) -> list[Meter]:
-        """Return the meters that are measured behind `meter`."""
-        return self._children.get(meter.id, [])
-
-    def counted(self) -> list[Meter]:
-        """Return the meters that stand for something."""
-        return [
-            meter
-            for meter in self.meters.values()
-            if meter.basis != "virtual"
-            or meter.equipment_id
-            or meter.line_id
-            or meter.parent_id
-            or self.children(meter)
-        ]
+        """Return the meters that are measured behind `meter` while it counts."""
+        whole, eras = self.part_of(meter.id)
+        found: dict[UUID, list[int]] = {}
+        for era in eras:
+            for child in self._behind[era].get(whole, ()):
+                found.setdefault(child, []).append(era)
+        return [self._given(child, when) for child, when in found.items()]
 
     def line_of(self, meter: Meter) -> UUID | None:
         """Return the line a meter measures, or measures something in."""
@@ -72,48 +89,51 @@ class Forest:
 
     def of_site(self) -> list[Meter]:
         """Return the meters whose sum is the site's energy."""
-        return self._topmost(self.counted())
+        return self._topmost(lambda _: True)
 
     def of_line(self, line_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a line's energy."""
-        return self._topmost(self.counted(), lambda meter: self.line_of(meter) == line_id)
+        return self._topmost(lambda meter: self.line_of(meter) == line_id)
 
     def of_equipment(self, equipment_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a machine's energy."""
-        return self._topmost(self.counted(), lambda meter: meter.equipment_id == equipment_id)
+        return self._topmost(lambda meter: meter.equipment_id == equipment_id)
 
-    def _topmost(self, counted: Sequence[Meter], measures: Callable[[Meter], bool] | None = None) -> list[Meter]:
-        """Return those of `counted`, or of their turns, that measure it, without those behind another one that does."""
-        chosen = {
-            meter.id: [meter]
-            if measures is None
-            else [turn for turn in self._turns.get(meter.id, [meter]) if measures(turn)]
-            for meter in counted
-        }
-        known = {meter for meter, turns in chosen.items() if turns}
-        return [
-            turn
-            for meter in counted
-            if not any(above in known for above in self._above(meter))
-            for turn in chosen[meter.id]
-        ]
+    def _topmost(self, measures: Callable[[Meter], bool]) -> list[Meter]:
+        """Return the meters that measure it, in the eras in which they do and none above them does."""
+        found: dict[UUID, list[int]] = {}
+        for number, era in enumerate(self.eras):
+            known = {meter.id: meter for meter in self._counted[number] if measures(meter)}
+            for meter in known.values():
+                if not any(above in known for above in _above(era, meter)):
+                    found.setdefault(meter.id, []).append(number)
+        return [self._given(meter, eras) for meter, eras in found.items()]
 
-    def _above(self, meter: Meter) -> Iterable[UUID]:
-        at = self.meters.get(meter.parent_id) if meter.parent_id else None
-        while at is not None:
-            yield at.id
-            at = self.meters.get(at.parent_id) if at.parent_id else None
+    def _given(self, meter_id: UUID, eras: Sequence[int]) -> Meter:
+        """Return a meter as it stood in the last of `eras`, under an id of its own unless these are all."""
+        meter = self.eras[eras[-1]].meters[meter_id]
+        if len(eras) == len(self.eras):
+            return meter
+        part = Part(meter_id, tuple(eras))
+        identity = uuid5(meter_id, str(part.eras))
+        self._parts[identity] = part
+        return meter.model_copy(update={"id": identity})
 
 
-def circular(meters: Mapping[UUID, Meter], start: UUID) -> bool:
-    """Tell whether `start` stands behind itself, or is computed from itself."""
-    seen: set[UUID] = set()
-    at = meters[start].parent_id
-    while at is not None and at in meters:
-        if at == start or at in seen:
-            return True
-        seen.add(at)
-        at = meters[at].parent_id
+def _stands(meter: Meter) -> bool:
+    """Tell whether a meter stands for something by itself, wherever others stand."""
+    return bool(meter.basis != "virtual" or meter.equipment_id or meter.line_id or meter.parent_id)
+
+
+def _above(era: Era, meter: Meter) -> Iterator[UUID]:
+    at = era.meters.get(meter.parent_id) if meter.parent_id else None
+    while at is not None:
+        yield at.id
+        at = era.meters.get(at.parent_id) if at.parent_id else None
+
+
+def made_of_itself(meters: Mapping[UUID, Meter], start: UUID) -> bool:
+    """Tell whether `start` is computed from itself."""
     return _made_of(meters, start, start, set())
 
 
@@ -146,17 +166,3 @@ def with_virtual(
     for meter_id in meters:
         of(meter_id)
     return profiles
-
-
-def total(meters: Sequence[Meter], profiles: Mapping[UUID, Profile], nothing: Profile) -> Profile:
-    """Return the sum of `meters`."""
-    return summed([profiles[meter.id] for meter in meters], nothing)
-
-
-def rest(meter: Meter, forest: Forest, profiles: Mapping[UUID, Profile]) -> Profile | None:
-    """Return what a meter has measured beyond the meters behind it; None where there are none."""
-    behind = forest.children(meter)
-    if not behind:
-        return None
-    own = profiles[meter.id]
-    return combined([(1, own), *((-1, profiles[child.id]) for child in behind)], own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -16,8 +16,8 @@ from cloud.core.principal import Principal, TenantScope
 from cloud.dictionary.service import unit_symbol
 from cloud.energy.carriers import CARRIERS
 from cloud.energy.factors import UNITS, built_in
-from cloud.energy.meter_places import MeterPlaces, place_from
-from cloud.energy.meter_tree import circular
+from cloud.energy.meter_places import MeterPlaces, check_circle, place_from, stood_behind
+from cloud.energy.meter_tree import made_of_itself
 from cloud.energy.schemas import (
     Factor,
     FactorRequest,
@@ -42,7 +42,7 @@ _POWER_UNIT = "KWT"
 _OTHER_SITE = Text(
     "The meters of one tree are of one site and one carrier.", "同一计量树中的计量点必须属于同一站点和同一能源种类。"
 )
-_CIRCLE = Text("A meter cannot stand behind itself.", "计量点不能位于其自身之后。")
+_CIRCLE = Text("A meter cannot be computed from itself.", "计量点不能由其自身计算得出。")
 _TWO_PLACES = Text("A meter measures a line or a machine, not both.", "计量点只能对应产线或设备之一。")
 _NOT_THERE = Text("What it measures is not at the meter's site.", "所计量的对象不在该计量点所属站点。")
 _ONLY_VIRTUAL = Text(
@@ -87,7 +87,7 @@ class Registry:
     ) -> Meter:
         """Say what a meter is and where it stands, which confirms it; raises NotFound and Invalid.
 
-        What it measures, it does from a whole hour on: this one unless told, but from the beginning where nobody had
+        What it measures and which it stands behind holds from a whole hour on: this one unless told, but from the beginning where nobody had
         confirmed it; see `meter_places.place_from`.
         """
         async with self._db.tenant(principal.scope) as connection:
@@ -116,14 +116,7 @@ class Registry:
         async with self._db.tenant(principal.scope) as connection:
             await store.lock_meters(connection)
             meter = await _meter(connection, meter_id)
-            standing = [
-                other.name
-                for other in await meters_of(connection, meter.site_id)
-                if other.parent_id == meter_id or any(part.meter_id == meter_id for part in other.parts)
-            ]
-            if standing:
-                names = ", ".join(standing[:5])
-                raise Conflict(Text(f"These stand on it: {names}.", f"以下计量点依赖它：{names}。"))
+            _check_free(await _kin(connection, meter_id))
             if meter.basis == "virtual":
                 await store.delete_meter(connection, meter_id)
             else:
@@ -200,14 +193,14 @@ class Registry:
             raise Invalid(_OTHER_SITE)
         await store.replace_parts(connection, meter_id, parts)
         known[meter_id] = await _meter(connection, meter_id)
-        if circular(known, meter_id):
+        if made_of_itself(known, meter_id):
             raise Invalid(_CIRCLE)
-        kin = [one for one in await meters_of(connection) if one.parent_id == meter_id or _is_part(one, meter_id)]
+        await check_circle(connection, meter_id)
+        kin = await _kin(connection, meter_id)
         if any(one.carrier != meter.carrier for one in kin):
             raise Invalid(_OTHER_SITE)
-        if meter.ignored and kin:
-            names = ", ".join(one.name for one in kin[:5])
-            raise Conflict(Text(f"These stand on it: {names}.", f"以下计量点依赖它：{names}。"))
+        if meter.ignored:
+            _check_free(kin)
         if meter.series_id is not None:
             await mark_all_dirty(connection, [meter_id])
 
@@ -234,8 +227,20 @@ def _answer(row: Row) -> Meter:
     return Meter.model_validate({**row, "unit": CARRIERS[row["carrier"]].symbol})
 
 
-def _is_part(meter: Meter, part_id: UUID) -> bool:
-    return any(part.meter_id == part_id for part in meter.parts)
+async def _kin(connection: AsyncConnection, meter_id: UUID) -> list[Meter]:
+    """Return the meters that stand behind one, or stood at any time, or are computed from it."""
+    behind = await stood_behind(connection, meter_id)
+    return [
+        one
+        for one in await meters_of(connection)
+        if one.id in behind or any(part.meter_id == meter_id for part in one.parts)
+    ]
+
+
+def _check_free(kin: Sequence[Meter]) -> None:
+    if kin:
+        names = ", ".join(one.name for one in kin[:5])
+        raise Conflict(Text(f"These stand on it, or did: {names}.", f"以下计量点依赖或曾依赖它：{names}。"))
 
 
 async def _check_site(connection: AsyncConnection, site_id: UUID) -> None:

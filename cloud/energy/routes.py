@@ -161,22 +161,24 @@ async def change_meter(
     body: MeterChange,
     valid_from: Annotated[
         Instant | None,
-        Query(description="A whole hour (UTC) from which it measures what is said; this hour unless told."),
+        Query(
+            description="A whole hour (UTC) from which it measures and stands behind what is said; this hour unless told."
+        ),
     ] = None,
 ) -> Meter:
-    """Say what a meter measures and which one it stands behind. What it measured before `valid_from` stays."""
+    """Say what a meter measures and which one it stands behind. What held before `valid_from` stays."""
     return await energy.registry.change_meter(principal, meter_id, body, valid_from)
 
 
 @router.get("/meters/{meter_id}/places")
 async def list_places(principal: Reader, energy: EnergyDoor, meter_id: UUID) -> list[PlaceVersion]:
-    """What a meter measures and measured, newest first; none where it has always measured the same."""
+    """What a meter measures and stands behind, and did, newest first; none where that has always been the same."""
     return await energy.registry.places.versions(principal.scope, meter_id)
 
 
 @router.delete("/meters/{meter_id}/places", status_code=204)
 async def remove_place(principal: Engineer, energy: EnergyDoor, meter_id: UUID, valid_from: Instant) -> None:
-    """Take a version of what a meter measures away; the one before it goes on."""
+    """Take a version of what a meter measures and stands behind away; the one before it goes on."""
     await energy.registry.places.remove(principal, meter_id, valid_from)
 
 

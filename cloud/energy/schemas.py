@@ -92,10 +92,11 @@ class Meter(BaseModel):
 
 
 class PlaceVersion(Version):
-    """What a meter measures, and from when on; with neither machine nor line, the site."""
+    """What a meter measures, and from when on; with neither machine nor line, the site. `parent_id`: the meter it stands behind."""
 
     equipment_id: UUID | None
     line_id: UUID | None
+    parent_id: UUID | None
 
 
 class MeterChange(BaseModel):

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from cloud.energy import figures
 from cloud.energy.accounts import Account
-from cloud.energy.meter_tree import rest
-from cloud.energy.profiles import Profile, summed
+from cloud.energy.profiles import Profile
 from cloud.energy.schemas import BandUse, Contribution, DemandPeak, MachineUse, Meter, Summary, TreeNode
 from cloud.fleet.schemas import Equipment
 
@@ -122,38 +121,37 @@ def _peak(account: Account, part: Profile) -> DemandPeak | None:
 
 def _node(account: Account, meter: Meter, whole: float) -> TreeNode:
     """Return the tree behind a meter; machines of a line stand together, unless the meter is the line's own."""
-    lines: dict[UUID, list[TreeNode]] = {}
+    lines: dict[UUID, list[Meter]] = {}
     children = []
     for child in account.forest.children(meter):
-        node, line = _node(account, child, whole), account.forest.line_of(child)
+        line = account.forest.line_of(child)
         if line is None or child.line_id or account.forest.line_of(meter) == line:
-            children.append(node)
+            children.append(_node(account, child, whole))
         else:
-            lines.setdefault(line, []).append(node)
+            lines.setdefault(line, []).append(child)
     names = {machine.line_id: machine.line or "" for machine in account.machines}
-    for line, nodes in lines.items():
-        together = summed([account.profiles[node.id] for node in nodes if node.id], account.nothing)
+    for line, behind in lines.items():
         children.append(
             TreeNode(
                 kind="line",
                 id=line,
                 name=names.get(line, ""),
-                children=_ranked(nodes),
-                **_amount(account, together, whole),
+                children=_ranked([_node(account, child, whole) for child in behind]),
+                **_amount(account, account.sum_of(behind), whole),
             )
         )
     children = _ranked(children)
-    left = rest(meter, account.forest, account.profiles)
+    left = account.rest_of(meter)
     if left is not None:
         children.append(TreeNode(kind="rest", id=None, name="", children=[], **_amount(account, left, whole)))
     return TreeNode(
         kind="equipment" if meter.equipment_id else "meter",
-        id=meter.id,
+        id=account.forest.part_of(meter.id).meter_id,
         name=meter.name,
         basis=meter.basis,
         confirmed=meter.confirmed,
         children=children,
-        **_amount(account, account.profiles[meter.id], whole),
+        **_amount(account, account.profile_of(meter), whole),
     )
 
 

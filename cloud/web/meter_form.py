@@ -54,9 +54,10 @@ _ASSUMED, _OUT = Text("place assumed", "位置待确认"), Text("not counted", "
 _MEASURES_LIKE = Text("measures {what}", "计量{what}")
 
 _SINCE_NOTE = Text(
-    "From then on it measures what is said above; what came before stays as it was counted.",
-    "自该时间起按上述对象计量；此前的统计保持不变。",
+    "From then on it measures, and stands behind, what is said above; what came before stays as it was counted.",
+    "自该时间起按上述对象与上级计量；此前的统计保持不变。",
 )
+_WAS_BEHIND = Text("behind {name}", "上级：{name}")
 _DAY_MISSING, _TAKE_AWAY = Text("Choose the first day.", "请选择起始日期。"), Text("Take away", "删除此版本")
 
 
@@ -225,24 +226,30 @@ class MeterForm:
                     with box("button quiet", "button", type="button").on("click", remove):
                         Words(visit.say(_DELETE))
             for version in versions:
-                self._show_version(meter, version, dialog)
+                self._show_version(meter, version, dialog, notice)
         dialog.open()
 
-    def _show_version(self, meter: Meter, version: PlaceVersion, dialog: ui.dialog) -> None:
+    def _show_version(self, meter: Meter, version: PlaceVersion, dialog: ui.dialog, notice: ui.element) -> None:
         visit, registry = self._visit, self._visit.domains.energy.registry
+        told = [since_words(visit, version.valid_from), self._places.get(_place_of(version), NOTHING)]
+        told += [visit.say(_WAS_BEHIND, name=one.name) for one in self._meters if one.id == version.parent_id]
         with box("machine-row"):
             with box("stack"):
-                what = self._places.get(_place_of(version), NOTHING)
-                Words(f"{since_words(visit, version.valid_from)} · {what}", "small")
+                Words(" · ".join(told), "small")
                 if who := set_by(visit, version.set_by):
                     Words(who, "muted small")
             if version.valid_from != BEGINNING:
 
                 async def remove() -> None:
-                    if await visit.may_still(Scope.ENGINEER):
+                    if not await visit.may_still(Scope.ENGINEER):
+                        return
+                    try:
                         await registry.places.remove(self._acting(), meter.id, version.valid_from)
-                        dialog.close()
-                        await self.show()
+                    except Problem as problem:
+                        show_fault(notice, problem.detail.to(visit.language))
+                        return
+                    dialog.close()
+                    await self.show()
 
                 with box("button quiet small", "button", type="button").on("click", remove):
                     Words(visit.say(_TAKE_AWAY))

@@ -164,6 +164,7 @@ async def adopt(
             WHERE m.tenant_id = current_tenant() AND m.basis = 'power' AND NOT m.confirmed AND f.basis = 'counter'
                 AND s.id = m.series_id AND s.equipment_id = f.equipment_id AND m.carrier = f.carrier
                 AND NOT EXISTS (SELECT FROM energy_meter c WHERE c.parent_id = m.id)
+                AND NOT EXISTS (SELECT FROM energy_meter_place c WHERE c.parent_id = m.id)
                 AND NOT EXISTS (SELECT FROM energy_meter_part p WHERE p.part_id = m.id)
         )
         INSERT INTO energy_meter (tenant_id, site_id, name, carrier, basis, series_id, equipment_id, confirmed)

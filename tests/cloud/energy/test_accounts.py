@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from cloud.core.db import Database
+from cloud.core.since import BEGINNING, this_hour
 from tests.cloud.conftest import Company
 from tests.cloud.energy.plant import (
     GAS,
@@ -171,6 +172,37 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert places == [oven["equipment_id"], oven["equipment_id"], press["equipment_id"]]
     assert (await company.http.delete(f"{url}/places", params=past)).status_code == 204
     assert (await each())[:2] == [(580, 1.0), (290, 1.0)]
+
+    # So does which one it stands behind: from noon on on its own, it is the site's, too.
+    alone = body | {"equipment_id": press["equipment_id"], "parent_id": None}
+    (await company.http.put(url, json=alone)).raise_for_status()
+    assert (await each())[2] == (1440, 1.0)
+    (await company.http.put(url, json=alone, params=past)).raise_for_status()
+    assert await each() == [(580, 1.0), (290, 1.0), (1730, 1.0)]
+    trees = (await get(company, "summary", site_id=site, **DAY))["tree"]
+    assert [(node["id"], round(node["energy"]["value"], -1)) for node in trees] == [
+        (meters["main-meter"]["id"], 1440),
+        (press["id"], 290),
+    ]
+    assert [(node["name"], round(node["energy"]["value"], -1)) for node in trees[0]["children"]] == [
+        ("oven-1", 290),
+        ("press-1", 290),
+        ("", 860),
+    ]
+    main = f"/api/v1/energy/meters/{meters['main-meter']['id']}"
+    behind = {"name": "main-meter", "carrier": "electricity", "parent_id": press["id"]}
+    for begin, status in ((BEGINNING, 422), (this_hour(), 200)):
+        answer = await company.http.put(main, json=behind, params={"valid_from": begin.isoformat()})
+        assert answer.status_code == status, "at no time a meter stands behind one that stands behind it"
+    (latest, *_) = await get(company, f"meters/{meters['main-meter']['id']}/places")
+    assert latest["parent_id"] == press["id"]
+    refused = await company.http.delete(f"{url}/places", params={"valid_from": BEGINNING.isoformat()})
+    assert refused.status_code == 422
+    for one, at in ((main, latest["valid_from"]), (url, noon.isoformat())):
+        assert (await company.http.delete(f"{one}/places", params={"valid_from": at})).status_code == 204
+    (await company.http.put(url, json=said | {"equipment_id": press["equipment_id"]})).raise_for_status()
+    assert await each() == [(580, 1.0), (290, 1.0), (1440, 1.0)]
+
     for at, status in (("1970-01-01T00:00:00Z", 422), (noon.isoformat(), 404)):
         assert (await company.http.delete(f"{url}/places", params={"valid_from": at})).status_code == status
     for at in (noon + timedelta(minutes=5), datetime(2100, 1, 1, tzinfo=UTC)):
@@ -200,7 +232,8 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert [node["name"] for node in tree] == ["main-meter"], "a computed meter without a place is counted nowhere"
     del virtual["site_id"]
     placed = virtual | {"parent_id": meters["main-meter"]["id"]}
-    changed = await company.http.put(f"/api/v1/energy/meters/{made.json()['id']}", json=placed)
+    since = {"valid_from": BEGINNING.isoformat()}
+    changed = await company.http.put(f"/api/v1/energy/meters/{made.json()['id']}", json=placed, params=since)
     assert changed.status_code == 200, changed.text
     tree = (await get(company, "summary", site_id=site, **DAY))["tree"][0]["children"]
     found = {node["name"]: node["energy"]["value"] for node in tree}
