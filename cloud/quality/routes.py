@@ -13,6 +13,7 @@ from cloud.core.errors import Invalid
 from cloud.core.instants import Instant
 from cloud.quality.schemas import (
     Defects,
+    Filter,
     Inspection,
     InspectionPage,
     JudgementRequest,
@@ -20,7 +21,7 @@ from cloud.quality.schemas import (
     PictureKind,
     Summary,
 )
-from cloud.quality.service import MEDIA_TYPES, Filter, Quality
+from cloud.quality.service import MEDIA_TYPES, Quality
 from protocols.text import Text
 
 router = APIRouter(prefix="/api/v1/inspections", tags=["quality"])
@@ -41,7 +42,7 @@ async def list_inspections(
     principal: Reader, quality: QualityDoor, query: Annotated[ListQuery, Query()]
 ) -> InspectionPage:
     """Inspections, newest first. Times are half-open: `start` <= time < `end`."""
-    wanted = Filter(query.equipment_id, query.verdict, query.start, query.end, query.part, query.lot)
+    wanted = Filter(**query.model_dump(exclude={"limit", "before"}))
     return await quality.inspections(principal.scope, wanted, limit=query.limit, before=query.before)
 
 

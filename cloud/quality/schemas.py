@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -70,6 +71,27 @@ class Inspection(BaseModel):
     second: Opinion | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all, and so does "".
+
+    `part` is how the part's name begins: where parts are named by lot and serial (`L7-0042`), a lot's are found by `L7-`, and by
+    `lot` and `serial` where the station tells them. `model` is the name of the one that decided; `site_id` and `line_id` are of what
+    stands there.
+    """
+
+    equipment_id: UUID | None = None
+    verdict: Verdict | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    part: str = ""
+    lot: str = ""
+    serial: str = ""
+    model: str = ""
+    site_id: UUID | None = None
+    line_id: UUID | None = None
+
+
 class ListQuery(BaseModel):
     """Which inspections are asked for."""
 
@@ -84,6 +106,12 @@ class ListQuery(BaseModel):
         description="How the part's name begins: a lot, or all of a serial.",
     )
     lot: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$", description="The part's lot.")
+    serial: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$", description="The part's serial number.")
+    model: str = Field(
+        "", max_length=200, pattern=r"^[^\x00-\x1f]*$", description="The name of the model that decided."
+    )
+    site_id: UUID | None = None
+    line_id: UUID | None = None
     start: Instant | None = None
     end: Instant | None = None
     limit: int = Field(50, ge=1, le=200)

@@ -21,7 +21,6 @@ import math
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, get_args
 from uuid import UUID
@@ -35,6 +34,7 @@ from cloud.quality import store
 from cloud.quality.schemas import (
     DefectCount,
     Defects,
+    Filter,
     FirstPass,
     HourCounts,
     Inspection,
@@ -62,6 +62,7 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 _UNCERTAIN_AMONG = 500
 """Whose turn it is for a person's word is chosen among so many of the latest."""
 _MOST_NAMES = 12
+_MOST_MODELS = 200
 
 
 async def store_inspections(connection: AsyncConnection, agent: AgentPrincipal, batch: Batch) -> None:
@@ -157,27 +158,16 @@ async def last_parts(connection: AsyncConnection, equipment: Sequence[UUID], mos
     return await store.count_last(connection, equipment, most)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which inspections are wanted: of one equipment, with one verdict, in [start, end). None means all.
-
-    `part` is how the part's name begins: where parts are named by lot and serial (`L7-0042`), a lot's are found by `L7-`, and by `lot`
-    where the station tells it.
-    """
-
-    equipment_id: UUID | None = None
-    verdict: Verdict | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    part: str = ""
-    lot: str = ""
-
-
 class Quality:
     """Inspections of a tenant."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    async def models(self, scope: TenantScope) -> list[str]:
+        """Return the names of the models that decided on parts, in their order, at most 200."""
+        async with self._db.tenant(scope) as connection:
+            return await store.select_models(connection, _MOST_MODELS)
 
     async def inspections(
         self, scope: TenantScope, wanted: Filter, *, limit: int, before: str | None = None
@@ -187,17 +177,8 @@ class Quality:
         Raises Invalid for a `before` that is no such mark.
         """
         async with self._db.tenant(scope) as connection:
-            rows = await store.select_page(
-                connection,
-                equipment=wanted.equipment_id,
-                verdict=wanted.verdict,
-                start=wanted.start,
-                end=wanted.end,
-                part=wanted.part,
-                lot=wanted.lot,
-                before=_read_mark(before) if before else None,
-                limit=limit + 1,
-            )
+            mark = _read_mark(before) if before else None
+            rows = await store.select_page(connection, wanted, before=mark, limit=limit + 1)
         items = [Inspection(**row) for row in rows[:limit]]
         return InspectionPage(items=items, next=_mark(items[-1]) if len(rows) > limit else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from cloud.core.keyset import NEWEST
+from cloud.quality.schemas import Filter
 from protocols.uplink.messages import Inspection as Delivered
 from protocols.uplink.messages import SecondOpinion
 
@@ -35,8 +37,9 @@ _FILTER = """
     AND ts >= coalesce(%(start)s::timestamptz, '-infinity') AND ts < coalesce(%(end)s::timestamptz, 'infinity')
 """
 
-_BEGINS = "AND part <> '' AND part ~>=~ %(part)s AND part ~<~ %(beyond)s"
-_OF_LOT = "AND lot = %(lot)s"
+_THERE = """
+    (SELECT e.id AS station FROM equipment e JOIN agent a ON a.id = e.agent_id WHERE e.tenant_id = current_tenant() {}) there CROSS JOIN
+"""
 _LAST_CHARACTER = "\U0010ffff"
 """After any other in the order of bytes, so that what begins with a word lies between it and it with this added."""
 
@@ -110,29 +113,57 @@ def _second(opinion: SecondOpinion | None) -> tuple[str | float | int | None, ..
 
 
 async def select_page(
-    connection: AsyncConnection,
-    *,
-    equipment: UUID | None,
-    verdict: str | None,
-    start: datetime | None,
-    end: datetime | None,
-    part: str,
-    lot: str,
-    before: tuple[datetime, UUID] | None,
-    limit: int,
+    connection: AsyncConnection, wanted: Filter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return at most `limit` inspections, newest first, that come after `before` in that order; `part` begins their name."""
+    """Return at most `limit` of the wanted inspections, newest first, that come after `before` in that order."""
+    # A condition that is not asked for is not in the statement: PostgreSQL would plan for the few rows it might leave.
+    places = {"a.site_id = %(site_id)s": wanted.site_id, "e.line_id = %(line_id)s": wanted.line_id}
+    conditions = {
+        "equipment_id = station": any(places.values()),
+        "equipment_id = %(equipment_id)s": wanted.equipment_id,
+        "verdict = %(verdict)s": wanted.verdict,
+        "ts >= %(start)s": wanted.start,
+        "ts < %(end)s": wanted.end,
+        "model = %(model)s": wanted.model,
+        "part <> '' AND part ~>=~ %(part)s AND part ~<~ %(beyond)s": wanted.part,
+        "lot = %(lot)s": wanted.lot,
+        "serial = %(serial)s": wanted.serial,
+    }
+    newest = "ORDER BY ts DESC, id DESC LIMIT %(limit)s"
+    # Of a place the newest of each station there, so that those of a quiet one are not sought among all.
     query = f"""
-        SELECT {_COLUMNS} FROM inspection
-        WHERE {_FILTER} {_BEGINS if part else ""} {_OF_LOT if lot else ""} AND (ts, id) < (%(ts)s::timestamptz, %(id)s::uuid)
-        ORDER BY ts DESC, id DESC LIMIT %(limit)s
-    """  # noqa: S608 - its parts are constants of this module
+        SELECT {_COLUMNS} FROM {_THERE.format(_asked(places)) if any(places.values()) else ""} LATERAL (
+            SELECT * FROM inspection WHERE tenant_id = current_tenant() {_asked(conditions)}
+                AND (ts, id) < (%(ts)s::timestamptz, %(before)s::uuid) {newest}
+        ) inspection {newest}
+    """  # noqa: S608 - our own text
     ts, identity = before or NEWEST
-    values = {"equipment": equipment, "verdict": verdict, "start": start, "end": end, "part": part, "lot": lot}
-    values["beyond"] = part + _LAST_CHARACTER
+    values = {**asdict(wanted), "beyond": wanted.part + _LAST_CHARACTER, "ts": ts, "before": identity, "limit": limit}
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, {**values, "ts": ts, "id": identity, "limit": limit})
+        await cursor.execute(query, values)
         return await cursor.fetchall()
+
+
+def _asked(conditions: Mapping[str, object]) -> str:
+    return "".join(f" AND {condition}" for condition, asked in conditions.items() if asked)
+
+
+async def select_models(connection: AsyncConnection, limit: int) -> list[str]:
+    """Return the first `limit` names of models that decided on parts of the tenant; each is one look into the index."""
+    cursor = await connection.execute(
+        """
+        WITH RECURSIVE named (model, n) AS (
+            (SELECT model, 1 FROM inspection WHERE tenant_id = current_tenant() ORDER BY model LIMIT 1)
+            UNION ALL
+            SELECT following.model, n + 1 FROM named CROSS JOIN LATERAL (
+                SELECT i.model FROM inspection i WHERE i.tenant_id = current_tenant() AND i.model > named.model
+                ORDER BY i.model LIMIT 1) following
+            WHERE n < %s)
+        SELECT model FROM named
+        """,
+        [limit],
+    )
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def select_one(connection: AsyncConnection, identity: UUID) -> dict[str, Any] | None:

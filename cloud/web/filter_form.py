@@ -31,7 +31,7 @@ T = TypeVar("T", bound=str)
 
 
 class Field(NamedTuple):
-    """A field of the form: a choice of `names` by value, or what is typed into an input of `kind`."""
+    """A field of the form: a choice of `names` by value, or what is typed into an input of `kind`; "hidden" is chosen elsewhere."""
 
     name: str
     label: Text
@@ -109,6 +109,10 @@ class Filters(NamedTuple):
             for name, value in self.fixed.items():
                 box("", "input", type="hidden", name=name, value=value)
             for one in self.fields:
+                if one.kind == "hidden":
+                    if one.name in asked:
+                        box("", "input", type="hidden", name=one.name, value=asked[one.name])
+                    continue
                 with box("field", "label"):
                     Words(visit.say(one.label))
                     if one.names is None:

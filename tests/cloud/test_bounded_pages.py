@@ -27,6 +27,7 @@ from cloud.fleet.store import equipment as equipment_rows
 from cloud.identity.store import audit_log, people
 from cloud.notify import store as notify
 from cloud.quality import store as quality
+from cloud.quality.schemas import Filter
 from cloud.telemetry.store import query as telemetry
 from tests.cloud.conftest import Cluster, Company
 from tests.doubles.agent import POWER, frame, readings
@@ -137,19 +138,29 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
         for statement in FILL.split(";"):
             owner.execute(statement, values)
     key, end = (AT, uuid4()), datetime(2027, 1, 1, tzinfo=UTC)
-    anything: dict[str, Any] = {"verdict": None, "start": None, "end": None, "part": "", "lot": ""}
     no_alarms: dict[str, Any] = dict.fromkeys(("equipment", "priority", "rule", "start", "end", "site", "line"))
     no_alarms["text"] = ""
     every: dict[str, Any] = {"act": "", "actor": "", "start": None, "end": None}
     async with await AsyncConnection.connect(app_dsn, cursor_factory=Planned) as connection:
         pages = (
             ("agent_event", "ts", lambda first: agents.select_events(connection, None if first else key, 100)),
-            (
-                "inspection",
-                "ts",
-                lambda first: quality.select_page(
-                    connection, equipment=equipment, before=None if first else key, limit=50, **anything
-                ),
+            *(
+                (
+                    "inspection",
+                    "ts",
+                    lambda first, wanted=wanted: quality.select_page(
+                        connection, wanted, before=None if first else key, limit=50
+                    ),
+                )
+                for wanted in (
+                    Filter(equipment_id=equipment),
+                    Filter(verdict="reject", start=AT, end=end),
+                    Filter(model="m"),
+                    Filter(lot="l"),
+                    Filter(serial="1"),
+                    Filter(line_id=uuid4()),
+                    Filter(site_id=uuid4(), verdict="reject"),
+                )
             ),
             *(
                 (

@@ -58,11 +58,11 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     assert phone.evaluate(OVERFLOW) == []
 
     page.get_by_role("link", name="2026-11-26/1").click()
-    expect(page.get_by_label("Lot or serial number")).to_have_value("2026-11-26/1")
-    expect(page.locator(".page")).to_contain_text("No inspections to show here.")
+    expect(page.get_by_label("Part begins with")).to_have_value("2026-11-26/1")
+    expect(page.locator(".page")).to_contain_text("Nothing here is like that.")
     part = factory.inspections[-1].part
-    page.get_by_label("Lot or serial number").fill(part[:-1])
-    page.get_by_role("button", name="Find").click()
+    page.get_by_label("Part begins with").fill(part[:-1])
+    page.get_by_role("button", name="Show").click()
     expect(page.locator(".page")).to_contain_text(part)
     assert part[:-1] in page.locator(".shot").first.inner_text()
     phone.goto(f"/inspections?verdict=reject&part={part[:2]}")

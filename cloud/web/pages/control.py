@@ -17,7 +17,7 @@ from cloud.web.elements import MarkView, Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
-from cloud.web.pages.quality import STATION
+from cloud.web.plant_view import STATION
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
 from protocols.text import Text

@@ -11,7 +11,7 @@ from nicegui import ui
 
 from cloud.core.principal import Scope
 from cloud.production.schemas import Node
-from cloud.quality.service import Filter
+from cloud.quality.schemas import Filter
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.alarm_card import AlarmCard

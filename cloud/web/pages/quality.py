@@ -11,21 +11,20 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
-from cloud.quality.schemas import Defects, FirstPass, Summary
-from cloud.quality.service import Filter
+from cloud.quality.schemas import Defects, Filter, FirstPass, Summary
 from cloud.web.charts import GRID, INK, LINE, MUTED, TOOLTIP
 from cloud.web.elements import Words, box, figure
 from cloud.web.figures import midnight
 from cloud.web.gallery import Gallery
 from cloud.web.language import NOTHING, number
 from cloud.web.layout import frame, page_head
+from cloud.web.plant_view import STATION
 from cloud.web.visit import Visit
 from protocols.text import Text
 
 TITLE = Text("Quality", "质量")
 DAYS = {7: Text("7 days", "近 7 天"), 30: Text("30 days", "近 30 天"), 90: Text("90 days", "近 90 天")}
 SHOTS = 8
-STATION = "inspection_station"
 
 _ALL_STATIONS = Text("All stations", "全部工位")
 _INSPECTED, _FPY = Text("Inspected", "检测数"), Text("First-pass yield", "一次合格率")

@@ -24,7 +24,8 @@ from cloud.fleet.service import Fleet
 from cloud.identity.schemas import SiteRequest
 from cloud.identity.service import Identity
 from cloud.quality import routes
-from cloud.quality.service import MAX_IMAGE_BYTES, Filter, Quality, store_inspections
+from cloud.quality.schemas import Filter
+from cloud.quality.service import MAX_IMAGE_BYTES, Quality, store_inspections
 from protocols.errors import Malformed
 from protocols.uplink.messages import Batch, LateOpinion, SecondOpinion
 from protocols.uplink.messages import Inspection as Delivered
@@ -219,7 +220,20 @@ async def test_filters(db: Database, company: Company, quality: Quality) -> None
     assert await parts(Filter(part="批7")) == ["批7-1"]
     told = part(10, part="4711/L7", lot="L7", serial="4711")
     await deliver(db, company, told)
-    assert await parts(Filter(lot="L7")) == ["4711/L7"]
+    assert await parts(Filter(lot="L7")) == await parts(Filter(serial="4711")) == ["4711/L7"]
+    await deliver(db, company, part(11, model="other", device="camera-2"))
+    assert await quality.models(company.scope) == sorted({sent[0].model, "other"})
+    assert await parts(Filter(model="other")) == ["P-011"]
+    site, line = company.agent.site_id, uuid4()
+    async with db.tenant(company.scope) as connection:
+        await connection.execute(
+            "INSERT INTO line (id, tenant_id, site_id, name) VALUES (%s, current_tenant(), %s, 'B')", [line, site]
+        )
+        await connection.execute("UPDATE equipment SET line_id = %s WHERE id = %s", [line, second])
+    assert await parts(Filter(line_id=line, site_id=site)) == ["P-011", "P-003", "P-002"]
+    assert await parts(Filter(line_id=line, verdict="review")) == ["P-002"]
+    assert await parts(Filter(site_id=site)) == await parts(Filter())
+    assert await parts(Filter(site_id=uuid4())) == []
     item = await quality.inspection(company.scope, UUID(told.id))
     assert (item.lot, item.serial) == ("L7", "4711")
     assert await parts(Filter(part="P-00", verdict="reject")) == ["P-003", "P-001"]
