@@ -170,8 +170,7 @@ def jobs(
 ) -> None:
     """List the latest 100 jobs, newest first. 列出最近的作业。"""
     with rented(url, token_file, as_json, lang) as here:
-        found = [each for each in here.get("compute/jobs", side=side) if state in (None, each["state"])]
-        here.show("jobs", found, _JOBS, _NO_JOBS)
+        here.show("jobs", here.get("compute/jobs", side=side, state=state), _JOBS, _NO_JOBS)
 
 
 def job(job: Job, *, url: Url, token_file: TokenFile = None, as_json: Json = False, lang: Lang = None) -> None:

@@ -13,7 +13,9 @@ from cloud.compute.schemas import (
     FileName,
     Job,
     JobDetail,
+    JobKind,
     JobRequest,
+    JobState,
     JobUse,
     LogLine,
     Offer,
@@ -26,7 +28,7 @@ from cloud.compute.schemas import (
     Quote,
     Upload,
 )
-from cloud.compute.service import Compute
+from cloud.compute.service import Compute, JobFilter
 from cloud.compute.serving_schemas import Callers, OpinionReport, Serving, ServingMade, ServingRequest
 from cloud.compute.worker_schemas import (
     Ack,
@@ -42,6 +44,7 @@ from cloud.compute.worker_schemas import (
     WorkFile,
 )
 from cloud.core.access import PUBLIC, Admin, Reader, WorkerCaller
+from cloud.core.instants import Instant
 from cloud.core.paging import Aged
 
 router = APIRouter(prefix="/api/v1/compute", tags=["compute"])
@@ -112,11 +115,25 @@ async def list_jobs(
     principal: Reader,
     compute: ComputeDoor,
     older: Aged,
+    *,
     side: Annotated[Literal["customer", "provider"], Query(description="Yours, or those at your offers.")] = "customer",
+    state: JobState | None = None,
+    kind: JobKind | None = None,
+    partner: Annotated[
+        str,
+        Query(
+            max_length=200,
+            description="The other side's name: the provider of yours, the customer of those at your offers.",
+        ),
+    ] = "",
+    start: Annotated[Instant | None, Query(description="Submitted then or later.")] = None,
+    end: Annotated[Instant | None, Query(description="Submitted before.")] = None,
     before: Before = None,
 ) -> list[Job]:
     """Jobs, newest first, 100 at a time."""
-    return older.after(await compute.jobs(principal.scope, before, own=side == "customer"), 100, lambda one: one.id)
+    wanted = JobFilter(state, kind, partner, start, end)
+    found = await compute.jobs(principal.scope, before, own=side == "customer", wanted=wanted)
+    return older.after(found, 100, lambda one: one.id)
 
 
 @router.post("/jobs", status_code=201)

@@ -4,7 +4,7 @@ offers = await compute.desk.offers(scope)                -> list[Offer]; made = 
 upload = await compute.uploads.put(principal, content)   -> Upload: an archive or an input of one, by its SHA-256
 quote = await compute.placing.quote(principal, body)     -> Quote: what every offer would come to; nothing is spent
 job = await compute.submit(principal, body)              -> Job: the money is reserved, the job placed
-page = await compute.jobs(scope)                         -> list[Job]; detail = await compute.job(scope, job_id)
+page = await compute.jobs(scope, wanted=JobFilter("failed"))     -> list[Job]; detail = await compute.job(scope, job_id)
 job = await compute.cancel(principal, job_id)            -> Job
 text = await compute.receipt(scope, job_id)              -> what `receipt.verify` proves, anywhere
 
@@ -17,6 +17,8 @@ What workers ask and say goes through `compute.running` and `compute.monitor`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -32,10 +34,11 @@ from cloud.compute.placing import Placing
 from cloud.compute.presenting import Presenting
 from cloud.compute.quotas import Quotas
 from cloud.compute.running import Running
-from cloud.compute.schemas import Attempt, Job, JobDetail, JobFinding, JobRequest
+from cloud.compute.schemas import Attempt, Job, JobDetail, JobFinding, JobKind, JobRequest, JobState
 from cloud.compute.serving_schemas import Serving, ServingRequest
 from cloud.compute.servings import Servings
 from cloud.compute.store import monitoring
+from cloud.compute.store.jobs import select_jobs, select_partners
 from cloud.core import audit
 from cloud.core.audit import canonical
 from cloud.core.db import AsyncConnection, Database
@@ -53,6 +56,7 @@ from protocols.text import Text
 __all__ = ["Compute", "ComputeDoors", "Serving", "ServingRequest"]
 
 _PAGE = 100
+_MOST_PARTNERS = 500
 _MONEY = ("cap", "cost", "subsidy", "prepaid")
 _ENDED = Text("This job has ended.", "该作业已结束。")
 _RUNS = Text("The receipt is signed when the job has ended.", "凭据在作业结束后签发。")
@@ -65,6 +69,20 @@ class ComputeDoors(NamedTuple):
     registry: Registry
     telemetry: Telemetry
     notify: Notify
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are wanted: submitted in [start, end), in one state, of one kind. None means all.
+
+    `partner` is the name of the other side: of the provider of one's own jobs, of the customer of those at one's offers.
+    """
+
+    state: JobState | None = None
+    kind: JobKind | None = None
+    partner: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 class Compute:
@@ -93,10 +111,39 @@ class Compute:
         identity = await self.placing.submit(principal, body)
         return (await self.job(principal.scope, identity)).job
 
-    async def jobs(self, scope: TenantScope, before: UUID | None = None, *, own: bool = True) -> list[Job]:
-        """Return the company's jobs, or with `own` False those at its offers; newest first, 100 at a time."""
+    async def jobs(
+        self,
+        scope: TenantScope,
+        before: UUID | None = None,
+        *,
+        own: bool = True,
+        wanted: JobFilter | None = None,
+        limit: int = _PAGE,
+    ) -> list[Job]:
+        """Return the wanted ones of the company's jobs, or with `own` False of those at its offers; newest first."""
+        asked, ids = wanted or JobFilter(), None
+        if asked.partner:
+            named = (await self.partners(scope, own=own)).items()
+            ids = [identity for identity, name in named if name == asked.partner]
         async with self._db.tenant(scope) as connection:
-            return [_seen(row) for row in await store.select_jobs(connection, _PAGE, before, own=own)]
+            rows = await select_jobs(
+                connection,
+                own=own,
+                state=asked.state,
+                kind=asked.kind,
+                partners=ids,
+                start=asked.start,
+                end=asked.end,
+                before=before,
+                limit=limit,
+            )
+        return [_seen(row) for row in rows]
+
+    async def partners(self, scope: TenantScope, *, own: bool = True) -> dict[UUID, str]:
+        """Return the names of the providers of the company's jobs, or with `own` False of the customers of those at its offers."""
+        async with self._db.tenant(scope) as connection:
+            rows = await select_partners(connection, _MOST_PARTNERS, own=own)
+        return {row["id"]: _chosen(row)["provider"] if own else row["customer"] for row in rows}
 
     async def job(self, scope: TenantScope, identity: UUID) -> JobDetail:
         """Return a job with its decisions, attempts, rows and outputs; raises NotFound."""
@@ -162,16 +209,21 @@ async def _job(connection: AsyncConnection, identity: UUID, *, lock: bool = Fals
 
 
 def _seen(row: Row) -> Job:
-    chosen = row["decision"][-1]["chosen"]
-    (plan,) = [each for each in row["decision"][-1]["plans"] if each["code"] == chosen]
+    plan = _chosen(row)
     return Job(
         **{name: row[name] for name in Job.model_fields if name in row and name not in _MONEY},
         **{name: row[name] / YUAN for name in _MONEY},
         cancelling=row["cancel"],
         reserved_h=sum(part["hours"] for part in row["held"].get("bank", ())) / HOUR_MS,
-        code=chosen,
+        code=plan["code"],
         provider=plan["provider"],
     )
+
+
+def _chosen(row: Row) -> Row:
+    decision = row["decision"][-1]
+    (plan,) = [each for each in decision["plans"] if each["code"] == decision["chosen"]]
+    return dict(plan)
 
 
 def _attempt(row: Row) -> Attempt:

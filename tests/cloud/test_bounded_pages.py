@@ -19,6 +19,7 @@ from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
 from cloud.alarms.store import alarms
+from cloud.compute.store.jobs import select_jobs
 from cloud.core.db import enter
 from cloud.core.keyset import BY_EQUIPMENT, BY_ID_NEWEST, BY_NAME, Key, Window
 from cloud.energy.store import meters
@@ -70,6 +71,12 @@ FILL = """
     SELECT gen_random_uuid(), %(tenant)s, n || '@example.com', '', 'viewer' FROM generate_series(1, %(few)s) n;
     INSERT INTO energy_meter (tenant_id, site_id, name, carrier, basis, confirmed)
     SELECT %(tenant)s, site_id, n::text, 'water', 'virtual', true FROM agent, generate_series(1, %(few)s) n WHERE id = %(agent)s;
+    INSERT INTO compute_offer (id, tenant_id, provider, code, terms, opened_by, token_hash)
+    SELECT %(channel)s, %(tenant)s, 'p', 'c', '{}', 't', '\\x00';
+    INSERT INTO compute_job (id, customer_id, provider_id, customer, name, kind, subject, task, orders, digest, decision, offer_id,
+                             terms, not_before, deadline, held, cap, submitted_by, state)
+    SELECT gen_random_uuid(), %(tenant)s, %(tenant)s, 'c', 'n', 'fit', '{}', '{}', '{}', '', '[]', %(channel)s, '{}', %(at)s, %(at)s,
+           '{}', 0, 't', 'done' FROM generate_series(1, %(rows)s) n;
     ANALYZE
 """
 
@@ -140,6 +147,7 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
     key, end = (AT, uuid4()), datetime(2027, 1, 1, tzinfo=UTC)
     no_alarms: dict[str, Any] = dict.fromkeys(("equipment", "priority", "rule", "start", "end", "site", "line"))
     no_alarms["text"] = ""
+    no_jobs: dict[str, Any] = {"own": True} | dict.fromkeys(("state", "kind", "partners", "start", "end"))
     every: dict[str, Any] = {"act": "", "actor": "", "start": None, "end": None}
     async with await AsyncConnection.connect(app_dsn, cursor_factory=Planned) as connection:
         pages = (
@@ -198,6 +206,16 @@ async def test_a_page_begins_in_the_index_where_its_key_stands(company: Company,
                 lambda first: telemetry.select_readings(
                     connection, series, AT, end, after=None if first else AT, limit=100
                 ),
+            ),
+            *(
+                (
+                    "compute_job",
+                    "id",
+                    lambda first, more=more: select_jobs(
+                        connection, before=None if first else key[1], limit=50, **no_jobs | more
+                    ),
+                )
+                for more in ({}, {"own": False, "kind": "fit"}, {"state": "failed", "start": AT, "end": end})
             ),
             ("agent", "name", lambda first: agents.select_agents(connection, window(BY_NAME, first))),
             ("equipment", "name", lambda first: equipment_rows.select_equipment(connection, None, window(BY_NAME, first))),

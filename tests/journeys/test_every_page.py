@@ -215,6 +215,7 @@ DETAILS: Details = {
     ),
     "alarm": lambda company, factory: f"/alarms/{an_alarm(company, factory)}",
     "alarms-history": lambda _, __: "/alarms?view=history",
+    "compute-narrowed": lambda company, _: f"/compute?state=failed&partner=x&a={a_job(company)}#jobs",
     "channels-narrowed": lambda _, __: "/channels?state=dead&text=307#told",
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",

@@ -15,7 +15,7 @@ _OFFER = """
     o.run_s, o.lost_s, o.jobs, o.breaks, o.worker_key, o.tenant_id = current_tenant() AS own,
     o.seen_at > now() - make_interval(secs => %(alive)s) AS alive
 """
-_JOB = """
+JOB = """
     id, customer_id, provider_id, customer, customer_id = current_tenant() AS own, name, kind, subject, task, orders, digest,
     decision, offer_id, terms, not_before, placed_at, deadline, state, cancel, held, cap, cost, subsidy, prepaid, stage, done, total, attempts,
     broken_at, result, reason_en, reason_zh, submitted_by, submitted_at, started_at, ended_at, receipt IS NOT NULL AS has_receipt,
@@ -162,22 +162,8 @@ async def select_job(connection: AsyncConnection, identity: UUID, *, lock: bool 
     """Return a job; with `lock` nobody else moves it until the transaction ends."""
     return await one(
         connection,
-        f"SELECT {_JOB} FROM compute_job WHERE id = %s {'FOR NO KEY UPDATE' if lock else ''}",  # noqa: S608
+        f"SELECT {JOB} FROM compute_job WHERE id = %s {'FOR NO KEY UPDATE' if lock else ''}",  # noqa: S608
         [identity],
-    )
-
-
-async def select_jobs(connection: AsyncConnection, limit: int, before: UUID | None, *, own: bool) -> list[Row]:
-    """Return the tenant's jobs, or those at its offers, newest first."""
-    return await every(
-        connection,
-        f"""
-        SELECT {_JOB} FROM compute_job
-        WHERE current_tenant() = CASE WHEN %(own)s THEN customer_id ELSE provider_id END
-          AND (%(before)s::uuid IS NULL OR id < %(before)s)
-        ORDER BY id DESC LIMIT %(limit)s
-        """,  # noqa: S608 - our own text
-        {"limit": limit, "before": before, "own": own},
     )
 
 
@@ -210,7 +196,7 @@ async def next_job(connection: AsyncConnection, offer: UUID) -> Row | None:
     return await one(
         connection,
         f"""
-        SELECT {_JOB} FROM compute_job j
+        SELECT {JOB} FROM compute_job j
         WHERE j.offer_id = %(offer)s AND j.state = 'queued' AND j.not_before <= now()
         ORDER BY j.placed_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
         """,  # noqa: S608 - our own text

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cloud.compute.schemas import Job, JobRequest, Offer
+from cloud.compute.schemas import JobRequest, Offer
 from cloud.core.principal import Scope
 from cloud.web.backfill_form import BackfillForm
-from cloud.web.compute_words import KINDS, STATES, progress_of, small_yuan, state_of, yuan
+from cloud.web.compute_words import KINDS, state_of, yuan
 from cloud.web.elements import MarkView, Words, box
 from cloud.web.forms import Choice, Field
 from cloud.web.item_picker import figure_of
-from cloud.web.language import moment, number
+from cloud.web.job_list import ANCHOR, show_jobs
+from cloud.web.language import number
 from cloud.web.layout import frame, page_head
 from cloud.web.opinion_card import OpinionCard
 from cloud.web.plan_list import PlanList
@@ -55,14 +56,12 @@ _REFUSED = Text("{name} did not pass the probe", "{name} 未通过验证")
 _TAKES_HOURS = Text("Takes hours bought ahead", "接受预购机时")
 _WALLS = Text("Runs programs of your own behind walls that are proven", "可运行自有程序，隔离已验证")
 _PRICE = Text("{price} an hour now", "当前每小时 {price}")
-_SHOWN = 12
 
 
 async def build(visit: Visit) -> None:
     """Build the page."""
     compute, training = visit.domains.compute, visit.domains.training
     offers = await compute.desk.offers(visit.scope)
-    jobs = await compute.jobs(visit.scope)
     quota = await compute.quotas.quota(visit.scope)
     sets = [each for each in await training.sets(visit.scope) if each.sensors is None]
     servings = await compute.servings.all(visit.scope, own=True)
@@ -82,13 +81,10 @@ async def build(visit: Visit) -> None:
             _Form(visit, {str(one.id): one.name for one in sets}, versions)
         if visit.may(Scope.ADMIN):
             await _backfill(visit)
-        with box("card stack wide"):
+        with box("card stack wide", id=ANCHOR):
             Words(visit.say(_JOBS), tag="h2")
             Words(quota_line(visit, quota), "muted small num", tag="p")
-            if not jobs:
-                Words(visit.say(_NO_JOBS), "muted", tag="p")
-            for job in jobs[:_SHOWN]:
-                job_line(visit, job)
+            await show_jobs(visit, "/compute", _NO_JOBS, own=True)
         OpinionCard(visit, servings, offers)
         with box("card stack wide"):
             Words(visit.say(_OFFERS), tag="h2")
@@ -105,19 +101,6 @@ async def _backfill(visit: Visit) -> None:
     if points:
         machines = {each.id: each.name for each in await visit.domains.fleet.equipment_list(visit.scope)}
         BackfillForm(visit, models, points, machines)
-
-
-def job_line(visit: Visit, job: Job) -> None:
-    """Add a job as one line that leads to its page."""
-    with box("line spread lot job", "a", href=f"/compute/jobs/{job.id}"):
-        with box():
-            Words(f"{visit.say(KINDS[job.kind])}: {job.name}", "strong", tag="div")
-            at = moment(job.submitted_at, visit.zone, visit.language, now=datetime.now(UTC), seconds=False)
-            told = [at, job.code, progress_of(job, visit.language) if job.state == "running" else ""]
-            Words(" · ".join(filter(None, told)), "muted small", tag="div")
-        with box("line"):
-            Words(small_yuan(job.cost - job.subsidy - job.prepaid if job.own else job.cost), "num")
-            MarkView(STATES[job.state], visit.language)
 
 
 def offer_line(visit: Visit, offer: Offer) -> None:

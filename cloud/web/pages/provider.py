@@ -10,9 +10,10 @@ from cloud.web.elements import Words, box, figure
 from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.invoice_card import InvoiceCard
 from cloud.web.item_picker import figure_of
+from cloud.web.job_list import ANCHOR, show_jobs
 from cloud.web.layout import frame, page_head
 from cloud.web.offer_editor import DAY, DAY_FROM, NIGHT, NIGHT_FROM, OfferEditor
-from cloud.web.pages.compute import job_line, offer_line
+from cloud.web.pages.compute import offer_line
 from cloud.web.pages.wallet import show_bill
 from cloud.web.visit import Visit
 from protocols.text import Text
@@ -53,7 +54,6 @@ async def build(visit: Visit) -> None:
     """Build the page."""
     compute, billing = visit.domains.compute, visit.domains.billing
     offers = await compute.desk.offers(visit.scope, own=True)
-    jobs = await compute.jobs(visit.scope, own=False)
     wallet = await billing.wallet(visit.scope)
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
@@ -61,12 +61,9 @@ async def build(visit: Visit) -> None:
             figure(visit.say(_EARNED), yuan(wallet.free("payable")), visit.say(_EARNED_NOTE))
             figure(visit.say(_BOND), yuan(wallet.free("bond")), visit.say(_BOND_NOTE))
         _Offers(visit, offers)
-        with box("card stack wide"):
+        with box("card stack wide", id=ANCHOR):
             Words(visit.say(_JOBS), tag="h2")
-            if not jobs:
-                Words(visit.say(_NO_JOBS), "muted", tag="p")
-            for job in jobs[:_SHOWN]:
-                job_line(visit, job)
+            await show_jobs(visit, "/provider", _NO_JOBS, own=False)
         month = visit.request.query_params.get("month") or this_month()
         show_bill(visit, await billing.bill(visit.scope, month, "provider"))
         InvoiceCard(visit, await billing.invoices.invoices(visit.scope, "provider"), "provider", month)

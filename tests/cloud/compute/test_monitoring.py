@@ -184,3 +184,23 @@ async def test_a_quota_is_seen_set_by_the_operator_and_kept(
     ]
     assert (seen["open_jobs"], seen["jobs"]) == (1, 1)
     assert seen["reserved"] == (await customer.http.get("/api/v1/compute/quota")).json()["reserved"] > 0
+
+
+async def test_jobs_are_narrowed_by_how_they_stand_what_they_are_who_has_them_and_when(at_work: AtWork) -> None:
+    customer, provider, hand, set_id = at_work
+    first = await submitted(customer, wanted("fit", set_id, offer=hand.code))
+    (await customer.http.post(f"/api/v1/compute/jobs/{first}/cancellation")).raise_for_status()
+    second = await submitted(customer, wanted("fit", set_id, offer=hand.code))
+
+    async def found(company: Company = customer, **asked: str) -> list[str]:
+        answer = (await company.http.get("/api/v1/compute/jobs", params=asked)).raise_for_status()
+        return [each["id"] for each in answer.json()]
+
+    (job, _) = (await customer.http.get("/api/v1/compute/jobs")).json()
+    assert await found(state="cancelled") == [first]
+    assert await found(state="queued", kind="fit", partner=job["provider"]) == [second]
+    assert await found(kind="python") == await found(partner="nobody") == await found(state="done") == []
+    assert await found(start=job["submitted_at"]) == [second]
+    assert await found(end=job["submitted_at"]) == [first]
+    assert await found(provider, side="provider", partner=job["customer"], before=second) == [first]
+    assert await found(provider, side="provider", partner=job["provider"]) == []
