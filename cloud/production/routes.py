@@ -30,6 +30,7 @@ from cloud.production.schemas import (
     StopPage,
     StopReason,
 )
+from cloud.production.stops import StopFilter, StopLoss
 from protocols.text import Language, Text
 from protocols.uplink.shifts import ShiftsPlanned, ShiftsRequest
 
@@ -151,10 +152,14 @@ async def list_stops(
     *,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     least_s: Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False)] = 0,
+    loss: Annotated[StopLoss | None, Query(description="What they are counted as.")] = None,
+    reason_id: Annotated[UUID | None, Query(description="Given this reason, or one under it.")] = None,
+    unexplained: Annotated[bool, Query(description="Only those that nobody has given a reason.")] = False,
 ) -> StopPage:
     """Stops of at least `least_s` seconds in planned time, newest first. For the next page give its `next` as `end`."""
     _few_days(span.end - span.start, 7 if node.kind != "equipment" else 31)
-    return await production.stops.page(principal.scope, node, span.start, span.end, limit=limit, least_s=least_s)
+    wanted = StopFilter(least_s, loss=loss, reason_id=reason_id, unexplained=unexplained)
+    return await production.stops.page(principal.scope, node, span.start, span.end, limit=limit, wanted=wanted)
 
 
 @router.get(f"{_AT}/stop-reasons")

@@ -9,7 +9,7 @@ spans = await production.timeline(scope, node, start, end)            -> {equipm
 counts = await production.counts(scope, equipment_id, start, end)     -> Counts: produced, good, scrap
 figures = await production.shift_figures(scope, machines, now, running=True)  -> {equipment id: ShiftFigures} of one shift
 made = await production.made_today(scope, machines, now)               -> Made: produced, good, scrap, quality_rate
-page = await production.stops.page(scope, node, start, end, limit=50) -> StopPage, newest first
+page = await production.stops.page(scope, node, start, end, limit=50, wanted=StopFilter(micro=False)) -> StopPage, newest first
 planned = await production.calendars.of_stations(agent, request)       what an agent asks of its stations' shifts
 production.calendars / .reasons / .machine_settings                   what people set; each change is in the audit log
 note_readings                                                         a follower of the roll-ups
@@ -41,7 +41,7 @@ from cloud.production.places import machines as equipment
 from cloud.production.reasons import StopReasons, words
 from cloud.production.record import ShiftRecord
 from cloud.production.schemas import Counts, Granularity, KpiReport, KpiRow, Node, Shift, StateSpan
-from cloud.production.stops import Stops
+from cloud.production.stops import StopFilter, StopLoss, Stops
 from cloud.production.store import records as store
 from cloud.production.store.states import has_changes
 from cloud.production.tasks import keep_up_to_date, note_readings
@@ -49,7 +49,18 @@ from cloud.production.today import made_today
 from cloud.telemetry.service import Telemetry
 from protocols.text import Text
 
-__all__ = ["ELEMENTS", "KPIS", "Made", "Production", "ShiftFigures", "changes_wait", "keep_up_to_date", "note_readings"]
+__all__ = [
+    "ELEMENTS",
+    "KPIS",
+    "Made",
+    "Production",
+    "ShiftFigures",
+    "StopFilter",
+    "StopLoss",
+    "changes_wait",
+    "keep_up_to_date",
+    "note_readings",
+]
 
 
 class Production:

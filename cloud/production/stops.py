@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from cloud.core import audit
@@ -28,6 +30,42 @@ _MACHINE_RUNS = Text(
 _NOT_YET = Text("That time has not come yet.", "该时刻尚未到来。")
 _NOTHING_KNOWN = Text("Nothing is known of this machine at that time yet.", "该时刻尚无此设备的任何状态数据。")
 _RETIRED = Text("This reason is no longer offered; choose another one.", "该停机原因已停用，请选择其他原因。")
+
+
+StopLoss = Literal["setup", "failure", "micro_stop", "delay", "no_order", "maintenance", "planned_stop", "unknown"]
+"""What a stop is counted as: a time element."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopFilter:
+    """Which stops are wanted; None means all.
+
+    Attributes:
+        least_s: that lasted so long or longer.
+        micro: also those so short that they are counted as micro-stops.
+        loss: what they are counted as, a time element.
+        reason_id: given this reason, or one under it.
+        unexplained: those only that nobody has given a reason.
+    """
+
+    least_s: float = 0
+    micro: bool = True
+    loss: StopLoss | None = None
+    reason_id: UUID | None = None
+    unexplained: bool = False
+
+    def takes(self, stop: Stop, reasons: Collection[UUID]) -> bool:
+        """Tell whether a stop is wanted; `reasons` are `reason_id` and those under it."""
+        return (
+            stop.seconds >= self.least_s
+            and (self.micro or stop.element != "micro_stop")
+            and (self.loss is None or stop.element == self.loss)
+            and (self.reason_id is None or stop.reason_id in reasons)
+            and not (self.unexplained and stop.reason_id)
+        )
+
+
+ANY = StopFilter()
 
 
 class Stops:
@@ -65,19 +103,18 @@ class Stops:
         end: datetime,
         *,
         limit: int,
-        least_s: float = 0,
-        micro: bool = True,
+        wanted: StopFilter = ANY,
     ) -> StopPage:
-        """Return the last `limit` stops of at least `least_s` that overlap [start, end) and begin in it or the day before.
+        """Return the last `limit` wanted stops that overlap [start, end) and begin in it or the day before, newest first.
 
-        Newest first; without micro-stops if `micro` is false. Only what lies in planned time is a stop: a machine that stands at night has not stopped. Raises
-        NotFound.
+        Only what lies in planned time is a stop: a machine that stands at night has not stopped. Raises NotFound.
         """
         now = datetime.now(UTC)
         begin = start - timedelta(days=1)
         found: list[Stop] = []
         async with self._db.tenant(scope) as connection:
             place = await place_of(connection, node)
+            reasons = {one.id for one in await stop_reasons(connection) if wanted.reason_id in (one.id, one.parent_id)}
             async for machine, observer, parts, notes in self._pieces(connection, place.machines, begin, min(end, now)):
                 spans = [
                     (us(one.start), us(one.end))
@@ -85,13 +122,8 @@ class Stops:
                     for one in shift.working
                 ]
                 for stop in _stops(machine, parts, spans, us(now), notes):
-                    if (
-                        stop.end > start
-                        and stop.start < end
-                        and stop.planned_s
-                        and stop.seconds >= least_s
-                        and (micro or stop.element != "micro_stop")
-                    ):
+                    within = stop.end > start and stop.start < end and stop.planned_s
+                    if within and wanted.takes(stop, reasons):
                         found.append(stop)
         found.sort(key=lambda stop: (stop.start, stop.equipment_id), reverse=True)
         if len(found) <= limit:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import escape
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
@@ -124,8 +125,10 @@ async def _choices(visit: Visit, wanted: UUID | None) -> tuple[list[Choice], boo
     return found, many
 
 
-def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str]) -> None:
-    """Add the chooser of a page at `path`."""
+def show_choice(
+    visit: Visit, chosen: Chosen, path: str, periods: Sequence[str], kept: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Add the chooser of a page at `path`; `kept` stays in its address whatever is chosen."""
     with box("line chooser"):
         with box("line", "form", method="get", action=path):
             groups = ""
@@ -135,23 +138,30 @@ def show_choice(visit: Visit, chosen: Chosen, path: str, periods: Sequence[str])
                     listed = option_markup(members, str(chosen.node.id))
                     groups += f'<optgroup label="{escape(visit.say(name))}">{listed}</optgroup>'
             chooser(groups, "where", name="node_id", aria_label=visit.say(_NODE), onchange="this.form.submit()")
-            box("", "input", type="hidden", name="period", value=chosen.period)
+            _keep({"period": chosen.period, **kept})
         if chosen.many:
-            _show_search(visit, chosen, path)
+            _show_search(visit, chosen, path, kept)
         if periods:
             with box("", "form", method="get", action=path):
-                box("", "input", type="hidden", name="node_id", value=str(chosen.node.id))
+                _keep({"node_id": str(chosen.node.id), **kept})
                 box(
                     "where", "input", type="date", name="period", value=chosen.last.isoformat(),
                     max=chosen.today.isoformat(), aria_label=visit.say(_DAY), onchange="this.form.submit()",
                 )  # fmt: skip
         with box("choices" if periods else "", "nav"):
             for key in periods:
-                with box("here" if key == chosen.period else "", "a", href=f"{path}?{chosen.query(period=key)}"):
+                with box(
+                    "here" if key == chosen.period else "", "a", href=f"{path}?{chosen.query(period=key, **kept)}"
+                ):
                     Words(visit.say(PERIODS[key].name))
 
 
-def _show_search(visit: Visit, chosen: Chosen, path: str) -> None:
+def _keep(fields: Mapping[str, str]) -> None:
+    for name, value in fields.items():
+        box("", "input", type="hidden", name=name, value=value)
+
+
+def _show_search(visit: Visit, chosen: Chosen, path: str, kept: Mapping[str, str]) -> None:
     async def find(typed: str) -> Mapping[str, str]:
         return await machines_found(visit, typed)
 
@@ -160,7 +170,7 @@ def _show_search(visit: Visit, chosen: Chosen, path: str) -> None:
 
     def go() -> None:
         if field.value:
-            ui.navigate.to(f"{path}?{chosen.query(node='equipment', node_id=str(field.value))}")
+            ui.navigate.to(f"{path}?{chosen.query(node='equipment', node_id=str(field.value), **kept)}")
 
     field.on_value_change(go)
 

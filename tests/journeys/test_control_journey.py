@@ -65,6 +65,11 @@ def test_a_tolerance_and_a_lot(open_browser, works: Company, factory: Factory) -
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".page")).to_contain_text(part)
     assert part[:-1] in page.locator(".shot").first.inner_text()
+    assert f"part={part[:-1]}" in page.url
+    page.go_back()
+    expect(page.get_by_label("Part begins with")).to_have_value("2026-11-26/1")
+    page.get_by_role("link", name="× Part begins with").click()
+    expect(page.locator(".shot").first).to_be_visible()
     phone.goto(f"/inspections?verdict=reject&part={part[:2]}")
     expect(phone.locator(".shot").first).to_be_visible()
     assert phone.evaluate(OVERFLOW) == []

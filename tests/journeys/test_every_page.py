@@ -215,6 +215,9 @@ DETAILS: Details = {
     ),
     "alarm": lambda company, factory: f"/alarms/{an_alarm(company, factory)}",
     "alarms-history": lambda _, __: "/alarms?view=history",
+    "stops-narrowed": lambda _, factory: (
+        f"/oee/stops?node_id={factory.sites['苏州工厂']}&period=30&reason=none&loss=setup&least=5#list"
+    ),
     "compute-narrowed": lambda company, _: f"/compute?state=failed&partner=x&a={a_job(company)}#jobs",
     "channels-narrowed": lambda _, __: "/channels?state=dead&text=307#told",
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from nicegui import ui
 
 from cloud.core.principal import Scope
 from cloud.production.schemas import Node, Stop, StopReason
-from cloud.production.service import ELEMENTS
+from cloud.production.service import ELEMENTS, StopFilter, StopLoss
 from cloud.web.elements import Words, box
+from cloud.web.filter_form import Field, Filters
 from cloud.web.language import moment
 from cloud.web.layout import frame, page_head, show_message
 from cloud.web.node_choice import Chosen, choose, show_choice
@@ -24,7 +26,9 @@ from protocols.text import Text
 TITLE = Text("Stops", "停机分析")
 PERIODS = ("today", "yesterday", "7", "30")
 SHOWN = 25
-"""Stops of the list."""
+"""Stops of a page of the list."""
+MOST_DAYS = 7
+"""Days whose stops are looked for at once."""
 
 _NO_SITE = Text("No site to show yet", "暂无可显示的工厂")
 _NO_SITE_WHY = Text(
@@ -41,9 +45,13 @@ _NO_STATES = Text(
     "No machine here tells its state yet. Map a point to “machine state”, or set a threshold in the OEE settings.",
     "该范围内尚无设备提供状态。请将某点映射为“设备运行状态”，或在 OEE 设置中设置阈值。",
 )
-_OLDER = Text(
-    "The last {count} are shown; choose a day for older ones.", "仅显示最近 {count} 次；更早的请选择日期查看。"
+_SINCE = Text("Shown is from {day} on.", "显示 {day} 起的停机。")
+_LOSS, _REASON, _LEAST = (
+    Text("Counted as", "损失类型"),
+    Text("Reason", "原因"),
+    Text("Minutes, at least", "最短时长，分钟"),
 )
+_NO_REASON, _UNEXPLAINED = Text("none given yet", "尚未填写"), "none"
 _GIVE = Text("Give a reason", "填写原因")
 _ONGOING = Text("ongoing", "进行中")
 _STOPS = Text("{count} stops", "{count} 次")
@@ -61,8 +69,10 @@ async def build(visit: Visit) -> None:
         production = visit.domains.production
         report = await production.kpis(visit.scope, chosen.node, chosen.first, chosen.last)
         reasons = await production.reasons.all(visit.scope)
+        where = {"node": chosen.node.kind, "node_id": str(chosen.node.id), "period": chosen.period}
+        filters = Filters(visit, "/oee/stops", _fields(visit, reasons), where, anchor="list")
         with page_head(f"{visit.say(TITLE)} · {chosen.name}"):
-            show_choice(visit, chosen, "/oee/stops", PERIODS)
+            show_choice(visit, chosen, "/oee/stops", PERIODS, filters.asked)
         with box("card stack"):
             Words(visit.say(_PARETO), tag="h2")
             losses = report.total.losses if report.total else []
@@ -73,7 +83,7 @@ async def build(visit: Visit) -> None:
                 count = visit.say(_STOPS, count=loss.stops)
                 show_bar(visit.say(loss.name), length(visit, loss.seconds), count, loss.seconds / most)
         await _show_day(visit, chosen)
-        await _show_stops(visit, chosen, reasons)
+        await _show_stops(visit, chosen, reasons, filters)
 
 
 async def _show_day(visit: Visit, chosen: Chosen) -> None:
@@ -109,26 +119,63 @@ async def _show_day(visit: Visit, chosen: Chosen) -> None:
                     Words(visit.say(name), "small muted")
 
 
-async def _show_stops(visit: Visit, chosen: Chosen, reasons: Sequence[StopReason]) -> None:
-    end = datetime(chosen.last.year, chosen.last.month, chosen.last.day, tzinfo=visit.zone) + timedelta(days=1)
-    days = min(chosen.days, 7)
-    page = await visit.domains.production.stops.page(
-        visit.scope, chosen.node, end - timedelta(days=days), end, limit=SHOWN, micro=False
+def _fields(visit: Visit, reasons: Sequence[StopReason]) -> tuple[Field, ...]:
+    named = {_UNEXPLAINED: visit.say(_NO_REASON)}
+    named |= {identity: visit.say(name) for identity, name in _names(reasons).items()}
+    losses = {one: visit.say(ELEMENTS[one]) for one in get_args(StopLoss)}
+    return (
+        Field("loss", _LOSS, names=losses),
+        Field("reason", _REASON, names=named),
+        Field("least", _LEAST, "number"),
     )
+
+
+def _minutes(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1e6)
+    except ValueError:
+        return 0.0
+
+
+async def _show_stops(visit: Visit, chosen: Chosen, reasons: Sequence[StopReason], filters: Filters) -> None:
+    """Show stops of at most a week at once, as a machine's states of more take long; older ones are a page further."""
+    begin, last = (datetime(day.year, day.month, day.day, tzinfo=visit.zone) for day in (chosen.first, chosen.last))
+    end = _before(filters.before, begin, last + timedelta(days=1))
+    start = max(begin, end - timedelta(days=MOST_DAYS))
+    loss: StopLoss | None = filters.one_of("loss", get_args(StopLoss))
+    wanted = StopFilter(
+        least_s=60 * _minutes(filters.text("least")),
+        micro=loss == "micro_stop",
+        loss=loss,
+        reason_id=filters.identity("reason"),
+        unexplained=filters.text("reason") == _UNEXPLAINED,
+    )
+    page = await visit.domains.production.stops.page(visit.scope, chosen.node, start, end, limit=SHOWN, wanted=wanted)
     may = visit.may(Scope.OPERATE)
     dialog = StopDialog(visit, reasons) if may and page.items else None
     names = _names(reasons)
-    with box("card stack"):
+    with box("card stack", id=filters.anchor):
         with box("card-head"):
             Words(visit.say(_LIST), tag="h2")
             if dialog:
                 Words(visit.say(_TAP), "muted small")
+        filters.show()
         if not page.items:
-            Words(visit.say(_NO_STOPS), "muted", tag="p")
+            filters.show_none(_NO_STOPS)
         for stop in page.items:
             _show_stop(visit, stop, names, dialog)
-        if page.next:
-            Words(visit.say(_OLDER, count=len(page.items)), "muted small", tag="p")
+        following = page.next or (start if start > begin else None)
+        if start > begin:
+            Words(visit.say(_SINCE, day=start.astimezone(visit.zone).date()), "muted small", tag="p")
+        filters.show_turns(following.isoformat() if following else None)
+
+
+def _before(text: str | None, begin: datetime, end: datetime) -> datetime:
+    """Return the time that a page's address says its stops begin before, if it lies in the days that are shown."""
+    try:
+        return min(max(datetime.fromisoformat(text or ""), begin + timedelta(microseconds=1)), end)
+    except (ValueError, TypeError):
+        return end
 
 
 def _names(reasons: Sequence[StopReason]) -> dict[str, Text]:

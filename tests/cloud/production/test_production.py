@@ -196,8 +196,8 @@ async def test_people_say_why_a_machine_stood(company: Company, db: Database, ow
     span = {"start": begin.isoformat(), "end": (begin + timedelta(hours=12)).isoformat()}
     stops = f"/api/v1/production/equipment/{machine}/stops"
 
-    async def listed() -> list[tuple[int, str, str | None]]:
-        query = {"node": "equipment", "node_id": machine, **span}
+    async def listed(**asked: str) -> list[tuple[int, str, str | None]]:
+        query = {"node": "equipment", "node_id": machine, **span, **asked}
         page = (await company.http.get("/api/v1/production/stops", params=query)).json()
         found = []
         for stop in reversed(page["items"]):
@@ -219,6 +219,17 @@ async def test_people_say_why_a_machine_stood(company: Company, db: Database, ow
     await say(later, "Planned maintenance")
     found = await listed()
     assert found[:2] == [(120, "failure", reasons["Mechanical"]), (130, "planned_stop", reasons["Planned maintenance"])]
+    parents = {
+        one["id"]: one["parent_id"] for one in (await company.http.get("/api/v1/production/stop-reasons")).json()
+    }
+    for asked, those in (
+        ({"reason_id": reasons["Mechanical"]}, found[:1]),
+        ({"reason_id": parents[reasons["Mechanical"]]}, found[:1]),
+        ({"loss": "planned_stop"}, found[1:2]),
+        ({"unexplained": "true"}, found[2:]),
+        ({"loss": "failure", "least_s": "3600"}, []),
+    ):
+        assert await listed(**asked) == those, asked
     # At once, without waiting for any task: the planned part is no planned busy time any more.
     (row,) = (await kpis(company, "equipment", machine, day, granularity="shift"))["rows"]
     assert row["seconds"]["failure"] == 600
