@@ -218,8 +218,6 @@ DETAILS: Details = {
     "stops-narrowed": lambda _, factory: (
         f"/oee/stops?node_id={factory.sites['苏州工厂']}&period=30&reason=none&loss=setup&least=5#list"
     ),
-    "compute-narrowed": lambda company, _: f"/compute?state=failed&partner=x&a={a_job(company)}#jobs",
-    "channels-narrowed": lambda _, __: "/channels?state=dead&text=307#told",
     "alarm-statistics": lambda _, __: "/alarms?view=statistics",
     "alarm-rule": lambda _, __: "/alarm-rules/new",
     "share": lambda company, _: f"/shares/{company.client.get('/api/v1/sharing/grants').json()[0]['id']}",
