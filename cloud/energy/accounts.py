@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -92,7 +92,12 @@ class Account:
         if not behind:
             return None
         own = self.profile_of(meter)
-        return combined([(1, own), *((-1, self.profile_of(child)) for child in behind)], own)
+        parts = [self.profile_of(child) for child in behind]
+        # While a meter was not behind it, nothing of that meter is missing.
+        known = [one.covered if one.here is None else np.where(one.here > 0, one.covered, own.covered) for one in parts]
+        return combined(
+            [(1, own), *((-1, replace(one, covered=covered)) for one, covered in zip(parts, known, strict=True))], own
+        )
 
     def cost_of(self, part: Profile) -> Cost:
         """Return what a part of a profile costs."""

@@ -2,9 +2,9 @@
 
 A meter's energy is part of its parent's. What a node of the plant - a site, a line, a machine - has used is the sum of the
 topmost meters that measure it or something in it: those with no other such meter above them. Which stands behind which may
-change: then each era has trees of its own. What a meter has measured
-beyond the meters behind it is its *rest*. A virtual meter is counted only where a person has given it a place: it measures
-a line or machine, stands behind another one, or others stand behind it.
+change: then each era has trees of its own. What a meter has measured beyond the meters behind it is its *rest*. A virtual
+meter is counted only where a person has given it a place: it measures a line or machine, stands behind another one, or
+others stand behind it.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ def _stands(meter: Meter) -> bool:
 
 
 def _above(era: Era, meter: Meter) -> Iterator[UUID]:
+    seen = {meter.id}
     at = era.meters.get(meter.parent_id) if meter.parent_id else None
-    while at is not None:
+    while at is not None and at.id not in seen:  # where the cloud assumes a place, nobody has made sure of it
+        seen.add(at.id)
         yield at.id
         at = era.meters.get(at.parent_id) if at.parent_id else None
 

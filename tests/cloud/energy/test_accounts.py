@@ -189,6 +189,7 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
         ("press-1", 290),
         ("", 860),
     ]
+    assert trees[0]["children"][-1]["energy"]["completeness"] == pytest.approx(1.0, abs=0.01)
     main = f"/api/v1/energy/meters/{meters['main-meter']['id']}"
     behind = {"name": "main-meter", "carrier": "electricity", "parent_id": press["id"]}
     for begin, status in ((BEGINNING, 422), (this_hour(), 200)):
