@@ -17,7 +17,7 @@ from cloud.energy import figures
 from cloud.energy.carriers import CARRIERS, Carrier
 from cloud.energy.factors import UNITS, factor_on
 from cloud.energy.meter_places import eras_of, versions_by_meter
-from cloud.energy.meter_tree import Forest, Place, with_virtual
+from cloud.energy.meter_tree import Forest, Place, with_parts, with_virtual
 from cloud.energy.metering import DAY_S, INTERVAL_S, INTERVALS
 from cloud.energy.profiles import Profile, combined, empty, summed
 from cloud.energy.registry import factor_of, meters_of
@@ -28,6 +28,7 @@ from cloud.energy.tariff_terms import TariffTerms
 from cloud.energy.tariffs import Cost, Prices, Version, cost, local_s, price, within
 from cloud.fleet.schemas import Equipment
 from cloud.identity.schemas import Site
+from cloud.production.schemas import Node
 
 _EPOCH = date(1970, 1, 1)
 
@@ -49,9 +50,9 @@ class Account:
 
     Attributes:
         forest: the meters that are not ignored.
-        profiles: of every meter, over the whole UTC days around the window.
+        profiles: of every meter, or of those asked for, over the whole UTC days around the window.
         prices: of the same intervals.
-        activity: what machines did in the same intervals, by id.
+        activity: what machines did in the same intervals, by id; none unless asked for.
         names: of the tariff's versions, by the day they hold from.
     """
 
@@ -146,15 +147,31 @@ class Account:
 
 
 async def load(
-    connection: AsyncConnection, site: Site, machines: Sequence[Equipment], carrier: CarrierCode, window: Window
+    connection: AsyncConnection,
+    site: Site,
+    machines: Sequence[Equipment],
+    carrier: CarrierCode,
+    window: Window,
+    *,
+    node: Node | None = None,
+    states: bool = False,
 ) -> Account:
-    """Return the account of a site for a carrier over `window`."""
+    """Return the account of a site for a carrier over `window`: with `states` also of what its machines did.
+
+    With `node` only the profiles of that node's meters are read; of a large site that is a small part.
+    """
     zone = ZoneInfo(site.time_zone)
     at_site = [machine for machine in machines if machine.site_id == site.id]
     meters = [meter for meter in await meters_of(connection, site.id) if meter.carrier == carrier]
     nothing = empty(window)
-    profiles = await _profiles(connection, meters, nothing)
     versions_of = await versions_by_meter(connection, [meter.id for meter in meters])
+    forest = Forest(
+        eras_of(meters, versions_of, window),
+        {machine.id: Place(site.id, machine.line_id) for machine in at_site},
+    )
+    known = {meter.id: meter for meter in meters}
+    wanted = known if node is None else with_parts(known, [forest.part_of(one.id).meter_id for one in forest.of(node)])
+    profiles = await _profiles(connection, {one: meter for one, meter in known.items() if one in wanted}, nothing)
     tariffs = [row for row in await select_tariffs(connection, site.id) if row["carrier"] == carrier]
     versions = [Version(row["valid_from"], TariffTerms.model_validate(row["terms"])) for row in tariffs]
     return Account(
@@ -163,16 +180,13 @@ async def load(
         window=window,
         carrier=CARRIERS[carrier],
         machines=at_site,
-        forest=Forest(
-            eras_of(meters, versions_of, window),
-            {machine.id: Place(site.id, machine.line_id) for machine in at_site},
-        ),
+        forest=forest,
         profiles=profiles,
         nothing=nothing,
         versions=versions,
         names={row["valid_from"]: row["name"] for row in tariffs},
         prices=price(versions, zone, nothing.start_s, len(nothing.energy)),
-        activity=await _activities(connection, at_site, nothing),
+        activity=await _activities(connection, at_site, nothing) if states else {},
         own_factors=[factor_of(row) for row in await select_factors(connection, site.id)],
     )
 
@@ -191,12 +205,12 @@ async def _activities(
     return found
 
 
-async def _profiles(connection: AsyncConnection, meters: Sequence[Meter], nothing: Profile) -> Mapping[UUID, Profile]:
+async def _profiles(connection: AsyncConnection, meters: Mapping[UUID, Meter], nothing: Profile) -> dict[UUID, Profile]:
     first = datetime.fromtimestamp(nothing.start_s, UTC).date()
     count = len(nothing.energy)
     measured = {
         meter.id: Profile(nothing.start_s, np.zeros(count), np.zeros(count), nothing.seconds)
-        for meter in meters
+        for meter in meters.values()
         if meter.basis != "virtual"
     }
     last = first + timedelta(days=count // INTERVALS - 1)
@@ -204,4 +218,4 @@ async def _profiles(connection: AsyncConnection, meters: Sequence[Meter], nothin
         at = (day.day - first).days * INTERVALS
         measured[day.meter_id].energy[at : at + INTERVALS] = day.energy
         measured[day.meter_id].covered[at : at + INTERVALS] = day.covered
-    return with_virtual({meter.id: meter for meter in meters}, measured, nothing)
+    return with_virtual(meters, measured, nothing)

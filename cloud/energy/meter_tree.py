@@ -9,13 +9,14 @@ others stand behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from cloud.energy.profiles import Profile, combined
 from cloud.energy.schemas import Meter
+from cloud.production.schemas import Node
 
 
 class Place(NamedTuple):
@@ -66,6 +67,12 @@ class Forest:
             [meter for meter in era.meters.values() if _stands(meter) or meter.id in behind]
             for era, behind in zip(eras, self._behind, strict=True)
         ]
+        self._measuring: list[dict[UUID | None, list[Meter]]] = []
+        for counted in self._counted:
+            measuring: dict[UUID | None, list[Meter]] = {}
+            for meter in counted:
+                measuring.setdefault(meter.equipment_id, []).append(meter)
+            self._measuring.append(measuring)
 
     def part_of(self, meter_id: UUID) -> Part:
         """Return which meter it is that was given, and in which eras it counts."""
@@ -89,22 +96,28 @@ class Forest:
 
     def of_site(self) -> list[Meter]:
         """Return the meters whose sum is the site's energy."""
-        return self._topmost(lambda _: True)
+        return self._topmost(self._counted)
 
     def of_line(self, line_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a line's energy."""
-        return self._topmost(lambda meter: self.line_of(meter) == line_id)
+        return self._topmost([[one for one in counted if self.line_of(one) == line_id] for counted in self._counted])
 
     def of_equipment(self, equipment_id: UUID) -> list[Meter]:
         """Return the meters whose sum is a machine's energy."""
-        return self._topmost(lambda meter: meter.equipment_id == equipment_id)
+        return self._topmost([measuring.get(equipment_id, []) for measuring in self._measuring])
 
-    def _topmost(self, measures: Callable[[Meter], bool]) -> list[Meter]:
-        """Return the meters that measure it, in the eras in which they do and none above them does."""
+    def of(self, node: Node) -> list[Meter]:
+        """Return the meters whose sum is a node's energy."""
+        if node.kind == "equipment":
+            return self.of_equipment(node.id)
+        return self.of_line(node.id) if node.kind == "line" else self.of_site()
+
+    def _topmost(self, measuring: Sequence[Sequence[Meter]]) -> list[Meter]:
+        """Return those that measure it, given by era, in the eras in which none above them does."""
         found: dict[UUID, list[int]] = {}
-        for number, era in enumerate(self.eras):
-            known = {meter.id: meter for meter in self._counted[number] if measures(meter)}
-            for meter in known.values():
+        for number, (era, there) in enumerate(zip(self.eras, measuring, strict=True)):
+            known = {meter.id for meter in there}
+            for meter in there:
                 if not any(above in known for above in _above(era, meter)):
                     found.setdefault(meter.id, []).append(number)
         return [self._given(meter, eras) for meter, eras in found.items()]
@@ -148,6 +161,18 @@ def _made_of(meters: Mapping[UUID, Meter], at: UUID, wanted: UUID, seen: set[UUI
             if _made_of(meters, part.meter_id, wanted, seen):
                 return True
     return False
+
+
+def with_parts(meters: Mapping[UUID, Meter], wanted: Iterable[UUID]) -> set[UUID]:
+    """Return those of `meters` that are wanted, and those that virtual ones of them are computed from."""
+    found: set[UUID] = set()
+    ahead = list(wanted)
+    while ahead:
+        at = ahead.pop()
+        if at in meters and at not in found:
+            found.add(at)
+            ahead += [part.meter_id for part in meters[at].parts]
+    return found
 
 
 def with_virtual(

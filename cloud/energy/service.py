@@ -4,6 +4,7 @@ energy = Energy(db, identity, fleet, production)                      app.state.
 usage = await energy.usage(scope, node, window, "day")            -> Usage: energy, cost, CO2 by window and in total
 summary = await energy.summary(scope, site_id, window)            -> Summary: what a page about a site shows
 curve = await energy.load_curve(scope, node, window)              -> LoadCurve, each point in its band of the tariff
+summary, curve = await energy.summary_and_load(scope, site_id, window)  both, read once
 bill = await energy.bill(scope, site_id, day)                     -> Bill of the month that `day` is in
 found = await energy.watched(scope, code, site_id, now)           -> {id: Figure}: what alarm rules watch
 found = await energy.watched_at(scope, code, site_id, instants)   -> the same of times that are past
@@ -91,7 +92,7 @@ class Energy:
     ) -> Usage:
         """Return what a node used, window by window; raises NotFound, and Invalid for too long a span."""
         account = await self._account(scope, node, window, carrier)
-        meters = _meters(account, node)
+        meters = account.forest.of(node)
         profile, inputs = account.sum_of(meters), _inputs(meters)
         parts = await self._parts(scope, node, account, granularity)
         if len(parts) > MAX_ROWS:
@@ -116,35 +117,30 @@ class Energy:
     ) -> Summary:
         """Return what a site used, how, and what of it which machine; raises NotFound."""
         node = Node(kind="site", id=site_id)
-        account = await self._account(scope, node, window, carrier)
-        report = await self._production.kpis(scope, node, *_days_of(account))
-        made = {row.equipment_id: row.good for row in report.machines if row.equipment_id}
-        return await asyncio.to_thread(summarise, account, made)
+        return await self._summary(scope, await self._account(scope, node, window, carrier, whole=True))
 
     async def load_curve(
         self, scope: TenantScope, node: Node, window: Window, carrier: CarrierCode = "electricity"
     ) -> LoadCurve:
         """Return the course of a node's load in at most about 1,500 points; raises NotFound."""
-        account = await self._account(scope, node, window, carrier)
-        profile = account.sum_of(_meters(account, node)).within(account.window)
-        steps = max(-(-len(profile.energy) // _POINTS), 1)
-        width = next((known for known in (1, 3, 6, 12, 36, 72, 144, 288) if known >= steps), 288)
-        points = list(_points(account, profile, width))
-        return LoadCurve(
-            carrier=carrier,
-            rate=account.carrier.rate,
-            time_zone=account.zone.key,
-            step_s=width * INTERVAL_S,
-            points=points,
-        )
+        return _load_curve(await self._account(scope, node, window, carrier), node)
+
+    async def summary_and_load(
+        self, scope: TenantScope, site_id: UUID, window: Window, carrier: CarrierCode = "electricity"
+    ) -> tuple[Summary, LoadCurve]:
+        """Return `summary` and `load_curve` of a site, from what is read once; raises NotFound."""
+        node = Node(kind="site", id=site_id)
+        account = await self._account(scope, node, window, carrier, whole=True)
+        return await self._summary(scope, account), _load_curve(account, node)
 
     async def bill(self, scope: TenantScope, site_id: UUID, day: date) -> Bill:
         """Return the bill of the calendar month that `day` is in, so far if it is not over; raises NotFound."""
-        site, machines = await self._site(scope, Node(kind="site", id=site_id))
+        node = Node(kind="site", id=site_id)
+        site, machines = await self._site(scope, node)
         window = _until_now(month_of(day, ZoneInfo(site.time_zone)))
         async with self._db.tenant(scope) as connection:
-            account = await load(connection, site, machines, "electricity", window)
-            reactive = await load(connection, site, machines, "reactive", window)
+            account = await load(connection, site, machines, "electricity", window, node=node)
+            reactive = await load(connection, site, machines, "reactive", window, node=node)
         part = account.sum_of(account.forest.of_site()).within(window)
         reactive_part = reactive.sum_of(reactive.forest.of_site()).within(window)
         terms = account.terms
@@ -175,7 +171,8 @@ class Energy:
         self, scope: TenantScope, code: WatchedCode, site_id: UUID, now: datetime, day: Day = "today"
     ) -> dict[UUID, Figure]:
         """Return one figure of `WATCHED` for a site, or for its machines, by id; raises NotFound."""
-        site, machines = await self._site(scope, Node(kind="site", id=site_id))
+        node = Node(kind="site", id=site_id)
+        site, machines = await self._site(scope, node)
         zone = ZoneInfo(site.time_zone)
         first = now.astimezone(zone).date() - timedelta(days=day == "yesterday")
         window = Window(midnight(first, zone), min(midnight(first + timedelta(days=1), zone), now))
@@ -184,10 +181,10 @@ class Energy:
         elif code != "power_factor":
             return of_day(code, await self.summary(scope, site_id, window))
         async with self._db.tenant(scope) as connection:
-            account = await load(connection, site, machines, "electricity", window)
+            account = await load(connection, site, machines, "electricity", window, node=node)
             if code != "power_factor":
                 return {site_id: demand_now(code, account, now)}
-            reactive = await load(connection, site, machines, "reactive", window)
+            reactive = await load(connection, site, machines, "reactive", window, node=node)
         active, other = account.forest.of_site(), reactive.forest.of_site()
         part, reactive_part = account.sum_of(active).within(window), reactive.sum_of(other).within(window)
         return {site_id: figures.power_factor(part, reactive_part, _inputs([*active, *other]))}
@@ -201,14 +198,15 @@ class Energy:
         """
         if WATCHED[code].of_day:
             return [await self.watched(scope, code, site_id, at, day) for at in instants]
-        site, machines = await self._site(scope, Node(kind="site", id=site_id))
+        node = Node(kind="site", id=site_id)
+        site, machines = await self._site(scope, node)
         zone = ZoneInfo(site.time_zone)
         found: list[dict[UUID, Figure]] = []
         for _, those in groupby(instants, key=lambda at: (at - HISTORY).astimezone(zone).date()):
             of_day = list(those)
             async with self._db.tenant(scope) as connection:
                 window = Window(of_day[0] - HISTORY, of_day[-1])
-                account = await load(connection, site, machines, "electricity", window)
+                account = await load(connection, site, machines, "electricity", window, node=node)
             found += await asyncio.to_thread(
                 lambda now, day: [{site_id: demand_now(code, now, at)} for at in day], account, of_day
             )
@@ -243,14 +241,22 @@ class Energy:
             return [(part, _UNNAMED) for part in hours(account.window)]
         return [(part, _UNNAMED) for part in (days if granularity == "day" else months)(account.window, account.zone)]
 
-    async def _account(self, scope: TenantScope, node: Node, window: Window, carrier: CarrierCode) -> Account:
+    async def _account(
+        self, scope: TenantScope, node: Node, window: Window, carrier: CarrierCode, *, whole: bool = False
+    ) -> Account:
+        """Return the account of what a node's meters measured, or of all meters and machines of its site."""
         if not 0 < window.seconds <= _LONGEST_S:
             raise Invalid(
                 Text("start must be before end, by at most 800 days.", "start 必须早于 end，且间隔不超过 800 天。")
             )
         site, machines = await self._site(scope, node)
         async with self._db.tenant(scope) as connection:
-            return await load(connection, site, machines, carrier, _until_now(window))
+            chosen = None if whole else node
+            return await load(connection, site, machines, carrier, _until_now(window), node=chosen, states=whole)
+
+    async def _summary(self, scope: TenantScope, account: Account) -> Summary:
+        made = await self._production.good_parts(scope, Node(kind="site", id=account.site.id), *_days_of(account))
+        return await asyncio.to_thread(summarise, account, made)
 
     async def _site(self, scope: TenantScope, node: Node) -> tuple[Site, Sequence[Equipment]]:
         """Return the site a node is at, and all machines."""
@@ -274,12 +280,6 @@ def _days_of(account: Account) -> tuple[date, date]:
     """Return the first and the last day of the account on the site's calendar."""
     last = max(account.window.end - timedelta(microseconds=1), account.window.start)
     return account.window.start.astimezone(account.zone).date(), last.astimezone(account.zone).date()
-
-
-def _meters(account: Account, node: Node) -> list[Meter]:
-    if node.kind == "equipment":
-        return account.forest.of_equipment(node.id)
-    return account.forest.of_line(node.id) if node.kind == "line" else account.forest.of_site()
 
 
 def _inputs(meters: Sequence[Meter]) -> list[str]:
@@ -307,6 +307,19 @@ def _row(
         co2=account.emission(part, "co2", inputs),
         specific=figures.specific_energy(energy, good, _COUNTED),
         good=good,
+    )
+
+
+def _load_curve(account: Account, node: Node) -> LoadCurve:
+    profile = account.sum_of(account.forest.of(node)).within(account.window)
+    steps = max(-(-len(profile.energy) // _POINTS), 1)
+    width = next((known for known in (1, 3, 6, 12, 36, 72, 144, 288) if known >= steps), 288)
+    return LoadCurve(
+        carrier=account.carrier.code,
+        rate=account.carrier.rate,
+        time_zone=account.zone.key,
+        step_s=width * INTERVAL_S,
+        points=list(_points(account, profile, width)),
     )
 
 

@@ -23,6 +23,7 @@ def summarise(account: Account, made: Mapping[UUID, float | None]) -> Summary:
     cost = account.cost_of(part)
     carrier = account.carrier
     machines = _machines(account, made)
+    lines = {machine.line_id: machine.line or "" for machine in account.machines}
     co2, coal = account.factors_over(part, "co2")[1], account.factors_over(part, "coal")[1]
     return Summary(
         site_id=account.site.id,
@@ -53,7 +54,7 @@ def summarise(account: Account, made: Mapping[UUID, float | None]) -> Summary:
             {str(machine.equipment_id): machine.idle_cost for machine in machines}, account.currency
         ),
         course=figures.daily_course(part, account.zone),
-        tree=[_node(account, meter, part.total) for meter in sorted(meters, key=lambda meter: meter.name)],
+        tree=[_node(account, meter, part.total, lines) for meter in sorted(meters, key=lambda meter: meter.name)],
         machines=machines,
         unconfirmed=sum(not meter.confirmed for meter in account.forest.meters.values()),
     )
@@ -119,24 +120,23 @@ def _peak(account: Account, part: Profile) -> DemandPeak | None:
     )
 
 
-def _node(account: Account, meter: Meter, whole: float) -> TreeNode:
+def _node(account: Account, meter: Meter, whole: float, names: Mapping[UUID | None, str]) -> TreeNode:
     """Return the tree behind a meter; machines of a line stand together, unless the meter is the line's own."""
     lines: dict[UUID, list[Meter]] = {}
     children = []
     for child in account.forest.children(meter):
         line = account.forest.line_of(child)
         if line is None or child.line_id or account.forest.line_of(meter) == line:
-            children.append(_node(account, child, whole))
+            children.append(_node(account, child, whole, names))
         else:
             lines.setdefault(line, []).append(child)
-    names = {machine.line_id: machine.line or "" for machine in account.machines}
     for line, behind in lines.items():
         children.append(
             TreeNode(
                 kind="line",
                 id=line,
                 name=names.get(line, ""),
-                children=_ranked([_node(account, child, whole) for child in behind]),
+                children=_ranked([_node(account, child, whole, names) for child in behind]),
                 **_amount(account, account.sum_of(behind), whole),
             )
         )

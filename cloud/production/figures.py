@@ -88,6 +88,11 @@ def made(records: Collection[ShiftRecord]) -> Made:
     )
 
 
+def good_parts(found: Sequence[Recorded]) -> dict[UUID, float | None]:
+    """Return the good parts of each machine in `found`; None where it does not count them."""
+    return {machine: made([record]).good for machine, record in _by_machine(found).items()}
+
+
 class ShiftFigures(NamedTuple):
     """KPIs of a machine in one shift: `values` by the codes of `KPIS`, without those it lacks something for.
 

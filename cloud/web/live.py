@@ -51,12 +51,16 @@ def follow(
 def fill_in(visit: Visit, fill: Callable[[], Awaitable[None]]) -> None:
     """Run `fill` here as soon as the page being built stands in the browser: what takes long holds no first words up."""
     client = ui.context.client
-    place = ui.element().classes("contents")
+    place = ui.element().classes("contents").props("aria-busy=true")
 
     async def run() -> None:
         await client.connected()
-        with place:
-            await fill()
+        try:
+            with place:
+                await fill()
+        finally:
+            if not place.is_deleted:
+                place.props("aria-busy=false")
 
     task = background_tasks.create(run(), name=f"filling {visit.here}", context=client)
     client.on_delete(task.cancel)

@@ -238,7 +238,7 @@ def trend_of(company: Company, factory: Factory, codes: tuple[str, ...], more: s
     return f"/trends?s={'.'.join(str(point['series_id']) for point in points if point['property'] in codes)}&last=24h{more}"
 
 
-SETTLED = """() => document.querySelector('h1, [data-board]')
+SETTLED = """() => document.querySelector('h1, [data-board]') && !document.querySelector('[aria-busy=true]')
     && [...document.querySelectorAll('.chart')].every(chart => chart.querySelector('canvas, svg, .empty'))"""
 FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 OVERFLOW = """() => {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
-from cloud.energy.schemas import Bill, CarrierCode, LoadCurve, Meter, Summary, Window
+from cloud.energy.schemas import CarrierCode, LoadCurve, Meter, Summary, Window
 from cloud.identity.schemas import Site
-from cloud.production.schemas import Node
 from cloud.telemetry.schemas import Latest
 from cloud.web import live
 from cloud.web.elements import Words, box
@@ -27,6 +26,8 @@ from protocols.text import Text
 
 TITLE = Text("Energy", "能源")
 REFRESH_S = 60.0
+_PAUSE = 20
+"""How many times as long as the figures took they are left as they are, at least."""
 
 _SETTINGS = Text("Meters, tariff, factors", "计量、电价与因子")
 _RENEWAL = Text("Which machine to renew", "设备更新建议")
@@ -85,7 +86,7 @@ async def build(visit: Visit) -> None:
                     with box("link", "a", href=f"{path}?site={site.id}"):
                         Words(visit.say(name))
         page = _Page(visit, site, carrier, span)
-        await page.show()
+        live.fill_in(visit, page.show)
 
     live.follow(visit, page.refresh)
 
@@ -96,32 +97,34 @@ class _Page:
     def __init__(self, visit: Visit, site: Site, carrier: CarrierCode, span: str) -> None:
         self._visit, self._site, self._carrier, self._span = visit, site, carrier, span
         self._place = box("stack wide")
-        self._shown = 0.0
+        self._bill_place = box("stack wide")
+        self._again = math.inf
 
     async def refresh(self, _: Collection[Latest], __: datetime) -> None:
-        """Show what has come in, once a minute."""
-        if time.monotonic() - self._shown > REFRESH_S and self._span not in ("yesterday", "last_month"):
+        """Show what has come in, once a minute; figures that take long are left as they are for longer."""
+        if time.monotonic() > self._again:
             await self.show()
 
     async def show(self) -> None:
         """Ask for the figures and show them."""
+        began = time.monotonic()
         visit, energy = self._visit, self._visit.domains.energy
         zone, now = ZoneInfo(self._site.time_zone), datetime.now(UTC)
         window = Window(*span_of(self._span, zone, now))
-        node = Node(kind="site", id=self._site.id)
-        bill = None
-        summary, curve = await asyncio.gather(
-            energy.summary(visit.scope, self._site.id, window, self._carrier),
-            energy.load_curve(visit.scope, node, window, self._carrier),
-        )
-        if self._carrier == "electricity":
-            bill = await energy.bill(visit.scope, self._site.id, window.start.astimezone(zone).date())
-        self._shown = time.monotonic()
+        summary, curve = await energy.summary_and_load(visit.scope, self._site.id, window, self._carrier)
         self._place.clear()
         with self._place:
-            self._fill(summary, curve, bill, zone)
+            self._fill(summary, curve, zone)
+        if self._carrier == "electricity":
+            bill = await energy.bill(visit.scope, self._site.id, window.start.astimezone(zone).date())
+            self._bill_place.clear()
+            with self._bill_place:
+                show_bill(visit, bill, zone)
+        if self._span not in ("yesterday", "last_month"):
+            now_s = time.monotonic()
+            self._again = now_s + max(REFRESH_S, _PAUSE * (now_s - began))
 
-    def _fill(self, summary: Summary, curve: LoadCurve, bill: Bill | None, zone: ZoneInfo) -> None:
+    def _fill(self, summary: Summary, curve: LoadCurve, zone: ZoneInfo) -> None:
         visit = self._visit
         if summary.unconfirmed and len(summary.machines) + len(summary.tree) > 1:
             with box("notice warn"), box("line spread wide"):
@@ -141,8 +144,6 @@ class _Page:
                 show_peak(visit, summary, zone)
                 self._show_course(summary)
         show_machines(visit, summary)
-        if bill is not None:
-            show_bill(visit, bill, zone)
         self._show_files(summary)
 
     def _show_load(self, summary: Summary, curve: LoadCurve) -> None:

@@ -146,6 +146,22 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     assert table[1].startswith("2026-02-03 00:00:00,2026-02-03 01:00:00,")
     assert float(table[-1].split(",")[3]) == pytest.approx(576, rel=2e-3)
 
+    report = await company.http.get(
+        "/api/v1/production/kpis",
+        params={"node": "site", "node_id": site, "first_day": "2026-02-03", "last_day": "2026-02-03"},
+    )
+    good = {row["equipment_id"]: row["good"] for row in report.json()["machines"]}
+    assert good[press["equipment_id"]] == pytest.approx(720, abs=2)
+    for machine in summary["machines"]:
+        assert machine["good"] == good.get(machine["equipment_id"])
+        query = {"node": "equipment", "node_id": machine["equipment_id"], "granularity": "day", **DAY}
+        total = (await get(company, "usage", **query))["total"]
+        assert {name: total[name] for name in ("energy", "cost", "specific")} == {
+            name: machine[name] for name in ("energy", "cost", "specific")
+        }
+    curve = await get(company, "load", node="site", node_id=site, **DAY)
+    assert max(point["load"] for point in curve["points"] if point["load"] is not None) == summary["peak"]["load"]
+
     usage = await get(company, "usage", node="site", node_id=site, granularity="hour", **DAY)
     assert len(usage["rows"]) == 24
     assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
