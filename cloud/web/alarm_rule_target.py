@@ -13,14 +13,11 @@ from cloud.core.keyset import Window
 from cloud.fleet.schemas import Equipment, Place
 from cloud.telemetry.schemas import Point
 from cloud.web.elements import box
-from cloud.web.search_select import machines_found, search_select
+from cloud.web.search_select import MOST_POINTS, machines_found, search_select
 from cloud.web.visit import Visit
 from cloud.web.words import NO, YES
 from protocols.dictionary.entries import equipment_classes, load_dictionary
 from protocols.text import Text
-
-MOST_POINTS = 500
-"""Points offered in one list; with more, the machine is chosen first, by a search."""
 
 _MACHINE, _POINT = Text("Machine", "设备"), Text("One point", "单个数据点")
 _ENTRY = Text("or all points of this meaning", "或某一含义的全部数据点")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from nicegui import ui
 
 from cloud.core.errors import Problem
+from cloud.core.keyset import Window
 from cloud.core.principal import Scope
 from cloud.core.since import BEGINNING
 from cloud.energy.schemas import Meter, MeterChange, MeterRequest, PlaceVersion
+from cloud.fleet.schemas import Where
 from cloud.identity.schemas import Site
+from cloud.telemetry.schemas import Point
 from cloud.web.elements import Words, box
 from cloud.web.energy_words import CARRIERS
 from cloud.web.language import NOTHING
+from cloud.web.search_select import MOST_POINTS, named_select
 from cloud.web.settings_history import SinceFields, set_by, since_words
 from cloud.web.tariff_form import show_fault
 from cloud.web.tariff_text import NotUnderstood, read_number
@@ -31,7 +36,7 @@ _HOW = Text(
 _NONE = Text("No meter yet; points that measure energy become meters by themselves.", "尚无计量点；计量电能的数据点会自动成为计量点。")  # fmt: skip
 _SITE, _TOP = Text("the whole site", "整个站点"), Text("nothing: it is a topmost one", "无（最上级）")
 _MEASURES, _BEHIND, _NAME = Text("Measures", "计量对象"), Text("Stands behind", "上级计量点"), Text("Name", "名称")
-_CARRIER, _POINT = Text("Carrier", "能源种类"), Text("Point", "数据点")
+_CARRIER, _POINT, _MACHINE = Text("Carrier", "能源种类"), Text("Point", "数据点"), Text("Machine", "设备")
 _ROLLOVER = Text("Counter begins again at (if known)", "表计满量程回零值（如已知）")
 _IGNORED = Text("Count it nowhere", "不参与统计")
 _CHANGE, _SAVE, _CONFIRM = (
@@ -53,6 +58,11 @@ _BASES = {
 _ASSUMED, _OUT = Text("place assumed", "位置待确认"), Text("not counted", "不参与统计")
 _MEASURES_LIKE = Text("measures {what}", "计量{what}")
 
+MOST_ROWS = 100
+"""Meters that are listed; of more, the others are found by a search."""
+_MANY = Text("{count} meters; the first {most} are listed.", "共 {count} 个计量点，列出前 {most} 个。")
+_FIND = Text("Find a meter", "查找计量点")
+
 _SINCE_NOTE = Text(
     "From then on it measures, and stands behind, what is said above; what came before stays as it was counted.",
     "自该时间起按上述对象与上级计量；此前的统计保持不变。",
@@ -67,6 +77,8 @@ class MeterForm:
     def __init__(self, visit: Visit, site: Site, *, may: bool) -> None:
         self._visit, self._site, self._may = visit, site, may
         self._meters: list[Meter] = []
+        self._behind: dict[UUID | None, list[Meter]] = {}
+        self._machines: dict[str, str] = {}
         self._places: dict[str, str] = {}
         with box("card stack", id="meters"):
             Words(visit.say(_TITLE), tag="h2")
@@ -77,34 +89,55 @@ class MeterForm:
         """Show the trees, and to those who may the forms."""
         visit = self._visit
         self._meters = await visit.domains.energy.registry.meters(visit.scope, self._site.id)
-        machines = [
-            one for one in await visit.domains.fleet.equipment_list(visit.scope) if one.site_id == self._site.id
-        ]
+        where = Where(site=self._site.id)
+        machines = await visit.domains.fleet.equipment_list(visit.scope, where=where)
         self._places = {"": visit.say(_SITE)}
         for machine in machines:
             if machine.line_id:
                 self._places[f"line:{machine.line_id}"] = machine.line or ""
-        self._places |= {f"equipment:{machine.id}": machine.label for machine in machines}
-        points = await visit.domains.telemetry.points(visit.scope) if self._may else []
-        taken, names = {meter.series_id for meter in self._meters}, {machine.id: machine.label for machine in machines}
-        free = {
-            point.series_id: f"{names[point.equipment_id]} · {point.name_zh if visit.language == 'zh' else point.name_en}"
-            for point in points
-            if point.equipment_id in names and point.series_id not in taken
-            and (point.aggregation == "counter_delta" or point.unit == "KWT")
-        }  # fmt: skip
+        self._machines = {str(machine.id): machine.label for machine in machines}
+        self._places |= {f"equipment:{machine}": label for machine, label in self._machines.items()}
+        self._behind = {}
+        for meter in self._meters:
+            self._behind.setdefault(meter.parent_id, []).append(meter)
+        points = (
+            await visit.domains.telemetry.points(visit.scope, window=Window(limit=MOST_POINTS + 1)) if self._may else []
+        )
         self._place.clear()
         with self._place:
-            if not self._meters:
-                Words(visit.say(_NONE), "muted", tag="p")
-            with box("tree"):
-                for meter in self._meters:
-                    if meter.parent_id is None:
-                        self._branch(meter, 0)
+            self._show_tree()
             if self._may:
-                self._show_forms(free)
+                self._show_forms(points)
 
-    def _branch(self, meter: Meter, depth: int) -> None:
+    def _show_tree(self) -> None:
+        visit = self._visit
+        if not self._meters:
+            Words(visit.say(_NONE), "muted", tag="p")
+        if len(self._meters) > MOST_ROWS:
+            Words(visit.say(_MANY, count=len(self._meters), most=MOST_ROWS), "muted", tag="p")
+            if self._may:
+                self._show_search()
+        with box("tree"):
+            for meter, depth in islice(self._branches(None, 0), MOST_ROWS):
+                self._row(meter, depth)
+
+    def _show_search(self) -> None:
+        names = {str(one.id): one.name for one in self._meters}
+        field = named_select(self._visit, self._visit.say(_FIND), names, None)
+
+        async def found() -> None:
+            for meter in self._meters:
+                if str(meter.id) == field.value:
+                    await self._open(meter)
+
+        field.props("outlined dense").classes("where").on_value_change(found)
+
+    def _branches(self, parent: UUID | None, depth: int) -> Iterator[tuple[Meter, int]]:
+        for meter in self._behind.get(parent, []):
+            yield meter, depth
+            yield from self._branches(meter.id, depth + 1)
+
+    def _row(self, meter: Meter, depth: int) -> None:
         visit = self._visit
         with box("meter-row", style=f"--depth:{depth}"):
             with box("branch-name"):
@@ -120,25 +153,42 @@ class MeterForm:
             if self._may:
                 with box("act", "button", type="button").on("click", lambda: self._open(meter)):
                     Words(visit.say(_CHANGE))
-        for child in self._meters:
-            if child.parent_id == meter.id:
-                self._branch(child, depth + 1)
 
-    def _show_forms(self, free: Mapping[int, str]) -> None:
+    def _show_forms(self, points: Sequence[Point]) -> None:
         visit = self._visit
         if any(not meter.confirmed for meter in self._meters):
             with box("line"), box("button", "button", type="button").on("click", self._confirm_all):
                 Words(visit.say(_CONFIRM))
         with ui.expansion(visit.say(_ADD)).classes("editor"), box("stack"):
-            self._show_new(free)
+            self._show_new(points)
         if self._meters:
             with ui.expansion(visit.say(_ADD_VIRTUAL)).classes("editor"), box("stack"):
                 self._show_new_virtual()
 
-    def _show_new(self, free: Mapping[int, str]) -> None:
-        visit = self._visit
+    def _free(self, points: Sequence[Point]) -> dict[int, str]:
+        """Return which of `points` may become meters, by their names."""
+        taken = {meter.series_id for meter in self._meters}
+        return {
+            point.series_id: f"{self._machines[str(point.equipment_id)]} · {self._visit.say(Text(point.name_en, point.name_zh))}"
+            for point in points
+            if str(point.equipment_id) in self._machines and point.series_id not in taken
+            and (point.aggregation == "counter_delta" or point.unit == "KWT")
+        }  # fmt: skip
+
+    def _show_new(self, points: Sequence[Point]) -> None:
+        visit, many = self._visit, len(points) > MOST_POINTS
         with box("fields"):
-            point = ui.select(dict(free), label=visit.say(_POINT), with_input=True).props("outlined dense")
+            if many:
+                machine = named_select(visit, visit.say(_MACHINE), self._machines, None).props("outlined dense")
+            point = ui.select({} if many else self._free(points), label=visit.say(_POINT), with_input=True)
+            point.props("outlined dense")
+            if many:
+
+                async def chosen() -> None:
+                    of_it = [UUID(machine.value)] if machine.value else []
+                    point.set_options(self._free(await visit.domains.telemetry.points(visit.scope, of_it)), value=None)
+
+                machine.on_value_change(chosen)
             fields = self._fields(None)
         notice = box("stack")
 
@@ -155,8 +205,10 @@ class MeterForm:
         names = {str(meter.id): meter.name for meter in self._meters}
         with box("fields"):
             fields = self._fields(None)
-            plus = ui.select(names, label=visit.say(_PLUS), multiple=True).props("outlined dense use-chips")
-            minus = ui.select(names, label=visit.say(_MINUS), multiple=True).props("outlined dense use-chips")
+            plus, minus = (
+                named_select(visit, visit.say(label), names, None, multiple=True).props("outlined dense use-chips")
+                for label in (_PLUS, _MINUS)
+            )
         notice = box("stack")
 
         async def save() -> None:
@@ -179,11 +231,11 @@ class MeterForm:
             "carrier": ui.select(
                 carriers, value=meter.carrier if meter else "electricity", label=visit.say(_CARRIER)
             ).props(dense),
-            "place": ui.select(self._places, value=_place_of(meter) if meter else "", label=visit.say(_MEASURES)).props(
+            "place": named_select(visit, visit.say(_MEASURES), self._places, _place_of(meter) if meter else "").props(
                 dense
             ),
-            "parent_id": ui.select(
-                above, value=str(meter.parent_id or "") if meter else "", label=visit.say(_BEHIND)
+            "parent_id": named_select(
+                visit, visit.say(_BEHIND), above, str(meter.parent_id or "") if meter else ""
             ).props(dense),
             "rollover": ui.input(
                 visit.say(_ROLLOVER), value=f"{meter.rollover:g}" if meter and meter.rollover else ""

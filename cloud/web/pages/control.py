@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urlencode
+from uuid import UUID
 
 from nicegui import ui
 
 from cloud.core.errors import Invalid, Problem
+from cloud.core.keyset import Window
 from cloud.core.principal import Principal, Scope
 from cloud.spc.schemas import LARGEST_SUBGROUP, ControlChart, Counts, Line, PlanRequest, Rule, ShareChart
 from cloud.telemetry.schemas import Point
@@ -18,6 +21,7 @@ from cloud.web.forms import Choice, Field, attempt, button
 from cloud.web.language import NOTHING, moment, number
 from cloud.web.layout import frame, page_head
 from cloud.web.plant_view import STATION
+from cloud.web.search_select import MOST_POINTS, machines_found, search_select
 from cloud.web.visit import Visit
 from cloud.web.words import Mark
 from protocols.text import Text
@@ -34,6 +38,7 @@ _NOTE = Text(
 )
 _EQUIPMENT, _POINT = Text("Equipment", "设备"), Text("Measured value", "测量值")
 _NOTHING = Text("No number is collected yet that could be charted.", "尚无可绘制的数值。")
+_NOTHING_OF_IT = Text("No number of this machine is collected that could be charted.", "该设备尚无可绘制的数值。")
 _FEW = Text("There are too few readings in this time, or they do not vary.", "该时段内读数过少，或没有波动。")
 _VALUES = Text("Means of {n} readings", "{n} 个读数的均值")
 _SINGLE, _RANGES = Text("Readings", "读数"), Text("Range within", "组内极差")
@@ -95,21 +100,28 @@ _COUNTS: Mapping[Counts, Text] = {
 }
 
 
+class _Offered(NamedTuple):
+    """The machines, points and point the page offers; of `many` points only those of the machine of the point chosen."""
+
+    machines: Mapping[str, str]
+    many: bool
+    points: Sequence[Point]
+    chosen: Point | None
+
+
 async def build(visit: Visit) -> None:
     """Build the page."""
     query, now = visit.request.query_params, datetime.now(UTC)
-    points = [each for each in await visit.domains.telemetry.points(visit.scope) if not each.values]
-    listed = {str(each.id): each.label for each in await visit.domains.fleet.equipment_list(visit.scope)}
-    chosen = next(
-        (each for each in points if str(each.series_id) == query.get("series")), points[0] if points else None
-    )
+    offered = await _offered(visit, query.get("series", ""))
     hours = query.get("hours", "8") if query.get("hours", "8") in SPANS else "8"
     with frame(visit, visit.say(TITLE)):
         page_head(visit.say(TITLE), note=visit.say(_NOTE))
+        chosen = offered.chosen
+        if chosen or offered.many:
+            _chooser(visit, offered, hours)
         if chosen is None:
             Words(visit.say(_NOTHING), "card muted", tag="p")
         else:
-            _chooser(visit, points, listed, chosen, hours)
             await _point(visit, chosen, now - timedelta(hours=int(hours)), now)
         await _rejects(visit, now, next((each for each in _COUNTS if each == query.get("counts")), "p"))
 
@@ -122,26 +134,66 @@ def _counts_address(visit: Visit, kind: Counts) -> str:
     return "/control?" + urlencode({**visit.request.query_params, "counts": kind})
 
 
-def _chooser(visit: Visit, points: list[Point], equipment: Mapping[str, str], chosen: Point, hours: str) -> None:
-    say = visit.say
-    machines = {str(each.equipment_id): equipment.get(str(each.equipment_id), "") for each in points}
-    names = {str(each.series_id): _name(visit, each) for each in points if each.equipment_id == chosen.equipment_id}
+async def _offered(visit: Visit, asked: str) -> _Offered:
+    """Read what is offered, and of a large plant only the machine whose point is shown; `asked` is that one's number."""
+    telemetry, scope = visit.domains.telemetry, visit.scope
+    number = [int(asked)] if asked.isdecimal() and len(asked) < 10 else []
+    picked = await telemetry.catalogue.of(scope, number)
+    points = await telemetry.points(scope, window=Window(limit=MOST_POINTS + 1))
+    many = len(points) > MOST_POINTS
+    chosen = next(iter(_charted([*picked, *points])), None)
+    if many:
+        points = await telemetry.points(scope, chosen.equipment_id) if chosen else []
+    points = _charted(points)
+    shown = await visit.domains.fleet.equipment_list(scope, only={each.equipment_id for each in points})
+    return _Offered({str(each.id): each.path if many else each.label for each in shown}, many, points, chosen)
+
+
+def _charted(points: Sequence[Point]) -> list[Point]:
+    """Return those of `points` that are no coded values."""
+    return [each for each in points if not each.values]
+
+
+def _chooser(visit: Visit, offered: _Offered, hours: str) -> None:
+    say, chosen = visit.say, offered.chosen
+    here = str(chosen.equipment_id) if chosen else None
+    names = {str(each.series_id): _name(visit, each) for each in offered.points if str(each.equipment_id) == here}
 
     async def machine(value: str) -> None:
-        first = next(each for each in points if str(each.equipment_id) == value)
-        ui.navigate.to(_address(first.series_id, hours))
+        of_it = _charted(await visit.domains.telemetry.points(visit.scope, UUID(value)))
+        if of_it:
+            ui.navigate.to(_address(of_it[0].series_id, hours))
+        else:
+            answer.clear()
+            with answer:
+                Words(say(_NOTHING_OF_IT), "notice warn small", tag="p")
+
+    async def found(typed: str) -> Mapping[str, str]:
+        return await machines_found(visit, typed)
+
+    async def picked() -> None:
+        if field.value and field.value != here:
+            await machine(field.value)
 
     async def point(value: str) -> None:
         ui.navigate.to(_address(value, hours))
 
-    with box("card line spread"):
-        with box("form-row"):
-            Choice(say(_EQUIPMENT), machines, str(chosen.equipment_id), machine)
-            Choice(say(_POINT), names, str(chosen.series_id), point)
-        with box("choices", "nav"):
-            for value, words in SPANS.items():
-                with box("here" if value == hours else "", "a", href=_address(chosen.series_id, value)):
-                    Words(say(words))
+    with box("card stack wide"):
+        with box("line spread"):
+            with box("form-row"):
+                if offered.many:
+                    field = search_select(visit, say(_EQUIPMENT), offered.machines, here, found)
+                    field.props("outlined").classes("field-in").on_value_change(picked)
+                else:
+                    Choice(say(_EQUIPMENT), offered.machines, here or "", machine)
+                if chosen:
+                    Choice(say(_POINT), names, str(chosen.series_id), point)
+            if chosen:
+                with box("choices", "nav"):
+                    for value, words in SPANS.items():
+                        with box("here" if value == hours else "", "a", href=_address(chosen.series_id, value)):
+                            Words(say(words))
+        answer = box("stack")
 
 
 def _name(visit: Visit, point: Point) -> str:
@@ -283,8 +335,7 @@ def _number(text: str) -> float | None:
 
 async def _rejects(visit: Visit, now: datetime, kind: Counts) -> None:
     """Show the chart of counts, where there are inspection stations."""
-    listed = await visit.domains.fleet.equipment_list(visit.scope)
-    if not any(each.equipment_class == STATION for each in listed):
+    if not any(STATION in place.classes for place in await visit.domains.fleet.places(visit.scope)):
         return
     chart: ShareChart = await visit.domains.spc.shares(visit.scope, None, now - timedelta(days=30), now, kind=kind)
     if chart.centre is None or len(chart.times) < 2:
