@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,13 +22,23 @@ from cloud.energy.store.renewals import select_assumptions, upsert_assumptions
 from cloud.fleet.schemas import Equipment
 from cloud.fleet.service import Fleet
 from cloud.identity.service import Identity
-from cloud.production.schemas import Node
 from cloud.production.service import Production
 
 _MONTHS = 24
 _PRICED_DAYS = 31
+_AT_ONCE = 100
+"""Machines whose shifts are read together: those of two years are many."""
 _YEAR_DAYS = 365.25
 _DAY_S = 86_400
+
+
+class _Used(NamedTuple):
+    """What a meter measured in a month: energy, seconds read, days."""
+
+    month: date
+    energy: float
+    read_s: int
+    days: int
 
 
 class Renewals:
@@ -56,13 +68,17 @@ class Renewals:
             )
             totals = await select_totals(connection, list(account.forest.meters), first)
             stored = {machine: Assumptions(**row) for machine, row in (await select_assumptions(connection)).items()}
-        found = []
-        for machine in account.machines:
-            meters = account.forest.of_equipment(machine.id)
-            if meters or machine.id in stored:
-                made = await self._made(scope, machine.id, first, today) if meters else {}
-                found.append(_evidence(account, machine, meters, totals, made))
-        return advise(found, stored, account.currency, today)
+        used: dict[UUID, list[_Used]] = {}
+        for meter, month, energy, read_s, days in totals:
+            used.setdefault(meter, []).append(_Used(month, energy, read_s, days))
+        measured = {machine.id: account.forest.of_equipment(machine.id) for machine in account.machines}
+        weighed = [machine for machine in account.machines if measured[machine.id] or machine.id in stored]
+        found: list[Evidence] = []
+        for some in (weighed[at : at + _AT_ONCE] for at in range(0, len(weighed), _AT_ONCE)):
+            made = await self._production.by_month(scope, {one.id for one in some if measured[one.id]}, first, today)
+            for machine in some:
+                found.append(_evidence(account, machine, measured[machine.id], used, made.get(machine.id, {})))
+        return await asyncio.to_thread(advise, found, stored, account.currency, today)
 
     async def assume(self, principal: Principal, equipment_id: UUID, assumptions: Assumptions) -> None:
         """Say what is assumed of renewing a machine, in place of what was; raises NotFound."""
@@ -76,35 +92,22 @@ class Renewals:
                 after=assumptions.model_dump(),
             )
 
-    async def _made(
-        self, scope: TenantScope, equipment_id: UUID, first: date, last: date
-    ) -> Mapping[date, tuple[float | None, float | None]]:
-        """Return good parts and availability of a machine by month."""
-        report = await self._production.kpis(scope, Node(kind="equipment", id=equipment_id), first, last, "month")
-        return {
-            row.first_day.replace(day=1): (
-                row.good,
-                row.kpis["availability"].value if "availability" in row.kpis else None,
-            )
-            for row in report.rows
-        }
-
 
 def _evidence(
     account: Account,
     machine: Equipment,
     meters: Sequence[Meter],
-    totals: Sequence[tuple[UUID, date, float, int, int]],
+    used: Mapping[UUID, Sequence[_Used]],
     made: Mapping[date, tuple[float | None, float | None]],
 ) -> Evidence:
-    own = {meter.id for meter in meters}
+    own = sorted({meter.id for meter in meters})
     by_month: dict[date, tuple[float, float]] = {}
-    for meter_id, month, used, read_s, days in totals:
-        if meter_id in own:
+    for meter_id in own:
+        for month, energy, read_s, days in used.get(meter_id, ()):
             # A counter tells the energy of a silence, too; a power does not.
             told_s = read_s if account.forest.meters[meter_id].basis == "power" else days * _DAY_S
             before = by_month.get(month, (0.0, 0.0))
-            by_month[month] = (before[0] + used, before[1] + told_s / len(own))
+            by_month[month] = (before[0] + energy, before[1] + told_s / len(own))
     months = []
     for month, (energy, covered) in sorted(by_month.items()):
         good, availability = made.get(month, (None, None))

@@ -57,12 +57,13 @@ class Reasons(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """Figures of which node and days, in which steps."""
+    """Figures of which node and days, in which steps, and whether of each machine, too."""
 
     node: Node
     first: date
     last: date
     granularity: Granularity
+    machines: bool = True
 
 
 class Made(NamedTuple):
@@ -91,6 +92,20 @@ def made(records: Collection[ShiftRecord]) -> Made:
 def good_parts(found: Sequence[Recorded]) -> dict[UUID, float | None]:
     """Return the good parts of each machine in `found`; None where it does not count them."""
     return {machine: made([record]).good for machine, record in _by_machine(found).items()}
+
+
+def by_month(found: Sequence[Recorded]) -> dict[UUID, dict[date, tuple[float | None, float | None]]]:
+    """Return good parts and availability of each machine in `found` by the first day of the month; None where not known."""
+    grouped: dict[tuple[UUID, date], list[ShiftRecord]] = defaultdict(list)
+    for one in found:
+        grouped[one.equipment_id, one.day.replace(day=1)].append(one.record)
+    months: dict[UUID, dict[date, tuple[float | None, float | None]]] = defaultdict(dict)
+    kpi = KPIS["availability"]
+    for (machine, month), records in grouped.items():
+        whole = union(records)
+        available = None if missing(kpi, whole) else kpi.compute(whole).value
+        months[machine][month] = (made([whole]).good, available)
+    return months
 
 
 class ShiftFigures(NamedTuple):
@@ -139,7 +154,7 @@ def report(question: Question, machines: Sequence[Machine], found: Sequence[Reco
         machines=[
             _row(everything, by_machine[machine.id], names, reasons, machine)
             for machine in machines
-            if machine.id in by_machine
+            if question.machines and machine.id in by_machine
         ],
     )
 

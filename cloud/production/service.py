@@ -23,6 +23,7 @@ shifts are made anew every 15 seconds where something has touched them, and up t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -33,7 +34,17 @@ from cloud.core.principal import TenantScope
 from cloud.core.since import BEGINNING as BEGINNING  # noqa: PLC0414 - pages say it in words
 from cloud.production.calendar import Calendar
 from cloud.production.calendars import Calendars, planned
-from cloud.production.figures import ELEMENTS, Made, Question, Recorded, ShiftFigures, good_parts, report, shift_figures
+from cloud.production.figures import (
+    ELEMENTS,
+    Made,
+    Question,
+    Recorded,
+    ShiftFigures,
+    by_month,
+    good_parts,
+    report,
+    shift_figures,
+)
 from cloud.production.kpi import KPIS
 from cloud.production.machine_settings import MachineSettings
 from cloud.production.observer import Observer, plant
@@ -80,23 +91,43 @@ class Production:
         async with self._db.tenant(scope) as connection:
             return (await _calendar(connection, node)).between(start, end)
 
+    async def shifts_of_machines(
+        self, scope: TenantScope, machines: Collection[UUID], start: datetime, end: datetime
+    ) -> dict[UUID, list[Shift]]:
+        """Return what `shifts_between` tells of each of `machines`; without those the tenant has not."""
+        async with self._db.tenant(scope) as connection:
+            known = [one for one in await equipment(connection) if one.id in machines]
+            calendars = await planned(connection)
+        places = {(one.site_id, one.line_id) for one in known}
+        shifts = {place: calendars.of(*place).between(start, end) for place in places}
+        return {one.id: shifts[one.site_id, one.line_id] for one in known}
+
     async def shifts_of_days(self, scope: TenantScope, node: Node, first: date, last: date) -> list[Shift]:
         """Return the shifts of the production days `first` to `last` at `node`; raises NotFound."""
         async with self._db.tenant(scope) as connection:
             return (await _calendar(connection, node)).of_days(first, last)
 
     async def kpis(
-        self, scope: TenantScope, node: Node, first: date, last: date, granularity: Granularity = "total"
+        self,
+        scope: TenantScope,
+        node: Node,
+        first: date,
+        last: date,
+        granularity: Granularity = "total",
+        *,
+        machines: bool = True,
     ) -> KpiReport:
         """Return time elements, counts, KPIs and losses of the production days `first` to `last`; raises NotFound.
 
-        By period, over all, and machine by machine over all. Those of several machines or shifts are computed on the union.
+        By period, over all, and with `machines` of each over all. Those of several machines or shifts are computed on the
+        union.
         """
         async with self._db.tenant(scope) as connection:
             place = await place_of(connection, node)
             found = await _recorded(connection, place.machines, first, last)
             reasons = await words(connection, last)
-        return report(Question(node, first, last, granularity), place.machines, found, reasons)
+        question = Question(node, first, last, granularity, machines)
+        return await asyncio.to_thread(report, question, place.machines, found, reasons)
 
     async def good_parts(self, scope: TenantScope, node: Node, first: date, last: date) -> dict[UUID, float | None]:
         """Return the good parts of each machine of `node` as `kpis` counts them, without those it has no records of.
@@ -106,6 +137,15 @@ class Production:
         async with self._db.tenant(scope) as connection:
             place = await place_of(connection, node)
             return good_parts(await _recorded(connection, place.machines, first, last))
+
+    async def by_month(
+        self, scope: TenantScope, machines: Collection[UUID], first: date, last: date
+    ) -> dict[UUID, dict[date, tuple[float | None, float | None]]]:
+        """Return good parts and availability of `machines`, each as `kpis` tells them, by the first day of the month."""
+        async with self._db.tenant(scope) as connection:
+            known = [one for one in await equipment(connection) if one.id in machines]
+            found = await _recorded(connection, known, first, last)
+        return await asyncio.to_thread(by_month, found)
 
     async def whole_shifts(
         self, scope: TenantScope, machines: Collection[UUID], first: date, last: date
@@ -160,10 +200,13 @@ class Production:
         ]
 
     async def timeline(
-        self, scope: TenantScope, node: Node, start: datetime, end: datetime
+        self, scope: TenantScope, node: Node, start: datetime, end: datetime, *, most: int | None = None
     ) -> dict[UUID, list[StateSpan]]:
-        """Return what each machine of `node` did in [start, end), as it is counted; nothing after now. Raises NotFound."""
-        return await self.stops.timeline(scope, node, start, end)
+        """Return what each machine of `node` did in [start, end), as it is counted; nothing after now. Raises NotFound.
+
+        With `most` only of the first so many that tell their state.
+        """
+        return await self.stops.timeline(scope, node, start, end, most=most)
 
     async def counts(self, scope: TenantScope, equipment_id: UUID, start: datetime, end: datetime) -> Counts:
         """Return what was counted at a machine in the whole minutes of [start, end); raises NotFound."""

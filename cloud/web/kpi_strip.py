@@ -27,7 +27,7 @@ _COMPLETE = Text("{share} % of the planned time known", "计划时间内 {share}
 async def show_kpis(visit: Visit, node: Node, zone: str, now: datetime) -> None:
     """Add the strip; a figure without a value says why."""
     today = now.astimezone(ZoneInfo(zone)).date()
-    report = await visit.domains.production.kpis(visit.scope, node, today, today)
+    report = await visit.domains.production.kpis(visit.scope, node, today, today, machines=False)
     with box("card"):
         with box("card-head"):
             Words(visit.say(_TITLE), tag="h2")

@@ -42,6 +42,9 @@ _TO_SETTINGS, _ASK_ENGINEER = Text("OEE settings", "OEE 设置"), Text("Ask an e
 _WHERE = Text("Where the time went", "时间去哪了")
 _TREND = Text("How it changed", "变化趋势")
 _MACHINES = Text("Machine by machine", "各设备")
+MOST_MACHINES = 100
+"""Machines in the table, those with the lowest OEE first."""
+_BETTER = Text("{count} more, each with a higher OEE or none; all are in the export.", "另有 {count} 台，OEE 更高或无 OEE；导出文件包含全部设备。")  # fmt: skip
 _LOST_FOR = Text("What time was lost for", "时间损失原因")
 _ALL_STOPS = Text("Stops and reasons", "停机与原因")
 _NOT_IN = Text("Not in the OEE", "未计入 OEE")
@@ -177,9 +180,11 @@ def _show_machines(visit: Visit, chosen: Chosen, report: KpiReport) -> None:
         ui.html(
             f'<table class="points still figures-table"><thead><tr><th>{escape(visit.say(_MACHINE))}</th>'
             f"{''.join(_cell(visit.say(head), tag='th') for head in heads)}<th>{escape(visit.say(_TOP_LOSS))}</th></tr></thead>"
-            f"<tbody>{''.join(_machine(visit, chosen, row, codes) for row in rows)}</tbody></table>",
+            f"<tbody>{''.join(_machine(visit, chosen, row, codes) for row in rows[:MOST_MACHINES])}</tbody></table>",
             sanitize=False,
         ).classes("scroll")
+        if len(rows) > MOST_MACHINES:
+            Words(visit.say(_BETTER, count=len(rows) - MOST_MACHINES), "muted small", tag="p")
 
 
 def _machine(visit: Visit, chosen: Chosen, row: KpiRow, codes: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from cloud.web.elements import Words, box
 from cloud.web.energy_words import money
 from cloud.web.language import number
 from cloud.web.layout import frame, page_head
+from cloud.web.search_select import named_select
 from cloud.web.tariff_form import show_fault
 from cloud.web.tariff_text import NotUnderstood, read_number
 from cloud.web.visit import Visit
@@ -46,6 +47,10 @@ _FIELDS: Mapping[str, Text] = {
     "discount_percent": Text("Discount rate, %", "折现率 %"),
     "life_years": Text("Years it will serve", "使用年限（年）"),
 }
+MOST_CARDS = 50
+"""Machines that are listed; of more, the others are found by a search."""
+_MANY = Text("{count} machines; the first {most} are listed.", "共 {count} 台设备，列出前 {most} 台。")
+_FIND = Text("Find a machine", "查找设备")
 _RANGE = Text("{name}: outside of what is possible.", "{name}：超出合理范围。")
 
 
@@ -65,7 +70,7 @@ async def build(visit: Visit) -> None:
                     with box("here" if one.id == site.id else "", "a", href=f"?{urlencode({'site': one.id})}"):
                         Words(one.name)
         page = _Page(visit, site, may=await visit.may_at(Scope.ENGINEER, site.id))
-        await page.show()
+        live.fill_in(visit, page.show)  # of a large plant it takes seconds
 
     async def stay(_: Collection[Latest], __: datetime) -> None:
         """What is weighed here changes from month to month; a session that ends closes the page."""
@@ -88,9 +93,27 @@ class _Page:
         with self._place:
             if not found:
                 Words(visit.say(_NONE), "card muted", tag="p")
-            for place, advice in enumerate(found, 1):
+            if len(found) > MOST_CARDS:
+                self._show_search(found)
+            for place, advice in enumerate(found[:MOST_CARDS], 1):
                 with box("card stack"):
                     self._show_one(place, advice)
+
+    def _show_search(self, found: Sequence[Advice]) -> None:
+        visit = self._visit
+        Words(visit.say(_MANY, count=len(found), most=MOST_CARDS), "muted", tag="p")
+        names = {str(one.equipment_id): one.path for one in found}
+        field = named_select(visit, visit.say(_FIND), names, None).props("outlined dense").classes("where")
+        chosen = box("stack")
+
+        def show() -> None:
+            chosen.clear()
+            for place, advice in enumerate(found, 1):
+                if str(advice.equipment_id) == field.value:
+                    with chosen, box("card stack"):
+                        self._show_one(place, advice)
+
+        field.on_value_change(show)
 
     def _show_one(self, place: int, advice: Advice) -> None:
         visit, zh = self._visit, self._visit.language == "zh"

@@ -11,6 +11,7 @@ from nicegui import ui
 from cloud.core.principal import Scope
 from cloud.production.schemas import Node, Stop, StopReason
 from cloud.production.service import ELEMENTS, StopFilter, StopLoss
+from cloud.web import live
 from cloud.web.elements import Words, box
 from cloud.web.filter_form import Field, Filters
 from cloud.web.language import moment
@@ -56,6 +57,9 @@ _GIVE = Text("Give a reason", "填写原因")
 _ONGOING = Text("ongoing", "进行中")
 _STOPS = Text("{count} stops", "{count} 次")
 _BREAK = Text("Not planned", "非计划时间")
+MOST_STRIPS = 100
+"""Machines whose day is drawn."""
+_FIRST = Text("The first {count} machines; choose a line for others.", "仅显示前 {count} 台，可选择产线查看其他设备。")
 _OF_DAY = Text("Shown is {day}.", "显示日期：{day}。")
 
 
@@ -67,7 +71,7 @@ async def build(visit: Visit) -> None:
             show_message(visit.say(_NO_SITE), visit.say(_NO_SITE_WHY), ("/gateways", visit.say(_TO_GATEWAYS)))
             return
         production = visit.domains.production
-        report = await production.kpis(visit.scope, chosen.node, chosen.first, chosen.last)
+        report = await production.kpis(visit.scope, chosen.node, chosen.first, chosen.last, machines=False)
         reasons = await production.reasons.all(visit.scope)
         where = {"node": chosen.node.kind, "node_id": str(chosen.node.id), "period": chosen.period}
         filters = Filters(visit, "/oee/stops", _fields(visit, reasons), where, anchor="list")
@@ -82,30 +86,33 @@ async def build(visit: Visit) -> None:
             for loss in losses[:12]:
                 count = visit.say(_STOPS, count=loss.stops)
                 show_bar(visit.say(loss.name), length(visit, loss.seconds), count, loss.seconds / most)
-        await _show_day(visit, chosen)
-        await _show_stops(visit, chosen, reasons, filters)
+        live.fill_in(visit, lambda: _show_day(visit, chosen))  # of a large plant both take seconds
+        live.fill_in(visit, lambda: _show_stops(visit, chosen, reasons, filters))
 
 
 async def _show_day(visit: Visit, chosen: Chosen) -> None:
     start = datetime(chosen.last.year, chosen.last.month, chosen.last.day, tzinfo=visit.zone)
     day = (start, start + timedelta(days=1))
     production = visit.domains.production
-    found = await production.timeline(visit.scope, chosen.node, *day)
-    names = {str(one.node.id): one.name for one in chosen.choices}
+    found = await production.timeline(visit.scope, chosen.node, *day, most=MOST_STRIPS)
+    shifts = await production.shifts_of_machines(visit.scope, found.keys(), *day)
+    listed = await visit.domains.fleet.equipment_list(visit.scope, only=found.keys())
+    names = {one.id: one.label for one in listed}
     legend = {**ELEMENTS, "break": _BREAK}
     with box("card stack"):
         with box("card-head"):
             Words(visit.say(_DAY), tag="h2")
             if chosen.days > 1:
                 Words(visit.say(_OF_DAY, day=chosen.last.isoformat()), "muted small")
+            if len(found) == MOST_STRIPS:
+                Words(visit.say(_FIRST, count=MOST_STRIPS), "muted small")
         if not found:
             Words(visit.say(_NO_STATES), "muted", tag="p")
             return
         for machine, spans in found.items():
-            shifts = await production.shifts_between(visit.scope, Node(kind="equipment", id=machine), *day)
             with box("strip-row"):
-                Words(names.get(str(machine), ""), "name")
-                drawn = strip(spans, shifts, day, visit.zone, names=ELEMENTS, language=visit.language)
+                Words(names.get(machine, ""), "name")
+                drawn = strip(spans, shifts.get(machine, []), day, visit.zone, names=ELEMENTS, language=visit.language)
                 ui.html(drawn, sanitize=False, tag="div").classes("strip-box")
         with box("strip-row"):
             Words("", "name")
