@@ -89,7 +89,9 @@ async def _production(
     for site in await doors.identity.sites(scope):
         node = Node(kind="site", id=site.id)
         for place, end in enumerate((now - _YEAR, now)):
-            report = await doors.production.kpis(scope, node, (end - _YEAR).date() + timedelta(days=1), end.date())
+            report = await doors.production.kpis(
+                scope, node, (end - _YEAR).date() + timedelta(days=1), end.date(), machines=False
+            )
             if report.total:
                 produces = produces or (place == 1 and report.total.kpis["availability"].value is not None)
                 good[place][0] += report.total.good or 0.0

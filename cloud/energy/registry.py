@@ -108,6 +108,14 @@ class Registry:
             )
             return await _meter(connection, meter_id)
 
+    async def confirm_meters(self, principal: Principal, site_id: UUID) -> None:
+        """Say that the meters of a site measure and stand behind what the cloud assumes; raises NotFound."""
+        async with self._db.tenant(principal.scope) as connection:
+            await store.lock_meters(connection)
+            await _check_site(connection, site_id)
+            if confirmed := await store.confirm_meters(connection, site_id):
+                await audit.record(connection, principal.actor, "meter.confirm", str(site_id), meters=confirmed)
+
     async def delete_meter(self, principal: Principal, meter_id: UUID) -> None:
         """Remove a virtual meter. A measured one is ignored from now on, as its readings go on; see `change_meter`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -255,13 +254,21 @@ class MeterForm:
             notice = box("stack")
 
             async def save() -> None:
+                registry = visit.domains.energy.registry
                 more = {"ignored": bool(ignored.value), "parts": meter.parts}
                 try:
                     valid_from = since.value
                 except ValueError:
                     show_fault(notice, visit.say(_DAY_MISSING))
                     return
-                if await self._try(fields, notice, lambda said: self._change(meter.id, said | more, valid_from)):
+                changed = await self._try(
+                    fields,
+                    notice,
+                    lambda said: registry.change_meter(
+                        self._acting(), meter.id, MeterChange.model_validate(said | more), valid_from
+                    ),
+                )
+                if changed:
                     dialog.close()
                     await self.show()
 
@@ -318,17 +325,10 @@ class MeterForm:
         if made:
             await self.show()
 
-    async def _change(self, meter_id: UUID, said: Mapping[str, Any], valid_from: datetime | None = None) -> None:
-        await self._visit.domains.energy.registry.change_meter(
-            self._acting(), meter_id, MeterChange.model_validate(said), valid_from
-        )
-
     async def _confirm_all(self) -> None:
         if not await self._visit.may_still(Scope.ENGINEER):
             return
-        for meter in self._meters:
-            if not meter.confirmed:
-                await self._change(meter.id, meter.model_dump(include=set(MeterChange.model_fields)))
+        await self._visit.domains.energy.registry.confirm_meters(self._acting(), self._site.id)
         await self.show()
 
     async def _try(self, fields: Mapping[str, Any], notice: ui.element, act: Any) -> bool:

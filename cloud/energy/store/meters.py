@@ -109,6 +109,16 @@ async def update_meter(connection: AsyncConnection, meter: UUID, values: Mapping
     )
 
 
+async def confirm_meters(connection: AsyncConnection, site: UUID) -> list[UUID]:
+    """Confirm what is assumed of the meters of a site; returns those it was assumed of."""
+    cursor = await connection.execute(
+        "UPDATE energy_meter SET confirmed = true"
+        " WHERE tenant_id = current_tenant() AND site_id = %s AND NOT confirmed RETURNING id",
+        [site],
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def replace_parts(connection: AsyncConnection, meter: UUID, parts: Mapping[UUID, int]) -> None:
     """Make `parts`, the factor by meter, what a virtual meter is computed from."""
     await connection.execute(

@@ -57,6 +57,7 @@ ACTS: Mapping[str, Text] = MappingProxyType(
         "line.create": Text("added the line", "添加产线"),
         "line.remove": Text("removed the line", "移除产线"),
         "meter.change": Text("changed the meter", "修改计量点"),
+        "meter.confirm": Text("confirmed where the site's meters stand", "确认站点全部计量点的位置"),
         "meter.unplace": Text("took back where the meter stood from then", "撤回计量对象或上级的变更"),
         "point.meaning": Text("said what a point means", "指定点的含义"),
         "retention.set": Text("set how long readings are kept", "设置数据保留期"),

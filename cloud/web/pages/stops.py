@@ -9,7 +9,7 @@ from typing import get_args
 from nicegui import ui
 
 from cloud.core.principal import Scope
-from cloud.production.schemas import Node, Stop, StopReason
+from cloud.production.schemas import Stop, StopReason
 from cloud.production.service import ELEMENTS, StopFilter, StopLoss
 from cloud.web import live
 from cloud.web.elements import Words, box

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from cloud.core.db import Database
+from cloud.core.errors import NotFound
+from cloud.core.principal import Principal, Role, Scope
 from cloud.core.since import BEGINNING, this_hour
+from cloud.energy.registry import Registry
 from tests.cloud.conftest import Company
 from tests.cloud.energy.plant import (
     GAS,
@@ -165,6 +169,15 @@ async def test_a_days_account_with_a_main_meter_a_sub_meter_and_a_power(
     usage = await get(company, "usage", node="site", node_id=site, granularity="hour", **DAY)
     assert len(usage["rows"]) == 24
     assert sum(row["energy"]["value"] for row in usage["rows"]) == pytest.approx(usage["total"]["energy"]["value"])
+
+    engineer = Principal(company.scope, uuid4(), uuid4(), company.email, Role.ENGINEER, None, frozenset(Scope))
+    with pytest.raises(NotFound):
+        await Registry(db).confirm_meters(engineer, uuid4())
+    await Registry(db).confirm_meters(engineer, company.site_id)
+    assert await get(company, "meters") == [meter | {"confirmed": True} for meter in meters.values()]
+    assert (await get(company, "summary", site_id=site, **DAY))["machines"] == summary["machines"]
+    (entry, *_) = (await company.http.get("/api/v1/audit")).json()["items"]
+    assert (entry["act"], len(entry["detail"]["meters"])) == ("meter.confirm", len(meters))
 
     # What a meter measures from today on leaves that day as it was; back-dated to its noon, the day is divided there.
     oven, noon = meters["oven-1"], datetime.fromtimestamp(START_US / 1e6, UTC) + timedelta(hours=12)
