@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from cloud.core.db import Database
+from cloud.telemetry.catalogue import Catalogue
 from tests.cloud.conftest import Company
 from tests.doubles.agent import POWER, AgentDouble, frame, readings
 
@@ -30,7 +32,9 @@ async def _last_act(company: Company) -> dict[str, Any]:
     return dict((await company.http.get("/api/v1/audit")).json()["items"][0])
 
 
-async def test_a_machine_is_placed_described_and_moved_and_the_log_says_what_changed(company: Company) -> None:
+async def test_a_machine_is_placed_described_and_moved_and_the_log_says_what_changed(
+    company: Company, db: Database
+) -> None:
     http, line = company.http, await _line(company, "Line 1")
     machine = await _equipment(company)
     assert (machine["line"], machine["path"], machine["label"]) == (None, f"main / {machine['name']}", machine["name"])
@@ -59,6 +63,11 @@ async def test_a_machine_is_placed_described_and_moved_and_the_log_says_what_cha
         assert (point["property"], point["equipment_id"]) == (POWER.property, machine["id"]), typed
     for path in ("equipment", "points"):
         assert (await http.get(f"/api/v1/{path}", params={"search": "yzj nowhere"})).json() == []
+    catalogue = Catalogue(db)
+    index = await catalogue.index(company.scope)
+    for typed in ("main", "power", "gong", "main power", "power yzj line", "nowhere", " "):
+        found = [one.series_id for one in await catalogue.find(company.scope, typed, 3)]
+        assert found == index.find(typed, 3), typed
 
     taken_out = (await http.patch(url, json={"line_id": None})).json()
     assert (taken_out["line"], taken_out["asset_number"]) == (None, "SB-0042"), "the rest stays"

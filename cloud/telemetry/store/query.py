@@ -56,12 +56,42 @@ async def select_points_of(connection: AsyncConnection, series: Collection[int])
     )
 
 
-async def select_point_names(connection: AsyncConnection, equipment: UUID | None) -> list[tuple[int, UUID, str, str]]:
-    """Return series, machine, name and property of the current series of one machine or of all."""
+async def select_point_kinds(connection: AsyncConnection, equipment: UUID | None) -> list[tuple[str, str]]:
+    """Return each (name, property) that any current series of one machine or of all has."""
     cursor = await connection.execute(
-        f"SELECT s.id, s.equipment_id, s.name, {_PROPERTY} FROM series s"  # noqa: S608 - our own text
+        f"SELECT DISTINCT s.name, {_PROPERTY} FROM series s"  # noqa: S608 - our own text
         " WHERE s.tenant_id = current_tenant() AND s.is_current AND (%(one)s::uuid IS NULL OR s.equipment_id = %(one)s)",
         {"one": equipment},
+    )
+    return await cursor.fetchall()
+
+
+async def select_point_names(
+    connection: AsyncConnection,
+    equipment: UUID | None = None,
+    near: Sequence[tuple[Sequence[tuple[str, str]], Sequence[UUID]]] = (),
+) -> list[tuple[int, UUID, str, str]]:
+    """Return series, machine, name and property of the current series of one machine or of all.
+
+    Of each of `near` they have one of its (name, property) or are of one of its machines.
+    """
+    values: dict[str, Any] = {"one": equipment}
+    conditions = ""
+    for number, (kinds, machines) in enumerate(near):
+        of_kind = f"SELECT * FROM unnest(%(names{number})s::text[], %(codes{number})s::text[])"  # noqa: S608 - our own text
+        of_machine = f"p.equipment_id = ANY(%(machines{number})s::uuid[])"
+        conditions += f" AND ((p.name, p.property) IN ({of_kind}) OR {of_machine})"
+        values |= {f"names{number}": [name for name, _ in kinds], f"codes{number}": [code for _, code in kinds]}
+        values[f"machines{number}"] = list(machines)
+    cursor = await connection.execute(
+        f"""
+        SELECT * FROM (
+            SELECT s.id, s.equipment_id, s.name, {_PROPERTY} FROM series s
+            WHERE s.tenant_id = current_tenant() AND s.is_current
+                AND (%(one)s::uuid IS NULL OR s.equipment_id = %(one)s)
+        ) p WHERE true{conditions}
+        """,  # noqa: S608 - our own text
+        values,
     )
     return await cursor.fetchall()
 
