@@ -159,6 +159,19 @@ def report(question: Question, machines: Sequence[Machine], found: Sequence[Reco
     )
 
 
+def of_shift(start: datetime, machines: Sequence[Machine], found: Sequence[Recorded], reasons: Reasons) -> list[KpiRow]:
+    """Return the figures of each machine's shift that begins at `start`, as its own report by shifts tells them."""
+    shifts: dict[UUID, dict[tuple[date, Text], list[Recorded]]] = defaultdict(lambda: defaultdict(list))
+    for one in found:
+        shifts[one.equipment_id][one.day, one.shift].append(one)
+    rows = []
+    for machine in machines:
+        for (day, shift), some in shifts[machine.id].items():
+            if min(one.start for one in some) == start:
+                rows.append(_row(Period(day, day, shift), some, {machine.id: machine.name}, reasons, machine))
+    return rows
+
+
 def _of_shift(_: Question, one: Recorded) -> Period:
     return Period(one.day, one.day, one.shift)
 

@@ -42,6 +42,7 @@ from cloud.production.figures import (
     ShiftFigures,
     by_month,
     good_parts,
+    of_shift,
     report,
     shift_figures,
 )
@@ -128,6 +129,14 @@ class Production:
             reasons = await words(connection, last)
         question = Question(node, first, last, granularity, machines)
         return await asyncio.to_thread(report, question, place.machines, found, reasons)
+
+    async def of_shift(self, scope: TenantScope, node: Node, day: date, start: datetime) -> list[KpiRow]:
+        """Return the figures of each machine's shift of production day `day` that begins at `start`; raises NotFound."""
+        async with self._db.tenant(scope) as connection:
+            place = await place_of(connection, node)
+            found = await _recorded(connection, place.machines, day, day)
+            reasons = await words(connection, day)
+        return await asyncio.to_thread(of_shift, start, place.machines, found, reasons)
 
     async def good_parts(self, scope: TenantScope, node: Node, first: date, last: date) -> dict[UUID, float | None]:
         """Return the good parts of each machine of `node` as `kpis` counts them, without those it has no records of.

@@ -115,28 +115,21 @@ class Composer:
         return _Where(company, sites[node.id].name, ZoneInfo(sites[node.id].time_zone))
 
     async def _production(self, scope: TenantScope, node: Node, period: Period, before: Period | None) -> list[Section]:
-        report = await self._kpis(scope, node, period)
+        listed = node.kind != "equipment"
+        report = await self._kpis(scope, node, period, machines=listed and period.kind != "shift")
         total = _row_of(report, period)
         if total is None:
             return [Section(_PRODUCTION, note=_NO_SHIFT)]
         past = _row_of(await self._kpis(scope, node, before), before) if before else None
-        machines = await self._machines(scope, node, report, period)
+        machines = report.machines
+        if listed and period.kind == "shift":  # a report by shifts has them for the whole day only
+            machines = await self._sources.production.of_shift(scope, node, period.first, period.start)
         return [_made(total, past, machines), _lost(total)]
 
-    async def _kpis(self, scope: TenantScope, node: Node, period: Period) -> KpiReport:
+    async def _kpis(self, scope: TenantScope, node: Node, period: Period, *, machines: bool = False) -> KpiReport:
         step: Granularity = "shift" if period.kind == "shift" else "total"
-        return await self._sources.production.kpis(scope, node, period.first, period.last, step)
-
-    async def _machines(self, scope: TenantScope, node: Node, report: KpiReport, period: Period) -> list[KpiRow]:
-        """Return the figures machine by machine; a report by shifts has them for the whole day only."""
-        if node.kind == "equipment":
-            return []
-        if period.kind != "shift":
-            return report.machines
-        alone = [Node(kind="equipment", id=row.equipment_id) for row in report.machines if row.equipment_id]
-        rows = [_row_of(await self._kpis(scope, machine, period), period) for machine in alone]
-        names = [row.equipment for row in report.machines]
-        return [row.model_copy(update={"equipment": name}) for row, name in zip(rows, names, strict=True) if row]
+        kpis = self._sources.production.kpis
+        return await kpis(scope, node, period.first, period.last, step, machines=machines)
 
     async def _energy(self, scope: TenantScope, node: Node, period: Period, before: Period | None) -> Section:
         energy = self._sources.energy

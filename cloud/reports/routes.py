@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, cast
 from urllib.parse import quote
 from uuid import UUID
@@ -51,7 +52,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 async def make_report(principal: Reader, reports: ReportsDoor, asked: AskedQuery) -> Response:
     """The report of a shift, day, week or month, as a PDF or an Excel workbook."""
     document = await reports.document(principal.scope, Node(kind=asked.node, id=asked.node_id), asked.period, asked.at)
-    file = printed(document, asked.format, asked.language)
+    file = await asyncio.to_thread(printed, document, asked.format, asked.language)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
     return Response(file.content, media_type=file.media_type, headers=headers)
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from cloud.production.figures import Question, Reasons, Recorded, by_month, good_parts, report
+from cloud.production.figures import Question, Reasons, Recorded, by_month, good_parts, of_shift, report
 from cloud.production.places import Machine
 from cloud.production.record import ShiftRecord
 from cloud.production.schemas import Granularity, Node
@@ -60,6 +60,11 @@ def test_good_parts_and_months_of_machines_are_those_of_their_report() -> None:
             rows = {row.first_day: (row.good, row.kpis["availability"].value) for row in told("month", machine).rows}
             assert months[machine.id] == rows
             known += sum(None not in each for each in rows.values())
+        start = found[0].start
+        rows = [(machine, row) for machine in MACHINES for row in told("shift", machine).rows if row.start == start]
+        assert of_shift(start, MACHINES, found, Reasons({}, {})) == [
+            row.model_copy(update={"equipment_id": machine.id, "equipment": machine.name}) for machine, row in rows
+        ]
         shorter = told("day", each=False)
         assert shorter.machines == []
         assert shorter == told("day").model_copy(update={"machines": []})
