@@ -129,7 +129,7 @@ class MeterForm:
                 if str(meter.id) == field.value:
                     await self._open(meter)
 
-        field.props("outlined dense").classes("where").on_value_change(found)
+        field.props("borderless dense").classes("where").on_value_change(found)
 
     def _branches(self, parent: UUID | None, depth: int) -> Iterator[tuple[Meter, int]]:
         for meter in self._behind.get(parent, []):

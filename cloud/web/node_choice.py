@@ -166,7 +166,7 @@ def _show_search(visit: Visit, chosen: Chosen, path: str, kept: Mapping[str, str
         return await machines_found(visit, typed)
 
     field = search_select(visit, visit.say(_SEARCH), {}, None, find)
-    field.props("outlined dense").classes("where").mark("machine-search")
+    field.props("borderless dense").classes("where").mark("machine-search")
 
     def go() -> None:
         if field.value:

@@ -103,7 +103,7 @@ class _Page:
         visit = self._visit
         Words(visit.say(_MANY, count=len(found), most=MOST_CARDS), "muted", tag="p")
         names = {str(one.equipment_id): one.path for one in found}
-        field = named_select(visit, visit.say(_FIND), names, None).props("outlined dense").classes("where")
+        field = named_select(visit, visit.say(_FIND), names, None).props("borderless dense").classes("where")
         chosen = box("stack")
 
         def show() -> None:
