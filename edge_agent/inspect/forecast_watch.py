@@ -3,7 +3,8 @@
 What the model has learnt since its fit - profile, spread, level - is written down after each period, so a restart goes on from
 it; periods that passed meanwhile are missing ones. A counter that falls, or a period in which nothing was read, is one, too.
 
-A model that comes from the cloud decides from the next period on, as it was fitted; the one before goes on following the same
+What was read in each period is written down besides, so a model that comes from the cloud, or is put in place at the box, first
+follows what was read since its data ended. Then it decides, from the next period on; the one before goes on following the same
 values while the two are compared.
 """
 
@@ -22,6 +23,7 @@ import msgspec
 from edge_agent.config import Config, ForecastConfig
 from edge_agent.inspect.health_record import Compared, Said
 from edge_agent.inspect.model_switch import ModelSwitch
+from edge_agent.inspect.past_values import PastValues
 from edge_agent.inspect.runtime import bundle_stamp, load_forecaster
 from edge_agent.inspect.watch_models import WatchModels
 from edge_agent.inspect.watch_state import WatchState, keep
@@ -49,8 +51,8 @@ def local_now() -> datetime:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What survives a restart: of which model, the end of its last period, what it has learnt, what people know, and what the
-    models said since the last order."""
+    """What survives a restart: of which model, the end of its last period, what it has learnt, what people know, what the
+    models said since the last order, and what was read."""
 
     model: str
     at: datetime
@@ -61,6 +63,7 @@ class _Kept(msgspec.Struct, frozen=True):
     record_of: tuple[int, str] = (0, "")
     record: ModelRecord = ModelRecord()
     compared: Compared = Compared()
+    past: PastValues = msgspec.field(default_factory=PastValues)
 
 
 class ForecastWatch:
@@ -79,6 +82,9 @@ class ForecastWatch:
         self._sum, self._count = 0.0, 0
         self._model, self._state = "", WatchState(Text("watching again", "监测已恢复"))
         self._changes, self._strays, self._above = ChangeWatch(1), False, 0
+        self._past = PastValues((watch.value.device, watch.value.point, watch.take))
+        self._followed: Text | None = None
+        self._fresh_until = datetime.min  # noqa: DTZ901 - a wall clock
         self._models = WatchModels(
             watch, "seasonal", config, sink.announce, lambda folder: load_forecaster(folder, watch.trust)
         )
@@ -138,7 +144,12 @@ class ForecastWatch:
         self._name(forecaster)
         end = await asyncio.to_thread(self._resume, forecaster, path, local_now())
         await self._models.load_before()
-        self._set_state("up", Text("waits for the end of the first whole period", "等待首个完整周期结束"))
+        await self._teach(forecaster)
+        await asyncio.gather(*(asyncio.to_thread(self._past.teach, each) for each in self._models.others))
+        waits = Text("waits for the end of the first whole period", "等待首个完整周期结束")
+        if told := self._followed:
+            waits = Text(f"{told.en}; {waits.en}", f"{told.zh}；{waits.zh}")
+        self._set_state("up", waits)
         while True:
             await asyncio.sleep(LOOK_S)
             if self._models.waits:
@@ -148,6 +159,8 @@ class ForecastWatch:
                         end, self._counter, self._sum, self._count = _next_begin(changed, local_now()), math.nan, 0.0, 0
                     forecaster = changed
                     self._name(forecaster)
+                    await self._teach(forecaster)
+                    self._set_state("up", self._followed or Text("", ""))
             period = timedelta(seconds=forecaster.period)
             while local_now() >= end + period:
                 whole = local_now() < end + 2 * period
@@ -167,6 +180,11 @@ class ForecastWatch:
         self._model, self._above = f"{forecaster.card.name} {forecaster.card.version}", 0
         self._changes = ChangeWatch(max(SECONDS["day"] // forecaster.period, 1))
 
+    async def _teach(self, forecaster: Forecaster) -> None:
+        """Let the model that decides follow what was read since its data ended; for a season it is said how far that took it."""
+        self._followed = await asyncio.to_thread(self._past.teach, forecaster)
+        self._fresh_until = local_now() + timedelta(seconds=SECONDS[forecaster.season])
+
     def _taken(self) -> float:
         """Return the value of the period that ends now, and begin the next one."""
         before, self._counter = self._counter, self._latest
@@ -181,10 +199,15 @@ class ForecastWatch:
         """Judge the period that began at `begin`, tell what is to be told, and forecast; return what was said."""
         models = self._models
         # Models of other periods cannot follow the same values, so nothing is counted of them.
-        others = {id(each): _said(each, begin, value) for each in models.others if each.period == forecaster.period}
-        said = _said(forecaster, begin, value)
+        others = {
+            id(each): self._said(each, begin, value) for each in models.others if each.period == forecaster.period
+        }
+        said = self._said(forecaster, begin, value)
+        self._past.add(forecaster.period, begin, value)
         models.record.add(models.record_of, 1, said, others.get(id(models.shadow)), others.get(id(models.before)))
         finding = said.finding
+        if begin > self._fresh_until:
+            self._followed = None
         at = now_us()
         rows: list[tuple[str, str, Value]] = [("expected", "", finding.expected)]
         if finding.verdict is not None:
@@ -204,7 +227,10 @@ class ForecastWatch:
             ]
         quality: Quality = GOOD if finding.verdict is not None else BAD
         self._set_state(
-            "up", Text("", "") if finding.verdict else Text("the last period is missing", "上一周期缺少数据")
+            "up",
+            self._followed or Text("", "")
+            if finding.verdict
+            else Text("the last period is missing", "上一周期缺少数据"),
         )
         self._sink.add_readings(
             [
@@ -217,6 +243,14 @@ class ForecastWatch:
             ]
         )
         return said
+
+    def _said(self, forecaster: Forecaster, begin: datetime, value: float) -> Said[SeasonalFinding]:
+        """Return what a model says of the value of the period that began at `begin`."""
+        self._past.teach(forecaster)  # what ended while it was being loaded
+        started = time.perf_counter_ns()
+        finding = forecaster.follow(value, slot_of(begin, forecaster.season, forecaster.period))
+        forecaster.until = begin + timedelta(seconds=forecaster.period)
+        return Said(finding, (time.perf_counter_ns() - started) // 1000)
 
     def _tell(self, finding: SeasonalFinding, value: float, at: int) -> None:
         self._above = (self._above + 1) * (finding.verdict == "reject")
@@ -242,16 +276,22 @@ class ForecastWatch:
             self._sink.announce(self._config.device, "value_changed", text)
 
     def _resume(self, forecaster: Forecaster, path: Path, now: datetime) -> datetime:
-        """Go on from what was kept of this model, if it is not older than its season; return where the next period begins."""
+        """Go on from what was kept, of this model all it has learnt; return where the next period begins, after a week anew."""
         begin, period = _next_begin(forecaster, now), timedelta(seconds=forecaster.period)
         try:
             kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
             return begin
         self._models.record.resume(kept.record_of, kept.record, kept.compared)
-        if kept.model != forecaster.digest or not timedelta(0) <= now - kept.at <= timedelta(seconds=SECONDS["week"]):
+        if kept.past.of == self._past.of and kept.past.end <= now:
+            self._past = kept.past
+        if kept.model != forecaster.digest or now < kept.at:
             return begin
-        forecaster.resume(kept.known)
+        forecaster.resume(kept.known, kept.at)
+        if not self._past.values:
+            self._past.period, self._past.end = forecaster.period, kept.at
+        if now - kept.at > timedelta(seconds=SECONDS["week"]):
+            return begin
         self._changes, self._strays = kept.changes, kept.strays
         self._counter = kept.counter if now < kept.at + period else math.nan
         return kept.at
@@ -268,19 +308,13 @@ class ForecastWatch:
             record.of,
             record.counts,
             record.compared,
+            self._past,
         )
         keep(path, kept)
 
     def _set_state(self, state: str, reason: Text) -> None:
         if told := self._state.become(state, reason):
             self._sink.announce(self._config.device, "model_refused", told)
-
-
-def _said(forecaster: Forecaster, begin: datetime, value: float) -> Said[SeasonalFinding]:
-    """Return what a model says of the value of the period that began at `begin`."""
-    started = time.perf_counter_ns()
-    finding = forecaster.follow(value, slot_of(begin, forecaster.season, forecaster.period))
-    return Said(finding, (time.perf_counter_ns() - started) // 1000)
 
 
 def _next_begin(forecaster: Forecaster, now: datetime) -> datetime:

@@ -36,7 +36,7 @@ def tensor_cards(signature: Signature) -> list[TensorCard]:
     ]
 
 
-def recipe_card(recipe: msgspec.Struct, found: Mapping[str, float] = {}) -> dict[str, str | int | float]:
+def recipe_card(recipe: msgspec.Struct, found: Mapping[str, str | float] = {}) -> dict[str, str | int | float]:
     """Return what the card keeps of a recipe, and of what the fit chose itself."""
     kept = {key: value for key, value in msgspec.to_builtins(recipe).items() if key not in {"name", "version"}}
     return kept | dict(found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +12,7 @@ import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.errors import InputError
-from models.series.clock import AHEAD_S, Season
+from models.series.clock import AHEAD_S, Season, slot_of
 from models.session import open_session
 from models.verdict import VERDICTS, Verdict
 
@@ -38,6 +41,9 @@ class Forecaster:
         self.sensor = self.card.sensors[0]
         self.period = int(self.card.fit.recipe["period"])
         self.season: Season = "day" if self.card.fit.recipe["season"] == "day" else "week"
+        until = str(self.card.fit.recipe.get("until", ""))
+        self.until = datetime.fromisoformat(until) if until else None
+        """End of the last period it knows of, by the plant's clock; None where its card does not say when its data ended."""
         self._session = open_session(bundle.onnx)
         shapes = {tensor.name: tensor.shape for tensor in self.card.input}
         self._known = [np.full(shapes[name], np.nan, np.float32) for name in ("profile", "spread", "level")]
@@ -49,9 +55,26 @@ class Forecaster:
         """What is to be kept over a restart; give it to `resume`."""
         return [part.tolist() for part in (*self._known, self.ahead)]
 
-    def resume(self, known: list[list[float]]) -> None:
-        """Go on from `known`, of the same model."""
+    def resume(self, known: list[list[float]], until: datetime) -> None:
+        """Go on from what was `known` at the end of the period `until`, of the same model."""
         *self._known, self.ahead = (np.array(part, np.float32) for part in known)
+        self.until = until
+
+    def catch_up(self, values: Sequence[float], end: datetime) -> tuple[int, int]:
+        """Follow those of `values`, one a period and the last one up to `end`, that came after all it knows.
+
+        Returns how many of them were read (NaN: missing), and how many periods there were since.
+        """
+        period = timedelta(seconds=self.period)
+        if self.until is None or end <= self.until:
+            return 0, 0
+        since, read = end - self.until, 0
+        count = min(since // period, len(values))
+        for back in range(count, 0, -1):
+            read += not np.isnan(values[-back])
+            self.follow(values[-back], slot_of(end - back * period, self.season, self.period))
+        self.until = end
+        return read, ceil(since / period)
 
     def coming(self, slot: int, name: str) -> tuple[float, float, float]:
         """Return what is expected in sum over the time called so in AHEAD_S, from `slot` on, and the ends of its interval."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import product
 
 import numpy as np
@@ -77,7 +78,13 @@ def fit(clocked: Clocked, recipe: SeasonalRecipe) -> Release:
     onnx = seasonal_model(recipe.name, model, review.value, reject.value)
     parity = gate(parity_gap(onnx, model, *_parity_rows(values, slots)))
     inputs, outputs = signature(places)
-    found = widths | {"period": clocked.period, "step": float(model.step), "clip": float(model.clip)}
+    until = clocked.begin + timedelta(seconds=clocked.period * len(values))
+    found: dict[str, str | float] = {
+        "until": until.isoformat(timespec="seconds"),
+        "period": clocked.period,
+        "step": float(model.step),
+        "clip": float(model.clip),
+    }
     return Release(
         Card(
             name=recipe.name,
@@ -91,7 +98,7 @@ def fit(clocked: Clocked, recipe: SeasonalRecipe) -> Release:
                 samples=len(usual),
                 groups=days,
                 data=fingerprint(clocked.table),
-                recipe=recipe_card(recipe, found | {"level_step": float(model.level_step)}),
+                recipe=recipe_card(recipe, widths | found | {"level_step": float(model.level_step)}),
                 parity=parity,
                 parity_samples=PARITY_ROWS,
             ),

@@ -18,6 +18,7 @@ from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import read_bundle, write_bundle
 from models.series.clock import Clocked
+from models.series.forecast import Forecaster
 from models.series.recipe import SeasonalRecipe
 from models.series.seasonal_fit import fit
 from models.series.table import Table
@@ -93,6 +94,12 @@ def trust(tmp_path: Path) -> str:
     return json.dumps([public_key(key)])
 
 
+def watches(watch: forecast_watch.ForecastWatch) -> bool:
+    """Return whether a whole period has been judged."""
+    reason = watch.report().reason_en
+    return reason.startswith(("starts as it was fitted", "has followed")) and "waits" not in reason
+
+
 def write_model(folder: Path, key: Ed25519PrivateKey, times: float = 1.0) -> None:
     begin, noise = datetime(2026, 1, 5), np.random.default_rng(0)  # noqa: DTZ001 - a wall clock
     hours = [begin + timedelta(hours=hour) for hour in range(24 * 30)]
@@ -116,7 +123,8 @@ async def test_energy_is_compared_with_its_hour_and_forecast_over_a_restart(
         await parts.become(config)
         watch = parts._running["hall-energy"].part
         assert isinstance(watch, forecast_watch.ForecastWatch)
-        await until(lambda: meter.count(watch) or (watch.report().state, watch.report().reason_en) == ("up", ""))
+        await until(lambda: meter.count(watch) or watches(watch))
+        assert re.match("starts as it was fitted: its data ended on 2026-02-04 00:00,", watch.report().reason_en)
     meter.extra = 60.0
     async with Outlets(buffer, tmp_path / "state") as outlets, Parts(buffer, outlets) as parts:
         await parts.become(config)
@@ -156,7 +164,7 @@ async def test_a_model_of_the_cloud_decides_from_the_next_period_and_goes_back_w
         await parts.become(config)
         watch, switch = parts._running["hall-energy"].part, parts.models()["hall-energy"]
         assert isinstance(watch, forecast_watch.ForecastWatch)
-        await until(lambda: meter.count(watch) or (watch.report().state, watch.report().reason_en) == ("up", ""))
+        await until(lambda: meter.count(watch) or watches(watch))
         first = switch.report().running
         arrive(switch.slots, models, "2")
         await switch.obey(ModelOrder("hall-energy", 1, run=models.digests["2"], shadow=models.digests["2"]))
@@ -165,6 +173,13 @@ async def test_a_model_of_the_cloud_decides_from_the_next_period_and_goes_back_w
         assert (report.task, report.running, report.previous) == ("seasonal", models.digests["2"], first)
         assert report.record
         assert (report.record.judged >= 2, report.record.beside >= 1, report.record.differing) == (True, True, 0)
+        assert re.search(
+            r"has followed \d+ of \d+ periods since its data ended on 2026-02-04 00:00", watch.report().reason_en
+        )
+        caught_up, all_along = switch.shadow, switch.before
+        assert isinstance(caught_up, Forecaster)
+        assert isinstance(all_along, Forecaster)
+        assert caught_up.known == all_along.known
         arrive(switch.slots, models, "strict")
         await switch.obey(ModelOrder("hall-energy", 2, run=models.digests["strict"]))
         await until(lambda: meter.count(watch) or switch.report().outcome == "returned")
