@@ -57,6 +57,15 @@ def auroc(good: npt.ArrayLike, bad: npt.ArrayLike) -> float:
     return float(wins.sum() / (2 * len(lower) * len(upper)))
 
 
+def auroc_interval(value: float, good: int, bad: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of an AUROC over so many samples independent of each other; None without one of each kind.
+
+    It varies no more than a share of as many samples as the rarer kind has (Birnbaum and Klose, "Bounds for the variance
+    of the Mann-Whitney statistic", 1957), so the interval (Wilson) is never too narrow, also where all are told apart.
+    """
+    return wilson_interval(value * min(good, bad), min(good, bad)) if good and bad else None
+
+
 def evaluate(
     good: Sequence[Grey], bad: Sequence[Grey], on_good: Sequence[Finding], on_bad: Sequence[Finding]
 ) -> Evaluation:

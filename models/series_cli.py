@@ -239,13 +239,20 @@ def _rows(columns: Mapping[str, SeriesEvaluation], after: int, language: Languag
         (say(language, "F1 of always alarming", "始终报警的 F1"), [f"{one.always_f1:.3f}" for one in results]),
         (say(language, "false alarms", "误报率"), [f"{one.false_alarm_rate:.1%}" for one in results]),
         (say(language, "missed alarms", "漏报率"), [f"{one.missed_alarm_rate:.1%}" for one in results]),
-        ("AUROC", ["–" if one.auroc is None else f"{one.auroc:.3f}" for one in results]),
+        ("AUROC", [_ranking(one) for one in results]),
     ):
         rows.append((title, *texts))
     for name, one in columns.items():
         title = f"{say(language, 'lasting changes', '持续变化')} {name}".strip()
         rows += [(title, _change_text(change, after, language)) for change in one.changes]
     return rows
+
+
+def _ranking(figures: SeriesEvaluation) -> str:
+    if figures.auroc is None:
+        return "–"
+    interval = figures.auroc_interval
+    return f"{figures.auroc:.3f}" + (f"  [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
 def _change_text(change: Change, after: int, language: Language) -> str:

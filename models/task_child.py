@@ -151,7 +151,7 @@ def _fit_health(task: HealthFitTask, folder: Path) -> None:
 
     from models.bundle import Bundle
     from models.card import format_card
-    from models.series.health_fit import fit
+    from models.series.health_fit import fit_scored
     from models.series.recipe import HealthRecipe
     from models.series.table import Table
     from models.series.versions import comparable, judged_before, judged_new
@@ -159,11 +159,11 @@ def _fit_health(task: HealthFitTask, folder: Path) -> None:
     _progress("learn", 0, 1)
     rows = np.fromfile(folder / ROWS, "<f4").reshape(-1, len(task.sensors)).astype(np.float64)
     healthy, faulty = rows[: task.steps], rows[task.steps :]
-    release = fit(Table(tuple(task.sensors), healthy, None), msgspec.convert(task.recipe, HealthRecipe))
+    release, scores = fit_scored(Table(tuple(task.sensors), healthy, None), msgspec.convert(task.recipe, HealthRecipe))
     (folder / "card.toml").write_bytes(format_card(release.card))
     (folder / "model.onnx").write_bytes(release.onnx)
     _progress("judge", 0, 1)
-    after = judged_new(Bundle(release.card, release.onnx, "", ""), task.steps, faulty)
+    after = judged_new(Bundle(release.card, release.onnx, "", ""), scores, faulty)
     before = _given(folder) if task.before else None
     old = (
         judged_before(before, task.sensors, healthy, faulty, task.seen)

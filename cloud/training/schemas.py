@@ -245,7 +245,8 @@ class Figures(BaseModel):
         good_parts, bad_parts: parts, or readings independent of each other, of which it is known that they are good or bad.
         false_review, false_reject: share of good pictures that at least go to review, or are rejected.
         found: share of defective pictures that at least go to review, or of a fault's readings that are alarmed.
-        auroc: probability that a defective picture scores above a good one.
+        auroc: probability that a defective picture scores above a good one, or a fault's reading above a healthy one; of readings with
+            its 95 % interval.
         learnt_from: good readings that the version had learnt from itself, which flatters it; none of the pictures.
     """
 
@@ -255,6 +256,7 @@ class Figures(BaseModel):
     false_reject: Share | None
     found: Share | None
     auroc: float | None
+    auroc_interval: tuple[float, float] | None = None
     learnt_from: int = 0
 
 

@@ -52,6 +52,7 @@ _WATCH, _ALARM = (
     Text("Healthy readings alarmed", "健康读数误报率"),
 )
 _FAULT = Text("Readings of the fault alarmed", "故障时段读数报警率")
+_AUROC_FAULT = Text("Separation of the fault (AUROC, 0.5 to 1)", "故障区分度(AUROC，0.5～1)")
 _JUDGED_BEFORE = Text(
     "The version before judges the same readings; of these it had learnt from {seen} itself, which flatters it.",
     "上一版本判定相同读数；其中 {seen} 个曾用于其自身训练，因此其结果偏乐观。",
@@ -77,16 +78,25 @@ _REVIEW = Text("Good parts sent to review", "良品误送复核率")
 _REJECT = Text("Good parts rejected", "良品误判率")
 _AUROC = Text("Separation (AUROC, 0.5 to 1)", "区分度(AUROC，0.5～1)")
 
+
+def _ranking(figures: Figures) -> str:
+    if figures.auroc is None:
+        return NOTHING
+    interval = figures.auroc_interval
+    return f"{figures.auroc:.3f}" + (f" ({interval[0]:.2f}–{interval[1]:.2f})" if interval else "")
+
+
 _ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
     (_FOUND, lambda figures: _share(figures.found)),
     (_REVIEW, lambda figures: _share(figures.false_review)),
     (_REJECT, lambda figures: _share(figures.false_reject)),
-    (_AUROC, lambda figures: NOTHING if figures.auroc is None else f"{figures.auroc:.3f}"),
+    (_AUROC, _ranking),
 )
 _HEALTH_ROWS: tuple[tuple[Text, Callable[[Figures], str]], ...] = (
     (_WATCH, lambda figures: _share(figures.false_review)),
     (_ALARM, lambda figures: _share(figures.false_reject)),
     (_FAULT, lambda figures: _share(figures.found)),
+    (_AUROC_FAULT, _ranking),
 )
 
 

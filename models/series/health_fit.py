@@ -32,6 +32,11 @@ def fit(table: Table, recipe: HealthRecipe) -> Release:
     Raises InputError if there are too few rows, if a sensor has no reading in one of the blocks, or if the graph does not
     compute what `health` defines.
     """
+    return fit_scored(table, recipe)[0]
+
+
+def fit_scored(table: Table, recipe: HealthRecipe) -> tuple[Release, Doubles]:
+    """Return the same, and the score of each of its rows by what the other blocks taught."""
     return _released(table, recipe)
 
 
@@ -43,7 +48,7 @@ def fit_vibration(blocks: Doubles, recipe: VibrationRecipe) -> Release:
     check(recipe, recipe.name)
     spectrum = spectrum_of(recipe, blocks)
     table = Table(spectrum.names, np.array([features(spectrum, block) for block in blocks]), None)
-    return _released(table, recipe, Vibration(spectrum, blocks))
+    return _released(table, recipe, Vibration(spectrum, blocks))[0]
 
 
 class Vibration(NamedTuple):
@@ -53,7 +58,7 @@ class Vibration(NamedTuple):
     blocks: Doubles
 
 
-def _released(table: Table, recipe: HealthRecipe, vibration: Vibration | None = None) -> Release:
+def _released(table: Table, recipe: HealthRecipe, vibration: Vibration | None = None) -> tuple[Release, Doubles]:
     check(recipe, recipe.name)
     rows, sensors = table.values.shape
     needed = int(max(MIN_HALF_LIVES * recipe.half_life, 4 * recipe.blocks, 5 * sensors))
@@ -72,7 +77,7 @@ def _released(table: Table, recipe: HealthRecipe, vibration: Vibration | None = 
                 f"sensor '{name}' has no reading in rows {block[0] + 1} to {block[-1] + 1}; leave it out or collect more",
                 f"传感器“{name}”在第 {block[0] + 1} 至 {block[-1] + 1} 行没有读数；请去掉该列或补充数据",
             )
-    model, (review, reject) = fitted(table, recipe)
+    model, (review, reject), healthy = fitted(table, recipe)
     onnx = health_model(recipe.name, model, review.value, reject.value, vibration.spectrum if vibration else None)
     if vibration:
         tested, given = table.values[:PARITY_ROWS], vibration.blocks[:PARITY_ROWS]
@@ -88,11 +93,13 @@ def _released(table: Table, recipe: HealthRecipe, vibration: Vibration | None = 
         parity=parity,
         parity_samples=len(tested),
     )
-    return Release(_card(recipe, table, learnt, (review, reject), given.shape[1]), onnx)
+    return Release(_card(recipe, table, learnt, (review, reject), given.shape[1]), onnx), healthy
 
 
-def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard, LimitCard]]:
-    """Return the calibrated model of the healthy readings in `table`, and its limits for review and for reject."""
+def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard, LimitCard], Doubles]:
+    """Return the calibrated model of the healthy readings in `table`, its limits for review and for reject, and each row's
+    score by what the other blocks taught.
+    """
     values = table.values
     model = learn(values, recipe)
     blocks = np.array_split(np.arange(len(values)), recipe.blocks)
@@ -105,7 +112,7 @@ def fitted(table: Table, recipe: HealthRecipe) -> tuple[Health, tuple[LimitCard,
     review, reject = (
         limit_card(healthy, rate, recipe.margin, independent) for rate in (recipe.review_rate, recipe.reject_rate)
     )
-    return model, (review, reject)
+    return model, (review, reject), healthy
 
 
 def parity_gap(onnx: bytes, model: Health, values: Doubles, given: Doubles) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
-from models.evaluate import auroc
+from models.evaluate import auroc, auroc_interval
 from models.series.change import Change, watch_of
 from models.series.monitor import Monitor
 from models.series.table import Table
@@ -30,6 +30,7 @@ class SeriesEvaluation(msgspec.Struct, frozen=True):
         false_alarm_rate: share of the healthy rows that is alarmed.
         missed_alarm_rate: share of the anomalous rows that is not.
         auroc: probability that an anomalous row scores above a healthy one, ties half; None where one kind is missing.
+        auroc_interval: 95 %, of rows as far apart as the model forgets; None where one kind has not so many.
         changes: where the score has changed for good, by rows of the table from 0.
     """
 
@@ -41,6 +42,7 @@ class SeriesEvaluation(msgspec.Struct, frozen=True):
     missed_alarm_rate: float
     auroc: float | None
     changes: list[Change] = []
+    auroc_interval: tuple[float, float] | None = None
 
 
 class TwoOpinions(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ def judge(
     """
     label = _label(table)
     found = follow(monitor, table, warm_up, advance)
-    return _figures(label, found.score, found.alarm, found.warm, found.changes)
+    return _figures(label, found, monitor.forgets_after)
 
 
 def judge_two(
@@ -102,12 +104,11 @@ def judge_two(
         )
     label = _label(table)
     one, other = (follow(monitor, table, warm_up, advance) for monitor in (first, second))
-    warm = one.warm & other.warm
+    warm, every = one.warm & other.warm, max(first.forgets_after, second.forgets_after)
+    both = Followed(np.minimum(one.score, other.score), one.alarm & other.alarm, warm, [])
+    either = Followed(np.maximum(one.score, other.score), one.alarm | other.alarm, warm, [])
     return TwoOpinions(
-        _figures(label, one.score, one.alarm, warm, one.changes),
-        _figures(label, other.score, other.alarm, warm, other.changes),
-        _figures(label, np.minimum(one.score, other.score), one.alarm & other.alarm, warm, []),
-        _figures(label, np.maximum(one.score, other.score), one.alarm | other.alarm, warm, []),
+        *(_figures(label, each._replace(warm=warm), every) for each in (one, other, both, either)),
     )
 
 
@@ -121,12 +122,15 @@ def _label(table: Table) -> Truths:
     return table.label
 
 
-def _figures(label: Truths, score: Doubles, alarm: Truths, warm: Truths, changes: list[Change]) -> SeriesEvaluation:
+def _figures(label: Truths, found: Followed, every: int) -> SeriesEvaluation:
+    """Return the figures of what was said of the rows; one in `every` counts for an interval."""
+    warm = found.warm
     if not warm.any():
         raise InputError("no_rows", "the series end before the model is warm", "数据太短：模型预热尚未完成就已结束")
-    truth, alarmed, scores = label[warm], alarm[warm], score[warm]
+    truth, alarmed, scores = label[warm], found.alarm[warm], found.score[warm]
     hits, false = int((alarmed & truth).sum()), int((alarmed & ~truth).sum())
     bad, good = int(truth.sum()), int((~truth).sum())
+    ranked = auroc(scores[~truth], scores[truth]) if bad and good else None
     return SeriesEvaluation(
         rows=len(truth),
         anomalous=bad / len(truth),
@@ -134,8 +138,9 @@ def _figures(label: Truths, score: Doubles, alarm: Truths, warm: Truths, changes
         always_f1=_f1(bad, good, 0),
         false_alarm_rate=false / good if good else 0.0,
         missed_alarm_rate=(bad - hits) / bad if bad else 0.0,
-        auroc=auroc(scores[~truth], scores[truth]) if bad and good else None,
-        changes=changes,
+        auroc=ranked,
+        changes=found.changes,
+        auroc_interval=None if ranked is None else auroc_interval(ranked, good // every, bad // every),
     )
 
 

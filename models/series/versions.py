@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.card import Card, LimitCard
 from models.conformal import wilson_interval
-from models.evaluate import Share
+from models.evaluate import Share, auroc, auroc_interval
 from models.series.health import Doubles
 from models.series.monitor import HealthFinding, Monitor
 
@@ -27,6 +28,7 @@ class HealthFigures(msgspec.Struct, frozen=True):
         good_parts, bad_parts: readings independent of each other, in healthy time and in that with the fault.
         false_review, false_reject: share of healthy readings that at least are to be watched, or are alarmed.
         found: share of the fault's readings that is alarmed.
+        auroc: probability that a reading of the fault scores above a healthy one, ties half; `auroc_interval` 95 %.
         learnt_from: of `good_parts`, those the version had learnt from itself.
     """
 
@@ -35,21 +37,25 @@ class HealthFigures(msgspec.Struct, frozen=True):
     false_review: Share | None
     false_reject: Share | None
     found: Share | None
-    auroc: None = None
+    auroc: float | None = None
+    auroc_interval: tuple[float, float] | None = None
     learnt_from: int = 0
 
 
-def judged_new(release: Bundle, rows: int, faulty: Doubles) -> HealthFigures:
-    """Return the figures of a version on the `rows` it has been fitted on, held back block by block, and on `faulty` ones."""
+def judged_new(release: Bundle, healthy: Doubles, faulty: Doubles) -> HealthFigures:
+    """Return the figures of a version on the rows it has been fitted on, `healthy` their scores held back block by block, and on
+    `faulty` rows.
+    """
     monitor, card = Monitor(release), release.card
     fault = _warm(monitor, faulty)
-    independent = rows // monitor.forgets_after
+    independent = len(healthy) // monitor.forgets_after
     return HealthFigures(
         independent,
         len(fault) // monitor.forgets_after,
         _measured(card.review, independent),
         _measured(card.reject, independent),
         _share([each.verdict == "reject" for each in fault], monitor.forgets_after),
+        *_ranked(healthy, fault, monitor.forgets_after),
     )
 
 
@@ -67,6 +73,7 @@ def judged_before(
         _share([each.verdict != "pass" for each in good], every),
         _share([each.verdict == "reject" for each in good], every),
         _share([each.verdict == "reject" for each in bad], every),
+        *_ranked([each.score for each in good], bad, every),
         learnt_from=seen // every,
     )
 
@@ -83,6 +90,17 @@ def _warm(monitor: Monitor, rows: Doubles) -> list[HealthFinding]:
 
 def _measured(limit: LimitCard, independent: int) -> Share:
     return Share(limit.measured, limit.low, limit.high, independent)
+
+
+def _ranked(
+    healthy: npt.ArrayLike, fault: Sequence[HealthFinding], every: int
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the AUROC of the fault's scores and its interval, for which one reading in `every` counts; None without any."""
+    scores = np.asarray(healthy)
+    if min(len(scores), len(fault)) < every:
+        return None, None
+    value = auroc(scores, [each.score for each in fault])
+    return value, auroc_interval(value, len(scores) // every, len(fault) // every)
 
 
 def _share(hits: Sequence[bool], every: int) -> Share | None:

@@ -55,7 +55,7 @@ def health_alarms(way: str) -> Callable[[Table], Doubles]:
 
     def alarms(table: Table) -> Doubles:
         recipe = HealthRecipe("pump", way="pca" if way == "pca" else "mahalanobis")
-        model, limits = fitted(table.rows(0, LEARNT), recipe)
+        model, limits, _ = fitted(table.rows(0, LEARNT), recipe)
         return scores(model, table.values).score[LEARNT:] / limits[1].value
 
     return alarms

@@ -97,7 +97,7 @@ def found(seed: int) -> dict[tuple[str, float], tuple[float, float, float, float
             machine = Machine(np.random.default_rng([seed, number, int(10 * severity)]), fault, severity)
             bad = table(recorded(machine, JUDGED))
             figures, rejected = [], []
-            for (model, limits), width in zip(models, widths, strict=True):
+            for (model, limits, _), width in zip(models, widths, strict=True):
                 good, ill = (scores(model, values[:, :width]).score for values in (known[LEARNT:], bad))
                 figures.append(auroc(good, ill))
                 rejected.append((float((ill > limits[1].value).mean()), float((good > limits[1].value).mean())))

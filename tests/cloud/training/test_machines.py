@@ -76,7 +76,7 @@ async def test_a_stretch_of_good_running_becomes_a_released_model(company: Compa
     assert version["card"]["fit"]["samples"] == 500, "rows at rest are not learnt from"
     assert version["after"]["false_review"]["value"] == pytest.approx(0.0, abs=0.06)
     assert version["before"] is None
-    assert version["after"]["found"] is None
+    assert (version["after"]["found"], version["after"]["auroc"]) == (None, None)
     released = await company.http.post("/api/v1/models/from-training", json={"training_version_id": version["id"]})
     assert (released.status_code, released.json()["task"]) == (201, "health")
 
@@ -99,6 +99,9 @@ async def test_a_stretch_of_good_running_becomes_a_released_model(company: Compa
     assert second["before"]["false_reject"]["value"] < 0.1
     assert second["after"]["found"]["value"] > 0.9
     assert second["before"]["found"]["value"] > 0.9
+    for figures in (second["after"], second["before"]):
+        low, high = figures["auroc_interval"]
+        assert (figures["auroc"] > 0.9, 0 < low < figures["auroc"] <= high <= 1) == (True, True)
     assert second["comparison"] in {"better", "same", "mixed", "worse"}
     inside = await company.http.post(f"{place}/machine-fits", json=later | {"fault_start": later["start"]})
     assert (inside.status_code, "outside the time of good running" in inside.text) == (422, True)

@@ -44,7 +44,7 @@ def test_one_recipe_for_all_runs_reaches_its_figures(
 ) -> None:
     recipe, alarms, truth = HealthRecipe("pump"), [], []
     for table in runs.values():
-        model, limits = fitted(table.rows(0, LEARNT), recipe)
+        model, limits, _ = fitted(table.rows(0, LEARNT), recipe)
         alarms.append(scores(model, table.values).score[LEARNT:] > limits[1].value)
         assert table.label is not None
         truth.append(table.label[LEARNT:])
