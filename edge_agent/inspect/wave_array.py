@@ -21,8 +21,9 @@ from protocols.driver import Driver, Samples, Sampling
 from protocols.errors import Malformed, SunmaoError
 from protocols.text import Text
 
-LOOKS = 2
-"""How often arrays are read in the time between two of them, so that none is missed."""
+SOONER = 0.5
+"""After arrays that are still the old ones it is looked again in this share of a period, and from the new ones on once a period:
+so the looks keep behind the renewals, whichever of the two clocks is slower."""
 HELD_S = 30.0
 """A session is given back between two looks that are further apart: small controllers have few."""
 
@@ -60,7 +61,8 @@ class ArraySource:
     """
 
     def __init__(self, array: ArrayConfig, period_s: float, config: Callable[[], Config]) -> None:
-        self.look_s = period_s / LOOKS
+        self.look_s = self._period_s = period_s
+        """Seconds until the next look."""
         self._array = array
         self._config = config
         self._opened: tuple[DeviceConfig, Driver] | None = None
@@ -92,8 +94,9 @@ class ArraySource:
             )
         # Noise never repeats, so equal samples are the old ones, whatever a server says of their time.
         if any(name in self._last and np.array_equal(each, self._last[name]) for name, each in arrays.items()):
+            self.look_s = SOONER * self._period_s
             return None
-        self._last = arrays
+        self._last, self.look_s = arrays, self._period_s
         return WaveArrays(device.name, arrays, float(rate), max(each.source_time for each in found))
 
     async def judged(self) -> None:

@@ -15,6 +15,7 @@ from asyncua import Node, Server, ua
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.config import parse_config
+from edge_agent.inspect.wave_array import ArraySource
 from edge_agent.outlets.outlets import Outlets
 from edge_agent.parts import Parts
 from models.bundle import write_bundle
@@ -146,6 +147,22 @@ async def test_arrays_of_a_controller_are_judged_once_renewed_and_the_channel_is
         await until(lambda: "was recorded at 8000 Hz, the model is of 12800 Hz" in reason())
         await controller.nodes["fan"].write_value([math.nan] * 3000, ua.VariantType.Double)
         await until(lambda: "fan end is no array of numbers (BadTypeMismatch)" in reason())
+
+
+async def test_arrays_are_read_once_a_period_and_sooner_only_while_they_are_still_the_old_ones(
+    tmp_path: Path, controller: Controller
+) -> None:
+    config = parse_config(configured(await controller.start(), ["A" * 43 + "="]), tmp_path / "agent.toml")
+    array, waits = config.machine_health[0].array, []
+    assert array
+    source = ArraySource(array, 10.0, lambda: config)
+    for renewed in (True, False, False, True, True):
+        if renewed:
+            await controller.renew(*np.random.default_rng(len(waits)).normal(size=(2, 50)))
+        assert bool(await source.next()) == renewed
+        waits.append(source.look_s)
+    await source.close()
+    assert waits == [10, 5, 5, 10, 10]
 
 
 def test_a_device_without_arrays_and_a_channel_twice_are_refused_by_name(tmp_path: Path) -> None:
