@@ -5,6 +5,7 @@ Exit status: 0 done and well; 1 the bundle is refused, or the inspected part doe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -279,6 +280,8 @@ def main() -> None:
 
 def _detector(folder: Path, trust: Sequence[str]) -> Detector:
     from models.bundle import read_bundle
+    # Before NumPy is imported: at matrices as small as ours its threads wait for each other by spinning.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from models.vision.detector import Detector
 
     return Detector(read_bundle(folder, trust))
