@@ -86,7 +86,9 @@ def evaluate(
     good: Annotated[
         Path | None,
         typer.Option(
-            "--good", help="Good pictures, or files of healthy vibration, never seen. 模型未见过的良品图片或健康振动。"
+            "--good",
+            help="Good pictures, or files of healthy vibration, never seen; without --bad a folder with good/ beside defects, or test/ with these."
+            " 模型未见过的良品图片或健康振动；不给 --bad 时为含 good/(良品)与各缺陷文件夹的文件夹，或含此结构的 test/。",
         ),
     ] = None,
     bad: Annotated[
@@ -123,6 +125,7 @@ def evaluate(
     """Judge a model on pictures, or readings, it never saw. 用模型未见过的图片或数据评估。"""
     from models.bundle import read_bundle
     from models.evaluate import evaluate as judge
+    from models.vision.layout import judged_layout
     from models.vision.pictures import list_pictures
     from models.vision.report import Judged, page, write_report
 
@@ -134,24 +137,26 @@ def evaluate(
             clock = time, time_format
             judge_series(found, series, label, after, beside=other, clock=clock, language=language, as_json=as_json)
             return
-        if good is None or bad is None or series is not None:
+        if good is None or series is not None:
             raise InputError(
                 "usage", "give either --good and --bad, or --series", "请给出 --good 与 --bad，或者 --series"
             )
-        if "rate" in (shaken := read_bundle(bundle, trust)).card.fit.recipe:
+        if bad is not None and "rate" in (shaken := read_bundle(bundle, trust)).card.fit.recipe:
             judge_vibration(shaken, good, bad, language=language, as_json=as_json)
             return
         detector = _detector(bundle, trust)
-        paths = {folder: list_pictures(folder) for folder in (good, bad)}
-        greys = {folder: list(reading(paths[folder], detector.side, language, as_json)) for folder in paths}
-        seen = {
-            folder: [detector.inspect(grey) for grey in reading(paths[folder], detector.sees, language, as_json)]
-            for folder in paths
-        }
-        result = judge(greys[good], greys[bad], seen[good], seen[bad])
+        if bad is None:
+            good, kinds, _ = judged_layout(good)
+            defects = [path for folder in kinds.values() for path in list_pictures(folder)]
+        else:
+            defects = [path for path in list_pictures(bad) if good not in path.parents]
+        paths = list_pictures(good), defects
+        greys = [list(reading(each, detector.side, language, as_json)) for each in paths]
+        seen = [[detector.inspect(grey) for grey in reading(each, detector.sees, language, as_json)] for each in paths]
+        result = judge(greys[0], greys[1], seen[0], seen[1])
         rows = _figure_rows(result, language)
         if report is not None:
-            judged = [Judged([path.stem for path in paths[each]], greys[each], seen[each]) for each in (good, bad)]
+            judged = [Judged([path.stem for path in paths[each]], greys[each], seen[each]) for each in (0, 1)]
             learnt = card_rows(detector.card, language)
             name = f"{detector.card.name} {detector.card.version}"
             write_report(report, page(name, learnt, rows, (judged[0], judged[1]), language))
@@ -175,7 +180,7 @@ def _figure_rows(result: Evaluation, language: Language) -> list[tuple[str, str]
 
 @app.command()
 def inspect(
-    picture: Annotated[Path, typer.Argument(help="JPEG or PNG picture. 图片。")],
+    picture: Annotated[Path, typer.Argument(help="The picture. 图片。")],
     *,
     bundle: Annotated[Path, typer.Option("--bundle", help="Folder of the model bundle. 模型包文件夹。")],
     trust: Trust,
@@ -275,13 +280,13 @@ def create_key(
 
 def main() -> None:
     """Run the command line."""
+    # Before NumPy is imported: at matrices as small as ours its threads wait for each other by spinning.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app()
 
 
 def _detector(folder: Path, trust: Sequence[str]) -> Detector:
     from models.bundle import read_bundle
-    # Before NumPy is imported: at matrices as small as ours its threads wait for each other by spinning.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from models.vision.detector import Detector
 
     return Detector(read_bundle(folder, trust))

@@ -65,7 +65,7 @@ def fit_series(
 ) -> None:
     """Learn from a healthy machine's readings what is usual, and write a signed bundle. 从健康运行数据学习并输出签名的模型包。"""
     from models.bundle import write_bundle
-    from models.names import checked_name
+    from models.names import checked_name, name_of
     from models.series.clock import read_clocked
     from models.series.health_fit import fit, fit_vibration
     from models.series.histories import read_histories
@@ -87,7 +87,7 @@ def fit_series(
     language = choose_language(lang)
     with explained(language, as_json):
         signing_key = load_key(key)
-        called = checked_name(name or series.stem) if name or not recipe else ""
+        called = checked_name(name) if name else "" if recipe else name_of(series.resolve().stem)
         if kind == "seasonal":
             by_clock = load_recipe(recipe, SeasonalRecipe) if recipe else SeasonalRecipe(called)
             by_clock = msgspec.structs.replace(by_clock, name=called or by_clock.name)

@@ -42,8 +42,8 @@ def fit_vision(
     pictures: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder of pictures of good parts; or with a folder good/ and others of confirmed defects, called as these are."
-            " 良品图片文件夹；或含 good/(良品)及以缺陷名称命名的各缺陷文件夹。"
+            help="Folder of pictures of good parts; or with a folder good/ (ok, gut, 良品) and others of confirmed defects, called as these are, or train/ with these."
+            " 良品图片文件夹；或含 good/(ok、良品、合格)及以缺陷名称命名的各缺陷文件夹，或含此结构的 train/。"
         ),
     ] = None,
     zoo: Annotated[
@@ -84,9 +84,11 @@ def fit_vision(
     """Learn from pictures of good parts what is usual, and write a signed bundle. 从良品图片学习并输出签名的模型包。"""
     from models.bundle import write_bundle
     from models.kinds import missing
+    from models.names import name_of
     from models.signing import load_key
     from models.vision.fit import fit
-    from models.vision.parts import Parts, folders_by_kind
+    from models.vision.layout import layout_of
+    from models.vision.parts import Parts
     from models.vision.recipe import Recipe, load_recipe, with_family, with_name, with_tile
     from models.vision.region import read_mask
     from models.vision.sort import Named
@@ -106,8 +108,10 @@ def fit_vision(
             parts = Parts("listed", [str(part) for part in range(PICTURES)])
         else:
             assert pictures is not None  # noqa: S101 - one of the two is given, as checked above
-            chosen = load_recipe(recipe) if recipe else with_name(Recipe("unnamed"), name or pictures.resolve().name)
-            good, kinds = folders_by_kind(pictures)
+            chosen = load_recipe(recipe) if recipe else Recipe(name_of(pictures.resolve().name))
+            good, kinds, left_out = layout_of(pictures)
+            if good != pictures and not as_json:
+                _tell_layout(good, left_out, language)
             paths, greys, parts = read_parts(good, chosen.size, part_names, language, as_json)
             paths_named: list[Path] = []
             for kind, folder in kinds.items():
@@ -128,6 +132,12 @@ def fit_vision(
         write_bundle(out, release.card, release.onnx, signing_key)
     lacking = {kind: lacks for kind, lacks in missing([(one.kind, one.part) for one in named]).items() if lacks}
     answer_release(release, out, signing_key, language, as_json, lacking=lacking)
+
+
+def _tell_layout(good: Path, left_out: Sequence[Path], language: Language) -> None:
+    names = ", ".join(one.name for one in left_out)
+    rest = say(language, f"; not learnt from: {names}", f"；不参与训练：{names}") if names else ""
+    typer.echo(say(language, f"good pictures: {good}{rest}", f"良品图片：{good}{rest}"), err=True)
 
 
 def reading(paths: Sequence[Path], sees: Size, language: Language, quiet: bool) -> Iterator[Grey]:

@@ -32,13 +32,6 @@ half of all pairs of one part are above it, and one in a thousand of different p
 THUMBNAIL = 64
 
 
-GOOD = ("good", "良品")
-"""What the folder of good parts is called beside folders of defects."""
-
-LONGEST_NAME = 80
-"""Of a defect, characters; people's own words have the same bound."""
-
-
 class Parts(NamedTuple):
     """`names[i]` is the part that picture i shows, told by `rule`."""
 
@@ -65,24 +58,6 @@ def told_parts(folder: Path, paths: Sequence[Path], pattern: str = "") -> Parts 
         return Parts("folders", [path.relative_to(folder).parts[0] for path in paths])
     names = [path.relative_to(folder).with_suffix("").as_posix().rpartition("_")[0] for path in paths]
     return Parts("names", names) if all(names) and _believable(names) else None
-
-
-def folders_by_kind(folder: Path) -> tuple[Path, dict[str, Path]]:
-    """Return the folder of good parts in `folder` and, by their names, those of confirmed defects; itself and none without one.
-
-    Raises InputError for a name too long.
-    """
-    good = next((folder / name for name in GOOD if (folder / name).is_dir()), None)
-    if good is None:
-        return folder, {}
-    kinds = {one.name: one for one in sorted(folder.iterdir()) if one.is_dir() and one != good}
-    if long := next((name for name in kinds if len(name) > LONGEST_NAME), None):
-        raise InputError(
-            "kinds",
-            f"{folder}: '{long}' is too long for the name of a defect: {LONGEST_NAME} characters at most",
-            f"{folder}：缺陷名称“{long}”过长，最多 {LONGEST_NAME} 个字符",
-        )
-    return good, kinds
 
 
 def alike_parts(greys: Sequence[Grey]) -> Parts:

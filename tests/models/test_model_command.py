@@ -77,6 +77,8 @@ def test_evaluate_puts_brightness_beside_it(fitted: Path, trust: list[str], tmp_
     figures = json.loads(run(*words, "--json").stdout)
     assert figures["auroc"] > 0.95
     assert figures["recall_review"]["pictures"] == 12
+    alone = run("evaluate", fitted, "--good", tmp_path, "--trust", trust[0], "--json")
+    assert json.loads(alone.stdout) == figures, "the same, told by the names of the folders"
     page = tmp_path / "page.html"
     assert "AUROC" in run(*words, "--lang", "zh", "--report", page).stdout
     html = page.read_text(encoding="utf-8")
@@ -129,14 +131,17 @@ def test_a_name_no_bundle_may_have_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["fit", "vision", "{empty}", "--out", "{out}", "--key", "{key}"], "no JPEG or PNG pictures"),
+        (["fit", "vision", "{empty}", "--out", "{out}", "--key", "{key}"], "no JPEG, PNG, BMP, TIFF or WEBP pictures"),
         (["fit", "vision", "{empty}/nowhere", "--out", "{out}", "--key", "{key}"], "no such folder"),
         (["fit", "vision", "--out", "{out}", "--key", "{key}"], "either a folder of pictures or --zoo"),
         (["fit", "vision", "--zoo", "x", "--out", "{out}", "--key", "{key}"], "it has: part-surface"),
         (["fit", "vision", "{good}", "--out", "{out}", "--key", "{empty}/no.pem"], "key create"),
         (["fit", "vision", "{good}", "--out", "{out}", "--key", "{text}"], "not an unencrypted PEM key"),
         (["fit", "vision", "{good}", "--out", "{out}", "--key", "{key}", "--name", "Ärger"], "not a model's name"),
-        (["inspect", "{text}", "--bundle", "{bundle}", "--trust", "{trust}"], "not a complete JPEG or PNG"),
+        (
+            ["inspect", "{text}", "--bundle", "{bundle}", "--trust", "{trust}"],
+            "not a complete JPEG, PNG, BMP, TIFF or WEBP",
+        ),
         (["inspect", "{empty}/no.png", "--bundle", "{bundle}", "--trust", "{trust}"], "cannot be read"),
         (["key", "create", "{key}"], "cannot write the key"),
     ],
