@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 from uuid import UUID
 
-from cloud.energy.meter_tree import Forest, Place, with_parts
+from cloud.energy.meter_tree import Era, Forest, Place, with_parts
 from cloud.energy.schemas import Meter, MeterPart
 
 SITE = UUID(int=1)
@@ -23,33 +26,32 @@ def meter(number: int, equipment: UUID | None = None, parent: int | None = None,
 
 def test_a_machines_meters_are_the_topmost_that_measure_it_in_any_trees() -> None:
     random = Random(3)
+    hours = [datetime(2026, 11, 28, hour, tzinfo=UTC) for hour in range(4)]
     for _ in range(200):
-        meters = [
-            meter(number, random.choice([*MACHINES, None]), random.choice([None, *range(number)]))
-            for number in range(8)
-        ]
-        turns = {
-            one.id: [one.model_copy(update={"id": UUID(int=1000 * (turn + 1) + number), "equipment_id": machine})
-                     for turn, machine in enumerate(random.sample(MACHINES, 2))]
-            for number, one in enumerate(meters) if random.random() < 0.3
-        }  # fmt: skip
-        forest = Forest(meters, {machine: Place(SITE, random.choice(LINES)) for machine in MACHINES}, turns)
-        known = {one.id: one for one in meters}
+        eras = []
+        for begin, end in pairwise(hours[: random.randint(2, 4)]):
+            meters = [
+                meter(number, random.choice([*MACHINES, None]), random.choice([None, *range(number)]))
+                for number in range(8)
+            ]
+            eras.append(Era(begin, end, {one.id: one for one in meters}))
+        forest = Forest(eras, {machine: Place(SITE, random.choice(LINES)) for machine in MACHINES})
 
-        def above(one: Meter, known: dict[UUID, Meter] = known) -> list[Meter]:
-            return [known[one.parent_id], *above(known[one.parent_id])] if one.parent_id else []
+        def above(one: Meter, known: Mapping[UUID, Meter]) -> list[Meter]:
+            return [known[one.parent_id], *above(known[one.parent_id], known)] if one.parent_id else []
 
         for machine in MACHINES:
-            measuring = {
-                one.id: [turn for turn in turns.get(one.id, [one]) if turn.equipment_id == machine] for one in meters
-            }
-            topmost = [
-                turn
-                for one in meters
-                if not any(measuring[each.id] for each in above(one))
-                for turn in measuring[one.id]
-            ]
-            assert forest.of_equipment(machine) == topmost
+            topmost: dict[UUID, list[int]] = {}
+            for number, era in enumerate(eras):
+                for one in era.meters.values():
+                    higher = [each.equipment_id for each in above(one, era.meters)]
+                    if one.equipment_id == machine and machine not in higher:
+                        topmost.setdefault(one.id, []).append(number)
+            found = forest.of_equipment(machine)
+            assert {
+                part.meter_id: list(part.eras) for part in map(forest.part_of, (one.id for one in found))
+            } == topmost
+            assert len({one.id for one in found}) == len(found) == len(topmost)
 
 
 def test_a_computed_meter_is_wanted_with_all_it_is_computed_from() -> None:
