@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from models.bundle import Bundle
+    from models.series.cells import Tell
     from models.series.change import Change
     from models.series.judge import SeriesEvaluation
 
@@ -85,6 +86,7 @@ def fit_series(
     from models.signing import load_key
 
     language = choose_language(lang)
+    tell = _telling(language, as_json)
     with explained(language, as_json):
         signing_key = load_key(key)
         called = checked_name(name) if name else "" if recipe else name_of(series.resolve().stem)
@@ -92,7 +94,7 @@ def fit_series(
             by_clock = load_recipe(recipe, SeasonalRecipe) if recipe else SeasonalRecipe(called)
             by_clock = msgspec.structs.replace(by_clock, name=called or by_clock.name)
             sensor = sensors[0] if sensors else None
-            clocked = read_clocked(series, sensor=sensor, time=time, time_format=time_format, rows=rows)
+            clocked = read_clocked(series, sensor=sensor, time=time, time_format=time_format, rows=rows, tell=tell)
             release = fit_seasonal(clocked, by_clock)
         elif kind == "vibration":
             shaken = load_recipe(recipe, VibrationRecipe) if recipe else VibrationRecipe(called)
@@ -102,15 +104,25 @@ def fit_series(
         elif kind == "remaining":
             worn = load_recipe(recipe, RemainingRecipe) if recipe else RemainingRecipe(called)
             worn = msgspec.structs.replace(worn, name=called or worn.name)
-            release = fit_remaining(read_histories(series, worn.unit, worn.cycle, tuple(sensors)), worn)
+            release = fit_remaining(read_histories(series, worn.unit, worn.cycle, tuple(sensors), tell), worn)
         else:
             chosen = load_recipe(recipe, HealthRecipe) if recipe else HealthRecipe(called)
             chosen = msgspec.structs.replace(chosen, name=called or chosen.name)
             if kind == "pca":
                 chosen = msgspec.structs.replace(chosen, way="pca")
-            release = fit(read_table(series, sensors=sensors).rows(0, rows), chosen)
+            release = fit(read_table(series, sensors=sensors, tell=tell).rows(0, rows), chosen)
         write_bundle(out, release.card, release.onnx, signing_key)
     answer_release(release, out, signing_key, language, as_json)
+
+
+def _telling(language: Language, as_json: bool) -> Tell:
+    """Return what prints how a file was read, beside the answer."""
+
+    def tell(en: str, zh: str) -> None:
+        if not as_json:
+            typer.echo(say(language, en, zh), err=True)
+
+    return tell
 
 
 def judge_series(
@@ -140,7 +152,7 @@ def judge_series(
         _judge_remaining(bundle, series, language=language, as_json=as_json)
         return
     monitor = Monitor(bundle)
-    table = read_table(series, sensors=monitor.sensors, label=label)
+    table = read_table(series, sensors=monitor.sensors, label=label, tell=_telling(language, as_json))
     judged, before = table.rows(after, None), table.rows(0, after)
     with bar(say(language, "readings", "读数"), len(judged.values), as_json) as advance:
         if beside is None:
@@ -162,7 +174,9 @@ def _judge_remaining(bundle: Bundle, series: Path, *, language: Language, as_jso
     from models.series.remaining_judge import judge
 
     recipe = bundle.card.fit.recipe
-    histories = read_histories(series, str(recipe["unit"]), str(recipe["cycle"]), tuple(bundle.card.sensors))
+    histories = read_histories(
+        series, str(recipe["unit"]), str(recipe["cycle"]), tuple(bundle.card.sensors), _telling(language, as_json)
+    )
     with bar(say(language, "readings", "读数"), len(histories.values), as_json) as advance:
         found = judge(bundle, histories, advance)
     rows = [
@@ -204,7 +218,8 @@ def _judge_seasonal(
     from models.series.forecast_judge import judge
 
     forecaster = Forecaster(bundle)
-    clocked = read_clocked(series, sensor=forecaster.sensor, time=time, time_format=time_format)
+    tell = _telling(language, as_json)
+    clocked = read_clocked(series, sensor=forecaster.sensor, time=time, time_format=time_format, tell=tell)
     with bar(say(language, "readings", "读数"), len(clocked.table.values), as_json) as advance:
         found = judge(forecaster, clocked, advance)
     rows = [

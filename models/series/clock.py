@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
-from models.series.table import MOST_ROWS, Columns, Table, column, read_columns, table_of
+from models.series.cells import Tell
+from models.series.table import MOST_ROWS, Columns, Table, column, read_columns, silent, table_of
+from models.series.times import by_format, find_times, reader
 
 Season = Literal["day", "week"]
 SECONDS: dict[Season, int] = {"day": 86_400, "week": 7 * 86_400}
@@ -55,66 +57,86 @@ def read_clocked(
     time: str | None = None,
     time_format: str | None = None,
     rows: int | None = None,
+    tell: Tell = silent,
 ) -> Clocked:
     """Return one sensor of the CSV file `path` by the clock.
 
     Args:
         path: the file, as `table.read_columns` reads it.
         sensor: its column; without it the file must have a single column of numbers.
-        time: column of wall-clock times; without it the first that holds times.
+        time: column of wall-clock times; without it the first that holds times, with the time of day in another or not.
+        time_format: how they are written, as strptime has it; without it as all cells can be read in one way only.
         rows: read only so many rows.
-        time_format: how they are written, as strptime has it; without it ISO 8601.
+        tell: is told what was decided, and what is left out.
 
     Raises InputError naming the file and the row: no times, times that do not increase, or uneven steps.
     """
-    columns = {name: cells[:rows] for name, cells in read_columns(path).items()}
-    named = time or next((name for name, cells in columns.items() if _time(cells[0], time_format) is not None), None)
+    columns = read_columns(path, tell).without(rows=rows)
+    named, clock = _found(columns, time, time_format)
     if named is None:
         raise InputError(
             "times",
-            f"{path}: no column holds times; name it with --time, and how it is written with --time-format",
-            f"{path}：没有时间列；请用 --time 指定列名，用 --time-format 指定格式",
+            f"{path}: no column surely holds times; name it with --time, and how it is written with --time-format",
+            f"{path}：没有可确定的时间列；请用 --time 指定列名，用 --time-format 指定格式",
         )
-    table = table_of({name: columns[name] for name in columns if name != named}, str(path), sensors=_one(sensor))
+    times = _times(columns, (named, clock), time_format, str(path), tell)
+    table = table_of(columns.without(named, clock), str(path), sensors=_one(sensor), tell=tell)
     if len(table.sensors) != 1:
         raise InputError(
             "sensors",
             f"{path}: name the one column to learn with --sensor: {', '.join(table.sensors)}",
             f"{path}：请用 --sensor 指定要学习的一列：{'、'.join(table.sensors)}",
         )
-    return _even(path, table, _times(columns, named, time_format, str(path)))
+    return _even(path, table, times, columns.first)
 
 
 def _one(sensor: str | None) -> Sequence[str]:
     return () if sensor is None else (sensor,)
 
 
-def _times(columns: Columns, named: str, time_format: str | None, path: str) -> list[datetime]:
+def _found(columns: Columns, time: str | None, time_format: str | None) -> tuple[str | None, str | None]:
+    """Return the column of times, and the one of the time of day where that is apart."""
+    if time is not None:
+        return time, None
+    if time_format is None:
+        return find_times(columns) or (None, None)
+    read = by_format(time_format)
+    return next((name for name, cells in columns.items() if read(cells[0].strip()) is not None), None), None
+
+
+def _times(
+    columns: Columns, where: tuple[str, str | None], time_format: str | None, path: str, tell: Tell
+) -> list[datetime]:
+    named, clock = where
+    cells = column(columns, named, path)
+    if clock is not None:
+        cells = [f"{day.strip()} {hour.strip()}" for day, hour in zip(cells, columns[clock], strict=True)]
+    found = (by_format(time_format), time_format) if time_format else reader(named, cells)
+    read, shape = found or (_none, "")
     times = []
-    for row, cell in enumerate(column(columns, named, path), 2):
-        found = _time(cell, time_format)
-        if found is None:
+    for row, cell in enumerate(cells, columns.first):
+        time = read(cell.strip())
+        if time is None:
             raise InputError(
                 "times",
                 f"{path}: row {row}, column '{named}': '{cell[:40]}' is no time; say how it is written with --time-format",
                 f"{path}：第 {row} 行、列“{named}”：“{cell[:40]}”不是时间；请用 --time-format 指定格式",
             )
-        times.append(found.replace(tzinfo=None))
+        times.append(time.replace(tzinfo=None))
+    both = f"'{named}', '{clock}'" if clock else f"'{named}'"
+    tell(f"times: column {both}, as {shape}", f"时间：列 {both}，格式为 {shape}")
     return times
 
 
-def _time(cell: str, time_format: str | None) -> datetime | None:
-    try:
-        return datetime.strptime(cell.strip(), time_format) if time_format else datetime.fromisoformat(cell.strip())  # noqa: DTZ007
-    except ValueError:
-        return None
+def _none(_cell: str) -> None:
+    return None
 
 
-def _even(path: Path, table: Table, times: Sequence[datetime]) -> Clocked:
+def _even(path: Path, table: Table, times: Sequence[datetime], first: int) -> Clocked:
     seconds = np.array([(time - times[0]) / timedelta(seconds=1) for time in times])
     steps = np.diff(seconds)
     if (steps <= 0).any():
-        row = int(np.flatnonzero(steps <= 0)[0]) + 3
+        row = int(np.flatnonzero(steps <= 0)[0]) + first + 1
         raise InputError(
             "times",
             f"{path}: row {row} is not later than the row before; sort the rows, and leave the repeated hour of autumn out",
@@ -124,7 +146,7 @@ def _even(path: Path, table: Table, times: Sequence[datetime]) -> Clocked:
     places = seconds / max(period, 1)
     uneven = np.flatnonzero(np.abs(places - np.round(places)) > EVEN)
     if period < 1 or SECONDS["day"] % period or len(uneven) or places[-1] >= MOST_ROWS:
-        row = int(uneven[0]) + 2 if len(uneven) else 2
+        row = int(uneven[0]) + first if len(uneven) else first
         raise InputError(
             "times",
             f"{path}: row {row}: the times must lie a whole number of periods apart, and a day hold a whole number of them"

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
-from models.series.table import Columns, column, numbers, read_columns, table_of
+from models.series.cells import Tell
+from models.series.table import column, numbers, read_columns, silent, table_of
 
 Doubles = npt.NDArray[np.float64]
 
@@ -40,13 +41,13 @@ class Histories(NamedTuple):
         return int(self.unit[-1]) + 1
 
 
-def read_histories(path: Path, unit: str, cycle: str, sensors: tuple[str, ...] = ()) -> Histories:
+def read_histories(path: Path, unit: str, cycle: str, sensors: tuple[str, ...] = (), tell: Tell = silent) -> Histories:
     """Return the histories in the CSV file `path`, whose columns `unit` and `cycle` say which machine and when.
 
     With a column "rul" it is the cycles that are left; without one each unit's last row is its failure.
     Raises InputError naming the file, and row and column of what is wrong.
     """
-    columns, where = read_columns(path), str(path)
+    columns, where = read_columns(path, tell), str(path)
     names, first = np.unique(np.array(column(columns, unit, where)), return_index=True)
     names = names[np.argsort(first)]
     number = {name: place for place, name in enumerate(names)}
@@ -56,14 +57,13 @@ def read_histories(path: Path, unit: str, cycle: str, sensors: tuple[str, ...] =
     for row in np.flatnonzero((np.diff(units) < 0) | same & ~(steps > 0)):
         raise InputError(
             "series",
-            f"{path}: row {row + 3}: the rows of a unit must stand together, '{cycle}' increasing",
-            f"{path}：第 {row + 3} 行：同一台设备的行须连续，且“{cycle}”递增",
+            f"{path}: row {row + columns.first + 1}: the rows of a unit must stand together, '{cycle}' increasing",
+            f"{path}：第 {row + columns.first + 1} 行：同一台设备的行须连续，且“{cycle}”递增",
         )
     last = np.append(np.flatnonzero(~same), len(units) - 1)
     told = LEFT in columns
     remaining = numbers(columns, LEFT, where) if told else cycles[last][units] - cycles
-    rest: Columns = {name: cells for name, cells in columns.items() if name not in (unit, cycle, LEFT)}
-    table = table_of(rest, where, sensors=sensors)
+    table = table_of(columns.without(unit, cycle, LEFT), where, sensors=sensors, tell=tell)
     begin = np.append(0, last[:-1] + 1)
     return Histories(
         table.sensors,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -13,11 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
+from models.series.cells import Tell, decoded, missing, named, split, told_as, with_points
+from models.series.times import is_clock
 
 Doubles = npt.NDArray[np.float64]
 
-Columns = Mapping[str, Sequence[str]]
-"""Cells by the name of their column, in the order of the file."""
+
+class Columns(dict[str, Sequence[str]]):
+    """Cells by the name of their column, in the order of the file; `first` is the number of their first row there."""
+
+    first = 2
+
+    def without(self, *names: str | None, rows: int | None = None) -> Columns:
+        """Return the other columns, of the first so many rows."""
+        rest = Columns({name: cells[:rows] for name, cells in self.items() if name not in names})
+        rest.first = self.first
+        return rest
+
+
+def silent(_en: str, _zh: str) -> None:
+    """Tell nobody."""
+
 
 MOST_ROWS = 5_000_000
 _LABELS = frozenset({"anomaly", "changepoint", "label", "target"})
@@ -42,57 +56,89 @@ class Table(NamedTuple):
         return Table(self.sensors, self.values[first:last], label)
 
 
-def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
+def read_table(path: Path, *, sensors: Sequence[str] = (), label: str | None = None, tell: Tell = silent) -> Table:
     """Return the series in the CSV file `path`, as `read_columns` reads it.
 
     Args:
         path: the file.
-        sensors: columns to read, in this order; without them all that hold numbers but times and labels.
+        sensors: columns to read, in this order; without them all whose numbers change, but times, counters and labels.
         label: column that is above 0 where the row is anomalous; without it one called anomaly, label or target, if any.
+        tell: is told what was decided, and what is left out.
 
     Raises InputError naming the file, and row and column of what is wrong.
     """
-    return table_of(read_columns(path), str(path), sensors=sensors, label=label)
+    return table_of(read_columns(path, tell), str(path), sensors=sensors, label=label, tell=tell)
 
 
-def read_columns(path: Path) -> Columns:
-    """Return the cells of the CSV file `path` by column (comma, semicolon or tab; the first line names the columns).
+def read_columns(path: Path, tell: Tell = silent) -> Columns:
+    """Return the cells of the text file `path` by column, as `cells` reads them (the first line names the columns).
 
-    Raises InputError naming the file, and the row that is too long or too short.
+    Raises InputError naming the file, and row and column of what is wrong.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return columns_of(file, str(path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise InputError("series", f"{path}: cannot be read: {error}", f"{path}：无法读取：{error}") from error
+    text, encoding = decoded(content, str(path))
+    return _columns(text, encoding, str(path), tell)
 
 
 def columns_of(file: TextIO, path: str) -> Columns:
     """Return the cells of an open file, called `path` in errors; else as `read_columns`."""
-    first = file.readline()
-    delimiter = max(";,\t", key=first.count)
-    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    rows = list(islice(csv.reader(file, delimiter=delimiter), MOST_ROWS + 1))
-    rows = [row for row in rows if row]
-    if len(rows) > MOST_ROWS or len(rows) < 2 or len(set(names)) != len(names):
+    return _columns(file.read(), "", path, silent)
+
+
+def _columns(text: str, encoding: str, path: str, tell: Tell) -> Columns:
+    found, delimiter = split(text, MOST_ROWS + 2, path)
+    if not 3 <= len(found) <= MOST_ROWS + 1:
         raise InputError(
             "series",
-            f"{path}: a first line of unlike column names and 2 to {MOST_ROWS:,} rows are needed",
-            f"{path}：需要首行列名互不相同，且有 2 至 {MOST_ROWS:,} 行数据",
+            f"{path}: a first line of column names and 2 to {MOST_ROWS:,} rows are needed",
+            f"{path}：需要首行为列名，且有 2 至 {MOST_ROWS:,} 行数据",
         )
-    _equally_long(path, rows, len(names))
-    return dict(zip(names, zip(*rows, strict=True), strict=True))
+    names, rows, first = named(found, path, tell)
+    cells, comma = with_points(dict(zip(names, zip(*rows, strict=True), strict=True)), first, path)
+    tell(*told_as(encoding, delimiter, comma))
+    columns = Columns(cells)
+    columns.first = first
+    return columns
 
 
-def table_of(columns: Columns, path: str, *, sensors: Sequence[str] = (), label: str | None = None) -> Table:
+def table_of(
+    columns: Columns, path: str, *, sensors: Sequence[str] = (), label: str | None = None, tell: Tell = silent
+) -> Table:
     """Return the series in `columns`; else as `read_table`."""
-    wanted = list(sensors) or [name for name in columns if _is_sensor(name, columns[name])]
     marks = label or next((name for name in columns if name.lower() in _LABELS), None)
+    wanted = list(sensors)
     if not wanted:
-        raise InputError("series", f"{path}: no column holds numbers", f"{path}：没有数值列")
+        for name, cells in columns.items():
+            if name == marks or name.lower() in _LABELS:
+                continue
+            if why := _left_out(columns, name, cells, path):
+                tell(f"column '{name}' is left out: {why[0]}", f"不使用列“{name}”：{why[1]}")
+            else:
+                wanted.append(name)
+    if not wanted:
+        raise InputError("series", f"{path}: no column holds numbers that change", f"{path}：没有数值变化的列")
     values = np.column_stack([numbers(columns, name, path) for name in wanted])
     anomalous = numbers(columns, marks, path) > 0 if marks else None
     return Table(tuple(wanted), values, anomalous)
+
+
+def _left_out(columns: Columns, name: str, cells: Sequence[str], path: str) -> tuple[str, str] | None:
+    """Return why a column is no sensor, None where it is one."""
+    said = [cell for cell in cells[:100] if not missing(cell)]
+    if said and 2 * sum(_number(cell) is not None for cell in said) < len(said):
+        return "no numbers", "不是数值"
+    values = numbers(columns, name, path)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "empty", "为空"
+    if (known == known[0]).all():
+        return "always the same value", "数值始终不变"
+    if is_clock(name, values):
+        return "a time or a counter of rows", "时间或行号"
+    return None
 
 
 def column(columns: Columns, name: str, path: str) -> Sequence[str]:
@@ -103,8 +149,8 @@ def column(columns: Columns, name: str, path: str) -> Sequence[str]:
 
 
 def numbers(columns: Columns, name: str, path: str) -> Doubles:
-    """Return the column `name` as numbers, NaN for empty cells; raises InputError naming the cell that is no number."""
-    return np.array(list(_numbers(path, name, column(columns, name, path))), np.float64)
+    """Return the column `name` as numbers, NaN for cells without a reading; raises InputError naming the cell that is no number."""
+    return np.array(list(_numbers(path, name, column(columns, name, path), columns.first)), np.float64)
 
 
 def fingerprint(table: Table) -> str:
@@ -114,22 +160,8 @@ def fingerprint(table: Table) -> str:
     return digest.hexdigest()
 
 
-def _equally_long(path: str, rows: Sequence[Sequence[str]], width: int) -> None:
-    for number, row in enumerate(rows, 2):
-        if len(row) != width:
-            raise InputError(
-                "series",
-                f"{path}: row {number} has {len(row)} cells, the first line {width}",
-                f"{path}：第 {number} 行有 {len(row)} 列，首行为 {width} 列",
-            )
-
-
-def _is_sensor(name: str, cells: Sequence[str]) -> bool:
-    return name.lower() not in _LABELS and all(_number(cell) is not None for cell in cells[:100])
-
-
 def _number(cell: str) -> float | None:
-    if not cell.strip():
+    if missing(cell):
         return float("nan")
     try:
         return float(cell)
@@ -137,14 +169,14 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _numbers(path: str, name: str, cells: Sequence[str]) -> Iterator[float]:
-    for row, cell in enumerate(cells, 2):
+def _numbers(path: str, name: str, cells: Sequence[str], first: int) -> Iterator[float]:
+    for row, cell in enumerate(cells, first):
         number = _number(cell)
         if number is None or np.isinf(number):
             shown = cell[:40]
             raise InputError(
                 "series",
-                f"{path}: row {row}, column '{name}': '{shown}' is no number",
-                f"{path}：第 {row} 行、列“{name}”：“{shown}”不是数字",
+                f"{path}: row {row}, column '{name}': '{shown}' is no number; leave the cell empty where there is none",
+                f"{path}：第 {row} 行、列“{name}”：“{shown}”不是数字；没有数据时请留空",
             )
         yield number

@@ -58,7 +58,7 @@ def test_from_a_file_to_a_judged_bundle(tmp_path: Path) -> None:
     [
         ("time;p\n1;2\n1;x\n", "row 3, column 'p': 'x' is no number"),
         ("time;p\n1;2\n1\n", "row 3 has 1 cells, the first line 2"),
-        ("time;time\n1;2\n1;3\n", "unlike column names"),
+        ("load;run\n1,234;2\n1,876;3\n", "row 2, column 'load': '1,234' may be 1234 or 1.234"),
         ("name\na\nb\n", "no column holds numbers"),
     ],
 )
