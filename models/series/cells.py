@@ -204,6 +204,8 @@ def _certain_point(cells: Sequence[str]) -> bool:
 
 
 def _has_spaces(cells: Sequence[str]) -> bool:
+    if not _THOUSANDS.search("\n".join(cells)):  # most columns, at once
+        return False
     return any(_THOUSANDS.search(cell.strip()) and _LOOSE.fullmatch(_THOUSANDS.sub("", cell.strip())) for cell in cells)
 
 

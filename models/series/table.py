@@ -109,28 +109,31 @@ def table_of(
 ) -> Table:
     """Return the series in `columns`; else as `read_table`."""
     marks = label or next((name for name in columns if name.lower() in _LABELS), None)
-    wanted = list(sensors)
-    if not wanted:
-        for name, cells in columns.items():
-            if name == marks or name.lower() in _LABELS:
-                continue
-            if why := _left_out(columns, name, cells, path):
-                tell(f"column '{name}' is left out: {why[0]}", f"不使用列“{name}”：{why[1]}")
-            else:
-                wanted.append(name)
-    if not wanted:
+    read = {name: numbers(columns, name, path) for name in sensors}
+    for name, cells in () if sensors else columns.items():
+        if name == marks or name.lower() in _LABELS:
+            continue
+        values = numbers(columns, name, path) if _is_numeric(cells) else None
+        if why := _left_out(name, values):
+            tell(f"column '{name}' is left out: {why[0]}", f"不使用列“{name}”：{why[1]}")
+        elif values is not None:
+            read[name] = values
+    if not read:
         raise InputError("series", f"{path}: no column holds numbers that change", f"{path}：没有数值变化的列")
-    values = np.column_stack([numbers(columns, name, path) for name in wanted])
     anomalous = numbers(columns, marks, path) > 0 if marks else None
-    return Table(tuple(wanted), values, anomalous)
+    return Table(tuple(read), np.column_stack(list(read.values())), anomalous)
 
 
-def _left_out(columns: Columns, name: str, cells: Sequence[str], path: str) -> tuple[str, str] | None:
-    """Return why a column is no sensor, None where it is one."""
+def _is_numeric(cells: Sequence[str]) -> bool:
+    """Return whether most of the first cells are numbers: then one that is none is a mistake to be told."""
     said = [cell for cell in cells[:100] if not missing(cell)]
-    if said and 2 * sum(_number(cell) is not None for cell in said) < len(said):
+    return 2 * sum(_number(cell) is not None for cell in said) >= len(said)
+
+
+def _left_out(name: str, values: Doubles | None) -> tuple[str, str] | None:
+    """Return why a column is no sensor, None where it is one."""
+    if values is None:
         return "no numbers", "不是数值"
-    values = numbers(columns, name, path)
     known = values[~np.isnan(values)]
     if not len(known):
         return "empty", "为空"
@@ -161,12 +164,10 @@ def fingerprint(table: Table) -> str:
 
 
 def _number(cell: str) -> float | None:
-    if missing(cell):
-        return float("nan")
     try:
         return float(cell)
     except ValueError:
-        return None
+        return float("nan") if missing(cell) else None
 
 
 def _numbers(path: str, name: str, cells: Sequence[str], first: int) -> Iterator[float]:

@@ -50,7 +50,7 @@ def test_from_a_file_to_a_judged_bundle(tmp_path: Path) -> None:
     assert RUN.invoke(app, words).exit_code == 0
     words = ["evaluate", str(out), "--beside", second, "--series", str(labelled), "--trust", trust]
     shown = RUN.invoke(app, [*words, "--lang", "zh"]).output
-    assert all(said in shown for said in ("pump", "other", "两者都报", "任一报", "升高")), shown
+    assert all(said in shown for said in ("列以分号分隔", "pump", "other", "两者都报", "任一报", "升高")), shown
 
 
 @pytest.mark.parametrize(
