@@ -116,8 +116,8 @@ def named(rows: Rows, path: str, tell: Tell) -> tuple[list[str], Rows, int]:
         if len(row) != len(names):
             raise InputError(
                 "series",
-                f"{path}: row {number} has {len(row)} cells, the first line {len(names)}",
-                f"{path}：第 {number} 行有 {len(row)} 列，首行为 {len(names)} 列",
+                f"{path}: row {number} has {len(row)} cells, the first line {len(names)}; it has to name the columns, with nothing above",
+                f"{path}：第 {number} 行有 {len(row)} 列，首行为 {len(names)} 列；首行须为列名，上方不能有其他内容",
             )
     empty = {at for at, name in enumerate(names) if not name and all(missing(row[at]) for row in rows)}
     if empty:

@@ -17,7 +17,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?")
-_DAYS = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y年%m月%d日")
+_DAYS = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y年%m月%d日")
 _HOURS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p", "")
 _SECONDS = (9.4e8, 4.1e9)  # 2000 to 2100, since 1970
 _EXCEL = (36_526.0, 73_051.0)  # the same in days of a workbook
@@ -64,7 +64,10 @@ def find_times(columns: Mapping[str, Sequence[str]]) -> tuple[str, str | None] |
 
 
 def reader(name: str, cells: Sequence[str]) -> tuple[Read, str] | None:
-    """Return what reads the column's cells, and how they are written; None where it is not sure that they are times."""
+    """Return what reads the column's cells, and how they are written; None where it is not sure that they are times.
+
+    Where days and months may be either, the way that reads most cells is taken, and of two such the one that increases.
+    """
     seen = [cell.strip() for cell in (*cells[:_LOOK], *cells[_LOOK:][-_LOOK:]) if cell.strip()]
     if not seen or _CLOCK.fullmatch(seen[0]):
         return None
@@ -72,15 +75,17 @@ def reader(name: str, cells: Sequence[str]) -> tuple[Read, str] | None:
         return numeric
     if _iso(seen[0]) is not None:
         return _iso, "ISO 8601"
-    sure = []
-    for day in _DAYS:
-        for hour in _HOURS:
-            read = by_format(day + hour)
-            times = [read(cell) for cell in seen] if read(seen[0]) else []
-            known = [time for time in times if time is not None]
-            if times and len(known) == len(times) and known == sorted(known):
-                sure.append((read, day + hour))
-    return sure[0] if len(sure) == 1 else None
+    fitting: list[tuple[int, bool, Read, str]] = []
+    for shape in (day + hour for day in _DAYS for hour in _HOURS):
+        read = by_format(shape)
+        if read(seen[0]) is None:
+            continue
+        known = [time for cell in seen if (time := read(cell)) is not None]
+        if 2 * len(known) > len(seen):
+            fitting.append((len(known), known == sorted(known), read, shape))
+    most = max(((count, rising) for count, rising, _, _ in fitting), default=None)
+    best = [(read, shape) for count, rising, read, shape in fitting if (count, rising) == most]
+    return best[0] if len(best) == 1 else None
 
 
 def _numeric(name: str, seen: Sequence[str]) -> tuple[Read, str] | None:

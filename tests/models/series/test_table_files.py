@@ -111,3 +111,18 @@ def test_what_is_not_certain_is_refused_with_its_mend(tmp_path: Path, content: b
     with pytest.raises(InputError) as refused:
         read_table(path)
     assert why in refused.value.en
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        ("foo", "row 4, column 't': 'foo' is no time"),
+        ("05.01.26 00:15", "row 4 is not later than the row before"),
+    ],
+)
+def test_a_time_that_cannot_be_is_told_by_its_row(tmp_path: Path, last: str, why: str) -> None:
+    path = tmp_path / "energy.csv"
+    path.write_text(f"t;kWh\n05.01.26 00:00;1\n05.01.26 00:15;2\n{last};4\n", encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        read_clocked(path)
+    assert why in refused.value.en
