@@ -26,7 +26,7 @@ def fit_series(
     series: Annotated[
         Path,
         typer.Argument(
-            help="CSV file of a healthy machine's readings; of vibration a folder of .wav or .csv files."
+            help="Text file (CSV) of a healthy machine's readings; of vibration a folder of .wav or .csv files."
             " 设备健康运行时的数据文件(CSV)；振动为 .wav 或 .csv 文件夹。"
         ),
     ],
@@ -55,7 +55,11 @@ def fit_series(
         str | None, typer.Option("--time", help="Column of times, of a seasonal model. 时间列(季节模型)。")
     ] = None,
     time_format: Annotated[
-        str | None, typer.Option("--time-format", help="How times are written, as %d/%m/%Y %H:%M. 时间格式。")
+        str | None,
+        typer.Option(
+            "--time-format",
+            help="How times are written, as %d/%m/%Y %H:%M; found out otherwise where sure. 时间格式，可确定时自动识别。",
+        ),
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="TOML file of a recipe. 配方文件。")] = None,
     name: Annotated[

@@ -113,6 +113,6 @@ def _csv(content: bytes, name: str, block: Block) -> Doubles:
     columns = columns_of(StringIO(text, newline=""), name)
     signals = np.array([numbers(columns, each, name) for each in block.channels or [list(columns)[-1]]])
     if (empty := np.isnan(signals).any(axis=0)).any():
-        row = int(np.flatnonzero(empty)[0]) + 2
+        row = int(np.flatnonzero(empty)[0]) + columns.first
         raise InputError("series", f"{name}: row {row} has no number", f"{name}：第 {row} 行没有数字")
     return signals
