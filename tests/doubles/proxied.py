@@ -58,7 +58,7 @@ class Proxied:
         )
         self._file.write_text(text.replace("{\n", here, 1), "utf-8")
         self.plant.start("caddy", *caddy_command("run", self._file, self._ports, self.plant.folder / "caddy"))
-        wait_until(self.root.exists, 20, Text("the proxy's certificate", "代理证书"), self.plant.check)
+        wait_until(self._has_written_root, 20, Text("the proxy's certificate", "代理证书"), self.plant.check)
         self._wait(self.url, self.tls())
 
     @property
@@ -69,6 +69,9 @@ class Proxied:
     def tls(self) -> ssl.SSLContext:
         """Return what trusts the proxy and nobody else."""
         return ssl.create_default_context(cafile=self.root)
+
+    def _has_written_root(self) -> bool:
+        return self.root.exists() and "END CERTIFICATE" in self.root.read_text("ascii")
 
     def _wait(self, url: str, verify: ssl.SSLContext | bool) -> None:
         def ready() -> bool:
