@@ -24,18 +24,20 @@ def apart(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     reading, writing = os.pipe()
     if not (child := os.fork()):
         try:
+            os.close(reading)
+            try:
+                outcome = pickle.dumps((function(*args, **kwargs), None), pickle.HIGHEST_PROTOCOL)
+            except Exception as error:
+                outcome = pickle.dumps((None, error), pickle.HIGHEST_PROTOCOL)
             with open(writing, "wb") as result:
-                try:
-                    pickle.dump((function(*args, **kwargs), None), result, pickle.HIGHEST_PROTOCOL)
-                except Exception as error:
-                    pickle.dump((None, error), result, pickle.HIGHEST_PROTOCOL)
+                result.write(outcome)
         finally:
             os._exit(0)
     os.close(writing)
     try:
         with open(reading, "rb") as result:
             returned, raised = pickle.load(result)  # noqa: S301 - from ourselves
-    except EOFError:
+    except (EOFError, pickle.UnpicklingError):
         return function(*args, **kwargs)
     finally:
         os.waitpid(child, 0)
