@@ -229,8 +229,11 @@ async def select_deliveries(
         + "".join(f" AND {condition}" for condition, asked in wanted.items() if asked)
         + " ORDER BY o.id DESC LIMIT %(limit)s",
         {
-            **{"channel": channel, "state": state, "text": text},
-            **{"before": LAST_NUMBER if before is None else before, "limit": limit},
+            "channel": channel,
+            "state": state,
+            "text": text,
+            "before": LAST_NUMBER if before is None else before,
+            "limit": limit,
         },
     )
 
