@@ -46,7 +46,10 @@ def fit_series(
     ] = "health",
     sensors: Annotated[
         list[str],
-        typer.Option("--sensor", help="Column to learn; may be repeated, all otherwise. 使用的列，可多次给出。"),
+        typer.Option(
+            "--sensor",
+            help="Column to learn; may be repeated; all that are readings otherwise. 使用的列，可多次给出；默认为全部读数列。",
+        ),
     ] = [],  # noqa: B006 - typer copies it
     rows: Annotated[
         int | None, typer.Option("--rows", min=1, help="Learn from the first so many rows only. 仅使用前若干行。")

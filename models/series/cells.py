@@ -131,7 +131,8 @@ def named(rows: Rows, path: str, tell: Tell) -> tuple[list[str], Rows, int]:
             names[at] = called
             tell(f"column {at + 1} ('{name}') is called '{called}'", f"第 {at + 1} 列(“{name}”)称为“{called}”")
     if _units(rows):
-        tell(f"row 2 holds units and is skipped: {', '.join(rows[0])}", f"第 2 行为单位，已跳过：{'、'.join(rows[0])}")
+        units = [cell.strip() for cell in rows[0] if not missing(cell)]
+        tell(f"row 2 holds units and is skipped: {', '.join(units)}", f"第 2 行为单位，已跳过：{'、'.join(units)}")
         return names, rows[1:], 3
     return names, rows, 2
 
